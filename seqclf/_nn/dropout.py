@@ -1,0 +1,69 @@
+"""The three dropouts. Each is off outside training, and draws from the generator that it is given.
+
+References
+----------
+Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016:
+one mask per sequence, constant over time. S. Merity, N. S. Keskar, R. Socher, "Regularizing and optimizing LSTM
+language models", ICLR 2018: recurrent weights dropped once per batch.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+
+def _keep_mask(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
+    """1 / (1 - p) where a value is kept, 0 where it is dropped."""
+    kept = torch.rand(shape, generator=generator, device=like.device) >= p
+    return kept.to(like.dtype) / (1 - p)
+
+
+class SequenceDropout(nn.Module):
+    """Drops features: one mask per sequence, the same at all of its steps."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, inputs: Tensor, row_of_step: Tensor | None, n_rows: int, generator: Generator | None) -> Tensor:
+        """Mask (n_steps, features), or (n_rows, features) where `row_of_step` is None."""
+        if not self.training or self.p == 0:
+            return inputs
+        mask = _keep_mask((n_rows, inputs.shape[1]), self.p, inputs, generator)
+        return inputs * (mask if row_of_step is None else mask.index_select(0, row_of_step))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class TokenDropout(nn.Module):
+    """Replaces tokens by the unknown token, whose embedding is trained by that."""
+
+    def __init__(self, p: float, unknown_id: int = 1):
+        super().__init__()
+        self.p = p
+        self.unknown_id = unknown_id
+
+    def forward(self, ids: Tensor, generator: Generator | None) -> Tensor:
+        if not self.training or self.p == 0:
+            return ids
+        dropped = torch.rand(ids.shape, generator=generator, device=ids.device) < self.p
+        return ids.masked_fill(dropped, self.unknown_id)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class WeightDropout(nn.Module):
+    """Drops single weights, once per batch (DropConnect), so that any kernel can run the recurrence."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, weight: Tensor, generator: Generator | None) -> Tensor:
+        if not self.training or self.p == 0:
+            return weight
+        return weight * _keep_mask(tuple(weight.shape), self.p, weight, generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

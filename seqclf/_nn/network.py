@@ -1,0 +1,121 @@
+"""The network: embed, recur, pool, classify. An ordinary torch module over ragged batches."""
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from seqclf._kernels import StepLayout
+from seqclf._nn.dropout import SequenceDropout, TokenDropout
+from seqclf._nn.embedding import Embedding, OneHot
+from seqclf._nn.pooling import make_pooling
+from seqclf._nn.recurrent import RecurrentStack
+
+
+class Network(nn.Module):
+    """Recurrent classifier over token ids (`vocab_size`) or numeric steps (`n_channels`).
+
+    Parameters
+    ----------
+    n_outputs : int
+        Logits per sequence: 1 for two classes, else one per class.
+    vocab_size : int or None
+        Number of token ids; None where the inputs are numbers.
+    embedding_dim : int or None
+        Width of the token vectors; None for one-hot.
+    n_channels : int or None
+        Numbers per step; None where the inputs are token ids.
+    cell, units, bidirectional, pooling, activation, dropout, recurrent_dropout, token_dropout
+        As in the estimators; `units` is a tuple with one width per layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_outputs: int,
+        vocab_size: int | None = None,
+        embedding_dim: int | None = None,
+        n_channels: int | None = None,
+        cell: str,
+        units: tuple[int, ...],
+        bidirectional: bool,
+        pooling: str,
+        activation: str,
+        dropout: float,
+        recurrent_dropout: float,
+        token_dropout: float = 0.0,
+    ):
+        super().__init__()
+        arguments = locals()
+        self.config: dict[str, Any] = {
+            name: arguments[name] for name in inspect.signature(Network).parameters
+        }
+        self.embedding: nn.Module | None = None
+        if vocab_size is None:
+            assert n_channels is not None
+            n_inputs = n_channels
+        elif embedding_dim is None:
+            self.embedding, n_inputs = OneHot(), vocab_size
+        else:
+            self.embedding, n_inputs = Embedding(vocab_size, embedding_dim), embedding_dim
+        self.token_dropout = TokenDropout(token_dropout)
+        self.dropout = SequenceDropout(dropout)
+        self.recurrent = RecurrentStack(cell, n_inputs, units, bidirectional, activation, dropout, recurrent_dropout)
+        self.pooling = make_pooling(pooling, self.recurrent.n_outputs, bidirectional)
+        self.head = nn.utils.skip_init(nn.Linear, self.recurrent.n_outputs, n_outputs)
+
+    def reset_parameters(self, generator: Generator | None = None) -> Self:
+        """Fill all weights anew from `generator` (None: torch's global one)."""
+        for module in self.modules():
+            if module is not self and module is not self.head and hasattr(module, "reset_parameters"):
+                module.reset_parameters(generator)
+        nn.init.xavier_uniform_(self.head.weight, generator=generator)
+        nn.init.zeros_(self.head.bias)
+        return self
+
+    def forward(self, values: Tensor, lengths, generator: Generator | None = None) -> Tensor:
+        """Logits of a batch of sequences.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_steps,) of token ids, or (n_steps, n_channels) of numbers
+            The steps of all sequences, end to end.
+        lengths : array-like of shape (n_sequences,)
+            Number of steps of each sequence, in any order; 0 is allowed.
+        generator : torch.Generator, default=None
+            Source of the dropout masks in training mode (None: torch's global one).
+
+        Returns
+        -------
+        Tensor of shape (n_sequences, n_outputs)
+            A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
+        """
+        layout = StepLayout(lengths, values.device)
+        pooled = self.head.weight.new_zeros(layout.n_sequences, self.recurrent.n_outputs)
+        if layout.n_rows:
+            inputs = self._embed(values.index_select(0, layout.gather), layout, generator)
+            outputs = self.recurrent(inputs, layout, generator)
+            pooled = pooled.index_copy(0, layout.order, self.pooling(outputs, layout))
+        return self.head(self.dropout(pooled, None, layout.n_sequences, generator))
+
+    def _embed(self, values: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+        if self.embedding is None:
+            return values.to(self.head.weight.dtype)
+        vectors = self.embedding(self.token_dropout(values, generator))
+        if not vectors.is_floating_point():
+            return vectors
+        return self.dropout(vectors, layout.row_of_step, layout.n_rows, generator)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Copies of all weights as numpy arrays, whatever the device."""
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+
+    @classmethod
+    def from_arrays(cls, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """The network of that configuration with those weights, on the CPU, in evaluation mode."""
+        network = cls(**config)
+        # A copy: the arrays may be read-only memory maps.
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+        return network.eval()

@@ -1,0 +1,93 @@
+"""Recurrent layers over ragged batches: directions, depth and the weights of the cells."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from seqclf._kernels import N_GATES, StepLayout, Weights, recurrence
+from seqclf._nn.dropout import SequenceDropout, WeightDropout
+
+
+class Direction(nn.Module):
+    """The weights of one layer in one direction, and the recurrence over them."""
+
+    def __init__(self, cell: str, n_inputs: int, units: int, activation: str, recurrent_dropout: float, reverse: bool):
+        super().__init__()
+        self.cell, self.units, self.activation, self.reverse = cell, units, activation, reverse
+        rows = N_GATES[cell] * units
+        self.weight_input = nn.Parameter(torch.empty(rows, n_inputs))
+        self.weight_recurrent = nn.Parameter(torch.empty(rows, units))
+        self.bias = nn.Parameter(torch.empty(rows))
+        self.bias_recurrent = nn.Parameter(torch.empty(rows)) if cell == "gru" else None
+        self.recurrent_dropout = WeightDropout(recurrent_dropout)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None) -> None:
+        """Gate by gate: Glorot uniform inputs, orthogonal recurrence, zero biases; the forget gate starts open (1)."""
+        for gate in range(N_GATES[self.cell]):
+            rows = slice(gate * self.units, (gate + 1) * self.units)
+            nn.init.xavier_uniform_(self.weight_input[rows], generator=generator)
+            nn.init.orthogonal_(self.weight_recurrent[rows], generator=generator)
+        self.bias.zero_()
+        if self.cell == "lstm":
+            self.bias[self.units : 2 * self.units] = 1.0
+        if self.bias_recurrent is not None:
+            self.bias_recurrent.zero_()
+
+    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+        recurrent = self.recurrent_dropout(self.weight_recurrent, generator)
+        weights = Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
+        return recurrence(
+            self.cell, inputs, layout, weights, activation=self.activation, reverse=self.reverse
+        )
+
+    def extra_repr(self) -> str:
+        direction = "reverse" if self.reverse else "forward"
+        return f"{self.cell}, {self.weight_input.shape[1]} -> {self.units}, {self.activation}, {direction}"
+
+
+class RecurrentLayer(nn.Module):
+    """One layer: a forward direction and, if bidirectional, a reverse one beside it."""
+
+    def __init__(
+        self, cell: str, n_inputs: int, units: int, bidirectional: bool, activation: str, recurrent_dropout: float
+    ):
+        super().__init__()
+        self.directions = nn.ModuleList(
+            Direction(cell, n_inputs, units, activation, recurrent_dropout, reverse)
+            for reverse in ((False, True) if bidirectional else (False,))
+        )
+        self.n_outputs = units * len(self.directions)
+
+    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+        outputs = [direction(inputs, layout, generator) for direction in self.directions]
+        return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
+
+
+class RecurrentStack(nn.Module):
+    """Layers on top of one another, with dropout between them."""
+
+    def __init__(
+        self,
+        cell: str,
+        n_inputs: int,
+        units: tuple[int, ...],
+        bidirectional: bool,
+        activation: str,
+        dropout: float,
+        recurrent_dropout: float,
+    ):
+        super().__init__()
+        self.layers = nn.ModuleList()
+        for width in units:
+            layer = RecurrentLayer(cell, n_inputs, width, bidirectional, activation, recurrent_dropout)
+            self.layers.append(layer)
+            n_inputs = layer.n_outputs
+        self.dropout = SequenceDropout(dropout)
+        self.n_outputs = n_inputs
+
+    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+        outputs = self.layers[0](inputs, layout, generator)
+        for layer in self.layers[1:]:
+            outputs = self.dropout(outputs, layout.row_of_step, layout.n_rows, generator)
+            outputs = layer(outputs, layout, generator)
+        return outputs

@@ -1,0 +1,124 @@
+"""Constraints on constructor parameters: each estimator has one table of them and checks it in `fit`.
+
+A constraint is a test and the words that describe it, so that every message says name, value and expectation.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from .containers import shorten
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A test for a value, and in `expected` the words that follow "must be"."""
+
+    expected: str
+    accepts: Callable[[Any], bool]
+
+
+def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> None:
+    """Raise a ValueError for the first parameter of `estimator` that its constraint does not accept."""
+    for name, constraint in constraints.items():
+        value = getattr(estimator, name)
+        if not constraint.accepts(value):
+            raise ValueError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {constraint.expected}. "
+                f"Got {shorten(value)} instead."
+            )
+
+
+def integer(low: int, high: int | None = None) -> Constraint:
+    """A whole number from `low` to `high`, both included; True and False are not numbers here."""
+    limits = f">= {low}" if high is None else f"from {low} to {high}"
+    return Constraint(
+        f"an integer {limits}",
+        lambda value: _is_number(value, Integral) and value >= low and (high is None or value <= high),
+    )
+
+
+def real(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> Constraint:
+    """A finite number between `low` and `high`; an open side leaves the limit itself out."""
+    left, right = "(" if low_open else "[", ")" if high_open or math.isinf(high) else "]"
+    return Constraint(
+        f"a finite number in {left}{low}, {high}{right}",
+        lambda value: (
+            _is_number(value, Real)
+            and math.isfinite(value)
+            and (low < value if low_open else low <= value)
+            and (value < high if high_open else value <= high)
+        ),
+    )
+
+
+def options(*values: str) -> Constraint:
+    """One of a few names."""
+    return Constraint(
+        "one of " + ", ".join(map(repr, values)) if len(values) > 1 else repr(values[0]),
+        lambda value: isinstance(value, str) and value in values,
+    )
+
+
+def boolean() -> Constraint:
+    """True or False."""
+    return Constraint("True or False", lambda value: isinstance(value, bool | np.bool_))
+
+
+def optional(constraint: Constraint) -> Constraint:
+    """None, or what `constraint` accepts."""
+    return Constraint(f"{constraint.expected}, or None", lambda value: value is None or constraint.accepts(value))
+
+
+def any_of(*constraints: Constraint) -> Constraint:
+    """What at least one of the constraints accepts."""
+    return Constraint(
+        ", or ".join(constraint.expected for constraint in constraints),
+        lambda value: any(constraint.accepts(value) for constraint in constraints),
+    )
+
+
+def has_methods(*names: str) -> Constraint:
+    """An object with these methods (an instance, not a class)."""
+    return Constraint(
+        "an object with the methods " + ", ".join(names),
+        lambda value: not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in names),
+    )
+
+
+def random_state() -> Constraint:
+    """What `sklearn.utils.check_random_state` takes."""
+    seed = integer(0, 2**32 - 1)
+    return Constraint(
+        f"{seed.expected}, a numpy RandomState instance, or None",
+        lambda value: value is None or isinstance(value, np.random.RandomState) or seed.accepts(value),
+    )
+
+
+def class_weight() -> Constraint:
+    """None, "balanced", or a weight for each class."""
+    weight = real(0, math.inf)
+    return Constraint(
+        "'balanced', a dict of class -> weight (a finite number >= 0), or None",
+        lambda value: (
+            value is None
+            or (isinstance(value, str) and value == "balanced")
+            or (isinstance(value, Mapping) and all(map(weight.accepts, value.values())))
+        ),
+    )
+
+
+def sequence_of(constraint: Constraint) -> Constraint:
+    """A tuple or list, not empty, of what `constraint` accepts."""
+    return Constraint(
+        f"a tuple or list, each item of it {constraint.expected}",
+        lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
+    )
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

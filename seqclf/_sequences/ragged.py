@@ -1,0 +1,153 @@
+"""Sequences of unequal length as one flat array and their lengths: the form every other part works on.
+
+There is no padding in it, so no step of padding can ever be computed, averaged or trained on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Side = Literal["start", "end"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Sequences of unequal length, end to end.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps,) or (n_steps, n_channels)
+        All steps of all sequences, one sequence after the other: integer ids, or numbers with their channels.
+    lengths : ndarray of shape (n_sequences,), dtype int64
+        The number of steps of each sequence; 0 is allowed.
+
+    Examples
+    --------
+    >>> from seqclf._sequences import Ragged
+    >>> ragged = Ragged.from_items([[7, 8, 9], [], [5]])
+    >>> ragged.values
+    array([7, 8, 9, 5])
+    >>> ragged.lengths
+    array([3, 0, 1])
+    >>> ragged.padded(value=0)
+    array([[7, 8, 9],
+           [0, 0, 0],
+           [5, 0, 0]])
+    """
+
+    values: NDArray[Any]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def from_items(
+        cls,
+        items: Sequence[Any] | NDArray[Any],
+        dtype: DTypeLike | None = None,
+        n_channels: int | None = None,
+    ) -> "Ragged":
+        """Join a list (or object array) of 1-D or 2-D arrays.
+
+        Where no item holds a step, `dtype` and `n_channels` say what the values would have been: without them
+        int32 for ids and, with channels, float64.
+        """
+        arrays = [np.asarray(item) for item in items]
+        lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
+        # An empty list is a float array to numpy: left in, it would turn ids into floats.
+        filled = [array for array in arrays if len(array)]
+        if filled:
+            values = np.concatenate(filled)
+            return cls(values if dtype is None else values.astype(dtype, copy=False), lengths)
+        shape = (0,) if n_channels is None else (0, n_channels)
+        return cls(np.empty(shape, dtype or (np.int32 if n_channels is None else np.float64)), lengths)
+
+    @classmethod
+    def from_array(cls, array: NDArray[Any]) -> "Ragged":
+        """The rows of a (n_sequences, length) or (n_sequences, length, n_channels) array, padding and all."""
+        n_sequences, length = array.shape[:2]
+        flat = array.reshape(n_sequences * length, *array.shape[2:])
+        return cls(flat, np.full(n_sequences, length, dtype=np.int64))
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each sequence starts in `values`, and at the very end their number: (n_sequences + 1,)."""
+        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths, dtype=np.int64)])
+
+    @property
+    def n_steps(self) -> int:
+        """The number of steps of all sequences together."""
+        return len(self.values)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def items(self) -> NDArray[np.object_]:
+        """A 1-D object array with one view into `values` for each sequence."""
+        items = np.empty(len(self), dtype=object)  # np.array(list) would make equal lengths a 2-D array
+        bounds = self.offsets.tolist()
+        for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+            items[row] = self.values[start:stop]
+        return items
+
+    def row_of(self, step: int) -> int:
+        """The sequence that a position in `values` belongs to."""
+        return int(np.searchsorted(self.offsets, step, side="right")) - 1
+
+    def take(self, rows: Any) -> "Ragged":
+        """The sequences at these positions (integers, a mask or a slice), in this order."""
+        return self._spans(self.offsets[:-1][rows], self.lengths[rows])
+
+    def truncated(self, max_length: int | None, truncate: Side) -> "Ragged":
+        """No sequence longer than `max_length`; `truncate` is the side cut off ("start" keeps the last steps)."""
+        if max_length is None or not len(self) or self.lengths.max() <= max_length:
+            return self
+        kept = np.minimum(self.lengths, max_length)
+        starts = self.offsets[:-1] + (self.lengths - kept if truncate == "start" else 0)
+        return self._spans(starts, kept)
+
+    def stripped(self, is_padding: NDArray[np.bool_], sides: Sequence[Side] = ("start", "end")) -> "Ragged":
+        """Without the steps marked in `is_padding` (n_steps,) at the ends; a marked step further inside stays."""
+        starts, stops = self.offsets[:-1], self.offsets[1:]
+        # indices[first:last] are the real steps of one sequence
+        indices = np.flatnonzero(~is_padding)
+        first, last = np.searchsorted(indices, starts), np.searchsorted(indices, stops)
+        real = last > first
+        if "end" in sides:
+            stops = starts.copy()
+            stops[real] = indices[last[real] - 1] + 1
+        if "start" in sides:
+            starts = np.where(real, starts, stops)
+            starts[real] = indices[first[real]]
+        if np.array_equal(stops - starts, self.lengths):
+            return self
+        return self._spans(starts, stops - starts)
+
+    def padded(
+        self,
+        length: int | None = None,
+        *,
+        value: float,
+        padding: Side = "end",
+    ) -> NDArray[Any]:
+        """An array (n_sequences, length[, n_channels]) filled up with `value` at the side `padding`.
+
+        `length` None is the longest sequence; a longer sequence than `length` is an error (see `truncated`).
+        """
+        longest = int(self.lengths.max(initial=0))
+        if length is None:
+            length = longest
+        if longest > length:
+            raise ValueError(f"A sequence has {longest} steps and does not fit into length={length}.")
+        out = np.full((len(self), length, *self.values.shape[1:]), value, dtype=self.values.dtype)
+        steps, lengths = np.arange(length), self.lengths[:, None]
+        out[steps < lengths if padding == "end" else steps >= length - lengths] = self.values
+        return out
+
+    def _spans(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "Ragged":
+        """One span of `values` for each new sequence, gathered in one go."""
+        before = np.cumsum(lengths) - lengths  # where each span starts in the result
+        index = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+        return Ragged(self.values[index], lengths)

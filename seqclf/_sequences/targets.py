@@ -1,0 +1,126 @@
+"""Labels and sample weights."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from .containers import shorten
+
+
+def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Check the labels of a classifier and number them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Strings, whole numbers or booleans, of one sort. A column (n_rows, 1) is taken with a DataConversionWarning.
+    n_rows : int
+        The number of rows of X.
+    name : str, default="y"
+        How messages call the labels.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The labels that occur, sorted.
+    codes : ndarray of shape (n_rows,), dtype int64
+        For each row the position of its label in `classes`.
+
+    Raises
+    ------
+    ValueError
+        For None, missing labels, a wrong length, continuous numbers, or fewer than two classes.
+    """
+    if y is None:
+        raise ValueError(f"This classifier requires {name} to be passed, but the target {name} is None.")
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        # numpy would turn a missing or numeric label among strings into a string
+        y = np.asarray(y) if all(isinstance(label, str) for label in y) else np.array(y, dtype=object)
+    labels = column_or_1d(y, input_name=name, warn=True)
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{name} has {len(labels)} labels, but X has {n_rows} rows: "
+            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]"
+        )
+    _refuse_missing(labels, name)
+    check_classification_targets(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"This classifier needs samples of at least 2 classes in {name}, "
+            f"but the data contains only one class: {shorten(classes.tolist()[0])}."
+        )
+    return classes, codes.astype(np.int64, copy=False)
+
+
+def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Check the weights of the rows: a new float64 array, ones for None.
+
+    Parameters
+    ----------
+    sample_weight : None, number or array-like of shape (n_rows,)
+        Finite numbers >= 0, at least one of them above 0; one number is the weight of every row.
+    n_rows : int
+        The number of rows of X.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype float64
+
+    Raises
+    ------
+    ValueError
+        For another shape, NaN, infinity, a negative weight, or weights that are all zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    try:
+        weights = np.array(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must be numbers, one for each row: {error}") from error
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
+            f"Expected either a scalar value or a 1D array of length {n_rows}."
+        )
+    if len(weights) != n_rows:
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({n_rows},): one weight for each row.")
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"sample_weight is {weights[row]} in row {row}: weights must be finite and not negative.")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def _refuse_missing(labels: NDArray[Any], name: str) -> None:
+    """Refuse None, NaN, pandas.NA and infinity, and labels that cannot be sorted together."""
+    if labels.dtype.kind == "f":
+        missing = ~np.isfinite(labels)
+    elif labels.dtype.kind == "O":
+        missing = np.fromiter(map(_is_missing, labels), dtype=bool, count=len(labels))
+    else:
+        return
+    if missing.any():
+        row = int(np.argmax(missing))
+        # scikit-learn's words come first: its users search for them
+        what = "infinity" if labels[row] in (np.inf, -np.inf) else "NaN"
+        raise ValueError(
+            f"Input {name} contains {what}: the label of row {row} is {shorten(labels[row])}. "
+            "Drop the rows without a label."
+        )
+    if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels}) > 1:
+        sorts = sorted({type(label).__name__ for label in labels})
+        raise ValueError(f"The labels in {name} mix {' and '.join(sorts)}: convert them to one type, e.g. str.")
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, float | np.floating) and not np.isfinite(label)

@@ -1,0 +1,44 @@
+"""What seqclf accepts, in one place: parameters, text input, series, labels and weights.
+
+The work is done in one module for each of these; this one is the list.
+"""
+
+from .parameters import (
+    Constraint,
+    any_of,
+    boolean,
+    check_parameters,
+    class_weight,
+    has_methods,
+    integer,
+    optional,
+    options,
+    random_state,
+    real,
+    sequence_of,
+)
+from .series_input import read_series
+from .targets import read_labels, read_sample_weight
+from .text_input import PADDING, UNKNOWN, Kind, read_text_input
+
+__all__ = [
+    "PADDING",
+    "UNKNOWN",
+    "Constraint",
+    "Kind",
+    "any_of",
+    "boolean",
+    "check_parameters",
+    "class_weight",
+    "has_methods",
+    "integer",
+    "optional",
+    "options",
+    "random_state",
+    "read_labels",
+    "read_sample_weight",
+    "read_series",
+    "read_text_input",
+    "real",
+    "sequence_of",
+]

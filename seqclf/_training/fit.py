@@ -1,0 +1,111 @@
+"""Fitting a network to data, and reading sequences with it: what the estimators' base calls."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback, GradientNormClipping
+
+from seqclf._nn import Network
+from seqclf._sequences import Ragged
+from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensor
+from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress
+from seqclf._training.net import Net
+
+# Fused where torch has it: one pass over the weights instead of five.
+OPTIMIZERS: Mapping[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "rmsprop": (torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-7}),
+    "adagrad": (torch.optim.Adagrad, {"fused": True}),
+    "sgd": (torch.optim.SGD, {"fused": True}),
+    "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit leaves beside the weights."""
+
+    history: list[dict[str, Any]]
+    best_epoch: int
+
+
+def fit_network(
+    network: Network,
+    data: TrainingData,
+    validation: TrainingData | None,
+    *,
+    optimizer: str,
+    learning_rate: float,
+    weight_decay: float,
+    l1: float,
+    max_grad_norm: float | None,
+    batch_size: int,
+    max_epochs: int,
+    patience: int | None,
+    tol: float,
+    verbose: int,
+    step_name: str,
+    rng: np.random.RandomState,
+) -> FitResult:
+    """Train `network` in place; it ends in evaluation mode, with its best weights if `patience` is given.
+
+    Without `validation`, early stopping watches the training loss.
+    """
+    generator = torch.Generator(data.device).manual_seed(int(rng.randint(2**31)))
+    early_stopping = None
+    if patience is not None:
+        early_stopping = EarlyStopping("train_loss" if validation is None else "valid_loss", patience, tol)
+    callbacks: list[Callback] = [FiniteLoss()]
+    if l1:
+        callbacks.append(L1Penalty(l1))
+    if max_grad_norm is not None:
+        callbacks.append(GradientNormClipping(max_grad_norm))
+    if early_stopping is not None:
+        callbacks.append(early_stopping)
+    if verbose:
+        callbacks.append(Progress(verbose, early_stopping))
+    optimizer_class, options = OPTIMIZERS[optimizer]
+    net = Net(
+        network,
+        generator=generator,
+        optimizer=optimizer_class,
+        lr=learning_rate,
+        max_epochs=max_epochs,
+        callbacks=callbacks,
+        device=str(data.device),
+        optimizer__weight_decay=weight_decay,
+        # Biases are not decayed.
+        optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})],
+        **{f"optimizer__{name}": value for name, value in options.items()},
+    )
+    net.train(TrainingBatches(data, batch_size, rng), None if validation is None else EvaluationBatches(validation))
+    network.eval()
+    history = [_history_row(row, step_name) for row in net.history]
+    return FitResult(history, len(history) if early_stopping is None else early_stopping.best_epoch_)
+
+
+def _history_row(row: Mapping[str, Any], step_name: str) -> dict[str, Any]:
+    keys = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score", "seconds", "steps")
+    return {step_name if key == "steps" else key: row[key] for key in keys if key in row}
+
+
+def read_logits(network: Network, sequences: Ragged, device: torch.device) -> np.ndarray:
+    """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs).
+
+    Computed in float64, because torch's matrix products in float32 depend on the number of rows beside a row.
+    `network` itself is left as it is, where it is.
+    """
+    if device.type == "mps":  # It has no float64.
+        device = torch.device("cpu")
+    network = copy.deepcopy(network).to(device, torch.float64).eval()
+    logits = np.empty((len(sequences), network.head.out_features))
+    with torch.inference_mode():
+        for rows in prediction_rows(sequences.lengths):
+            batch = sequences.take(rows)
+            logits[rows] = network(to_tensor(batch.values, device), batch.lengths).cpu().numpy()
+    return logits

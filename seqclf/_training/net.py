@@ -1,0 +1,130 @@
+"""The training loop: a skorch net bound to our batches and losses. Nobody sees it but the estimators' base."""
+
+import time
+from collections.abc import Iterable
+
+import torch
+from skorch import NeuralNet
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from seqclf._sequences.batching import Batch
+
+
+class RowLoss(nn.Module):
+    """Cross-entropy of every row: of one logit for two classes, of one logit a class for more."""
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if logits.shape[1] == 1:
+            targets = targets.to(logits.dtype)
+            return functional.binary_cross_entropy_with_logits(logits[:, 0], targets, reduction="none")
+        return functional.cross_entropy(logits, targets, reduction="none")
+
+
+def predicted_classes(logits: Tensor) -> Tensor:
+    """The class of the largest logit; of one logit, its sign."""
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
+
+
+class Net(NeuralNet):
+    """skorch's net, with four differences.
+
+    It iterates over our batches; it reads nothing back from the device before an epoch has ended (skorch asks for
+    ``.item()`` every batch); a callback stops it by setting ``stop_training`` (skorch's stop is a KeyboardInterrupt
+    that it swallows, here Ctrl-C is raised); rows have weights.
+
+    Parameters
+    ----------
+    module : seqclf._nn.Network
+        Already initialised and on its device.
+    generator : torch.Generator
+        Source of the dropout masks, on the device of the module.
+    **kwargs
+        As in skorch.
+    """
+
+    def __init__(self, module: nn.Module, *, generator: Generator, **kwargs):
+        super().__init__(module, criterion=RowLoss, train_split=None, verbose=0, **kwargs)
+        self.generator = generator
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def train(self, batches: Iterable[Batch], validation: Iterable[Batch] | None) -> None:
+        """Train for at most `max_epochs` epochs, or until a callback sets ``stop_training``."""
+        self.initialize()
+        self.notify("on_train_begin", X=batches)
+        self.fit_loop(batches, validation)
+        self.notify("on_train_end", X=batches)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """One round per epoch; `X` gives the training batches, `y` those of validation (or is None)."""
+        self.stop_training = False
+        datasets = {"dataset_train": X, "dataset_valid": y}
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            started = time.perf_counter()
+            self.notify("on_epoch_begin", **datasets)
+            self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
+            with torch.inference_mode():
+                self.run_single_epoch(y, training=False, prefix="valid", step_fn=self.validation_step)
+            self.history.record("seconds", time.perf_counter() - started)
+            self.notify("on_epoch_end", **datasets)
+            if self.stop_training:
+                break
+        return self
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Loss and accuracy of an epoch, summed on the device and read once."""
+        if iterator is None:
+            return
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        n_steps = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            with torch.no_grad():
+                hits = predicted_classes(step["y_pred"]) == batch.targets
+                sums += torch.stack(
+                    (
+                        (step["row_losses"] * batch.weights).sum(),
+                        batch.weights.sum(),
+                        (hits * batch.score_weights).sum(),
+                        batch.score_weights.sum(),
+                    )
+                )
+            n_steps += len(batch.values)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        loss, weight, score, score_weight = sums.tolist()
+        self.history.record(f"{prefix}_loss", loss / weight)
+        self.history.record(f"{prefix}_score", score / score_weight)
+        if training:
+            self.history.record("steps", n_steps)
+
+    def train_step_single(self, batch, **fit_params):
+        """Forward and backward of one batch."""
+        self._set_training(True)
+        logits = self.infer(batch)
+        row_losses = self.criterion_(logits, batch.targets)
+        loss = self.get_loss(row_losses, batch, training=True)
+        loss.backward()
+        return {"loss": loss, "y_pred": logits.detach(), "row_losses": row_losses.detach()}
+
+    def validation_step(self, batch, **fit_params):
+        """Forward of one batch, dropout off."""
+        self._set_training(False)
+        logits = self.infer(batch)
+        row_losses = self.criterion_(logits, batch.targets)
+        return {"loss": self.get_loss(row_losses, batch), "y_pred": logits, "row_losses": row_losses}
+
+    def infer(self, x, **fit_params):
+        """Logits of a batch."""
+        return self.module_(x.values, x.lengths, self.generator)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Weighted mean of the row losses `y_pred` of the batch `y_true`.
+
+        Divided by the number of rows and not by the sum of their weights (whose mean over the training data is 1), so
+        that a row counts the same whichever batch it falls into.
+        """
+        return (y_pred * y_true.weights).sum() / len(y_true)

@@ -1,0 +1,44 @@
+"""Positions of steps in a time-major batch, against a plain loop over the sequences."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqclf._kernels import StepLayout
+
+lengths_lists = st.lists(st.integers(0, 6), min_size=0, max_size=8)
+
+
+def plain_layout(lengths):
+    """(sequence, time) of every step, time-major, longest first; ties in the order of the sequences."""
+    order = [i for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]) if lengths[i]]
+    return order, [(i, t) for t in range(max(lengths, default=0)) for i in order if lengths[i] > t]
+
+
+@given(lengths_lists)
+def test_positions_equal_the_plain_loop(lengths):
+    layout = StepLayout(lengths)
+    order, steps = plain_layout(lengths)
+    starts = np.cumsum([0, *lengths])
+    position = {step: p for p, step in enumerate(steps)}
+    assert layout.order.tolist() == order
+    assert layout.gather.tolist() == [starts[i] + t for i, t in steps]
+    assert layout.row_of_step.tolist() == [order.index(i) for i, _ in steps]
+    assert layout.last_step.tolist() == [position[i, lengths[i] - 1] for i in order]
+    assert layout.reversed.tolist() == [position[i, lengths[i] - 1 - t] for i, t in steps]
+    assert layout.active.tolist() == [sum(n > t for n in lengths) for t in range(layout.n_times)]
+
+
+@given(lengths_lists.filter(any))
+def test_pad_is_undone_by_unpad(lengths):
+    layout = StepLayout(lengths)
+    values = torch.arange(2.0 * layout.n_steps).reshape(-1, 2) + 1
+    grid = layout.pad(values, fill=-1.0)
+    assert grid.shape == (layout.n_times, layout.n_rows, 2)
+    for time, row in np.ndindex(*grid.shape[:2]):
+        if time >= layout.lengths[row]:
+            assert (grid[time, row] == -1).all()
+        else:
+            assert (grid[time, row] == values[layout.starts[time] + row]).all()
+    assert torch.equal(layout.unpad(grid), values)
