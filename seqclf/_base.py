@@ -63,7 +63,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "validation_fraction": real(0, 1, low_open=True, high_open=True),
         "class_weight": class_weight(),
         "random_state": random_state(),
-        "device": Constraint("the name of a device, such as 'auto', 'cpu' or 'cuda:1'", lambda name: isinstance(name, str)),
+        "device": Constraint(
+            "the name of a device, such as 'auto', 'cpu' or 'cuda:1'", lambda name: isinstance(name, str)
+        ),
         "n_threads": optional(integer(1)),
         "verbose": integer(0),
         "warm_start": boolean(),
@@ -93,8 +95,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : {inputs}
-            The training data, one sequence a row.
+        X : array-like, list or Series
+            The training data, one sequence a row, in any of the forms that the class names.
         y : array-like of shape (n_samples,)
             The classes: strings, integers or other objects, at least two of them.
         sample_weight : array-like of shape (n_samples,), default=None

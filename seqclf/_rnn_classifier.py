@@ -12,10 +12,139 @@ from seqclf._sequences.validation import boolean, read_series
 
 
 class RNNClassifier(BaseRNNClassifier):
-    """DOC"""
+    """Classify numeric series with a recurrent network.
+
+    Series of one or more channels are standardised, read by an RNN, LSTM or GRU, pooled over the steps and classified
+    by one linear layer. They may differ in length.
+
+    Parameters
+    ----------
+    scale : bool, default=True
+        Standardise each channel to a mean of 0 and a standard deviation of 1 over all steps of the training rows.
+        Networks learn badly from numbers far from that; switch it off for data that are scaled already.
+    cell : {"rnn", "lstm", "gru"}, default="gru"
+        The recurrence: the simple (Elman) network, long short-term memory, or gated recurrent unit (the ``reset_after``
+        form). Costs a step 1, 4 and 3 matrix products; the simple one forgets within some ten steps.
+    units : int or tuple of int, default=32
+        Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
+    n_layers : int, default=1
+        Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
+    bidirectional : bool, default=True
+        Read every sequence from both ends with weights of their own; twice the cost.
+    pooling : {"last", "mean", "max", "attention"}, default="max"
+        How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
+        first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
+        textbooks do, and the hardest to train on long sequences.
+    activation : {"tanh", "relu"}, default="tanh"
+        Non-linearity of the state. "relu" runs on slow kernels for "lstm" and "gru".
+    dropout : float in [0, 1), default=0.1
+        Share of the features dropped in training between layers and before the classifier: one mask per sequence, the
+        same at all of its steps. 0 learns faster, and overfits sooner.
+    recurrent_dropout : float in [0, 1), default=0.0
+        Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
+    weight_decay : float, default=0.0
+        L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
+    l1 : float, default=0.0
+        Strength of an L1 penalty on the weight matrices.
+    max_grad_norm : float or None, default=1.0
+        The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
+        long sequences diverge.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the losses; "balanced" makes every class count the same.
+    optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
+        How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
+        learning rate than the others.
+    learning_rate : float, default=3e-3
+        Size of a step; the first thing to lower where the loss diverges.
+    batch_size : int, default=32
+        The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
+    max_epochs : int, default=100
+        The largest number of passes over the training data.
+    warm_start : bool, default=False
+        Let `fit` train the fitted network further, with the vocabulary or scaling and classes that it has.
+    patience : int or None, default=None
+        Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
+        trains for `max_epochs` on all rows, with no validation.
+    tol : float, default=1e-4
+        By how much a loss must fall (absolute) to count as lower.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out for early stopping, in the proportions of the classes. They don't train the network.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
+        machine with one number of threads are equal to the bit.
+    device : str, default="auto"
+        Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
+    n_threads : int or None, default=None
+        Threads that torch uses, set during fit and predict and put back. None leaves torch's own number; 1 is best on a
+        machine that is busy with other work, and in grid searches that run in parallel.
+    verbose : int, default=0
+        1 prints a line per epoch, 2 shows a bar inside each epoch as well.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    history_ : list of dict
+        One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
+        two only with a validation split), ``seconds`` and ``steps`` (how many were read in training). Scores are
+        accuracies. Those on training data are taken while training, with dropout on.
+    best_epoch_ : int
+        The epoch whose weights are kept; the last one without early stopping.
+    n_iter_ : int
+        Number of epochs run.
+    network_ : torch.nn.Module
+        The trained network: ``network_(values, lengths)`` takes the steps of all sequences end to end, and how many
+        each has, and gives logits.
+    n_parameters_ : int
+        Number of trained weights.
+    n_features_in_ : int
+        Number of steps of the table seen in fit; absent where X held 3-D or ragged series.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of the frame seen in fit, if they were all strings.
+    n_channels_in_ : int
+        Numbers per step seen in fit.
+    channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
+        What is subtracted from each channel, and what it is then divided by.
+
+    See Also
+    --------
+    SequencePadder : Makes one padded array of ragged series.
+    RNNTextClassifier : The same for texts.
+
+    Notes
+    -----
+    X may be
+
+    - a table of shape (n_samples, n_steps), as any scikit-learn estimator takes: one channel, and the same number of
+      steps in predict;
+    - an array of shape (n_samples, n_steps, n_channels); steps that are NaN in every channel at either end are padding,
+      a NaN elsewhere is an error;
+    - a list or object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths may differ.
+
+    A series without a step is allowed: the bias of the last layer decides.
+
+    References
+    ----------
+    J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
+    S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
+    K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
+    EMNLP 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqclf import RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> rising = [np.sort(rng.normal(size=n)) for n in (5, 8, 6, 7, 9, 5)]
+    >>> falling = [-series for series in rising]
+    >>> classifier = RNNClassifier(units=8, random_state=0).fit(rising + falling, ["up"] * 6 + ["down"] * 6)
+    >>> classifier.predict([[0.1, 0.4, 2.0], [2.0, 0.4, 0.1, -1.0]])
+    array(['up', 'down'], dtype='<U4')
+    """
 
     _constraints = BaseRNNClassifier._constraints | {"scale": boolean()}
     _step_name = "steps"
+    n_channels_in_: int
 
     def __init__(
         self,
@@ -78,7 +207,7 @@ class RNNClassifier(BaseRNNClassifier):
             series = read_series(X, n_channels=None if reset else self.n_channels_in_)
             if reset:
                 for name in ("n_features_in_", "feature_names_in_"):
-                    vars(self).pop(name, None)
+                    self.__dict__.pop(name, None)
         else:
             if not (reset or _is_table(X)):
                 raise ValueError(
@@ -91,7 +220,8 @@ class RNNClassifier(BaseRNNClassifier):
             self.n_channels_in_ = series.values.shape[1]
         return series
 
-    def _learn(self, rows: Ragged, weights: np.ndarray) -> Ragged:
+    def _learn(self, rows: Rows, weights: np.ndarray) -> Ragged:
+        assert isinstance(rows, Ragged)
         self.channel_mean_ = np.zeros(self.n_channels_in_)
         self.channel_scale_ = np.ones(self.n_channels_in_)
         if self.scale and rows.n_steps:
@@ -104,7 +234,8 @@ class RNNClassifier(BaseRNNClassifier):
             self.channel_scale_ = np.where(constant, 1.0, deviation)
         return self._encode(rows)
 
-    def _encode(self, rows: Ragged) -> Ragged:
+    def _encode(self, rows: Rows) -> Ragged:
+        assert isinstance(rows, Ragged)
         return Ragged((rows.values - self.channel_mean_) / self.channel_scale_, rows.lengths)
 
     def _network_inputs(self) -> dict[str, Any]:

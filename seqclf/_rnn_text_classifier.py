@@ -7,12 +7,138 @@ from sklearn.base import clone
 
 from seqclf._base import BaseRNNClassifier, Rows
 from seqclf._sequences import Ragged
-from seqclf._sequences.validation import has_methods, integer, optional, read_text_input, real
+from seqclf._sequences.validation import Kind, has_methods, integer, optional, read_text_input, real
 from seqclf._text_tokenizer import TextTokenizer
 
 
 class RNNTextClassifier(BaseRNNClassifier):
-    """DOC"""
+    """Classify texts with a recurrent network.
+
+    Texts go straight in: they are tokenized, embedded, read by an RNN, LSTM or GRU, pooled over the tokens and
+    classified by one linear layer. Token lists and token ids are taken as well, the latter ragged or padded with zeros
+    on either side.
+
+    Parameters
+    ----------
+    tokenizer : transformer or None, default=None
+        Turns texts or token lists into token ids; it is cloned, and fitted in `fit`. None is ``TextTokenizer()``. Not
+        used where X holds token ids.
+    cell : {"rnn", "lstm", "gru"}, default="lstm"
+        The recurrence: the simple (Elman) network, long short-term memory, or gated recurrent unit (the ``reset_after``
+        form). Costs a step 1, 4 and 3 matrix products; the simple one forgets within some ten steps.
+    units : int or tuple of int, default=32
+        Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
+    n_layers : int, default=1
+        Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
+    bidirectional : bool, default=True
+        Read every sequence from both ends with weights of their own; twice the cost.
+    embedding_dim : int or None, default=64
+        Width of the learned token vectors. None feeds one-hot vectors, so that each token has a row of its own in the
+        input weights.
+    pooling : {"last", "mean", "max", "attention"}, default="max"
+        How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
+        first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
+        textbooks do, and the hardest to train on long sequences.
+    activation : {"tanh", "relu"}, default="tanh"
+        Non-linearity of the state. "relu" runs on slow kernels for "lstm" and "gru".
+    dropout : float in [0, 1), default=0.5
+        Share of the features dropped in training between embedding, layers and classifier: one mask per sequence, the
+        same at all of its steps. 0 learns faster, and overfits sooner.
+    recurrent_dropout : float in [0, 1), default=0.0
+        Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
+    token_dropout : float in [0, 1), default=0.2
+        Share of the tokens replaced by the unknown token in training, which trains that as well.
+    weight_decay : float, default=0.0
+        L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
+    l1 : float, default=0.0
+        Strength of an L1 penalty on the weight matrices.
+    max_grad_norm : float or None, default=1.0
+        The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
+        long sequences diverge.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the losses; "balanced" makes every class count the same.
+    optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
+        How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
+        learning rate than the others.
+    learning_rate : float, default=3e-3
+        Size of a step; the first thing to lower where the loss diverges.
+    batch_size : int, default=64
+        The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
+    max_epochs : int, default=20
+        The largest number of passes over the training data.
+    warm_start : bool, default=False
+        Let `fit` train the fitted network further, with the vocabulary or scaling and classes that it has.
+    patience : int or None, default=2
+        Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
+        trains for `max_epochs` on all rows, with no validation.
+    tol : float, default=1e-4
+        By how much a loss must fall (absolute) to count as lower.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out for early stopping, in the proportions of the classes. They don't train the network.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
+        machine with one number of threads are equal to the bit.
+    device : str, default="auto"
+        Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
+    n_threads : int or None, default=None
+        Threads that torch uses, set during fit and predict and put back. None leaves torch's own number; 1 is best on a
+        machine that is busy with other work, and in grid searches that run in parallel.
+    verbose : int, default=0
+        1 prints a line per epoch, 2 shows a bar inside each epoch as well.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    history_ : list of dict
+        One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
+        two only with a validation split), ``seconds`` and ``tokens`` (how many were read in training). Scores are
+        accuracies. Those on training data are taken while training, with dropout on.
+    best_epoch_ : int
+        The epoch whose weights are kept; the last one without early stopping.
+    n_iter_ : int
+        Number of epochs run.
+    network_ : torch.nn.Module
+        The trained network: ``network_(values, lengths)`` takes the tokens of all sequences end to end, and how many
+        each has, and gives logits.
+    n_parameters_ : int
+        Number of trained weights.
+    tokenizer_ : transformer
+        The fitted tokenizer; absent where X held token ids.
+    vocab_size_ : int
+        Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
+        in fit + 1; larger ones in predict are read as unknown.
+    input_kind_ : {"texts", "tokens", "ids"}
+        What X held in fit; predict takes the same kind.
+
+    See Also
+    --------
+    TextTokenizer : The default tokenizer; its parameters can be searched as ``tokenizer__vocab_size`` and so on.
+    RNNClassifier : The same for numeric series.
+
+    Notes
+    -----
+    A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
+    those that the bias of the last layer alone gives.
+
+    Prediction does not depend on the rows beside a row, on padding or on batches; it is computed in float64.
+
+    References
+    ----------
+    S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
+    K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
+    EMNLP 2014.
+    Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016.
+
+    Examples
+    --------
+    >>> from seqclf import RNNTextClassifier
+    >>> texts = ["good, not bad", "bad, not good"] * 20
+    >>> labels = ["praise", "blame"] * 20
+    >>> classifier = RNNTextClassifier(units=8, batch_size=8, random_state=0).fit(texts, labels)
+    >>> classifier.predict(["good, not bad", "bad, not good"])
+    array(['praise', 'blame'], dtype='<U6')
+    """
 
     _constraints = BaseRNNClassifier._constraints | {
         "tokenizer": optional(has_methods("fit", "transform")),
@@ -20,6 +146,7 @@ class RNNTextClassifier(BaseRNNClassifier):
         "token_dropout": real(0, 1, high_open=True),
     }
     _step_name = "tokens"
+    input_kind_: Kind
 
     def __init__(
         self,
@@ -87,7 +214,7 @@ class RNNTextClassifier(BaseRNNClassifier):
 
     def _learn(self, rows: Rows, weights: np.ndarray) -> Ragged:
         if isinstance(rows, Ragged):
-            vars(self).pop("tokenizer_", None)
+            self.__dict__.pop("tokenizer_", None)
             ids = rows
             self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, 2)
         else:

@@ -11,6 +11,8 @@ gru : K. Cho et al., "Learning phrase representations using RNN encoder-decoder"
     applies the reset gate after the matrix product, as cuDNN does (a second bias, no other change).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -53,7 +55,7 @@ def _gru(projected, state, weights, activation):
     return ((1 - z) * n + z * hidden,)
 
 
-_STEP = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
+_STEP: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
 
 
 def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activation: str, reverse: bool) -> Tensor:
@@ -61,7 +63,7 @@ def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activat
     step, activate = _STEP[cell], _ACTIVATION[activation]
     projected = project_inputs(inputs, weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
-    state = (zeros, zeros) if cell == "lstm" else (zeros,)
+    state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
     outputs: list[Tensor] = [zeros] * layout.n_times
     times = range(layout.n_times)
     for time in reversed(times) if reverse else times:

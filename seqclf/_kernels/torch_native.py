@@ -4,6 +4,8 @@ Padded and in float32, torch's LSTM takes oneDNN's fused path on the CPU; a pack
 small operations a step instead. On a GPU cuDNN takes packed batches as they are.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,7 +13,7 @@ from torch.nn import functional
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import Weights
 
-_OPERATION = {
+_OPERATION: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
     ("rnn", "tanh"): torch.rnn_tanh,
     ("rnn", "relu"): torch.rnn_relu,
     ("lstm", "tanh"): torch.lstm,

@@ -10,8 +10,8 @@ from torch import Generator, Tensor, nn
 from seqclf._kernels import StepLayout
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
-from seqclf._nn.pooling import make_pooling
-from seqclf._nn.recurrent import RecurrentStack
+from seqclf._nn.pooling import AttentionPooling, make_pooling
+from seqclf._nn.recurrent import Direction, RecurrentStack
 
 
 class Network(nn.Module):
@@ -49,9 +49,7 @@ class Network(nn.Module):
     ):
         super().__init__()
         arguments = locals()
-        self.config: dict[str, Any] = {
-            name: arguments[name] for name in inspect.signature(Network).parameters
-        }
+        self.config: dict[str, Any] = {name: arguments[name] for name in inspect.signature(Network).parameters}
         self.embedding: nn.Module | None = None
         if vocab_size is None:
             assert n_channels is not None
@@ -69,7 +67,7 @@ class Network(nn.Module):
     def reset_parameters(self, generator: Generator | None = None) -> Self:
         """Fill all weights anew from `generator` (None: torch's global one)."""
         for module in self.modules():
-            if module is not self and module is not self.head and hasattr(module, "reset_parameters"):
+            if isinstance(module, Embedding | Direction | AttentionPooling):
                 module.reset_parameters(generator)
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
         nn.init.zeros_(self.head.bias)

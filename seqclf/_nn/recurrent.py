@@ -36,9 +36,7 @@ class Direction(nn.Module):
     def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
         recurrent = self.recurrent_dropout(self.weight_recurrent, generator)
         weights = Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
-        return recurrence(
-            self.cell, inputs, layout, weights, activation=self.activation, reverse=self.reverse
-        )
+        return recurrence(self.cell, inputs, layout, weights, activation=self.activation, reverse=self.reverse)
 
     def extra_repr(self) -> str:
         direction = "reverse" if self.reverse else "forward"

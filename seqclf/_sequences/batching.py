@@ -9,8 +9,8 @@ from torch import Tensor
 
 from seqclf._sequences.ragged import Ragged
 
-# Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then hold
-# little padding where a kernel pads, and an epoch still mixes short and long ones.
+# Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then
+# hold little padding where a kernel pads, and an epoch still mixes short and long ones.
 CHUNK_BATCHES = 50
 # A prediction batch holds at most so many steps, padding counted, and so many sequences.
 PREDICTION_STEPS = 2**16

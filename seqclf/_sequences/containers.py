@@ -16,6 +16,13 @@ def shorten(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
 
 
+def is_missing(value: Any) -> bool:
+    """None, NaN, and what pandas has for them."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
 def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
     """One entry for each row: a list of items, or an array of two or more dimensions.
 

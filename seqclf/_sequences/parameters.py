@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .containers import shorten
+from seqclf._sequences.containers import shorten
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,13 @@ def integer(low: int, high: int | None = None) -> Constraint:
 
 def real(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> Constraint:
     """A finite number between `low` and `high`; an open side leaves the limit itself out."""
-    left, right = "(" if low_open else "[", ")" if high_open or math.isinf(high) else "]"
+    if math.isinf(low) and math.isinf(high):
+        within = ""
+    else:
+        left, right = "(" if low_open else "[", ")" if high_open or math.isinf(high) else "]"
+        within = f" in {left}{low}, {high}{right}"
     return Constraint(
-        f"a finite number in {left}{low}, {high}{right}",
+        f"a finite number{within}",
         lambda value: (
             _is_number(value, Real)
             and math.isfinite(value)
@@ -54,6 +58,11 @@ def real(low: float, high: float, *, low_open: bool = False, high_open: bool = F
             and (value < high if high_open else value <= high)
         ),
     )
+
+
+def nan() -> Constraint:
+    """The float NaN."""
+    return Constraint("NaN", lambda value: isinstance(value, float | np.floating) and bool(np.isnan(value)))
 
 
 def options(*values: str) -> Constraint:

@@ -6,6 +6,7 @@ There is no padding in it, so no step of padding can ever be computed, averaged 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -62,7 +63,9 @@ class Ragged:
             values = np.concatenate(filled)
             return cls(values if dtype is None else values.astype(dtype, copy=False), lengths)
         shape = (0,) if n_channels is None else (0, n_channels)
-        return cls(np.empty(shape, dtype or (np.int32 if n_channels is None else np.float64)), lengths)
+        if dtype is None:
+            dtype = np.int32 if n_channels is None else np.float64
+        return cls(np.empty(shape, dtype), lengths)
 
     @classmethod
     def from_array(cls, array: NDArray[Any]) -> "Ragged":
@@ -87,8 +90,7 @@ class Ragged:
     def items(self) -> NDArray[np.object_]:
         """A 1-D object array with one view into `values` for each sequence."""
         items = np.empty(len(self), dtype=object)  # np.array(list) would make equal lengths a 2-D array
-        bounds = self.offsets.tolist()
-        for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for row, (start, stop) in enumerate(pairwise(self.offsets.tolist())):
             items[row] = self.values[start:stop]
         return items
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .containers import shorten, unpack_rows
-from .ragged import Ragged
+from seqclf._sequences.containers import shorten, unpack_rows
+from seqclf._sequences.ragged import Ragged
 
 _ONE_SERIES = "a series of numbers, of shape (steps,) or (steps, channels)"
+_TEXT = "text: TextTokenizer turns it into ids, and RNNTextClassifier takes it as it is"
 
 
 def read_series(X: Any, *, n_channels: int | None = None, name: str = "X", keep_float32: bool = False) -> Ragged:
@@ -66,18 +67,19 @@ def _clean_series(series: Ragged, name: str, keep_float32: bool) -> Ragged:
     series = Ragged(values, series.lengths)
     if np.isfinite(values).all():
         return series
-    series = series.stripped(np.isnan(values).all(axis=1))
-    wrong = ~np.isfinite(series.values)
+    is_padding = np.isnan(values).all(axis=1)
+    stripped = series.stripped(is_padding)
+    wrong = ~np.isfinite(stripped.values)
     if wrong.any():
-        step, channel = (int(place) for place in np.argwhere(wrong)[0])
+        place, channel = np.argwhere(wrong)[0]
+        step = Ragged(np.arange(series.n_steps), series.lengths).stripped(is_padding).values[place]
         row = series.row_of(step)
-        what = "NaN" if np.isnan(series.values[step, channel]) else "infinity"
+        what = "NaN" if np.isnan(values[step, channel]) else "infinity"
         raise ValueError(
-            f"Input {name} contains {what}: row {row}, step {step - series.offsets[row]} after leading padding, "
-            f"channel {channel}. Only steps that are NaN in every channel at the ends of a series are padding; "
-            "fill or interpolate the others."
+            f"Input {name} contains {what}: row {row}, step {step - series.offsets[row]}, channel {channel}. "
+            "Only steps that are NaN in every channel at the ends of a series are padding; fill in the others."
         )
-    return series
+    return stripped
 
 
 def _check_channels(found: int, expected: int | None, position: int, name: str, known_from: str) -> None:
@@ -93,8 +95,10 @@ def _check_channels(found: int, expected: int | None, position: int, name: str, 
 def _read_row(row: Any, position: int, name: str) -> NDArray[Any]:
     """One series as an array (steps, channels)."""
     where = f"Row {position} of {name}"
-    if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
-        raise ValueError(f"{where} is {shorten(row)} ({type(row).__name__}): expected {_ONE_SERIES}.")
+    is_array = hasattr(row, "__array__") and getattr(row, "ndim", 1) > 0  # numpy's numbers have 0 dimensions
+    if not (isinstance(row, list | tuple) or is_array):
+        advice = f", not {_TEXT}" if isinstance(row, str | bytes) else ""
+        raise ValueError(f"{where} is {shorten(row)} ({type(row).__name__}): expected {_ONE_SERIES}{advice}.")
     try:
         array = np.asarray(row)
     except ValueError as error:  # steps with unequal numbers of channels
@@ -119,5 +123,6 @@ def _as_numbers(array: NDArray[Any], where: str, name: str) -> NDArray[Any]:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {where}.")
     if array.dtype.kind not in "iufb":
-        raise ValueError(f"{where} holds {shorten(array.ravel()[0])}: expected {_ONE_SERIES}, not text or dates.")
+        advice = f", not {_TEXT}" if array.dtype.kind in "OUST" else f", not {array.dtype}"
+        raise ValueError(f"{where} holds {shorten(array.ravel()[0])}: expected {_ONE_SERIES}{advice}.")
     return array

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from .containers import shorten
+from seqclf._sequences.containers import is_missing, shorten
 
 
 def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -104,13 +104,13 @@ def _refuse_missing(labels: NDArray[Any], name: str) -> None:
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
     elif labels.dtype.kind == "O":
-        missing = np.fromiter(map(_is_missing, labels), dtype=bool, count=len(labels))
+        missing = np.array([is_missing(label) or label in (np.inf, -np.inf) for label in labels], dtype=bool)
     else:
         return
     if missing.any():
         row = int(np.argmax(missing))
         # scikit-learn's words come first: its users search for them
-        what = "infinity" if labels[row] in (np.inf, -np.inf) else "NaN"
+        what = "NaN" if is_missing(labels[row]) else "infinity"
         raise ValueError(
             f"Input {name} contains {what}: the label of row {row} is {shorten(labels[row])}. "
             "Drop the rows without a label."
@@ -118,9 +118,3 @@ def _refuse_missing(labels: NDArray[Any], name: str) -> None:
     if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels}) > 1:
         sorts = sorted({type(label).__name__ for label in labels})
         raise ValueError(f"The labels in {name} mix {' and '.join(sorts)}: convert them to one type, e.g. str.")
-
-
-def _is_missing(label: Any) -> bool:
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, float | np.floating) and not np.isfinite(label)

@@ -6,11 +6,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .containers import shorten, unpack_rows
-from .ragged import Ragged
+from seqclf._sequences.containers import is_missing, shorten, unpack_rows
+from seqclf._sequences.ragged import Ragged
 
 Kind = Literal["texts", "tokens", "ids"]
-TextData = list[str] | list[list[str]] | Ragged
 
 PADDING = 0  # the id that fills padded arrays; never a step of a sequence
 UNKNOWN = 1  # the id of every token outside the vocabulary
@@ -20,7 +19,7 @@ _ANY_ROW = ", ".join(_ONE_ROW.values())
 _MAX_ID = np.iinfo(np.int32).max
 
 
-def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tuple[Kind, TextData]:
+def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tuple[Kind, Any]:
     """Check text input and say which of the three kinds it is.
 
     Parameters
@@ -45,13 +44,14 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
         Where X or a row of it is nothing of this; the message names the row and shows the value.
     """
     rows = unpack_rows(X, name)
-    found: Kind
     if isinstance(rows, np.ndarray):
         if rows.ndim > 2:
             raise ValueError(f"{name} has {rows.ndim} dimensions: expected rows, each of them {_ANY_ROW}.")
         if kind not in (None, "ids"):
             raise ValueError(_other_kind(name, 0, "ids", kind, "in fit they were"))
-        return "ids", _clean_ids(Ragged.from_array(_as_numbers(rows, name)), name)
+        if rows.dtype.kind in "iuf":
+            return "ids", _clean_ids(Ragged.from_array(rows), name)
+        rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
     types = set(map(type, rows))
     if all(issubclass(one, str) for one in types):
         if kind not in (None, "texts"):
@@ -61,15 +61,18 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
     found_in, known, items = "in fit they were", kind, []
     for position, row in enumerate(rows):
         row_kind, item = _read_row(row, position, name, known)
+        if row_kind is None and known == "texts":
+            raise ValueError(_not_a_row(row, position, name, known))
         if row_kind is not None and known is None:
             found_in, known = f"row {position} is", row_kind
-        elif row_kind not in (None, known) or (row_kind is None and known == "texts"):
-            raise ValueError(_other_kind(name, position, row_kind or "ids", known, found_in))
+        if row_kind not in (None, known):
+            raise ValueError(_other_kind(name, position, row_kind, known, found_in))
         items.append(item)
-    found = known or "ids"
-    if found == "ids":
-        return found, _clean_ids(Ragged.from_items(items), name)
-    return found, [list(item) for item in items]
+    if known == "texts":  # all rows before the first text were empty lists
+        raise ValueError(_not_a_row(rows[0], 0, name, known))
+    if known == "tokens":
+        return known, [list(item) for item in items]
+    return "ids", _clean_ids(Ragged.from_items(items), name)
 
 
 def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[Kind | None, Any]:
@@ -97,7 +100,9 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
 def _clean_ids(ids: Ragged, name: str) -> Ragged:
     """Whole numbers from 0 to the largest int32 -> int32, without padding, zeros inside as the unknown id."""
     values = ids.values
-    if values.dtype.kind not in "iu":
+    if values.dtype.kind == "O":  # Python's integers beyond 64 bits
+        values = values.astype(np.float64)
+    if values.dtype.kind == "f":
         _refuse_ids(~np.isfinite(values), ids, name)
         _refuse_ids(values != np.rint(values), ids, name)
     if ids.n_steps and (values.min() < 0 or values.max() > _MAX_ID):
@@ -118,14 +123,6 @@ def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str) -> None:
             f"Row {row} of {name} holds {ids.values[step]!s} at position {step - ids.offsets[row]}: "
             f"token ids must be whole numbers from 0 to {_MAX_ID}."
         )
-
-
-def _as_numbers(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """A 2-D array of numbers; of object arrays (nullable columns of a frame), what they hold."""
-    if array.dtype.kind in "iuf":
-        return array
-    rows = [_read_row(row, position, name, "ids")[1] for position, row in enumerate(array.tolist())]
-    return np.array(rows)
 
 
 def _other_kind(name: str, position: int, kind: Kind, known: Kind | None, found_in: str) -> str:
@@ -159,6 +156,6 @@ def _advice(value: Any) -> str:
     """What to do about the two usual accidents: missing values and bytes."""
     if isinstance(value, bytes):
         return " Decode it first, e.g. value.decode('utf-8')."
-    if value is None or value != value or type(value).__name__ == "NAType":
+    if is_missing(value):
         return " Missing values: drop these rows, or fill them (an empty text is allowed)."
     return ""

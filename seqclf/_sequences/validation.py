@@ -3,7 +3,7 @@
 The work is done in one module for each of these; this one is the list.
 """
 
-from .parameters import (
+from seqclf._sequences.parameters import (
     Constraint,
     any_of,
     boolean,
@@ -11,15 +11,16 @@ from .parameters import (
     class_weight,
     has_methods,
     integer,
+    nan,
     optional,
     options,
     random_state,
     real,
     sequence_of,
 )
-from .series_input import read_series
-from .targets import read_labels, read_sample_weight
-from .text_input import PADDING, UNKNOWN, Kind, read_text_input
+from seqclf._sequences.series_input import read_series
+from seqclf._sequences.targets import read_labels, read_sample_weight
+from seqclf._sequences.text_input import PADDING, UNKNOWN, Kind, read_text_input
 
 __all__ = [
     "PADDING",
@@ -32,6 +33,7 @@ __all__ = [
     "class_weight",
     "has_methods",
     "integer",
+    "nan",
     "optional",
     "options",
     "random_state",

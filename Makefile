@@ -1,0 +1,71 @@
+# Every target sets up .venv first if it has to; nothing needs installing by hand but Python 3.11 or newer.
+
+PYTHON ?= python3
+# more arguments for pytest: make test PYTEST_ARGS="-k tokenizer -x"
+PYTEST_ARGS ?=
+
+SHELL := /bin/bash
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# Real data (see README.md, "Data"): a folder beside the project, unless the caller names another one.
+ifeq ($(strip $(SEQCLF_DATA)),)
+  SEQCLF_DATA := $(shell cd ../shared/data 2>/dev/null && pwd -P)
+endif
+ifneq ($(strip $(SEQCLF_DATA)),)
+  export SEQCLF_DATA
+endif
+
+export MPLBACKEND ?= Agg
+# Waiting threads sleep instead of spinning: on a machine that is busy with other work the many small fits of tests and
+# examples are several times faster. The demo, which shows times, runs as a user would run it.
+test test-all examples: export OMP_WAIT_POLICY ?= PASSIVE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types examples setup clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## train on real reviews (or on docstrings), print accuracy and time, save the model and a picture
+	$(RUN) examples/demo.py
+
+test: $(STAMP) ## all quick tests and the examples of the docstrings
+	$(RUN) -m pytest -m "not slow" --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+
+test-all: $(STAMP) ## the slow tests too
+	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff: rules and format
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(STAMP) ## mypy over the package and the examples
+	$(RUN) -m mypy
+
+# SEQCLF_EXAMPLES_QUICK=0 runs them at full size.
+examples: export SEQCLF_EXAMPLES_QUICK ?= 1
+examples: $(STAMP) ## run every example on little data
+	@set -e; for script in examples/*.py; do \
+	  echo "== $$script"; start=$$SECONDS; $(RUN) "$$script"; echo "== $$script: $$((SECONDS - start)) s"; \
+	done
+
+setup: $(STAMP) ## make .venv and install the package with everything for development
+
+# Made again when the requirements change; touched last, so an interrupted installation is taken up again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "seqclf needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
+	  echo "Name another one: make PYTHON=/path/to/python3.11 (or newer)" >&2; exit 1; }
+	@if [ -e $(VENV) ] && ! $(RUN) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "$(VENV) is broken or older than Python 3.11: it is made anew."; rm -rf $(VENV); fi
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed (on Debian and Ubuntu: install python3-venv)." >&2; exit 1; }
+	$(RUN) -m pip install --quiet --no-input --progress-bar off -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean: ## remove .venv, caches and outputs
+	rm -rf $(VENV) demo_output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

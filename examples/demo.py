@@ -1,0 +1,227 @@
+"""
+Text in, class out: the whole way
+=================================
+
+Trains ``RNNTextClassifier`` with its defaults on 25,000 film reviews, judges it on the official other 25,000 beside
+TF-IDF with logistic regression, saves it with a picture of its training, and then does what one does with any
+scikit-learn classifier: a pipeline, a grid search, a file.
+
+The reviews (IMDB, Maas et al. 2011) are taken from the folder that the environment variable ``SEQCLF_DATA`` names.
+Without them the demo uses text that every installation has: the documentation of numpy, scipy, scikit-learn and torch,
+to be told apart by package. Nothing is downloaded.
+
+Run it with ``make demo``, or ``python examples/demo.py --quick`` for a look in a minute.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import joblib
+import matplotlib
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from seqclf import RNNTextClassifier, SequencePadder, TextTokenizer, datasets
+
+matplotlib.use("Agg")  # writes files, needs no screen
+import matplotlib.pyplot as plt
+
+QUICK = "--quick" in sys.argv or os.environ.get("SEQCLF_EXAMPLES_QUICK", "0") not in ("", "0")
+OUTPUT = Path(__file__).resolve().parent.parent / "demo_output"
+
+
+# %%
+# The data
+# --------
+# Reviews come with an official split; the documentation is split 80 to 20, each package in the same share.
+
+
+def load_data():
+    """Return the name of the data, the texts and labels to learn from, and those to judge by."""
+    try:
+        train = datasets.fetch_imdb(subset="train", download_if_missing=False)
+        test = datasets.fetch_imdb(subset="test", download_if_missing=False)
+    except OSError:
+        name = "docstrings of four packages"
+        X, y = texts_and_names(datasets.load_docstrings())
+        X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
+    else:
+        name = "IMDB reviews"
+        X_train, y_train = texts_and_names(train)
+        X_test, y_test = texts_and_names(test)
+    if QUICK:
+        X_train, y_train = subset(X_train, y_train, 400)
+        X_test, y_test = subset(X_test, y_test, 400)
+    return name, X_train, y_train, X_test, y_test
+
+
+def texts_and_names(data):
+    """Return the texts and the name of each one's class, since a classifier takes names as they are."""
+    return data.data, np.array(data.target_names)[data.target]
+
+
+def subset(X, y, n):
+    """Return `n` rows, drawn with a seed, each class in its share."""
+    if len(y) <= n:
+        return X, y
+    X, _, y, _ = train_test_split(X, y, train_size=n, stratify=y, random_state=0)
+    return X, y
+
+
+# %%
+# The classifier and what a user would pick instead
+# -------------------------------------------------
+# Both learn from the same texts in the same run, so that accuracy and time stand side by side.
+
+
+def fit_and_judge(name, model, X_train, y_train, X_test, y_test):
+    """Fit, predict, return one line of the table."""
+    start = time.perf_counter()
+    model.fit(X_train, y_train)
+    fitted = time.perf_counter()
+    accuracy = np.mean(model.predict(X_test) == y_test)
+    done = time.perf_counter()
+    return f"{name:<30}{accuracy:>9.4f}{fitted - start:>9.1f} s{done - fitted:>9.1f} s"
+
+
+def summarise(model):
+    """Print what the fit left behind."""
+    best = model.history_[model.best_epoch_ - 1]
+    print(f"  classes       {', '.join(str(c) for c in model.classes_)}")
+    print(f"  vocabulary    {model.vocab_size_:,} tokens")
+    print(f"  parameters    {model.n_parameters_:,}")
+    print(f"  epochs        {model.n_iter_} run, the weights of epoch {model.best_epoch_} kept")
+    if best.get("valid_score") is not None:
+        print(f"  validation    accuracy {best['valid_score']:.4f}, loss {best['valid_loss']:.4f}")
+
+
+def show_predictions(model, X, y, n=4):
+    """Print a few texts with the class that the model gives them."""
+    rows = np.random.default_rng(0).choice(len(y), size=n, replace=False)
+    texts = [X[i] for i in rows]
+    for i, text, p in zip(rows, texts, model.predict_proba(texts), strict=True):
+        best = p.argmax()
+        print(f"  {model.classes_[best]!s:<12} p={p[best]:.2f}  (is {y[i]!s})  {' '.join(text.split())[:70]}...")
+
+
+# %%
+# The training curve
+# ------------------
+# Loss and accuracy after each epoch; the dotted line marks the epoch whose weights were kept.
+
+
+def draw_training_curve(model, path):
+    """Draw the model's history with plain matplotlib."""
+    history = model.history_
+    epochs = [row["epoch"] for row in history]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for ax, quantity, label in zip(axes, ("loss", "score"), ("loss", "accuracy"), strict=True):
+        for part, name in (("train", "training"), ("valid", "validation")):
+            if history[0].get(f"{part}_{quantity}") is not None:
+                ax.plot(epochs, [row[f"{part}_{quantity}"] for row in history], marker="o", label=name)
+        ax.axvline(model.best_epoch_, color="gray", linestyle=":", label="best epoch")
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+    figure.suptitle("Training of RNNTextClassifier")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+# %%
+# Saving
+# ------
+# A fitted model is one file that joblib reads back, with the same predictions to the last bit.
+
+
+def save_and_reload(model, X, path):
+    """Write the model, read it back, compare."""
+    joblib.dump(model, path)
+    again = joblib.load(path)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    print(f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB, read back, predictions equal")
+
+
+# %%
+# Like any scikit-learn classifier
+# --------------------------------
+# The steps one by one in a pipeline, a grid over cells and units on two processes, and the best one in a file.
+
+
+def three_lines(X, y):
+    """Pipeline, GridSearchCV and joblib on a part of the texts."""
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+
+    pipeline = Pipeline(
+        [("tokenizer", TextTokenizer()), ("padder", SequencePadder()), ("classifier", RNNTextClassifier(cell="gru"))]
+    )
+    pipeline.set_params(
+        tokenizer__max_length=100 if QUICK else 200,
+        classifier__max_epochs=1 if QUICK else 3,
+        classifier__random_state=0,
+    )
+    start = time.perf_counter()
+    pipeline.fit(X_train, y_train)
+    print(f"  pipeline      accuracy {pipeline.score(X_test, y_test):.3f} in {time.perf_counter() - start:.1f} s")
+
+    pipeline.set_params(classifier__n_threads=1)  # two processes search: one thread each
+    grid = {"classifier__cell": ["rnn", "lstm", "gru"], "classifier__units": [16, 32]}
+    search = GridSearchCV(pipeline, grid, n_jobs=2, cv=2 if QUICK else 3)
+    start = time.perf_counter()
+    search.fit(X_train, y_train)
+    print(f"  grid search   {len(search.cv_results_['params'])} candidates in {time.perf_counter() - start:.1f} s")
+    for i in np.argsort(search.cv_results_["rank_test_score"], kind="stable"):
+        chosen = search.cv_results_["params"][i]
+        score = search.cv_results_["mean_test_score"][i]
+        print(f"    {chosen['classifier__cell']:<5} {chosen['classifier__units']:>3} units  {score:.3f}")
+    print(f"  best of grid  accuracy {search.score(X_test, y_test):.3f} on texts kept back")
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_and_reload(search.best_estimator_, X_test, Path(folder) / "pipeline.joblib")
+
+
+# %%
+# All of it
+# ---------
+
+
+def main():
+    """Run the demo."""
+    name, X_train, y_train, X_test, y_test = load_data()
+    print(f"{name}: {len(y_train):,} texts to learn from, {len(y_test):,} to judge by{' (quick)' if QUICK else ''}\n")
+
+    model = RNNTextClassifier(random_state=0, verbose=1)
+    if QUICK:
+        model.set_params(max_epochs=2)
+    rival = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000))
+    rows = [
+        fit_and_judge("RNNTextClassifier()", model, X_train, y_train, X_test, y_test),
+        fit_and_judge("TF-IDF + logistic regression", rival, X_train, y_train, X_test, y_test),
+    ]
+    print(f"\n{'':<30}{'accuracy':>9}{'fit':>11}{'predict':>11}")
+    print(*rows, sep="\n")
+
+    print("\nThe model")
+    summarise(model)
+    print("\nSome of its answers")
+    show_predictions(model, X_test, y_test)
+
+    OUTPUT.mkdir(exist_ok=True)
+    print(f"\nKept in {OUTPUT.name}/")
+    save_and_reload(model, X_test[:500], OUTPUT / "model.joblib")
+    draw_training_curve(model, OUTPUT / "training_curve.png")
+    print("  training_curve.png")
+
+    X_part, y_part = subset(X_train, y_train, 200 if QUICK else 2000)
+    print(f"\nPipeline, grid search and file, on {len(y_part):,} of the texts")
+    three_lines(X_part, y_part)
+
+
+if __name__ == "__main__":  # worker processes may import this file
+    main()

@@ -1,0 +1,50 @@
+"""Recurrent neural networks for text and series that behave like any scikit-learn classifier.
+
+The public names and nothing else. Importing this module is cheap: torch, scikit-learn and numpy are imported with the
+first name that needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqclf import datasets
+    from seqclf._rnn_classifier import RNNClassifier
+    from seqclf._rnn_text_classifier import RNNTextClassifier
+    from seqclf._sequence_padder import SequencePadder
+    from seqclf._show_versions import show_versions
+    from seqclf._text_tokenizer import TextTokenizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RNNClassifier",
+    "RNNTextClassifier",
+    "SequencePadder",
+    "TextTokenizer",
+    "__version__",
+    "datasets",
+    "show_versions",
+]
+
+_HOMES = {
+    "RNNClassifier": "seqclf._rnn_classifier",
+    "RNNTextClassifier": "seqclf._rnn_text_classifier",
+    "SequencePadder": "seqclf._sequence_padder",
+    "TextTokenizer": "seqclf._text_tokenizer",
+    "show_versions": "seqclf._show_versions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("seqclf.datasets")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seqclf' has no attribute {name!r}; its public names are {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

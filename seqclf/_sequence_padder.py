@@ -1,0 +1,295 @@
+"""SequencePadder: ragged sequences (token ids or series) become one padded array, and back."""
+
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from seqclf._sequences import Ragged, check_parameters, read_series
+from seqclf._sequences.containers import unpack_rows
+from seqclf._sequences.validation import PADDING, any_of, integer, nan, optional, options, real
+
+_CONSTRAINTS = {
+    "max_length": optional(integer(1)),
+    "padding": options("start", "end"),
+    "truncate": options("start", "end"),
+    "value": optional(any_of(real(-inf, inf), nan())),
+}
+_PLURAL = {"ids": "sequences of whole numbers", "series": "series of floats"}
+
+
+def _has_columns(padder: "SequencePadder") -> bool:
+    """A 3-D array has no columns: without names for them scikit-learn leaves the output as it is."""
+    return getattr(padder, "input_kind_", "ids") == "ids"
+
+
+class SequencePadder(TransformerMixin, BaseEstimator):
+    """Turn sequences of unequal length into one array.
+
+    Shorter sequences are filled up, longer ones are cut. Rows that are one-dimensional and hold integers are ids and
+    give a 2-D array; everything else is a series of floats and gives a 3-D array, its last axis the channels.
+
+    The estimators of seqclf need no padding: they take ragged input as it is, which is faster. This is for everything
+    else that wants an array.
+
+    Parameters
+    ----------
+    max_length : int or None, default=None
+        The number of steps of the output. None is the longest sequence seen in `fit`: nothing of the training data is
+        cut, but one very long sequence makes the whole array that long.
+    padding : {"start", "end"}, default="end"
+        The side that is filled.
+    truncate : {"start", "end"}, default="start"
+        The side that is cut off from longer sequences: "start" keeps the last steps.
+    value : float or None, default=None
+        What is filled in. None is 0 for ids and NaN for series; both are what the estimators of seqclf recognise as
+        padding. Another value can be mistaken for data, by them and by `inverse_transform`.
+
+    Attributes
+    ----------
+    max_length_ : int
+        The number of steps of the output.
+    input_kind_ : {"ids", "series"}
+        What `fit` was given. `transform` takes nothing else.
+    n_channels_in_ : int
+        The number of channels; only for series.
+
+    See Also
+    --------
+    TextTokenizer : Turns texts into ragged token ids.
+
+    Notes
+    -----
+    Arrays that are padded already are taken too, 2-D of integers or 3-D of floats, and padded anew. What counts as
+    their padding are steps at either end that equal the fill value (`value`, or its default; for series also NaN in
+    every channel). Ragged ids are kept as they are, zeros included; any other NaN in a series is an error.
+
+    If a single number of a list of rows is a float, all rows are series: ``[[1, 2], [0.5]]``. Integers with channels,
+    of shape (steps, channels), are series too.
+
+    Ids come out as int32, or int64 where an array of them is int64 or they need it; series as float64, or float32 where
+    all of them are.
+
+    Examples
+    --------
+    >>> from seqclf import SequencePadder
+    >>> padder = SequencePadder()
+    >>> padder.fit_transform([[7, 8, 9], [5], [3, 4]])
+    array([[7, 8, 9],
+           [5, 0, 0],
+           [3, 4, 0]], dtype=int32)
+
+    The two sides are chosen separately. Here the last two steps are kept, and the start is filled:
+
+    >>> SequencePadder(max_length=2, padding="start").fit_transform([[7, 8, 9], [5], [3, 4]])
+    array([[8, 9],
+           [0, 5],
+           [3, 4]], dtype=int32)
+
+    >>> padder.inverse_transform([[6, 2, 0]])
+    array([array([6, 2])], dtype=object)
+    """
+
+    def __init__(
+        self,
+        *,
+        max_length: int | None = None,
+        padding: Literal["start", "end"] = "end",
+        truncate: Literal["start", "end"] = "start",
+        value: float | None = None,
+    ) -> None:
+        self.max_length = max_length
+        self.padding = padding
+        self.truncate = truncate
+        self.value = value
+
+    def fit(self, X: Any, y: Any = None) -> "SequencePadder":
+        """Find the length of the output.
+
+        Parameters
+        ----------
+        X : list or object array of sequences, or a padded array
+            Sequences of ids, or series of shape (steps,) or (steps, channels).
+        y : None
+            Ignored; it is here so that the padder fits into a pipeline.
+
+        Returns
+        -------
+        SequencePadder
+            The fitted padder itself.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or a row of X is not valid.
+        """
+        check_parameters(self, _CONSTRAINTS)
+        kind, sequences = self._read(X)
+        self._fill(kind)
+        self.input_kind_ = kind
+        if kind == "series":
+            self.n_channels_in_ = sequences.values.shape[1]
+        elif hasattr(self, "n_channels_in_"):
+            del self.n_channels_in_
+        self.max_length_ = int(sequences.lengths.max()) if self.max_length is None else int(self.max_length)
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Pad and cut the sequences.
+
+        Parameters
+        ----------
+        X : list or object array of sequences, or a padded array
+            Sequences of the same kind as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
+            The padded array. Two dimensions become a frame where `set_output` asks for one.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            Where a row of X is not valid, or of another kind or with other channels than in `fit`.
+        """
+        check_is_fitted(self, "max_length_")
+        kind, sequences = self._read(X, kind=self.input_kind_, n_channels=getattr(self, "n_channels_in_", None))
+        if kind != self.input_kind_:
+            raise ValueError(f"X holds {_PLURAL[kind]}, but in fit it held {_PLURAL[self.input_kind_]}.")
+        return sequences.truncated(self.max_length_, self.truncate).padded(
+            self.max_length_, value=self._fill(kind), padding=self.padding
+        )
+
+    def inverse_transform(self, X: Any) -> NDArray[np.object_]:
+        """Drop the padding.
+
+        Parameters
+        ----------
+        X : array of shape (n_sequences, n_steps) or (n_sequences, n_steps, n_channels)
+            As from `transform`, an array or a frame.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences,), dtype object
+            One array for each sequence, without the steps at the filled side that equal the fill value in every
+            channel. Steps that were cut off do not come back.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            Where X is no array of the dimensions that `transform` returns.
+        """
+        check_is_fitted(self, "max_length_")
+        array = np.array(unpack_rows(X, "X"))
+        n_dimensions, numbers = (2, "iu") if self.input_kind_ == "ids" else (3, "iuf")
+        if array.ndim != n_dimensions or array.dtype.kind not in numbers:
+            raise ValueError(
+                f"inverse_transform takes the padded array that transform returns, {n_dimensions}-D for "
+                f"{_PLURAL[self.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
+            )
+        sequences = Ragged.from_array(array)
+        return sequences.stripped(_equals(sequences.values, self._fill(self.input_kind_)), (self.padding,)).items()
+
+    @available_if(_has_columns)
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The names of the columns of padded ids: "step0", "step1" and so on.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (max_length_,), dtype object
+            One name for each step. Series have no columns, and a padder fitted on them does not have this method.
+        """
+        check_is_fitted(self, "max_length_")
+        return np.array([f"step{step}" for step in range(self.max_length_)], dtype=object)
+
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> "SequencePadder":
+        """Choose the container of padded ids; the 3-D array of padded series stays an array.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            The container of 2-D output; None leaves the choice as it was.
+
+        Returns
+        -------
+        SequencePadder
+            The padder itself.
+        """
+        # scikit-learn's own method disappears together with get_feature_names_out, and a pipeline calls it on every
+        # step; the attribute is the one it keeps the choice in, and `clone` copies.
+        if transform is not None:
+            self._sklearn_output_config = {**getattr(self, "_sklearn_output_config", {}), "transform": transform}
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = False  # taken, but as padded sequences, not as a table with a fixed width
+        return tags
+
+    def _fill(self, kind: str) -> float:
+        if self.value is None:
+            return PADDING if kind == "ids" else np.nan
+        if kind == "ids" and not float(self.value).is_integer():
+            raise ValueError(f"value={self.value!r} cannot be filled into ids: expected a whole number, or None.")
+        return self.value
+
+    def _read(self, X: Any, *, kind: str | None = None, n_channels: int | None = None) -> tuple[str, Ragged]:
+        """Say what the rows are, and take the padding off arrays that have some. `kind`: what empty rows are."""
+        rows = unpack_rows(X, "X")
+        found, sequences = "ids", _read_ids(rows, kind)
+        if sequences is None:
+            found, sequences = "series", read_series(rows, n_channels=n_channels, keep_float32=True)
+        if isinstance(rows, np.ndarray):
+            sequences = sequences.stripped(_equals(sequences.values, self._fill(found)))
+        return found, sequences
+
+
+def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None:
+    """The rows as int32 or int64, or None where one of them is not one-dimensional or holds no integers."""
+    if isinstance(rows, np.ndarray):
+        if rows.ndim != 2 or rows.dtype.kind not in "iu":
+            return None
+        return _narrow(Ragged.from_array(rows), keep_int64=rows.dtype == np.int64)
+    arrays = []
+    for row in rows:
+        if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
+            return None
+        try:
+            array = np.asarray(row)
+        except ValueError:  # a ragged list inside a row: read_series says so, with its number
+            return None
+        if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+            return None
+        arrays.append(array)
+    if kind == "series" and not any(map(len, arrays)):
+        return None
+    # numpy makes int64 of a list of Python's integers, which says nothing about what its owner wants
+    typed = [array for row, array in zip(rows, arrays, strict=True) if not isinstance(row, list | tuple)]
+    keep_int64 = any(array.dtype == np.int64 for array in typed)
+    return _narrow(Ragged.from_items(arrays), keep_int64=keep_int64)
+
+
+def _narrow(ids: Ragged, *, keep_int64: bool) -> Ragged:
+    limits = np.iinfo(np.int32)
+    fits = not ids.n_steps or (ids.values.min() >= limits.min and ids.values.max() <= limits.max)
+    return Ragged(ids.values.astype(np.int32 if fits and not keep_int64 else np.int64, copy=False), ids.lengths)
+
+
+def _equals(values: NDArray[Any], fill: float) -> NDArray[np.bool_]:
+    """Which steps hold the fill value in every channel."""
+    equal = np.isnan(values) if np.isnan(fill) else values == fill
+    return equal if equal.ndim == 1 else equal.all(axis=1)

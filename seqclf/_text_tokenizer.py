@@ -1,0 +1,393 @@
+"""TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
+
+import re
+import unicodedata
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from itertools import repeat
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from seqclf._sequences import Ragged, check_parameters, read_text_input
+from seqclf._sequences.validation import UNKNOWN, boolean, integer, optional, options
+
+_N_SPECIAL = 2  # padding and unknown come before the first token
+_N_BYTES = 256  # the alphabet that every subword vocabulary starts from
+_SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+_CHUNK = 1_000  # texts handed to the subword library at once
+_LINE_BREAK = re.compile(r"<[bB][rR]\s*/?>")
+
+_CONSTRAINTS = {
+    "level": options("word", "char", "subword"),
+    "vocab_size": optional(integer(_N_SPECIAL + 1)),
+    "min_frequency": integer(1),
+    "lowercase": boolean(),
+    "max_length": optional(integer(1)),
+    "truncate": options("start", "end"),
+}
+
+
+class TextTokenizer(TransformerMixin, BaseEstimator):
+    """Turn texts into sequences of token ids.
+
+    The vocabulary is learned in `fit`: id 0 is padding (it never occurs in the output), 1 is the unknown token, and
+    the tokens follow from 2 on, the most frequent first. The output is ragged, each text keeps its own length;
+    :class:`SequencePadder` makes one array of it where that is wanted.
+
+    Parameters
+    ----------
+    level : {"word", "char", "subword"}, default="word"
+        What a token is.
+
+        - "word": a run of letters, digits and underscores, with apostrophes inside (*don't*); any other mark that is
+          not white space is a token of its own. The fastest to train on, and the easiest to read.
+        - "char": a single character. A small vocabulary that knows every word, but sequences five times as long, and
+          as many more steps to compute. A good choice for languages written without spaces or rich in endings.
+        - "subword": pieces of words, learned by byte-level byte pair encoding. No text has an unknown token. Takes
+          several times as long as words, and needs the package `tokenizers`: ``pip install "seqclf[subword]"``.
+    vocab_size : int or None, default=30_000
+        The largest number of ids, padding and unknown included; the most frequent tokens are kept. An embedding has
+        one row for each, so this is what most of a small model's memory goes to. None keeps all tokens (not for
+        "subword", which always needs a size, of at least 258).
+    min_frequency : int, default=1
+        Tokens that occur less often in the training texts become unknown. Raising it drops rare names and
+        misspellings, and lets the model meet the unknown token in training. For "subword", the least number of times
+        that a pair of pieces must occur to be merged.
+    lowercase : bool, default=True
+        Read *Good* and *good* as one token. False keeps them apart, which costs vocabulary.
+    max_length : int or None, default=1_000
+        Cut longer sequences to this many tokens. Training time grows with the length of the sequences; None cuts
+        nothing. The vocabulary is learned from the whole texts.
+    truncate : {"start", "end"}, default="start"
+        The side that is cut off: "start" keeps the last tokens, where a review says its verdict, "end" the first.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str -> int
+        The id of each token, from 2 on; padding and unknown have none, so that no text can contain them.
+    tokens_ : list of str
+        The token of each id; ``tokens_[0]`` is "[PAD]", ``tokens_[1]`` is "[UNK]". Subwords are spelled in the
+        alphabet of the library, where "Ġ" stands for a space.
+    n_tokens_ : int
+        The number of ids, at most `vocab_size`: the number of rows an embedding needs.
+    input_kind_ : {"texts", "tokens"}
+        What `fit` was given: texts, or lists of tokens.
+    subword_model_ : tokenizers.Tokenizer or None
+        The trained model of the library for "subword", None for other levels. Its ids are those of `tokens_` less 2.
+
+    See Also
+    --------
+    SequencePadder : Turns the ragged ids into one padded array.
+
+    Notes
+    -----
+    Before it is split, a text is changed in three ways only: HTML line breaks (``<br />``) become a space, the
+    typographic apostrophe ``’`` becomes ``'``, and letters become small if `lowercase`. Other markup stays. There is no
+    Unicode normalisation: use :func:`unicodedata.normalize` first where one text may write *é* as one character and
+    another as two. For "char" and "subword", runs of white space become one space, and there is none at the ends.
+
+    `fit` also takes texts that were split already, as lists of str, with `level="word"`; these tokens are used as they
+    are, lowercased if `lowercase`. What `transform` takes is of the same kind.
+
+    Examples
+    --------
+    >>> from seqclf import TextTokenizer
+    >>> tokenizer = TextTokenizer()
+    >>> ids = tokenizer.fit_transform(["Good film, good music.", "Not good!"])
+    >>> tokenizer.tokens_
+    ['[PAD]', '[UNK]', 'good', '!', ',', '.', 'film', 'music', 'not']
+    >>> ids[1]
+    array([8, 2, 3], dtype=int32)
+    >>> tokenizer.inverse_transform(tokenizer.transform(["a good film"]))
+    ['[UNK] good film']
+    """
+
+    def __init__(
+        self,
+        *,
+        level: Literal["word", "char", "subword"] = "word",
+        vocab_size: int | None = 30_000,
+        min_frequency: int = 1,
+        lowercase: bool = True,
+        max_length: int | None = 1_000,
+        truncate: Literal["start", "end"] = "start",
+    ) -> None:
+        self.level = level
+        self.vocab_size = vocab_size
+        self.min_frequency = min_frequency
+        self.lowercase = lowercase
+        self.max_length = max_length
+        self.truncate = truncate
+
+    def fit(self, X: Any, y: Any = None) -> "TextTokenizer":
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : list, array, Series or one-column frame of str, or of lists of str
+            The training texts, or their tokens.
+        y : None
+            Ignored; it is here so that the tokenizer fits into a pipeline.
+
+        Returns
+        -------
+        TextTokenizer
+            The fitted tokenizer itself.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or a row of X is not valid, or no token is left for the vocabulary.
+        ImportError
+            Where `level="subword"` and the package `tokenizers` is not installed.
+        """
+        rows = self._check_training_rows(X)
+        if self.level == "subword":
+            self._learn_subwords(rows)
+        else:
+            self._learn_tokens(rows)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.object_]:
+        """Learn the vocabulary and return the ids of the same texts, splitting each text only once.
+
+        Parameters
+        ----------
+        X : list, array, Series or one-column frame of str, or of lists of str
+            The training texts, or their tokens.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), dtype object
+            One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
+        """
+        if self.level == "subword":
+            return self.fit(X).transform(X)
+        return self._cut(self._learn_tokens(self._check_training_rows(X)))
+
+    def transform(self, X: Any) -> NDArray[np.object_]:
+        """Turn texts into ids.
+
+        Parameters
+        ----------
+        X : list, array, Series or one-column frame of str, or of lists of str
+            Texts or tokens, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), dtype object
+            One int32 array of ids for each text; a text without tokens gives an empty one.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            Where a row of X is not valid.
+        """
+        check_is_fitted(self, "vocabulary_")
+        _, rows = read_text_input(X, kind=self.input_kind_)
+        if self.subword_model_ is not None:
+            return self._cut(self._subword_ids(rows))
+        find = self.vocabulary_.get
+        return self._cut(self._number(rows, lambda tokens: map(find, tokens, repeat(UNKNOWN))))
+
+    def inverse_transform(self, X: Any) -> list[str]:
+        """Turn ids back into texts.
+
+        Parameters
+        ----------
+        X : list or object array of ids, or array of shape (n_texts, n_steps) padded with zeros
+            As from `transform`, or from a :class:`SequencePadder` after it.
+
+        Returns
+        -------
+        list of str
+            Words joined by a space, characters by nothing, subwords by the rules of their library. An unknown token
+            reads "[UNK]"; padding is dropped.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            Where a row holds something else than the ids of this vocabulary.
+        """
+        check_is_fitted(self, "vocabulary_")
+        _, ids = read_text_input(X, kind="ids")
+        if ids.n_steps and (largest := int(ids.values.max())) >= self.n_tokens_:
+            row = ids.row_of(int(ids.values.argmax()))
+            raise ValueError(f"Row {row} of X holds the id {largest}, but the vocabulary ends at {self.n_tokens_ - 1}.")
+        if self.subword_model_ is not None:
+            return [self._decode_subwords(row.tolist()) for row in ids.items()]
+        separator = "" if self.level == "char" else " "
+        return [separator.join(map(self.tokens_.__getitem__, row.tolist())) for row in ids.items()]
+
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> "TextTokenizer":
+        """Change nothing: ragged ids are no table, so the output is the same under every setting.
+
+        The method is here because a pipeline hands its own `set_output` on to each of its steps.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        TextTokenizer
+            The tokenizer itself.
+        """
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _check_training_rows(self, X: Any) -> Any:
+        check_parameters(self, _CONSTRAINTS)
+        kind, rows = read_text_input(X)
+        if kind == "ids":
+            raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
+        if kind == "tokens" and self.level != "word":
+            raise ValueError(
+                f"level={self.level!r} splits the texts itself and X holds lists of tokens: "
+                'pass texts (str), or use level="word".'
+            )
+        self.input_kind_ = kind
+        return rows
+
+    def _learn_tokens(self, rows: Sequence[Any]) -> Ragged:
+        """Choose the vocabulary; returns the ids of the rows, for which the texts need not be split again."""
+        first_seen: defaultdict[str, int] = defaultdict()
+        first_seen.default_factory = first_seen.__len__
+        ids = self._number(rows, partial(map, first_seen.__getitem__))
+        tokens = list(first_seen)
+        counts = np.bincount(ids.values, minlength=len(tokens))
+
+        by_token = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int64)
+        by_frequency = by_token[np.argsort(-counts[by_token], kind="stable")]
+        kept = by_frequency[counts[by_frequency] >= self.min_frequency]
+        if self.vocab_size is not None:
+            kept = kept[: self.vocab_size - _N_SPECIAL]
+        if not len(kept):
+            raise ValueError(
+                f"Empty vocabulary: none of the {len(tokens)} different tokens of {len(rows)} texts occurs "
+                f"min_frequency={self.min_frequency} times."
+            )
+        self.subword_model_: Any = None
+        self._keep_vocabulary([tokens[index] for index in kept])
+        final = np.full(len(tokens), UNKNOWN, dtype=np.int32)
+        final[kept] = np.arange(_N_SPECIAL, _N_SPECIAL + len(kept))
+        return Ragged(final[ids.values], ids.lengths)
+
+    def _keep_vocabulary(self, tokens: list[str]) -> None:
+        self.tokens_ = _SPECIAL_TOKENS + tokens
+        self.n_tokens_ = len(self.tokens_)
+        self.vocabulary_ = {token: _N_SPECIAL + index for index, token in enumerate(tokens)}
+
+    def _number(self, rows: Sequence[Any], numbers_of: Callable[[Iterable[str]], Iterable[int]]) -> Ragged:
+        """Split each row into tokens and put the numbers of all of them end to end."""
+        split = self._splitter()
+        values, lengths = array("i"), array("q")
+        for row in rows:
+            n_before = len(values)
+            values.extend(numbers_of(split(row)))
+            lengths.append(len(values) - n_before)
+        return Ragged(np.array(values, dtype=np.int32), np.array(lengths, dtype=np.int64))
+
+    def _splitter(self) -> Callable[[Any], Iterable[str]]:
+        """The function that splits one row into tokens."""
+        lowercase = self.lowercase
+        if self.input_kind_ == "tokens":
+            return partial(map, str.lower) if lowercase else iter
+        if self.level == "char":
+            return lambda text: " ".join(_clean(text, lowercase).split())
+        find_words = _word_pattern().findall
+        return lambda text: find_words(_clean(text, lowercase))
+
+    def _cut(self, ids: Ragged) -> NDArray[np.object_]:
+        return ids.truncated(self.max_length, self.truncate).items()
+
+    def _learn_subwords(self, texts: Sequence[str]) -> None:
+        if self.vocab_size is None or self.vocab_size < _N_BYTES + _N_SPECIAL:
+            raise ValueError(
+                f'vocab_size must be an integer >= {_N_BYTES + _N_SPECIAL} for level="subword": one id for each of the '
+                f"{_N_BYTES} bytes, padding and unknown. Got {self.vocab_size!r} instead."
+            )
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise ImportError(
+                'TextTokenizer(level="subword") needs the package tokenizers: pip install "seqclf[subword]"'
+            ) from error
+        byte_level = tokenizers.pre_tokenizers.ByteLevel
+        model = tokenizers.Tokenizer(tokenizers.models.BPE())
+        model.pre_tokenizer = byte_level(add_prefix_space=True)  # the first word is then spelled like the others
+        model.decoder = tokenizers.decoders.ByteLevel()
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=self.vocab_size - _N_SPECIAL,
+            min_frequency=self.min_frequency,
+            initial_alphabet=sorted(byte_level.alphabet()),
+            show_progress=False,
+        )
+        model.train_from_iterator((self._clean_line(text) for text in texts), trainer)
+        self.subword_model_ = model
+        vocabulary = model.get_vocab()
+        self._keep_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__))
+
+    def _subword_ids(self, texts: Sequence[str]) -> Ragged:
+        rows: list[NDArray[np.int32]] = []
+        # In chunks: what the library keeps of each text is many times larger than the ids.
+        for start in range(0, len(texts), _CHUNK):
+            lines = [self._clean_line(text) for text in texts[start : start + _CHUNK]]
+            encodings = self.subword_model_.encode_batch_fast(lines)
+            rows += [np.array(encoding.ids, dtype=np.int32) + _N_SPECIAL for encoding in encodings]
+        return Ragged.from_items(rows, dtype=np.int32)
+
+    def _decode_subwords(self, ids: list[int]) -> str:
+        """Decode each run of known ids by the library, and write the unknown token between them."""
+        pieces: list[str] = []
+        run: list[int] = []
+        for number in [*ids, UNKNOWN]:
+            if number != UNKNOWN:
+                run.append(number - _N_SPECIAL)
+                continue
+            pieces += [self.subword_model_.decode(run), f" {_SPECIAL_TOKENS[UNKNOWN]}"]
+            run = []
+        return "".join(pieces[:-1]).strip()
+
+    def _clean_line(self, text: str) -> str:
+        """The text as the subword library may have it: on one line, and without half surrogates, which it refuses."""
+        line = " ".join(_clean(text, self.lowercase).split())
+        return line.encode("utf-8", "replace").decode("utf-8")
+
+
+def _clean(text: str, lowercase: bool) -> str:
+    if "<" in text:
+        text = _LINE_BREAK.sub(" ", text)
+    text = text.replace("’", "'")
+    return text.lower() if lowercase else text
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    r"""Words and single marks.
+
+    Python's ``\w`` leaves out the combining marks that vowels are written with in Hindi and many other scripts, and
+    accents that stand alone; a word keeps them here. ``++`` and ``*+`` never step back, which makes them fast.
+    """
+    marks = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M"))
+    letter = rf"[\w{marks}]"
+    return re.compile(rf"{letter}++(?:'{letter}++)*+|[^\w\s][{marks}]*+")

@@ -1,0 +1,7 @@
+"""Data sets: ``load_*`` reads what is installed, ``fetch_*`` downloads once, ``make_*`` draws from a seed."""
+
+from seqclf.datasets._docstrings import load_docstrings
+from seqclf.datasets._imdb import fetch_imdb
+from seqclf.datasets._synthetic import make_order_reviews, make_order_series
+
+__all__ = ["fetch_imdb", "load_docstrings", "make_order_reviews", "make_order_series"]

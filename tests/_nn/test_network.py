@@ -1,0 +1,202 @@
+"""The network: parameter counts, kernels exchanged under it, padding-free arithmetic, dropout at every depth."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from seqclf import _kernels
+from seqclf._nn import POOLINGS, Network
+
+
+def make_network(seed=0, **changes):
+    config = {
+        "n_outputs": 3,
+        "vocab_size": 11,
+        "embedding_dim": 4,
+        "n_channels": None,
+        "cell": "lstm",
+        "units": (5,),
+        "bidirectional": False,
+        "pooling": "last",
+        "activation": "tanh",
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "token_dropout": 0.0,
+    }
+    return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(seed))
+
+
+def n_parameters(**changes):
+    return sum(
+        p.numel() for p in make_network(n_outputs=1, bidirectional=False, pooling="last", **changes).parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "changes"),
+    [
+        (4_081, {"vocab_size": 500, "embedding_dim": None, "cell": "rnn", "units": (8,)}),
+        (8_209, {"vocab_size": 500, "embedding_dim": 16, "cell": "rnn", "units": (8,)}),
+        (160_809, {"vocab_size": 10_000, "embedding_dim": 16, "cell": "lstm", "units": (8,)}),
+        (161_065, {"vocab_size": 10_000, "embedding_dim": 16, "cell": "gru", "units": (8, 8)}),
+    ],
+)
+def test_parameters_equal_the_equations(expected, changes):
+    assert n_parameters(**changes) == expected
+
+
+IDS = torch.tensor([3, 4, 5, 2, 9, 9, 1, 10, 2, 3])
+LENGTHS = [3, 0, 5, 2]
+
+
+def numbers_and_ids(network):
+    if network.config["vocab_size"] is None:
+        values = torch.randn(10, network.config["n_channels"], generator=torch.Generator().manual_seed(5))
+        return values.to(network.head.weight.dtype)
+    return IDS
+
+
+@pytest.mark.parametrize("cell", _kernels.CELLS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    "inputs",
+    [{}, {"embedding_dim": None}, {"vocab_size": None, "n_channels": 2}],
+    ids=["embedding", "one-hot", "channels"],
+)
+def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, inputs):
+    """Two layers, ragged lengths: logits and the gradients of all weights, reference against torch's own."""
+    network = make_network(cell=cell, pooling=pooling, bidirectional=bidirectional, units=(5, 3), **inputs).double()
+    results = {}
+    for kernel in ("reference", "torch_native"):
+        with _kernels.use(kernel):
+            logits = network(numbers_and_ids(network), LENGTHS)
+            weight = torch.arange(1.0, logits.numel() + 1, dtype=torch.float64).reshape(logits.shape)
+            gradients = torch.autograd.grad((logits * weight).sum(), list(network.parameters()))
+        results[kernel] = [logits.detach(), *gradients]
+    for ours, theirs in zip(results["torch_native"], results["reference"], strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-10, atol=1e-10)
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_each_sequence_alone_gives_its_row(pooling, bidirectional):
+    network = make_network(pooling=pooling, bidirectional=bidirectional, units=(5, 3), cell="gru").double().eval()
+    together = network(IDS, LENGTHS)
+    alone = torch.cat([network(ids, [len(ids)]) for ids in IDS.split(LENGTHS)])
+    np.testing.assert_allclose(together.detach().numpy(), alone.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_an_empty_sequence_gets_the_bias_of_the_head():
+    network = make_network(pooling="max", bidirectional=True)
+    with torch.no_grad():
+        network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    assert torch.equal(network(IDS, LENGTHS)[1], network.head.bias)
+    only_empty = network(IDS[:0], [0, 0])
+    assert torch.equal(only_empty, network.head.bias.expand(2, 3))
+
+
+def by_hand(network, ids):
+    """Forward half and reverse half of a bidirectional lstm, and what each pooling makes of them."""
+    vectors = network.embedding.weight[ids]
+    halves = []
+    for direction in network.recurrent.layers[0].directions:
+        hidden = memory = torch.zeros(direction.units, dtype=vectors.dtype)
+        states = []
+        for vector in vectors.flip(0) if direction.reverse else vectors:
+            gates = direction.weight_input @ vector + direction.weight_recurrent @ hidden + direction.bias
+            i, f, g, o = gates.chunk(4)
+            memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
+            hidden = torch.sigmoid(o) * torch.tanh(memory)
+            states.append(hidden)
+        halves.append(torch.stack(states[::-1] if direction.reverse else states))
+    return halves
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_by_hand(pooling):
+    network = make_network(pooling=pooling, bidirectional=True).double().eval()
+    ids = torch.tensor([3, 7, 2, 9])
+    forward, reverse = by_hand(network, ids)
+    states = torch.cat((forward, reverse), dim=1)
+    if pooling == "last":
+        pooled = torch.cat((forward[-1], reverse[0]))
+    elif pooling == "mean":
+        pooled = states.mean(dim=0)
+    elif pooling == "max":
+        pooled = states.max(dim=0).values
+    else:
+        module = network.pooling
+        scores = torch.tanh(states @ module.weight.T + module.bias) @ module.query
+        pooled = scores.softmax(dim=0) @ states
+    expected = network.head(pooled)
+    # Another, longer sequence beside it makes padding where a kernel pads.
+    found = network(torch.cat((torch.tensor([5] * 9), ids)), [9, 4])[1]
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def logits_twice(network, seeds):
+    network.train()
+    return [network(numbers_and_ids(network), LENGTHS, torch.Generator().manual_seed(seed)) for seed in seeds]
+
+
+@pytest.mark.parametrize("units", [(5,), (5, 4)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropout": 0.5},
+        {"dropout": 0.5, "vocab_size": None, "n_channels": 2},
+        {"recurrent_dropout": 0.5},
+        {"token_dropout": 0.5},
+    ],
+)
+def test_dropout_acts_in_training_only_at_any_depth(changes, units):
+    network = make_network(units=units, **changes)
+    first, again, other = logits_twice(network, [1, 1, 2])
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+    network.eval()
+    plain = make_network(
+        units=units, **(changes | dict.fromkeys(["dropout", "recurrent_dropout", "token_dropout"], 0.0))
+    )
+    values = numbers_and_ids(network)
+    assert torch.equal(network(values, LENGTHS), plain.eval()(values, LENGTHS))
+
+
+def test_dropout_leaves_the_global_generator_alone():
+    network = make_network(dropout=0.5, recurrent_dropout=0.5, token_dropout=0.5)
+    before = torch.get_rng_state()
+    logits_twice(network, [1])
+    make_network()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_new_network_has_the_documented_weights():
+    network = make_network(cell="lstm", units=(6,), bidirectional=True)
+    for direction in network.recurrent.layers[0].directions:
+        i, f, g, o = direction.bias.detach().chunk(4)
+        assert (f == 1).all() and not (i.any() or g.any() or o.any())
+        for gate in direction.weight_recurrent.detach().chunk(4):
+            np.testing.assert_allclose((gate @ gate.T).numpy(), np.eye(6), atol=1e-6)
+    assert not torch.equal(*(d.weight_recurrent for d in network.recurrent.layers[0].directions))
+
+
+def test_arrays_rebuild_the_network():
+    network = make_network(cell="gru", pooling="attention", bidirectional=True).eval()
+    rebuilt = Network.from_arrays(network.config, network.to_arrays())
+    assert torch.equal(rebuilt(IDS, LENGTHS), network(IDS, LENGTHS))
+    assert not rebuilt.training
+    with torch.no_grad():
+        rebuilt.head.bias += 1
+    assert not torch.equal(rebuilt.head.bias, network.head.bias)
+
+
+def test_the_network_is_an_ordinary_module():
+    network = make_network(cell="gru")
+    twin = copy.deepcopy(network)
+    twin.load_state_dict(network.state_dict())
+    assert torch.equal(twin(IDS, LENGTHS), network(IDS, LENGTHS))
+    assert "gru, 4 -> 5, tanh, forward" in repr(network)

@@ -1,0 +1,101 @@
+from collections import OrderedDict
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from seqclf._sequences import check_parameters
+from seqclf._sequences.validation import (
+    any_of,
+    boolean,
+    class_weight,
+    has_methods,
+    integer,
+    nan,
+    optional,
+    options,
+    random_state,
+    real,
+    sequence_of,
+)
+
+INF = float("inf")
+NAN = float("nan")
+
+
+class Tokenizer:
+    def fit(self, X):
+        return self
+
+    def transform(self, X):
+        return X
+
+
+ACCEPTED = [
+    (integer(1), [1, 7, np.int64(3)]),
+    (integer(1, 3), [1, 3]),
+    (real(0, 1), [0, 1, 0.5, np.float32(0.25)]),
+    (real(0, INF, low_open=True), [1e-9, 10**6]),
+    (real(0, 1, high_open=True), [0, 0.999]),
+    (real(-INF, INF), [-1e300, 0, 5]),
+    (nan(), [NAN, np.float32("nan")]),
+    (options("gru", "lstm"), ["gru", np.str_("lstm")]),
+    (boolean(), [True, False, np.True_]),
+    (optional(integer(1)), [None, 1]),
+    (any_of(integer(1), options("auto")), [3, "auto"]),
+    (has_methods("fit", "transform"), [Tokenizer()]),
+    (random_state(), [None, 0, np.int32(5), 2**32 - 1, np.random.RandomState(0)]),
+    (class_weight(), [None, "balanced", {0: 1, "b": 0.5}, OrderedDict(a=np.float64(2))]),
+    (sequence_of(integer(1)), [(1,), [1, 2]]),
+]
+REFUSED = [
+    (integer(1), 0, "an integer >= 1"),
+    (integer(1), 1.0, "an integer >= 1"),
+    (integer(1), True, "an integer >= 1"),
+    (integer(1), None, "an integer >= 1"),
+    (integer(1, 3), 4, "an integer from 1 to 3"),
+    (real(0, 1), -0.1, "a finite number in [0, 1]"),
+    (real(0, 1), NAN, "a finite number in [0, 1]"),
+    (real(0, 1), False, "a finite number in [0, 1]"),
+    (real(0, 1), "0.5", "a finite number in [0, 1]"),
+    (real(0, 1), np.array([0.5]), "a finite number in [0, 1]"),
+    (real(0, INF), INF, "a finite number in [0, inf)"),
+    (real(0, INF, low_open=True), 0.0, "a finite number in (0, inf)"),
+    (real(0, 1, high_open=True), 1, "a finite number in [0, 1)"),
+    (real(-INF, INF), INF, "a finite number"),
+    (nan(), 0.0, "NaN"),
+    (options("gru", "lstm"), "GRU", "one of 'gru', 'lstm'"),
+    (options("gru"), 3, "'gru'"),
+    (boolean(), 1, "True or False"),
+    (optional(integer(1)), 0, "an integer >= 1, or None"),
+    (any_of(integer(1), options("auto")), "all", "an integer >= 1, or 'auto'"),
+    (has_methods("fit", "transform"), Tokenizer, "an object with the methods fit, transform"),
+    (has_methods("fit", "predict"), Tokenizer(), "an object with the methods fit, predict"),
+    (random_state(), -1, "an integer from 0 to 4294967295, a numpy RandomState instance, or None"),
+    (random_state(), np.random.default_rng(0), "a numpy RandomState instance"),
+    (class_weight(), "balance", "'balanced', a dict"),
+    (class_weight(), {0: -1.0}, "'balanced', a dict"),
+    (sequence_of(integer(1)), 3, "a tuple or list, each item of it an integer >= 1"),
+    (sequence_of(integer(1)), (), "a tuple or list"),
+    (sequence_of(integer(1)), (1, 0), "a tuple or list"),
+]
+
+
+@pytest.mark.parametrize(("constraint", "values"), ACCEPTED)
+def test_constraints_accept(constraint, values):
+    for value in values:
+        check_parameters(SimpleNamespace(size=value), {"size": constraint})
+
+
+@pytest.mark.parametrize(("constraint", "value", "expected"), REFUSED)
+def test_constraints_refuse_with_name_value_expectation_and_class(constraint, value, expected):
+    with pytest.raises(ValueError, match="The 'size' parameter of SimpleNamespace must be ") as caught:
+        check_parameters(SimpleNamespace(size=value), {"size": constraint})
+    assert expected in str(caught.value)
+    assert "Got " + " ".join(repr(value).split())[:20] in str(caught.value)
+
+
+def test_long_values_are_shortened_in_messages():
+    with pytest.raises(ValueError, match="must be True or False") as caught:
+        check_parameters(SimpleNamespace(size="x" * 10_000), {"size": boolean()})
+    assert len(str(caught.value)) < 200

@@ -1,0 +1,115 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+
+from seqclf._sequences import Ragged, read_series
+
+INF = float("inf")
+NAN = float("nan")
+
+
+def containing(*parts):
+    """A pattern for messages that have all these parts, in any order."""
+    return "(?s)" + "".join(f"(?=.*{re.escape(part)})" for part in parts)
+
+
+RAGGED_SERIES = [[1.0, 2.0, 3.0], [4.0], []]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        RAGGED_SERIES,
+        [[1, 2, 3], [4], []],
+        [[True, 2, 3], [4], []],
+        [np.array(row)[:, None] for row in RAGGED_SERIES],
+        Ragged.from_items(RAGGED_SERIES).items(),
+        [np.array(row, dtype=object) for row in RAGGED_SERIES],
+        pd.Series(RAGGED_SERIES),
+        pl.Series(RAGGED_SERIES),
+        np.array([[1, 2, 3], [4, NAN, NAN], [NAN] * 3]),
+        np.array([[1, 2, 3], [NAN, 4, NAN], [NAN] * 3])[:, :, None],
+        [[NAN, 1, 2, 3], [4, NAN, NAN], [NAN]],
+        pd.DataFrame([[1, 2, 3], [4, None, None], [None] * 3], dtype=float),
+        np.array([[1, 2, 3], [4, NAN, NAN], [NAN] * 3], dtype=object),
+    ],
+)
+def test_series_from_every_container(X):
+    data = read_series(X)
+    assert [item.tolist() for item in data.items()] == [[[value] for value in row] for row in RAGGED_SERIES]
+    assert data.values.dtype == np.float64
+
+
+def test_series_with_channels():
+    data = read_series([np.ones((2, 3)), [], np.zeros((0, 3)), [[1, 2, 3]]], n_channels=3)
+    assert data.values.shape == (3, 3)
+    assert data.lengths.tolist() == [2, 0, 0, 1]
+
+
+def test_empty_series_have_the_channels_of_fit():
+    assert read_series([[], []]).values.shape == (0, 1)
+    assert read_series([[], []], n_channels=4).values.shape == (0, 4)
+    assert read_series(np.empty((2, 0, 4))).values.shape == (0, 4)
+
+
+def test_a_step_with_one_number_is_no_padding():
+    array = np.array([[[NAN, NAN], [1.0, 2.0], [NAN, NAN]]])
+    assert read_series(array).values.tolist() == [[1.0, 2.0]]
+    array[0, 0, 1] = 5.0
+    with pytest.raises(ValueError, match="row 0, step 0, channel 0"):
+        read_series(array)
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [(np.float32, np.float32), (np.float16, np.float64), (int, np.float64)])
+def test_float32_is_kept_on_request(dtype, expected):
+    X = np.ones((2, 3), dtype=dtype)
+    assert read_series(X).values.dtype == np.float64
+    assert read_series(X, keep_float32=True).values.dtype == expected
+    assert read_series(list(X), keep_float32=True).values.dtype == expected
+
+
+HOLE = np.array([[1.0, 2.0, 3.0], [NAN, 4.0, 5.0]])[:, :, None].repeat(2, axis=2)
+HOLE[1, 2, 1] = NAN
+BAD_SERIES = [
+    (np.ones((2, 3, 2)) * 1j, {}, ["Complex data not supported"]),
+    ([[1j, 2]], {}, ["Complex data not supported", "Row 0"]),
+    ([np.array([1j, None], dtype=object)], {}, ["Complex data not supported"]),
+    (["a text"], {}, ["Row 0 of X is 'a text' (str)", "not text", "TextTokenizer"]),
+    ([["1", "2"]], {}, ["Row 0 of X holds", "'1'", "TextTokenizer"]),
+    (np.array([["1"], ["2"]]), {}, ["Row 0 of X is '1' (str)", "TextTokenizer"]),
+    ([[1, 2], [1, "a"]], {}, ["Row 1 of X holds", "not text"]),
+    ([np.array([1, "a"], dtype=object)], {}, ["Row 0 of X holds", "not text"]),
+    ([[1, 2], [1, {}]], {}, ["Row 1 of X holds something that is no number"]),
+    (np.array([["2020-01-01"]], dtype="M8[D]"), {}, ["not datetime64[D]"]),
+    ([1.0, 2.0], {}, ["Row 0 of X is 1.0 (float)", "a series of numbers"]),
+    (np.array([1.0, 2.0]), {}, ["Row 0 of X is", "1.0", "a series of numbers"]),
+    ([[1.0], None], {}, ["Row 1 of X is None (NoneType)"]),
+    ([[[1, 2], [3]]], {}, ["Row 0 of X is no array"]),
+    (np.ones((1, 2, 3, 4)), {}, ["X has 4 dimensions"]),
+    ([np.ones((1, 2, 3))], {}, ["Row 0 of X has 3 dimensions"]),
+    (np.ones((2, 3, 0)), {}, ["Row 0 of X has 0 channels"]),
+    ([np.ones((2, 0))], {}, ["Row 0 of X has 0 channels"]),
+    ([np.ones((2, 2)), [], np.ones((2, 3))], {}, ["Row 2 of X has 3 channel(s), but in row 0 it is 2"]),
+    (np.ones((2, 3, 2)), {"n_channels": 4}, ["Row 0 of X has 2 channel(s), but in fit it was 4"]),
+    ([[1.0], np.ones((2, 2))], {"n_channels": 1}, ["Row 1 of X has 2 channel(s), but in fit it was 1"]),
+    (np.ones((2, 3)), {"n_channels": 2}, ["Row 0 of X has 1 channel(s), but in fit it was 2"]),
+    (np.array([[1.0, NAN, 2.0]]), {}, ["Input X contains NaN: row 0, step 1, channel 0"]),
+    (HOLE, {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
+    ([[1.0], [NAN, 1.0, -INF]], {}, ["Input X contains infinity: row 1, step 2, channel 0"]),
+    (np.empty((0, 3, 2)), {}, ["Found array with 0 sample(s)"]),
+]
+
+
+@pytest.mark.parametrize(("X", "keywords", "words"), BAD_SERIES)
+def test_bad_series(X, keywords, words):
+    with pytest.raises(ValueError, match=containing(*words)):
+        read_series(X, **keywords)
+
+
+def test_sparse_series_are_a_type_error():
+    with pytest.raises(TypeError, match="Sparse data was passed for X"):
+        read_series(scipy.sparse.eye(3))

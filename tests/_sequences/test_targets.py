@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from seqclf._sequences import read_labels, read_sample_weight
+
+INF = float("inf")
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "codes"),
+    [
+        (["b", "a", "b"], ["a", "b"], [1, 0, 1]),
+        ((2, 0, 2), [0, 2], [1, 0, 1]),
+        ([1.0, 3.0, 1.0], [1.0, 3.0], [0, 1, 0]),
+        (np.array([True, False, True]), [False, True], [1, 0, 1]),
+        (np.array(["b", "a", "b"], dtype=object), ["a", "b"], [1, 0, 1]),
+        (pd.Series(["b", "a", "b"], index=[5, 5, 5]), ["a", "b"], [1, 0, 1]),
+        (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"], [1, 0, 1]),
+        (pl.Series(["b", "a", "b"]), ["a", "b"], [1, 0, 1]),
+    ],
+)
+def test_labels(y, classes, codes):
+    found, numbers = read_labels(y, 3)
+    assert found.tolist() == classes
+    assert numbers.tolist() == codes
+    assert numbers.dtype == np.int64
+
+
+def test_a_column_of_labels_warns():
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        _, codes = read_labels(np.array([[1], [0]]), 2)
+    assert codes.tolist() == [1, 0]
+
+
+BAD_LABELS = [
+    (None, "requires y to be passed, but the target y is None"),
+    ([0, 1], "y has 2 labels, but X has 3 rows.*inconsistent numbers of samples"),
+    ([0, 1, NAN], "Input y contains NaN.*row 2 is.*nan"),
+    ([0, INF, 1], "Input y contains infinity.*row 1 is.*inf"),
+    (["a", None, "b"], "Input y contains NaN.*row 1 is None"),
+    (["a", "b", NAN], "Input y contains NaN.*row 2 is nan"),
+    (pd.Series(["a", "b", None]), "Input y contains NaN.*row 2"),
+    (pd.Series(["a", "b", pd.NA], dtype=object), "Input y contains NaN.*row 2 is <NA>"),
+    (pl.Series(["a", "b", None]), "Input y contains NaN.*row 2 is None"),
+    (["a", "b", 1], "labels in y mix int and str"),
+    ([0.1, 0.2, 0.3], "Unknown label type: continuous"),
+    ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
+    ([1, 1, 1], "at least 2 classes in y, but the data contains only one class: 1"),
+    (["a", "a", "a"], "only one class: 'a'"),
+]
+
+
+@pytest.mark.parametrize(("y", "words"), BAD_LABELS)
+def test_bad_labels(y, words):
+    with pytest.raises(ValueError, match=words):
+        read_labels(y, 3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        (None, [1, 1, 1]),
+        (2, [2, 2, 2]),
+        ([1, 0, 2], [1, 0, 2]),
+        (np.array([1, 0, 2], dtype=np.float32), [1, 0, 2]),
+        (pd.Series([1, 0, 2]), [1, 0, 2]),
+        (pl.Series([1, 0, 2]), [1, 0, 2]),
+    ],
+)
+def test_sample_weight(weights, expected):
+    found = read_sample_weight(weights, 3)
+    assert found.dtype == np.float64
+    assert found.tolist() == expected
+
+
+def test_sample_weight_is_a_copy():
+    weights = np.ones(3)
+    assert not np.shares_memory(read_sample_weight(weights, 3), weights)
+
+
+BAD_WEIGHTS = [
+    (np.ones((3, 1)), "must be 1D array or scalar, got 2D array"),
+    ([1, 2], r"sample_weight.shape == \(2,\), expected \(3,\)"),
+    ([1, NAN, 1], "sample_weight is nan in row 1"),
+    ([1, 1, INF], "sample_weight is inf in row 2"),
+    ([-0.5, 1, 1], "sample_weight is -0.5 in row 0"),
+    ([0, 0, 0], "at least one non-zero number"),
+    (["a", "b", "c"], "sample_weight must be numbers"),
+    ([[1], [1, 2], [3]], "sample_weight must be numbers"),
+]
+
+
+@pytest.mark.parametrize(("weights", "words"), BAD_WEIGHTS)
+def test_bad_sample_weight(weights, words):
+    with pytest.raises(ValueError, match=words):
+        read_sample_weight(weights, 3)

@@ -1,0 +1,228 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqclf._sequences import Ragged, read_text_input
+
+INF = float("inf")
+NAN = float("nan")
+
+
+def containing(*parts):
+    """A pattern for messages that have all these parts, in any order."""
+    return "(?s)" + "".join(f"(?=.*{re.escape(part)})" for part in parts)
+
+
+def as_lists(ragged):
+    return [item.tolist() for item in ragged.items()]
+
+
+TEXTS = ["good film", "", "bad"]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        TEXTS,
+        tuple(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        np.array(TEXTS)[:, None],
+        np.array(TEXTS, dtype=object)[:, None],
+        np.array(TEXTS, dtype=np.dtypes.StringDType()),
+        list(np.array(TEXTS)),
+        pd.Series(TEXTS, index=[7, 7, 7]),
+        pd.Series(TEXTS, dtype=object),
+        pd.Series(TEXTS, dtype="category"),
+        pd.DataFrame({"review": TEXTS}),
+        pl.Series(TEXTS),
+        pl.DataFrame({"review": TEXTS}),
+    ],
+)
+def test_texts_from_every_container(X):
+    kind, data = read_text_input(X)
+    assert (kind, data) == ("texts", TEXTS)
+    assert {type(text) for text in data} == {str}
+
+
+TOKENS = [["good", "film"], ["bad", "one"], []]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        TOKENS,
+        tuple(map(tuple, TOKENS)),
+        pd.Series(TOKENS).to_numpy(),
+        [np.array(row, dtype=str) for row in TOKENS],
+        [np.array(row, dtype=object) for row in TOKENS],
+        pd.Series(TOKENS),
+        pl.Series(TOKENS),
+        pl.DataFrame({"tokens": TOKENS}),
+    ],
+)
+def test_tokens_from_every_container(X):
+    kind, data = read_text_input(X)
+    assert (kind, data) == ("tokens", TOKENS)
+    assert {type(token) for row in data for token in row} == {str}
+
+
+IDS = [[5, 6, 7], [9], []]
+PADDED = np.array([[5, 6, 7], [9, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        IDS,
+        [tuple(row) for row in IDS],
+        [[5.0, 6.0, 7.0], [9], []],
+        [[np.int64(5), 6, np.float32(7)], [9], []],
+        Ragged.from_items(IDS, dtype=np.int32).items(),
+        Ragged.from_items(IDS, dtype=float).items(),
+        [np.array(row, dtype=object) for row in IDS],
+        [pd.Series(row, dtype="Int64") for row in IDS],
+        pd.Series(IDS),
+        pl.Series(IDS),
+        pl.DataFrame({"ids": IDS}),
+        PADDED,
+        PADDED[:, ::-1][:, [2, 1, 0]],
+        np.asfortranarray(PADDED),
+        PADDED.astype(np.uint8),
+        PADDED.astype(np.float32),
+        PADDED.astype(object),
+        np.pad(PADDED, ((0, 0), (2, 1))),
+        PADDED.tolist(),
+        pd.DataFrame(PADDED, columns=["step0", "step1", "step2"]),
+        pd.DataFrame(PADDED, dtype="Int64"),
+        pl.DataFrame(PADDED, schema=["step0", "step1", "step2"]),
+    ],
+)
+def test_ids_from_every_container(X):
+    kind, data = read_text_input(X)
+    assert kind == "ids"
+    assert as_lists(data) == IDS
+    assert data.values.dtype == np.int32
+
+
+def test_a_frame_with_one_column_of_numbers_is_ids():
+    assert as_lists(read_text_input(pd.DataFrame({"step0": [3, 0]}))[1]) == [[3], []]
+
+
+def test_input_is_left_as_it_was():
+    frame = pd.DataFrame(PADDED)
+    PADDED.flags.writeable = False
+    read_text_input(PADDED)
+    read_text_input(frame)
+    np.testing.assert_array_equal(frame.to_numpy(), PADDED)
+    PADDED.flags.writeable = True
+
+
+def test_zeros_inside_are_the_unknown_token():
+    assert as_lists(read_text_input([[0, 3, 0, 0, 4, 0]])[1]) == [[3, 1, 1, 4]]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(None, "ids"), ("ids", "ids"), ("tokens", "tokens")])
+def test_empty_lists_fit_tokens_and_ids(kind, expected):
+    found, data = read_text_input([[], []], kind=kind)
+    assert found == expected
+    assert len(data) == 2
+
+
+@given(st.lists(st.lists(st.integers(1, 2**31 - 1), max_size=6), min_size=1, max_size=8))
+def test_padding_ids_changes_nothing(rows):
+    ragged = Ragged.from_items(rows)
+    for padding in ("start", "end"):
+        padded = ragged.padded(int(ragged.lengths.max()) + 2, value=0, padding=padding)
+        assert as_lists(read_text_input(padded)[1]) == rows
+
+
+BIG = 2**31
+BAD_TEXT_INPUT = [
+    ("a text", ValueError, ["X is a single str, 'a text'", "wrap it in a list"]),
+    (b"a text", ValueError, ["X is a single bytes", "wrap it in a list"]),
+    ([], ValueError, ["Found array with 0 sample(s)", "minimum of 1 is required"]),
+    (np.empty((0, 5), dtype=int), ValueError, ["Found array with 0 sample(s) (shape=(0, 5))"]),
+    (np.array("a"), TypeError, ["without rows", "one sequence in each row"]),
+    (5, TypeError, ["X is a int", "expected a list"]),
+    (None, TypeError, ["X is a NoneType"]),
+    ({"a": 1}, TypeError, ["X is a dict", "expected a list"]),
+    ({"a"}, TypeError, ["X is a set"]),
+    ((text for text in TEXTS), TypeError, ["X is a generator"]),
+    (pl.LazyFrame({"a": TEXTS}), TypeError, ["X is a LazyFrame"]),
+    (scipy.sparse.csr_matrix([[1]]), TypeError, ["Sparse data was passed for X", "dense data is required"]),
+    (scipy.sparse.coo_array([[1]]), TypeError, ["Sparse data was passed for X"]),
+    (np.ma.masked_array([[1, 2]], mask=[[0, 1]]), TypeError, ["masked array", "filled()"]),
+    (np.ones((2, 2, 2), dtype=int), ValueError, ["X has 3 dimensions"]),
+    (pd.DataFrame({"title": ["a"], "text": ["b"]}), ValueError, ["2 columns, ['title', 'text']", "X['text']"]),
+    (pl.DataFrame({"title": ["a"], "n": [1]}), ValueError, ["2 columns, ['title', 'n']", "pick the one"]),
+    (np.array([["a", "b"]]), ValueError, ["2 columns of text", "X[:, 0]"]),
+    (np.array([["a", "b"]], dtype=object), ValueError, ["2 columns of text"]),
+    (["a", None], ValueError, ["Row 1 of X is None (NoneType)", "expected a text (str)", "Missing values"]),
+    (["a", NAN], ValueError, ["Row 1 of X is nan (float)", "Missing values"]),
+    (pd.Series(["a", None]), ValueError, ["Row 1 of X is nan", "Missing values"]),
+    (pd.Series(["a", pd.NA], dtype="string"), ValueError, ["Row 1 of X is", "Missing values"]),
+    (pl.Series(["a", None]), ValueError, ["Row 1 of X is None", "Missing values"]),
+    (["a", b"b"], ValueError, ["Row 1 of X is b'b' (bytes)", "Decode it first"]),
+    (np.array([b"a"]), ValueError, ["Row 0 of X is b'a'", "Decode it first"]),
+    (["a", 3], ValueError, ["Row 1 of X is 3 (int)", "expected a text (str)"]),
+    ([1, 2, 3], ValueError, ["Row 0 of X is 1 (int)"]),
+    (np.array([1, 2, 3]), ValueError, ["Row 0 of X is", "1"]),
+    (["a", ["b"]], ValueError, ["Row 1 of X is a list of tokens (str), but row 0 is a text (str)"]),
+    ([["a"], "b"], ValueError, ["Row 1 of X is a text (str), but row 0 is a list of tokens (str)"]),
+    ([["a"], [1]], ValueError, ["Row 1 of X is a list of token ids (whole numbers), but row 0 is a list of tokens"]),
+    ([[], "b"], ValueError, ["Row 0 of X is []", "expected a text (str)"]),
+    (["b", []], ValueError, ["Row 1 of X is []", "expected a text (str)"]),
+    ([["a", 1]], ValueError, ["Row 0 of X holds 1 (int) at position 1", "expected a token (str)"]),
+    ([["a"], ["b", None]], ValueError, ["Row 1 of X holds None (NoneType) at position 1", "Missing values"]),
+    ([["a", b"b"]], ValueError, ["b'b' (bytes) at position 1", "Decode it first"]),
+    ([[1, "a"]], ValueError, ["Row 0 of X holds 'a' (str) at position 1"]),
+    ([[1, True]], ValueError, ["Row 0 of X holds True (bool) at position 1"]),
+    ([[["a"]]], ValueError, ["Row 0 of X holds ['a'] (list) at position 0"]),
+    ([np.ones((2, 2))], ValueError, ["Row 0 of X is array(", "(ndarray)", "a list of token ids"]),
+    (np.array([[True, False]]), ValueError, ["Row 0 of X holds True (bool) at position 0"]),
+    ([[1, 2.5]], ValueError, ["Row 0 of X holds 2.5 at position 1", "whole numbers from 0"]),
+    ([[1], [2, NAN]], ValueError, ["Row 1 of X holds nan at position 1"]),
+    ([[1], [INF]], ValueError, ["Row 1 of X holds inf at position 0"]),
+    (np.array([[1.0, NAN], [1.0, 2.0]]), ValueError, ["Row 0 of X holds nan at position 1"]),
+    ([[1], [], [2, -3]], ValueError, ["Row 2 of X holds -3 at position 1"]),
+    (np.array([[1, 2], [3, BIG]]), ValueError, [f"Row 1 of X holds {BIG} at position 1", "2147483647"]),
+    ([[2**70]], ValueError, [f"Row 0 of X holds {2**70} at position 0"]),
+    (pl.Series([[1, None]]), ValueError, ["Row 0 of X holds nan at position 1"]),
+]
+
+
+@pytest.mark.parametrize(("X", "error", "words"), BAD_TEXT_INPUT)
+def test_bad_text_input(X, error, words):
+    with pytest.raises(error, match=containing(*words)):
+        read_text_input(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "kind", "words"),
+    [
+        (["a"], "ids", ["Row 0 of X is a text (str)", "in fit they were lists of token ids"]),
+        (["a"], "tokens", ["Row 0 of X is a text (str)", "in fit they were lists of tokens"]),
+        ([["a"]], "texts", ["Row 0 of X is a list of tokens (str)", "in fit they were texts"]),
+        ([[], [1]], "tokens", ["Row 1 of X is a list of token ids", "in fit they were lists of tokens"]),
+        ([[1]], "texts", ["Row 0 of X is a list of token ids", "in fit they were texts"]),
+        (np.array([[1, 2]]), "texts", ["Row 0 of X is a list of token ids", "in fit they were texts"]),
+        ([[]], "texts", ["Row 0 of X is []", "expected a text (str)"]),
+        (["a", 3], "texts", ["Row 1 of X is 3 (int)", "expected a text (str)"]),
+    ],
+)
+def test_another_kind_than_in_fit(X, kind, words):
+    with pytest.raises(ValueError, match=containing(*words)):
+        read_text_input(X, kind=kind)
+
+
+def test_messages_call_the_input_by_its_name_and_stay_short():
+    with pytest.raises(ValueError, match="Row 1 of X_val") as caught:
+        read_text_input(["a", ["x" * 10_000, 5]], name="X_val")
+    assert len(str(caught.value)) < 300

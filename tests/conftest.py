@@ -1,0 +1,56 @@
+"""Fixtures for every test: guards over global state, and the real data where it is present."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def _torch_settings():
+    torch = sys.modules.get("torch")  # a test that has not imported torch can't have changed it
+    if torch is None:
+        return None
+    return {
+        "threads": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "gradients enabled": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings_as_found():
+    before = _torch_settings()
+    yield
+    if before is not None:
+        assert _torch_settings() == before, "the test left torch's global settings changed"
+
+
+@pytest.fixture
+def unchanged_global_state():
+    """For tests whose every step must leave the global random generators as they were.
+
+    Not for all tests: `random_state=None` and torch's own layers, used as oracles, draw from them rightly.
+    """
+    import torch
+
+    numpy_before, torch_before = np.random.get_state(legacy=False), torch.get_rng_state()  # noqa: NPY002
+    yield
+    numpy_after, torch_after = np.random.get_state(legacy=False), torch.get_rng_state()  # noqa: NPY002
+    assert numpy_after["state"]["pos"] == numpy_before["state"]["pos"], "numpy's global generator was used"
+    np.testing.assert_array_equal(numpy_after["state"]["key"], numpy_before["state"]["key"])
+    assert torch.equal(torch_after, torch_before), "torch's global generator was used"
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of real data that SEQCLF_DATA names; the test is skipped where there is none."""
+    named = os.environ.get("SEQCLF_DATA")
+    if not named:
+        pytest.skip("SEQCLF_DATA is not set: no real data on this machine")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.skip(f"SEQCLF_DATA names {named!r}, which is not a folder")
+    return folder

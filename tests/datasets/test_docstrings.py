@@ -1,0 +1,319 @@
+import gc
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from seqclf.datasets import _docstrings, load_docstrings
+
+PACKAGES = ["numpy", "scipy", "sklearn", "torch"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The texts of the installed packages, parsed, and the data home that then has them."""
+    home = tmp_path_factory.mktemp("data_home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCIKIT_LEARN_DATA", str(home))
+        return load_docstrings(), home
+
+
+@pytest.fixture
+def write_package(tmp_path, monkeypatch):
+    """Write a package of one's own that stands for an installed one; an empty data home."""
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
+    monkeypatch.setattr(_docstrings, "_find_package", lambda package: tmp_path / package)
+    monkeypatch.setattr(_docstrings, "_version", lambda package: "1.0")
+
+    def write(package, files):
+        for name, source in files.items():
+            path = tmp_path / package / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source, encoding="utf-8")
+
+    return write
+
+
+def words(subject):
+    return f"Here are more than eight words that describe one {subject} well."
+
+
+def function(name, text):
+    return f'def {name}():\n    """{text}"""\n'
+
+
+def as_dict(bunch):
+    return {**bunch, "target": bunch.target.tolist()}
+
+
+def cache_file(home):
+    (path,) = (Path(home) / "seqclf").iterdir()
+    return path
+
+
+def test_installed_packages_give_large_classes_of_similar_size(installed):
+    bunch, _ = installed
+    assert bunch.target_names == PACKAGES
+    counts = np.bincount(bunch.target)
+    assert counts.shape == (4,)
+    assert counts.min() > 500
+    assert counts.max() <= 1000
+    assert len(bunch.data) == len(bunch.names) == len(bunch.target)
+    assert all(
+        name.startswith(bunch.target_names[label] + ".") for name, label in zip(bunch.names, bunch.target, strict=True)
+    )
+
+
+def test_no_package_name_is_left_in_any_text(installed):
+    name = re.compile(r"numpy|scipy|sklearn|scikit|torch|\bnp\b|\bsp\b", re.IGNORECASE)
+    assert [text for text in installed[0].data if name.search(text)] == []
+
+
+def test_installed_texts_are_long_enough_and_distinct(installed):
+    texts = [" ".join(text.lower().split()) for text in installed[0].data]
+    assert min(len(text.split()) for text in texts) >= 8
+    assert len(set(texts)) == len(texts)
+
+
+def test_documentation_of_compiled_functions_is_found(installed):
+    assert any(name.startswith("torch._tensor_docs.") for name in installed[0].names)
+    with _docstrings._parsing():
+        texts = _docstrings._read_package("numpy", _docstrings._find_package("numpy"))
+    assert "Return evenly spaced values" in texts["numpy._core.multiarray.arange"]
+
+
+def test_a_head_has_all_classes(installed):
+    assert set(installed[0].target[:50]) == {0, 1, 2, 3}
+
+
+def test_the_cache_gives_what_was_parsed(installed, monkeypatch):
+    bunch, home = installed
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
+    monkeypatch.setattr(_docstrings, "_read_package", None)
+    assert as_dict(load_docstrings()) == as_dict(bunch)
+
+
+def test_parsing_again_gives_the_same(monkeypatch, tmp_path):
+    bunches = []
+    for name in ("first", "second"):
+        monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / name))
+        bunches.append(as_dict(load_docstrings(packages=["numpy"])))
+    assert bunches[0] == bunches[1]
+
+
+def test_return_X_y(installed, monkeypatch):
+    bunch, home = installed
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
+    data, target = load_docstrings(return_X_y=True)
+    assert data == bunch.data
+    assert_array_equal(target, bunch.target)
+
+
+def test_torch_is_not_imported(tmp_path):
+    code = (
+        "import sys; from seqclf.datasets import _docstrings, load_docstrings;"
+        "_docstrings._source_files = lambda root: sorted(root.glob('*.py'));"  # without the folders, to be quick
+        "print(len(load_docstrings(packages=['torch']).data) > 100, 'torch' in sys.modules)"
+    )
+    environment = {**os.environ, "SCIKIT_LEARN_DATA": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("A NumPy array, np.ndarray or numpy.matrix.", "A package array, package.ndarray or package.matrix."),
+        ("scikit-learn, scikit learn, sklearn.base", "package, package, package.base"),
+        ("PyTorch's tensor: torch.Tensor, torchvision", "package's tensor: package.Tensor, package"),
+        ("from_numpy and __torch_function__ and SciPy", "package and package and package"),
+        ("https://docs.scipy.org/doc", "https://docs.package.org/doc"),
+        ("input spans the snp", "input spans the snp"),
+        ("before\n>>> import numpy as np\n    from torch import nn\nafter", "before\nafter"),
+        ("import data from a file", "import data from a file"),
+        ("first\n{out}\n    %(axis)s\nsecond {out}", "first\nsecond {out}"),
+    ],
+)
+def test_clean(text, masked):
+    assert _docstrings._clean(text) == masked
+
+
+def test_public_functions_classes_and_methods_are_read(write_package):
+    write_package(
+        "numpy",
+        {
+            "__init__.py": f'"""{words("module")}"""\n' + function("top", words("top")),
+            "_impl.py": function("inside", words("inside")) + function("_hidden", words("hidden")),
+            "sub/things.py": f'class Thing:\n    """{words("thing")}"""\n\n'
+            f'    def method(self):\n        """{words("method")}"""\n\n'
+            f'    def _hidden(self):\n        """{words("hidden method")}"""\n',
+        },
+    )
+    bunch = load_docstrings(packages=["numpy"])
+    assert dict(zip(bunch.names, bunch.data, strict=True)) == {
+        "numpy.top": words("top"),
+        "numpy._impl.inside": words("inside"),
+        "numpy.sub.things.Thing": words("thing"),
+        "numpy.sub.things.Thing.method": words("method"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["tests/a.py", "sub/tests/a.py", "sub/_vendor/a.py", "externals/a.py", "_internal/a.py", "conftest.py"]
+)
+def test_other_files_are_left_out(write_package, name):
+    write_package("scipy", {"public.py": function("kept", words("kept")), name: function("other", words("other"))})
+    assert load_docstrings(packages=["scipy"]).names == ["scipy.public.kept"]
+
+
+def test_a_file_that_this_python_cannot_parse_is_left_out(write_package):
+    write_package("numpy", {"a.py": function("f", words("kept")), "b.py": "def new syntax():\n"})
+    assert load_docstrings(packages=["numpy"]).names == ["numpy.a.f"]
+
+
+def test_the_garbage_collector_is_left_as_found(write_package):
+    write_package("numpy", {"a.py": function("f", words("kept"))})
+    load_docstrings(packages=["numpy"])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with _docstrings._parsing():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_add_docstr_and_add_newdoc(write_package):
+    write_package(
+        "torch",
+        {
+            "_docs.py": f'add_docstr(torch.abs, r"""\n{words("abs")}\n""" + "More.\\n{{out}}\\n".format(**common))\n'
+            f'_C.add_docstr_all("add_", """{words("add")}""")\n'
+            f'add_newdoc("torch.core", "array", """{words("array")}""")\n'
+            f'add_newdoc("torch.core", "ndarray", ("T", """{words("transpose")}"""))\n'
+            f'add_newdoc("torch.core", "_hidden", """{words("hidden")}""")\n'
+            f'print("torch.core", """{words("print")}""")\n'
+        },
+    )
+    bunch = load_docstrings(packages=["torch"])
+    texts = dict(zip(bunch.names, bunch.data, strict=True))
+    assert texts == {
+        "torch.abs": words("abs") + "\nMore.",
+        "torch._docs.add_": words("add"),
+        "torch.core.array": words("array"),
+        "torch.core.ndarray.T": words("transpose"),
+    }
+
+
+def test_duplicates_and_short_texts_are_dropped(write_package):
+    both = words("thing in both")
+    write_package(
+        "numpy",
+        {
+            "a.py": function("once", words("thing")) + function("short", "Only a few words."),
+            "b.py": function("again", words("thing").upper()) + function("both", both),
+        },
+    )
+    write_package("scipy", {"a.py": function("both", both) + function("own", words("own"))})
+    bunch = load_docstrings(packages=["scipy", "numpy"])
+    assert sorted(bunch.names) == ["numpy.a.once", "scipy.a.own"]
+    assert load_docstrings(packages=["scipy"]).target_names == ["scipy"]
+
+
+def test_texts_that_differ_in_the_package_name_only_are_duplicates(write_package):
+    for package in ("numpy", "scipy"):
+        write_package(package, {"a.py": function("f", words(package)) + function("own", words(f"own_{package[:2]}"))})
+    assert sorted(load_docstrings(packages=["numpy", "scipy"]).names) == ["numpy.a.own", "scipy.a.own"]
+
+
+def test_no_package_gives_more_than_the_maximum(write_package, monkeypatch):
+    monkeypatch.setattr(_docstrings, "_MAX_TEXTS_PER_PACKAGE", 5)
+    write_package("numpy", {"a.py": "".join(function(f"f{i}", words(i)) for i in range(9))})
+    write_package("scipy", {"a.py": function("few", words("few"))})
+    assert_array_equal(np.bincount(load_docstrings(packages=["numpy", "scipy"]).target), [5, 1])
+
+
+def test_another_version_is_parsed_anew(write_package, monkeypatch):
+    write_package("numpy", {"a.py": function("f", words("old"))})
+    assert load_docstrings(packages=["numpy"]).data == [words("old")]
+    write_package("numpy", {"a.py": function("f", words("new"))})
+    assert load_docstrings(packages=["numpy"]).data == [words("old")]
+    monkeypatch.setattr(_docstrings, "_version", lambda package: "2.0")
+    assert load_docstrings(packages=["numpy"]).data == [words("new")]
+    monkeypatch.setattr(_docstrings, "_version", lambda package: "1.0")
+    assert load_docstrings(packages=["numpy"]).data == [words("old")]
+
+
+def test_each_choice_of_packages_has_its_own_cache(write_package):
+    for package in ("numpy", "scipy"):
+        write_package(package, {"a.py": function("f", words(package[::-1]))})
+    assert load_docstrings(packages=["numpy"]).names == ["numpy.a.f"]
+    assert sorted(load_docstrings(packages=("scipy", "numpy")).names) == ["numpy.a.f", "scipy.a.f"]
+    assert load_docstrings(packages="scipy").names == ["scipy.a.f"]
+
+
+def compressed(content):
+    return gzip.compress(json.dumps(content).encode())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda good: b"",
+        lambda good: b"no gzip",
+        lambda good: good[: len(good) // 2],
+        lambda good: good[:12] + b"\xff" * 8 + good[20:],
+        lambda good: gzip.compress(b"no json"),
+        lambda good: compressed([]),
+        lambda good: compressed({"versions": {"numpy": "1.0"}, "rows": {"packages": [], "names": []}}),
+        lambda good: compressed({**json.loads(gzip.decompress(good)), "versions": {"numpy": "0.9"}}),
+        lambda good: compressed(
+            {"versions": {"numpy": "1.0"}, "rows": {"packages": ["numpy"], "names": ["a", "b"], "texts": ["t"]}}
+        ),
+    ],
+    ids=["empty", "not gzip", "cut", "bits", "not json", "list", "missing column", "other version", "unequal columns"],
+)
+def test_a_damaged_cache_is_rebuilt(write_package, tmp_path, damage):
+    write_package("numpy", {"a.py": function("f", words("kept"))})
+    expected = load_docstrings(packages=["numpy"])
+    path = cache_file(tmp_path / "home")
+    good = path.read_bytes()
+    path.write_bytes(damage(good))
+    assert as_dict(load_docstrings(packages=["numpy"])) == as_dict(expected)
+    assert json.loads(gzip.decompress(path.read_bytes())) == json.loads(gzip.decompress(good))
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(write_package, tmp_path):
+    write_package("numpy", {"a.py": function("f", words("kept"))})
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "seqclf").write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="Could not keep the docstrings"):
+        assert load_docstrings(packages=["numpy"]).data == [words("kept")]
+
+
+def test_a_data_home_that_cannot_be_made_is_no_error(write_package, tmp_path, monkeypatch):
+    write_package("numpy", {"a.py": function("f", words("kept"))})
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "file" / "home"))
+    assert load_docstrings(packages=["numpy"]).data == [words("kept")]
+
+
+@pytest.mark.parametrize("packages", [[], ["pandas"], "pandas", ["numpy", "os"]])
+def test_unknown_packages_are_refused(packages):
+    with pytest.raises(ValueError, match="packages must be one or more of"):
+        load_docstrings(packages=packages)
+
+
+def test_a_package_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setitem(_docstrings._DISTRIBUTIONS, "absent", "absent-package-of-a-test")
+    with pytest.raises(ModuleNotFoundError, match="absent"):
+        load_docstrings(packages=["absent"])

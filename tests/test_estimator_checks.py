@@ -1,0 +1,31 @@
+"""scikit-learn's own check suite, on the estimator untouched."""
+
+import pytest
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from seqclf import RNNClassifier, RNNTextClassifier
+
+
+def expected_failed_checks(estimator):
+    return {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "mini-batches: which rows share a step of the optimiser depends on how many rows there are"
+        )
+    }
+
+
+@parametrize_with_checks([RNNClassifier()], expected_failed_checks=expected_failed_checks, xfail_strict=True)
+def test_sklearn_estimator_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", [RNNClassifier(), RNNTextClassifier()])
+def test_no_tag_excuses_the_estimator(estimator):
+    tags = get_tags(estimator)
+    assert not tags.non_deterministic
+    assert not tags.classifier_tags.poor_score
+    assert not tags.no_validation
+    assert not tags.input_tags.allow_nan
+    assert not tags._skip_test
+    assert tags.input_tags.two_d_array is isinstance(estimator, RNNClassifier)

@@ -1,0 +1,133 @@
+"""The public surface: one list, cheap to import, documented, with signatures that can grow."""
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import seqclf
+
+ESTIMATORS = ["RNNClassifier", "RNNTextClassifier"]
+TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
+PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "show_versions"])
+
+HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
+
+
+def loaded_by(code):
+    """Which of the heavy libraries a fresh interpreter holds after running `code`."""
+    script = f"{code}\nimport sys\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout.split()
+
+
+def public_objects():
+    names = [name for name in PUBLIC_NAMES if name not in ("__version__", "datasets")]
+    functions = [f"datasets.{name}" for name in seqclf.datasets.__all__]
+    return names + functions
+
+
+def resolve(name):
+    found = seqclf
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def test_the_public_names():
+    assert sorted(seqclf.__all__) == PUBLIC_NAMES
+    assert dir(seqclf) == PUBLIC_NAMES
+    for name in PUBLIC_NAMES:
+        assert getattr(seqclf, name) is getattr(seqclf, name)
+
+
+def test_star_import():
+    names = {}
+    exec("from seqclf import *", names)
+    assert set(PUBLIC_NAMES) <= set(names)
+
+
+def test_unknown_name_says_what_there_is():
+    with pytest.raises(AttributeError, match=r"no attribute 'RNNTextClasifier'.*RNNTextClassifier"):
+        seqclf.RNNTextClasifier  # noqa: B018
+
+
+def test_version_is_that_of_the_distribution():
+    from importlib.metadata import version
+
+    assert seqclf.__version__ == version("seqclf")
+
+
+def test_import_is_lazy():
+    assert loaded_by("import seqclf") == []
+    assert loaded_by("import seqclf; dir(seqclf); seqclf.__version__; seqclf.__all__") == []
+
+
+def test_what_needs_no_torch_imports_none():
+    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets")
+    assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
+
+
+def test_classifiers_import_nothing_optional():
+    loaded = loaded_by("from seqclf import RNNClassifier, RNNTextClassifier")
+    assert not {"matplotlib", "tokenizers"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_docstring_is_whole(name):
+    documented = resolve(name)
+    text = inspect.getdoc(documented) or ""
+    first = text.partition("\n")[0]
+    assert first.endswith("."), f"{name}: the first line is a sentence, not {first!r}"
+    assert "Examples\n--------" in text
+    assert ">>> " in text
+    sections = {
+        "Parameters\n----------": bool(inspect.signature(documented).parameters),
+        "Attributes\n----------": inspect.isclass(documented),
+    }
+    for heading, wanted in sections.items():
+        assert not wanted or heading in text, f"{name}: no section {heading.partition(chr(10))[0]!r}"
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_parameters_are_documented_in_the_order_of_the_signature(name):
+    documented = resolve(name)
+    section = inspect.getdoc(documented).partition("Parameters\n----------\n")[2]
+    section = re.split(r"\n\n\w[\w ]*\n---", section)[0]
+    names = [n for line in re.findall(r"^(\w[\w, ]*) :", section, re.MULTILINE) for n in line.split(", ")]
+    assert names == list(inspect.signature(documented).parameters)
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
+def test_public_methods_are_documented(name):
+    cls = resolve(name)
+    for method_name, method in vars(cls).items():
+        if not method_name.startswith("_") and callable(method):
+            assert inspect.getdoc(method), f"{name}.{method_name}"
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_arguments_are_keyword_only_after_the_first(name):
+    parameters = list(inspect.signature(resolve(name)).parameters.values())
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:]), f"{name}: {parameters}"
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
+def test_every_hyperparameter_has_a_default(name):
+    for parameter in inspect.signature(resolve(name)).parameters.values():
+        assert parameter.default is not parameter.empty, f"{name}: {parameter.name}"
+
+
+HOMES = {
+    "RNNClassifier": "seqclf._rnn_classifier",
+    "RNNTextClassifier": "seqclf._rnn_text_classifier",
+    "SequencePadder": "seqclf._sequence_padder",
+    "TextTokenizer": "seqclf._text_tokenizer",
+}
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
+def test_a_class_lives_in_the_file_named_after_it(name):
+    assert resolve(name).__module__ == HOMES[name]

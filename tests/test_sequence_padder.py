@@ -1,0 +1,354 @@
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+
+from seqclf import SequencePadder
+
+NAN = float("nan")
+IDS = [[7, 8, 9], [5], [], [3, 4]]
+SERIES = [np.arange(6.0).reshape(3, 2), np.ones((1, 2)), np.empty((0, 2))]
+sides = st.sampled_from(["start", "end"])
+
+
+def objects(*items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def assert_same_items(left, right):
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# --- ids
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, [[7, 8, 9], [5, 0, 0], [0, 0, 0], [3, 4, 0]]),
+        ({"padding": "start"}, [[7, 8, 9], [0, 0, 5], [0, 0, 0], [0, 3, 4]]),
+        ({"max_length": 2}, [[8, 9], [5, 0], [0, 0], [3, 4]]),
+        ({"max_length": 2, "truncate": "end"}, [[7, 8], [5, 0], [0, 0], [3, 4]]),
+        ({"max_length": 4, "value": -1}, [[7, 8, 9, -1], [5, -1, -1, -1], [-1, -1, -1, -1], [3, 4, -1, -1]]),
+    ],
+)
+def test_ids(parameters, expected):
+    padder = SequencePadder(**parameters)
+    padded = padder.fit_transform(IDS)
+    assert padded.tolist() == expected
+    assert padded.dtype == np.int32
+    assert padder.max_length_ == padded.shape[1]
+    assert padder.input_kind_ == "ids"
+    assert not hasattr(padder, "n_channels_in_")
+
+
+@pytest.mark.parametrize(
+    ("X", "dtype"),
+    [
+        (IDS, np.int32),
+        (objects(*(np.array(row, dtype=np.int32) for row in IDS)), np.int32),
+        (objects(*(np.array(row, dtype=np.uint8) for row in IDS)), np.int32),
+        (objects(*(np.array(row, dtype=np.int64) for row in IDS)), np.int64),
+        ([[1, 2**40], [3]], np.int64),
+        (np.array([[1, 2], [3, 0]]), np.int64),
+        (np.array([[1, 2], [3, 0]], dtype=np.int16), np.int32),
+        (pd.Series(IDS), np.int32),
+        (pl.Series(IDS), np.int64),
+        (pd.DataFrame([[1, 2], [3, 0]]), np.int64),
+        ([[], []], np.int32),
+    ],
+)
+def test_dtype_of_ids(X, dtype):
+    padder = SequencePadder().fit(X)
+    assert padder.input_kind_ == "ids"
+    assert padder.transform(X).dtype == dtype
+
+
+def test_longer_and_shorter_sequences_than_in_fit():
+    padder = SequencePadder().fit([[1, 2]])
+    assert padder.transform([[1, 2, 3], [4]]).tolist() == [[2, 3], [4, 0]]
+
+
+def test_zeros_of_ragged_ids_are_kept():
+    assert SequencePadder(value=-1).fit_transform([[0, 5, 0], [0]]).tolist() == [[0, 5, 0], [0, -1, -1]]
+
+
+@given(st.lists(st.lists(st.integers(1, 2**40), max_size=6), min_size=1, max_size=8), sides)
+def test_ids_come_back(rows, padding):
+    padder = SequencePadder(padding=padding)
+    assert_same_items(padder.inverse_transform(padder.fit_transform(rows)), rows)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=8), sides, sides, st.integers(1, 8))
+def test_padding_anew_gives_the_same_as_padding_once(rows, first, second, max_length):
+    once = SequencePadder(padding=second, max_length=max_length, value=-1).fit_transform(rows)
+    padded = SequencePadder(padding=first, value=-1).fit_transform(rows)
+    np.testing.assert_array_equal(
+        SequencePadder(padding=second, max_length=max_length, value=-1).fit_transform(padded), once
+    )
+
+
+def test_padding_of_arrays_is_taken_off_at_both_ends():
+    padder = SequencePadder()
+    assert padder.fit_transform(np.array([[0, 0, 5, 6], [0, 7, 0, 8]])).tolist() == [[5, 6, 0], [7, 0, 8]]
+
+
+def test_inverse_drops_the_filled_side_only():
+    assert_same_items(SequencePadder().fit(IDS).inverse_transform([[0, 5, 0], [0, 0, 0]]), [[0, 5], []])
+    padder = SequencePadder(padding="start").fit(IDS)
+    assert_same_items(padder.inverse_transform(np.array([[0, 5, 0], [0, 0, 0]])), [[5, 0], []])
+
+
+def test_inverse_does_not_lend_out_the_array():
+    array = np.array([[1, 2]])
+    SequencePadder().fit(IDS).inverse_transform(array)[0][0] = 9
+    assert array.tolist() == [[1, 2]]
+
+
+# --- series
+
+
+@pytest.mark.parametrize(
+    ("X", "n_channels"),
+    [
+        ([[0.5, 1.0], [2.0]], 1),
+        ([[1, 2], [0.5]], 1),  # one float makes all of them series
+        ([np.array([1.0, 2.0]), np.array([3])], 1),
+        (np.array([[1.0, 2.0], [3.0, NAN]]), 1),
+        (SERIES, 2),
+        (np.ones((2, 3, 4)), 4),
+        (np.ones((2, 3, 4), dtype=np.uint8), 4),  # integers with channels are no ids
+        ([[[1, 2], [3, 4]], [[5, 6]]], 2),
+        (np.array([[True, False]]), 1),
+    ],
+)
+def test_what_a_series_is(X, n_channels):
+    padder = SequencePadder()
+    padded = padder.fit_transform(X)
+    assert padder.input_kind_ == "series"
+    assert padder.n_channels_in_ == n_channels
+    assert padded.shape == (len(X), padder.max_length_, n_channels)
+    assert padded.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, [[1, 2, 3], [4, NAN, NAN]]),
+        ({"padding": "start", "value": 0.5}, [[1, 2, 3], [0.5, 0.5, 4]]),
+        ({"max_length": 2}, [[2, 3], [4, NAN]]),
+        ({"max_length": 2, "truncate": "end", "value": NAN}, [[1, 2], [4, NAN]]),
+    ],
+)
+def test_series(parameters, expected):
+    padded = SequencePadder(**parameters).fit_transform([[1.0, 2.0, 3.0], [4.0]])
+    np.testing.assert_array_equal(padded[:, :, 0], expected)
+
+
+def test_float32_is_kept():
+    X = [series.astype(np.float32) for series in SERIES]
+    assert SequencePadder().fit_transform(X).dtype == np.float32
+    assert SequencePadder().fit_transform(np.ones((2, 3, 1), dtype=np.float32)).dtype == np.float32
+    assert SequencePadder().fit_transform([X[0], SERIES[1]]).dtype == np.float64
+
+
+@given(st.data(), sides, sides)
+def test_series_come_back_also_when_padded_anew(data, first, second):
+    n_channels = data.draw(st.integers(1, 3))
+    lengths = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=5))
+    rows = [data.draw(npst.arrays(np.float64, (length, n_channels), elements=st.floats(-9, 9))) for length in lengths]
+    padder = SequencePadder(padding=first)
+    padded = padder.fit_transform(rows)
+    again = SequencePadder(padding=second)
+    if any(lengths):
+        assert_same_items(padder.inverse_transform(padded), rows)
+    assert_same_items(again.inverse_transform(again.fit_transform(padded)), padder.inverse_transform(padded))
+
+
+def test_a_custom_value_is_dropped_where_every_channel_has_it():
+    padder = SequencePadder(value=-1)
+    padded = padder.fit_transform([[[1, -1], [2, 2]], [[3, -1]]])
+    assert padded[1].tolist() == [[3, -1], [-1, -1]]
+    assert_same_items(padder.inverse_transform(padded), [[[1, -1], [2, 2]], [[3, -1]]])
+
+
+def test_empty_series_are_series_after_a_fit_on_series():
+    padder = SequencePadder().fit(SERIES)
+    assert padder.transform([[], []]).shape == (2, 3, 2)
+
+
+# --- behaviour as an estimator
+
+BAD_PARAMETERS = [
+    ("max_length", 0, "an integer >= 1, or None"),
+    ("max_length", 2.5, "an integer >= 1, or None"),
+    ("padding", "pre", "one of 'start', 'end'"),
+    ("truncate", None, "one of 'start', 'end'"),
+    ("value", "0", "a finite number, or NaN, or None"),
+    ("value", float("inf"), "a finite number, or NaN, or None"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), BAD_PARAMETERS)
+def test_bad_parameters_are_refused_in_fit(name, value, expected):
+    padder = SequencePadder(**{name: value})
+    message = f"The {name!r} parameter of SequencePadder must be {expected}. Got {value!r} instead."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        padder.fit(IDS)
+
+
+@pytest.mark.parametrize("value", [0.5, NAN])
+def test_ids_are_filled_with_whole_numbers(value):
+    with pytest.raises(ValueError, match=f"value={value} cannot be filled into ids: expected a whole number, or None"):
+        SequencePadder(value=value).fit(IDS)
+
+
+BAD_INPUT = [
+    (["a text", "another"], "Row 0 of X is 'a text'.*TextTokenizer turns it into ids"),
+    ([["a", "b"]], "Row 0 of X holds .*'a'.*TextTokenizer turns it into ids"),
+    ([[1], ["a"]], "Row 1 of X holds .*'a'.*TextTokenizer turns it into ids"),
+    ("a text", "wrap it in a list"),
+    ([], "Found array with 0 sample"),
+    ([1, 2], "Row 0 of X is 1"),
+    ([[1], None], "Row 1 of X is None"),
+    ([[1.0, NAN, 2.0]], "Input X contains NaN: row 0, step 1"),
+    ([[1.0, float("inf")]], "Input X contains infinity: row 0, step 1"),
+    ([np.ones((2, 2)), np.ones((2, 3))], r"Row 1 of X has 3 channel\(s\), but in row 0 it is 2"),
+    ([[1j]], "Complex data not supported"),
+    (np.ones((1, 2, 3, 4)), "X has 4 dimensions"),
+    ([[[1, 2], [3]]], "Row 0 of X is no array"),
+]
+
+
+@pytest.mark.parametrize(("X", "words"), BAD_INPUT)
+def test_bad_input_is_refused(X, words):
+    with pytest.raises(ValueError, match=words):
+        SequencePadder().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("seen", "X", "words"),
+    [
+        (IDS, SERIES, "X holds series of floats, but in fit it held sequences of whole numbers"),
+        (SERIES, IDS, "X holds sequences of whole numbers, but in fit it held series of floats"),
+        (SERIES, np.ones((2, 3, 5)), r"Row 0 of X has 5 channel\(s\), but in fit it was 2"),
+    ],
+)
+def test_other_data_than_in_fit_is_refused(seen, X, words):
+    with pytest.raises(ValueError, match=words):
+        SequencePadder().fit(seen).transform(X)
+
+
+@pytest.mark.parametrize(
+    ("seen", "X"), [(IDS, np.ones((2, 3, 1))), (IDS, [[0.5, 1.0]]), (SERIES, [[1.0, 2.0]]), (SERIES, [["a"]])]
+)
+def test_inverse_transform_refuses_other_dimensions(seen, X):
+    with pytest.raises(ValueError, match="inverse_transform takes the padded array that transform returns"):
+        SequencePadder().fit(seen).inverse_transform(X)
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+def test_not_fitted(method):
+    with pytest.raises(NotFittedError):
+        getattr(SequencePadder(), method)(IDS)
+
+
+def test_not_fitted_has_no_names():
+    with pytest.raises(NotFittedError):
+        SequencePadder().get_feature_names_out()
+
+
+def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
+    padder = SequencePadder()
+    parameters = padder.get_params()
+    padder.fit(SERIES)
+    assert padder.get_params() == parameters
+    assert vars(padder.fit(IDS)) == vars(SequencePadder().fit(IDS))
+
+
+def test_input_is_left_as_it_was():
+    array = np.array([[1.0, NAN]])
+    padded = SequencePadder(value=0).fit_transform(array)
+    padded[:] = 5
+    np.testing.assert_array_equal(array, [[1.0, NAN]])
+
+
+@pytest.mark.parametrize("X", [IDS, SERIES])
+def test_pickle_and_clone(X):
+    padder = SequencePadder(padding="start").fit(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(padder)).transform(X), padder.transform(X))
+    np.testing.assert_array_equal(clone(padder).fit_transform(X), padder.transform(X))
+
+
+def test_tags():
+    tags = get_tags(SequencePadder())
+    assert tags.input_tags.three_d_array
+    assert not tags.input_tags.two_d_array
+    assert not tags.input_tags.string
+
+
+# --- set_output
+
+FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
+
+
+@pytest.mark.parametrize("container", FRAMES)
+@pytest.mark.parametrize("transform", [lambda step, X: step.fit_transform(X), lambda step, X: step.fit(X).transform(X)])
+def test_padded_ids_become_a_frame(container, transform):
+    expected = SequencePadder().fit_transform(IDS)
+    steps = [
+        SequencePadder().set_output(transform=container),
+        clone(SequencePadder().set_output(transform=container)),
+        make_pipeline(SequencePadder()).set_output(transform=container),
+    ]
+    frames = [transform(step, IDS) for step in steps]
+    with config_context(transform_output=container):
+        frames.append(transform(SequencePadder(), IDS))
+    for frame in frames:
+        assert isinstance(frame, FRAMES[container])
+        assert list(frame.columns) == ["step0", "step1", "step2"]
+        np.testing.assert_array_equal(frame.to_numpy(), expected)
+
+
+@pytest.mark.parametrize("container", FRAMES)
+@pytest.mark.parametrize("transform", [lambda step, X: step.fit_transform(X), lambda step, X: step.fit(X).transform(X)])
+def test_padded_series_stay_an_array(container, transform):
+    expected = SequencePadder().fit_transform(SERIES)
+    for step in (SequencePadder(), make_pipeline(SequencePadder())):
+        np.testing.assert_array_equal(transform(step.set_output(transform=container), SERIES), expected)
+        step.set_output(transform="default").set_output(transform=container)  # fitted on series: still there
+        np.testing.assert_array_equal(step.transform(SERIES), expected)
+        with config_context(transform_output=container):
+            np.testing.assert_array_equal(transform(clone(step), SERIES), expected)
+
+
+def test_set_output_keeps_the_index_and_none_keeps_the_choice():
+    padder = SequencePadder().set_output(transform="pandas").set_output(transform=None)
+    assert padder.fit_transform(pd.Series(IDS, index=list("abcd"))).index.tolist() == list("abcd")
+
+
+def test_frames_go_in_and_back():
+    padder = SequencePadder().set_output(transform="pandas")
+    frame = padder.fit_transform(IDS)
+    np.testing.assert_array_equal(padder.transform(frame).to_numpy(), frame.to_numpy())
+    assert_same_items(padder.inverse_transform(frame), IDS)
+
+
+def test_series_have_no_column_names():
+    assert not hasattr(SequencePadder().fit(SERIES), "get_feature_names_out")
+    assert SequencePadder(max_length=2).fit(IDS).get_feature_names_out().tolist() == ["step0", "step1"]

@@ -1,0 +1,388 @@
+import copy
+import pickle
+import re
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+
+from seqclf import SequencePadder, TextTokenizer
+
+TEXTS = ["Good film, good music.", "Not good!", ""]
+LEVELS = ["word", "char", "subword"]
+words = st.text(alphabet="abcdeüß한", min_size=1, max_size=6)
+
+
+def make(level, **parameters):
+    if level == "subword":
+        pytest.importorskip("tokenizers")
+        parameters = {"vocab_size": 300, **parameters}
+    return TextTokenizer(level=level, **parameters)
+
+
+def tokens_of(text, **parameters):
+    tokenizer = TextTokenizer(**parameters).fit([text])
+    return [tokenizer.tokens_[number] for number in tokenizer.transform([text])[0]]
+
+
+def assert_equal_ids(left, right):
+    assert [item.tolist() for item in left] == [item.tolist() for item in right]
+
+
+# --- what a token is
+
+SPLITS = [
+    ("I don't know", ["i", "don't", "know"]),
+    ("I don’t know", ["i", "don't", "know"]),
+    ("'quoted' rock'n'roll'", ["'", "quoted", "'", "rock'n'roll", "'"]),
+    ("8/10, really!!", ["8", "/", "10", ",", "really", "!", "!"]),
+    ("bad.<br /><br />Good", ["bad", ".", "good"]),
+    ("one<br>two<BR/>three<bR  />four", ["one", "two", "three", "four"]),
+    ("a <b>bold</b> word", ["a", "<", "b", ">", "bold", "<", "/", "b", ">", "word"]),
+    ("a < b", ["a", "<", "b"]),
+    ("[PAD] [UNK]", ["[", "pad", "]", "[", "unk", "]"]),
+    ("ÄRGER Straße", ["ärger", "straße"]),
+    ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+    ("cafe\u0301 noir", ["cafe\u0301", "noir"]),
+    ("좋은 영화", ["좋은", "영화"]),
+    ("❤️ 👍🏽", ["❤️", "👍", "🏽"]),
+    ("half \ud83d surrogate \x00", ["half", "\ud83d", "surrogate", "\x00"]),
+    ("a\u00a0b\u2028c\td\n", ["a", "b", "c", "d"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SPLITS)
+def test_words(text, expected):
+    assert tokens_of(text) == expected
+
+
+def test_case_is_kept_on_request():
+    assert tokens_of("Good good", lowercase=False) == ["Good", "good"]
+    tokenizer = TextTokenizer(lowercase=False).fit([["Good", "good"]])
+    assert tokenizer.n_tokens_ == 4
+
+
+def test_characters():
+    assert "".join(tokens_of("  좋은\n\n 영화<br />!", level="char")) == "좋은 영화 !"
+
+
+def test_html_breaks_leave_no_trace_on_subwords():
+    tokenizer = make("subword").fit(["good<br />bad", "good", "bad"])
+    assert tokenizer.inverse_transform(tokenizer.transform(["Good<br />bad"])) == ["good bad"]
+
+
+# --- the vocabulary
+
+
+def test_ids_by_falling_frequency_then_by_token():
+    tokenizer = TextTokenizer().fit(["b a c", "c d a", "c"])
+    assert tokenizer.tokens_ == ["[PAD]", "[UNK]", "c", "a", "b", "d"]
+    assert tokenizer.vocabulary_ == {"c": 2, "a": 3, "b": 4, "d": 5}
+    assert tokenizer.n_tokens_ == 6
+    assert tokenizer.input_kind_ == "texts"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"vocab_size": 4}, ["c", "a"]),
+        ({"vocab_size": 100}, ["c", "a", "b", "d"]),
+        ({"vocab_size": None}, ["c", "a", "b", "d"]),
+        ({"min_frequency": 2}, ["c", "a"]),
+        ({"min_frequency": 3}, ["c"]),
+        ({"min_frequency": 2, "vocab_size": 3}, ["c"]),
+        ({"max_length": 1}, ["c", "a", "b", "d"]),  # the cut comes after the vocabulary
+    ],
+)
+def test_size_of_the_vocabulary(parameters, expected):
+    tokenizer = TextTokenizer(**parameters).fit(["b a c", "c d a", "c"])
+    assert list(tokenizer.vocabulary_) == expected
+    assert tokenizer.tokens_[2:] == expected
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_vocab_size_is_a_ceiling_and_ids_stay_below_it(level):
+    tokenizer = make(level, vocab_size=260 if level == "subword" else 5)
+    ids = np.concatenate(tokenizer.fit_transform(TEXTS))
+    assert tokenizer.n_tokens_ <= tokenizer.vocab_size
+    assert ids.max() < tokenizer.n_tokens_
+    assert ids.min() >= 1
+
+
+def test_tokens_spelled_like_the_special_ones_do_not_collide():
+    tokenizer = TextTokenizer(lowercase=False).fit([["[UNK]", "[PAD]", "a"]])
+    assert min(tokenizer.vocabulary_.values()) == 2
+    assert tokenizer.transform([["[PAD]", "[UNK]", "b"]])[0].tolist() == [2, 3, 1]
+
+
+def test_subword_texts_spelled_like_the_special_ones_do_not_collide():
+    tokenizer = make("subword", lowercase=False).fit(["[PAD] [UNK] a"] * 5)
+    ids = tokenizer.transform(["[PAD] [UNK]"])
+    assert ids[0].min() >= 2
+    assert tokenizer.inverse_transform(ids) == ["[PAD] [UNK]"]
+
+
+def test_subwords_know_every_text():
+    tokenizer = make("subword").fit(TEXTS)
+    text = "völlig 새로운 👍🏽 text"
+    ids = tokenizer.transform([text])
+    assert 1 not in ids[0]
+    assert tokenizer.inverse_transform(ids) == [text]
+
+
+# --- the output
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_fit_transform_equals_fit_then_transform(level):
+    tokenizer = make(level, max_length=4)
+    together = tokenizer.fit_transform(TEXTS)
+    assert_equal_ids(together, clone(tokenizer).fit(TEXTS).transform(TEXTS))
+    assert together.shape == (3,)
+    assert together.dtype == object
+    assert {item.dtype for item in together} == {np.dtype(np.int32)}
+    assert {item.ndim for item in together} == {1}
+    assert len(together[2]) == 0
+
+
+def test_output_is_one_dimensional_also_where_all_texts_are_equally_long():
+    ids = TextTokenizer().fit_transform(["a b", "b c"])
+    assert ids.shape == (2,)
+    assert ids[0].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_empty_text_is_an_empty_sequence(level):
+    (ids,) = make(level).fit(TEXTS).transform([""])
+    assert ids.shape == (0,)
+    assert ids.dtype == np.int32
+
+
+def test_truncate_is_the_side_cut_off():
+    texts = ["a b c d", "a"]
+    for truncate, expected in [("start", [4, 5]), ("end", [2, 3])]:
+        tokenizer = TextTokenizer(max_length=2, truncate=truncate).fit(texts)
+        assert [item.tolist() for item in tokenizer.transform(texts)] == [expected, [2]]
+
+
+@pytest.mark.parametrize("as_container", [list, tuple, np.array, pd.Series, pl.Series, pd.DataFrame])
+def test_every_container_gives_the_same(as_container):
+    assert_equal_ids(TextTokenizer().fit_transform(as_container(TEXTS)), TextTokenizer().fit_transform(TEXTS))
+
+
+@given(st.lists(st.lists(words, max_size=5), min_size=1, max_size=5).filter(any))
+def test_words_come_back(rows):
+    texts = [" ".join(row) for row in rows]
+    tokenizer = TextTokenizer(lowercase=False)
+    ids = tokenizer.fit_transform(texts)
+    assert tokenizer.inverse_transform(ids) == texts
+    assert tokenizer.inverse_transform(SequencePadder(padding="start").fit_transform(ids)) == texts
+    assert_equal_ids(ids, TextTokenizer(lowercase=False).fit(rows).transform(rows))
+
+
+@given(st.lists(st.text(max_size=9), min_size=1, max_size=3))
+def test_any_characters_come_back(texts):
+    expected = [" ".join(text.replace("’", "'").split()) for text in texts]
+    if any(expected):
+        tokenizer = TextTokenizer(level="char", lowercase=False)
+        assert tokenizer.inverse_transform(tokenizer.fit_transform(texts)) == expected
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+@given(st.text(st.characters()))
+def test_no_text_crashes(level, text):
+    tokenizer = TextTokenizer(level=level).fit(["a b"])
+    assert tokenizer.transform([text])[0].dtype == np.int32
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_no_text_crashes_subwords(text):
+    tokenizer = make("subword").fit([text, "a b"])
+    assert 1 not in tokenizer.transform([text])[0]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lone_surrogates_do_not_crash(level):
+    tokenizer = make(level).fit(["half \ud83d", "a"])
+    assert tokenizer.transform(["\udc00 half"])[0].dtype == np.int32
+    assert tokenizer.tokens_[:2] == ["[PAD]", "[UNK]"]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [("word", "[UNK] good [UNK]"), ("char", "[UNK]good"), ("subword", "[UNK] good [UNK]")]
+)
+def test_unknown_is_shown(level, expected):
+    tokenizer = make(level).fit(["good"])
+    if level == "char":
+        ids = tokenizer.transform(["xgood"])
+    else:
+        ids = [np.concatenate([[1], tokenizer.transform(["good"])[0], [1]])]
+    assert tokenizer.inverse_transform(ids) == [expected]
+
+
+def test_inverse_transform_refuses_ids_of_another_vocabulary():
+    tokenizer = TextTokenizer().fit(["a b"])
+    with pytest.raises(ValueError, match="Row 1 of X holds the id 4, but the vocabulary ends at 3"):
+        tokenizer.inverse_transform([[2], [3, 4]])
+    with pytest.raises(ValueError, match="Row 0 of X is a text"):
+        tokenizer.inverse_transform(["a"])
+
+
+# --- behaviour as an estimator
+
+BAD_PARAMETERS = [
+    ("level", "letter", "one of 'word', 'char', 'subword'"),
+    ("vocab_size", 2, "an integer >= 3, or None"),
+    ("vocab_size", 10.0, "an integer >= 3, or None"),
+    ("min_frequency", 0, "an integer >= 1"),
+    ("min_frequency", True, "an integer >= 1"),
+    ("lowercase", "yes", "True or False"),
+    ("max_length", 0, "an integer >= 1, or None"),
+    ("truncate", "left", "one of 'start', 'end'"),
+]
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize(("name", "value", "expected"), BAD_PARAMETERS)
+def test_bad_parameters_are_refused_in_fit(method, name, value, expected):
+    tokenizer = TextTokenizer(**{name: value})
+    message = f"The {name!r} parameter of TextTokenizer must be {expected}. Got {value!r} instead."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(tokenizer, method)(TEXTS)
+
+
+BAD_INPUT = [
+    ({}, "a text", "wrap it in a list"),
+    ({}, [], "Found array with 0 sample"),
+    ({}, ["a", None], "Row 1 of X is None"),
+    ({}, ["a", 5], "Row 1 of X is 5"),
+    ({}, [[1, 2]], "X holds token ids already"),
+    ({}, ["", "  "], "Empty vocabulary: none of the 0 different tokens of 2 texts"),
+    ({"min_frequency": 5}, ["a b"], "Empty vocabulary.*min_frequency=5"),
+    ({"level": "char"}, [["a", "b"]], "level='char' splits the texts itself"),
+    ({"level": "subword"}, [["a", "b"]], "level='subword' splits the texts itself"),
+    ({"level": "subword", "vocab_size": 257}, ["a"], "vocab_size must be an integer >= 258.*Got 257"),
+    ({"level": "subword", "vocab_size": None}, ["a"], "vocab_size must be an integer >= 258.*Got None"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "X", "words"), BAD_INPUT)
+def test_bad_input_is_refused_in_fit(parameters, X, words):
+    with pytest.raises(ValueError, match=words):
+        TextTokenizer(**parameters).fit(X)
+
+
+def test_transform_takes_the_kind_of_fit_only():
+    with pytest.raises(ValueError, match=r"Row 0 of X is a list of tokens.*in fit they were texts"):
+        TextTokenizer().fit(["a"]).transform([["a"]])
+    with pytest.raises(ValueError, match=r"Row 0 of X is a text.*in fit they were lists of tokens"):
+        TextTokenizer().fit([["a"]]).transform(["a"])
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+def test_not_fitted(method):
+    with pytest.raises(NotFittedError):
+        getattr(TextTokenizer(), method)(TEXTS)
+
+
+def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
+    tokenizer = make("subword", max_length=3)
+    parameters = tokenizer.get_params()
+    tokenizer.fit(TEXTS)
+    assert tokenizer.get_params() == parameters
+    tokenizer.set_params(level="word").fit(["x"])
+    assert vars(tokenizer) == vars(TextTokenizer(vocab_size=300, max_length=3).fit(["x"]))
+
+
+def test_nothing_of_the_training_texts_is_kept():
+    tokenizer = TextTokenizer(vocab_size=3).fit(["secret a a"])
+    assert b"secret" not in pickle.dumps(tokenizer)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda tokenizer, folder: pickle.loads(pickle.dumps(tokenizer)),
+        lambda tokenizer, folder: copy.deepcopy(tokenizer),
+        lambda tokenizer, folder: joblib.load(joblib.dump(tokenizer, folder / "tokenizer.joblib")[0]),
+        lambda tokenizer, folder: clone(tokenizer).fit(TEXTS),
+    ],
+    ids=["pickle", "deepcopy", "joblib", "clone"],
+)
+def test_copies_give_the_same_ids(level, copied, tmp_path):
+    tokenizer = make(level).fit(TEXTS)
+    again = copied(tokenizer, tmp_path)
+    assert_equal_ids(again.transform(TEXTS), tokenizer.transform(TEXTS))
+    assert again.inverse_transform(again.transform(TEXTS)) == tokenizer.inverse_transform(tokenizer.transform(TEXTS))
+
+
+def test_tags():
+    tags = get_tags(TextTokenizer())
+    assert tags.input_tags.string
+    assert tags.input_tags.one_d_array
+    assert not tags.input_tags.two_d_array
+    assert tags.requires_fit
+    assert not tags.target_tags.required
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars", "default"])
+def test_set_output_leaves_ragged_ids_as_they_are(container):
+    expected = TextTokenizer().fit_transform(TEXTS)
+    assert_equal_ids(TextTokenizer().set_output(transform=container).fit_transform(TEXTS), expected)
+    pipeline = make_pipeline(TextTokenizer(), "passthrough").set_output(transform=container)
+    assert_equal_ids(pipeline.fit_transform(TEXTS), expected)
+    assert_equal_ids(clone(pipeline).fit(TEXTS).transform(TEXTS), expected)
+    with config_context(transform_output=container):
+        assert_equal_ids(TextTokenizer().fit_transform(TEXTS), expected)
+        assert_equal_ids(TextTokenizer().fit(TEXTS).transform(TEXTS), expected)
+
+
+def test_a_pipeline_of_tokenizer_and_padder_gives_a_frame():
+    pipeline = make_pipeline(TextTokenizer(), SequencePadder()).set_output(transform="pandas")
+    frame = pipeline.fit_transform(TEXTS)
+    assert list(frame.columns) == [f"step{step}" for step in range(6)]
+    assert pipeline[0].inverse_transform(frame)[1] == "not good !"
+
+
+def test_subwords_leave_the_environment_and_a_forked_child_in_peace():
+    pytest.importorskip("tokenizers")
+    code = (
+        "import os; from seqclf import TextTokenizer; before = dict(os.environ)\n"
+        "tokenizer = TextTokenizer(level='subword', vocab_size=300); texts = ['a good film'] * 500\n"
+        "tokenizer.fit_transform(texts); assert dict(os.environ) == before\n"
+        "if hasattr(os, 'fork'):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: tokenizer.transform(texts); os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    # Python itself warns of a fork beside threads, from 3.12 on
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_without_the_subword_package_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ImportError, match=r'pip install "seqclf\[subword\]"'):
+        TextTokenizer(level="subword").fit(TEXTS)
+
+
+def test_neither_torch_nor_the_subword_package_is_imported_for_words():
+    code = (
+        "import sys; from seqclf._text_tokenizer import TextTokenizer; TextTokenizer().fit_transform(['a']); "
+        "from seqclf._sequence_padder import SequencePadder; SequencePadder().fit_transform([[1]]); "
+        "sys.exit(bool({'torch', 'tokenizers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
