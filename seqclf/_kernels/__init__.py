@@ -11,13 +11,13 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
-from seqclf._kernels import reference, torch_native
+from seqclf._kernels import cpu, reference, torch_native
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
 
 __all__ = ["ACTIVATIONS", "CELLS", "N_GATES", "StepLayout", "Weights", "choose", "describe", "recurrence", "use"]
 
-_KERNELS = {"reference": reference, "torch_native": torch_native}
+_KERNELS = {"cpu": cpu, "reference": reference, "torch_native": torch_native}
 _VARIABLE = "SEQCLF_KERNELS"
 _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 

@@ -96,6 +96,24 @@ class StepLayout:
         mirrored_time = self.lengths[self._row] - 1 - self._time
         return self._index(self.starts[mirrored_time] + self._row)
 
+    def successors(self, reverse: bool) -> tuple[Tensor | slice, Tensor | slice]:
+        """Positions of all steps that have one before them in their row, and the positions of those before them.
+
+        "Before" is in the order of reading: with `reverse`, the step after it in time.
+        """
+        later = slice(self.n_rows, self.n_steps)  # All steps but the first ones.
+        if self.is_full:
+            earlier = slice(0, self.n_steps - self.n_rows)
+        else:
+            earlier = self._earlier
+        return (earlier, later) if reverse else (later, earlier)
+
+    @cached_property
+    def _earlier(self) -> Tensor:
+        """For each step but the first ones, the position of the step before it in its row."""
+        time, row = self._time[self.n_rows :], self._row[self.n_rows :]
+        return self._index(self.starts[time - 1] + row)
+
     @cached_property
     def row_lengths(self) -> Tensor:
         """The lengths of the rows, shape (n_rows,)."""

@@ -1,0 +1,192 @@
+"""The recurrences on our own fused CPU kernels (`csrc/`): ragged, float32, no step ever computed for padding.
+
+A plain C library behind ctypes, which releases the interpreter's lock during a call. The gradients of weights and inputs
+that are one big matrix product are left to torch; everything that walks over time is ours.
+"""
+
+import ctypes
+import glob
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.weights import N_GATES, Weights
+
+_CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
+# Gates as backward gets them back: how many there are, and where those of the input and of the recurrent weights begin.
+# The gru's are n, r, z and the recurrent part of n: its input weights see the first three, its recurrent ones the last.
+_N_SLOTS = {"rnn": 1, "lstm": 4, "gru": 4}
+_RECURRENT_SLOT = {"rnn": 0, "lstm": 0, "gru": 1}
+# Below so many multiplications a call is done by one thread.
+_WORTH_A_THREAD = 200_000
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("n_rows", "n_times")] + [
+        (name, ctypes.c_void_p) for name in ("active", "starts")
+    ]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("cell", "n_inputs", "units", "reverse")] + [
+        (name, ctypes.c_void_p) for name in ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
+    ]
+
+
+class _Forward(ctypes.Structure):
+    _fields_ = [
+        ("batch", _Batch),
+        ("layer", _Layer),
+        *((name, ctypes.c_void_p) for name in ("inputs", "ids", "outputs", "gates", "memory")),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
+class _Backward(ctypes.Structure):
+    _fields_ = [
+        ("batch", _Batch),
+        ("layer", _Layer),
+        *((name, ctypes.c_void_p) for name in ("outputs", "grad_outputs", "memory", "gates", "grad_bias")),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
+@cache
+def _library() -> tuple[ctypes.CDLL | None, str]:
+    """The loaded library and what to say about it, or None and why there is none."""
+    files = [entry for entry in resources.files("seqclf._kernels").iterdir() if entry.name.startswith("_cpu.")]
+    if not files:
+        return None, "the package was installed without a C++ compiler"
+    try:
+        library = ctypes.CDLL(str(files[0]))
+    except OSError as error:
+        return None, f"the compiled library could not be loaded: {error}"
+    library.seqclf_instructions.restype = ctypes.c_char_p
+    library.seqclf_use_gomp.argtypes = [ctypes.c_void_p]
+    for pool in glob.glob(str(Path(torch.__file__).parent / "lib" / "libgomp*.so*")):
+        # The pool that torch has loaded already; a second one would fight it for the cores.
+        library.seqclf_use_gomp(ctypes.cast(ctypes.CDLL(pool).GOMP_parallel, ctypes.c_void_p))
+    return library, f"fused kernels for {library.seqclf_instructions().decode()}"
+
+
+def available() -> tuple[bool, str]:
+    """Whether the library is there, and which instructions it uses or why it is not."""
+    library, text = _library()
+    return library is not None, text
+
+
+def supports(cell: str, activation: str) -> bool:
+    """Whether there is a kernel for this cell with this activation."""
+    return (cell, activation) in _CELL
+
+
+def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activation: str, reverse: bool) -> Tensor:
+    """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
+    return _Recurrence.apply(cell, activation, layout, reverse, inputs, *weights)
+
+
+class _Recurrence(Function):
+    """Forward and backward of one layer in one direction."""
+
+    @staticmethod
+    def forward(ctx, cell, activation, layout, reverse, inputs, weight_input, weight_recurrent, bias, bias_recurrent):
+        weights = [
+            None if weight is None else weight.contiguous()
+            for weight in (weight_input, weight_recurrent, bias, bias_recurrent)
+        ]
+        inputs = inputs.contiguous()
+        units = weight_recurrent.shape[1]
+        width = -(-units // 8) * 8
+        outputs = inputs.new_empty(layout.n_steps, width, dtype=torch.float32)
+        training = any(ctx.needs_input_grad)
+        gates = memory = None
+        if training and cell != "rnn":
+            gates = outputs.new_empty(layout.n_steps, _N_SLOTS[cell], width)
+            memory = torch.empty_like(outputs) if cell == "lstm" else None
+        one_hot = not inputs.is_floating_point()
+        layer = _Layer(_CELL[cell, activation], weight_input.shape[1], units, reverse, *map(_address, weights))
+        call = _Forward(
+            _batch(layout),
+            layer,
+            None if one_hot else _address(inputs),
+            _address(inputs) if one_hot else None,
+            *map(_address, (outputs, gates, memory)),
+            _n_threads(layout, units, weight_input.shape[1]),
+        )
+        _library()[0].seqclf_forward(ctypes.byref(call))
+        ctx.save_for_backward(inputs, outputs, memory, *weights)
+        ctx.cell, ctx.activation, ctx.layout, ctx.reverse, ctx.gates = cell, activation, layout, reverse, gates
+        return outputs[:, :units]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_outputs):
+        inputs, outputs, memory, *weights = ctx.saved_tensors
+        weight_input, weight_recurrent, _, _ = weights
+        cell, layout = ctx.cell, ctx.layout
+        units, width = weight_recurrent.shape[1], outputs.shape[1]
+        n_slots, first = _N_SLOTS[cell], _RECURRENT_SLOT[cell]
+        if cell == "rnn":
+            gates = outputs.new_empty(layout.n_steps, 1, width)
+        elif ctx.gates is None:
+            raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
+        else:
+            gates, ctx.gates = ctx.gates, None
+        grad_outputs = functional.pad(grad_outputs, (0, width - units)) if width > units else grad_outputs.contiguous()
+        sums = outputs.new_empty(n_slots, width)
+        layer = _Layer(_CELL[cell, ctx.activation], weight_input.shape[1], units, ctx.reverse, *map(_address, weights))
+        call = _Backward(
+            _batch(layout),
+            layer,
+            *map(_address, (outputs, grad_outputs, memory, gates, sums)),
+            _n_threads(layout, units, 0),
+        )
+        _library()[0].seqclf_backward(ctypes.byref(call))
+
+        n_gates = N_GATES[cell]
+        input_gates = gates[:, :n_gates].reshape(layout.n_steps, n_gates * width)
+        recurrent_gates = gates[:, first : first + n_gates].reshape(layout.n_steps, n_gates * width)
+        order = [1, 2, 0] if cell == "gru" else list(range(n_gates))  # of the input gates, as torch has them
+
+        def as_weight(product: Tensor, gate_order) -> Tensor:
+            """(n_gates * width, columns) -> (n_gates * units, columns) in torch's order."""
+            return product.reshape(n_gates, width, -1)[gate_order, :units].reshape(n_gates * units, -1)
+
+        grad_inputs = None
+        if not inputs.is_floating_point():
+            by_id = torch.ops.aten.embedding_dense_backward(input_gates, inputs, weight_input.shape[1], -1, False)
+            grad_weight_input = as_weight(by_id.t(), order)
+        else:
+            grad_weight_input = as_weight(input_gates.t() @ inputs, order)
+            if ctx.needs_input_grad[4]:
+                padded = functional.pad(weight_input.reshape(n_gates, units, -1), (0, 0, 0, width - units))
+                if cell == "gru":
+                    padded = padded[[2, 0, 1]]
+                grad_inputs = input_gates @ padded.reshape(n_gates * width, -1)
+        now, before = layout.successors(ctx.reverse)
+        grad_recurrent = as_weight(recurrent_gates[now].t() @ outputs[before][:, :units], slice(None))
+        bias_order = order if cell != "gru" else [1, 2, 0]
+        grad_bias = sums[bias_order, :units].reshape(-1)
+        grad_bias_recurrent = sums[[1, 2, 3], :units].reshape(-1) if cell == "gru" else None
+        return None, None, None, None, grad_inputs, grad_weight_input, grad_recurrent, grad_bias, grad_bias_recurrent
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _batch(layout: StepLayout) -> _Batch:
+    return _Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
+
+
+def _n_threads(layout: StepLayout, units: int, n_inputs: int) -> int:
+    multiplications = layout.n_steps * units * (units + n_inputs)
+    threads = torch.get_num_threads() if multiplications > _WORTH_A_THREAD else 1
+    return max(1, min(threads, layout.n_rows))

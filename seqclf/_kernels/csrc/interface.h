@@ -1,0 +1,50 @@
+// The plain C interface of the kernels: what Python fills in and passes by address. Nothing here depends on a processor.
+#pragma once
+#include <stdint.h>
+
+#ifdef _WIN32
+#define SEQCLF_EXPORT extern "C" __declspec(dllexport)
+#else
+#define SEQCLF_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+enum Cell { RNN_TANH = 0, RNN_RELU = 1, LSTM = 2, GRU = 3 };
+
+// A batch of sequences, time-major, longest first (see layout.py). All matrices are row-major and contiguous.
+struct Batch {
+  int64_t n_rows, n_times;
+  const int64_t *active;  // (n_times,) rows still running at each time; never rises
+  const int64_t *starts;  // (n_times + 1,) position of the first row of each time
+};
+
+// One layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n.
+struct Layer {
+  int64_t cell, n_inputs, units, reverse;
+  const float *weight_input;      // (gates * units, n_inputs)
+  const float *weight_recurrent;  // (gates * units, units)
+  const float *bias;              // (gates * units,)
+  const float *bias_recurrent;    // (gates * units,), gru only
+};
+
+// `width` below is units rounded up to a multiple of 8; what is beyond `units` is zero in the outputs.
+struct Forward {
+  Batch batch;
+  Layer layer;
+  const float *inputs;  // (n_steps, n_inputs); or null, with ids
+  const int64_t *ids;   // (n_steps,): each input is one-hot
+  float *outputs;       // (n_steps, width)
+  float *gates;         // (n_steps, slots, width) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n; rnn none
+  float *memory;        // (n_steps, width) for backward of an lstm, or null
+  int64_t n_threads;
+};
+
+struct Backward {
+  Batch batch;
+  Layer layer;
+  const float *outputs;       // as forward left them
+  const float *grad_outputs;  // (n_steps, width)
+  const float *memory;        // as forward left it
+  float *gates;       // (n_steps, slots, width): as forward left them; their gradients on return. rnn: one slot, written only
+  float *grad_bias;   // (slots, width), summed over all steps
+  int64_t n_threads;
+};

@@ -1,0 +1,25 @@
+// What the parts of the library know of one another.
+#pragma once
+#include <stdint.h>
+
+#include "interface.h"
+
+namespace seqclf {
+
+typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
+
+// Call work(context, part, n_parts) for part = 0 .. n_parts - 1, each once, on up to n_parts threads with denormal numbers flushed
+// to zero; returns when all are done. The floating-point state of the calling thread is put back.
+void in_parallel(int64_t n_parts, void *context, Work work);
+
+#define SEQCLF_DECLARE(ISA)        \
+  namespace ISA {                  \
+  void forward(const Forward &);   \
+  void backward(const Backward &); \
+  }
+SEQCLF_DECLARE(baseline)
+SEQCLF_DECLARE(avx2)
+SEQCLF_DECLARE(avx512)
+#undef SEQCLF_DECLARE
+
+}  // namespace seqclf
