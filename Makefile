@@ -22,9 +22,15 @@ export MPLBACKEND ?= Agg
 # examples are several times faster. The demo, which shows times, runs as a user would run it.
 test test-all examples: export OMP_WAIT_POLICY ?= PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Pins what the build itself needs too; newer pips read the second variable for that.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
+# A C++ error stops the set-up; without a compiler: make SEQCLF_REQUIRE_KERNELS=0 test
+export SEQCLF_REQUIRE_KERNELS ?= 1
+KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_kernels/csrc/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types examples setup clean
+.PHONY: help demo test test-all sanitize lint types examples setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +43,9 @@ test: $(STAMP) ## all quick tests and the examples of the docstrings
 
 test-all: $(STAMP) ## the slow tests too
 	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+
+sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	$(RUN) -m ruff check .
@@ -54,8 +63,9 @@ examples: $(STAMP) ## run every example on little data
 
 setup: $(STAMP) ## make .venv and install the package with everything for development
 
-# Made again when the requirements change; touched last, so an interrupted installation is taken up again.
-$(STAMP): pyproject.toml constraints.txt
+# Made again when the requirements or the C++ sources change (the latter alone: compiled again and nothing else); touched
+# last, so an interrupted installation is taken up again.
+$(STAMP): pyproject.toml constraints.txt $(KERNEL_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "seqclf needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.11 (or newer)" >&2; exit 1; }
@@ -63,7 +73,8 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "$(VENV) is broken or older than Python 3.11: it is made anew."; rm -rf $(VENV); fi
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed (on Debian and Ubuntu: install python3-venv)." >&2; exit 1; }
-	$(RUN) -m pip install --quiet --no-input --progress-bar off -c constraints.txt -e ".[dev]"
+	$(RUN) -m pip install --quiet --no-input --progress-bar off \
+	  $(if $(filter pyproject.toml constraints.txt,$?),-e ".[dev]",--no-deps -e .)
 	@touch $@
 
 clean: ## remove .venv, caches and outputs

@@ -1,8 +1,6 @@
 """The recipe that the estimators share: validate, encode, build, train, keep. It knows neither texts nor series."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from math import inf
 from typing import Any, Self
@@ -20,6 +18,7 @@ from seqclf._sequences import Ragged
 from seqclf._sequences.batching import TrainingData
 from seqclf._sequences.validation import (
     Constraint,
+    all_or_nothing,
     any_of,
     boolean,
     check_parameters,
@@ -31,7 +30,9 @@ from seqclf._sequences.validation import (
     read_labels,
     read_sample_weight,
     real,
+    refuse_one_class,
     sequence_of,
+    shorten,
 )
 from seqclf._training import OPTIMIZERS, fit_network, read_logits, resolve_device, torch_threads, validation_rows
 
@@ -66,14 +67,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "device": Constraint(
             "the name of a device, such as 'auto', 'cpu' or 'cuda:1'", lambda name: isinstance(name, str)
         ),
-        "n_threads": optional(integer(1)),
-        "verbose": integer(0),
+        "n_threads": optional(integer(1, 1_024)),
+        "verbose": any_of(boolean(), integer(0)),
         "warm_start": boolean(),
     }
     _step_name: str
 
     @abstractmethod
-    def _read(self, X, reset: bool) -> Rows:
+    def _read(self, X: Any, reset: bool) -> Rows:
         """Check X, and bring it into the form that `_learn` and `_encode` take; `reset` in fit, unless warm."""
 
     @abstractmethod
@@ -88,7 +89,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _network_inputs(self) -> dict[str, Any]:
         """The arguments of the network that describe its inputs."""
 
-    def fit(self, X, y, sample_weight=None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to X and y.
 
         The fit is all or nothing: after an error, or Ctrl-C (which is raised), the estimator is as it was before.
@@ -113,7 +114,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, or
             the loss stops being a finite number.
         """
-        with _all_or_nothing(self):
+        with all_or_nothing(self):
             check_parameters(self, self._constraints)
             warm = self.warm_start and hasattr(self, "network_")
             rows = self._read(X, reset=not warm)
@@ -178,12 +179,12 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return Network.from_arrays(config, self.network_.to_arrays()) if changed else deepcopy(self.network_)
 
     def _network_config(self, n_classes: int) -> dict[str, Any]:
-        if isinstance(self.units, (tuple, list, np.ndarray)):
+        if isinstance(self.units, tuple | list):
             units = tuple(int(width) for width in self.units)
             if self.n_layers not in (1, len(units)):
                 raise ValueError(
-                    f"units={self.units!r} gives the width of {len(units)} layers, but n_layers={self.n_layers!r}; "
-                    "expected n_layers to be the same number, or left at 1."
+                    f"units={shorten(self.units)} gives the width of {len(units)} layers, but "
+                    f"n_layers={self.n_layers!r}; expected n_layers to be the same number, or left at 1."
                 )
         else:
             units = (int(self.units),) * self.n_layers
@@ -208,25 +209,36 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         device: torch.device,
         rng: np.random.RandomState,
     ) -> tuple[TrainingData, TrainingData | None]:
-        """Training and validation data; row weights in the loss have a mean of 1 over the training rows."""
+        """Training and validation data; in each part the weights of the rows have a mean of 1."""
+        weights = weights / weights.max()  # They may be so large or so small that their sum is not finite.
         labels = classes[codes]
         balance = compute_class_weight(self.class_weight, classes=classes, y=labels, sample_weight=weights)[codes]
         loss_weights = weights * balance
+        if np.count_nonzero(np.bincount(codes, weights=loss_weights)) < 2:
+            raise ValueError(
+                f"class_weight={shorten(self.class_weight)} leaves fewer than 2 classes in y with a weight above 0; "
+                "at least 2 are needed."
+            )
         held_out = None if self.patience is None else validation_rows(codes, self.validation_fraction, rng)
         in_training = np.ones(len(codes), dtype=bool)
         if held_out is not None:
             in_training[held_out] = False
 
         def part(chosen: np.ndarray) -> TrainingData:
-            chosen_weights = loss_weights[chosen]
+            in_loss, in_score = loss_weights[chosen], weights[chosen]
+            if not in_loss.any():
+                raise ValueError(
+                    f"class_weight={shorten(self.class_weight)} leaves no row with a weight above 0 in the "
+                    "training or the validation rows: give more classes a weight, or set patience=None."
+                )
             return TrainingData(
-                sequences.take(chosen), codes[chosen], chosen_weights / chosen_weights.mean(), weights[chosen], device
+                sequences.take(chosen), codes[chosen], in_loss / in_loss.mean(), in_score / in_score.mean(), device
             )
 
         training = part(np.flatnonzero(in_training))
         return training, None if held_out is None else part(held_out)
 
-    def decision_function(self, X) -> np.ndarray:
+    def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes.
 
         Parameters
@@ -245,7 +257,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             logits = read_logits(self.network_, sequences, resolve_device(self.device))
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row.
 
         Parameters
@@ -261,7 +273,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         logits = self.decision_function(X)
         return self.classes_[(logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)]
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -277,7 +289,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         logits = self.decision_function(X)
         return np.column_stack((expit(-logits), expit(logits))) if logits.ndim == 1 else softmax(logits, axis=1)
 
-    def predict_log_proba(self, X) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes, exact where the probabilities round to 0 or 1.
 
         Parameters
@@ -295,30 +307,18 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             return np.column_stack((log_expit(-logits), log_expit(logits)))
         return log_softmax(logits, axis=1)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """The network as its configuration and numpy arrays: no device, no optimiser, no data."""
         state = super().__getstate__()
         if "network_" in state:
             state = state | {"network_": (self.network_.config, self.network_.to_arrays())}
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the network on the CPU; prediction takes it to `device`."""
         if "network_" in state:
             state = state | {"network_": Network.from_arrays(*state["network_"])}
         super().__setstate__(state)
-
-
-@contextmanager
-def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Put every attribute back if the block raises."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def _without_zero_weights(
@@ -327,10 +327,6 @@ def _without_zero_weights(
     """A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split or the classes."""
     kept = np.flatnonzero(weights)
     present, codes = np.unique(codes[kept], return_inverse=True)
-    if len(present) < 2:
-        raise ValueError(
-            f"y holds 1 class, {classes[present[0]]!r}, among the rows with sample_weight above 0; at least 2 classes "
-            "are needed."
-        )
+    refuse_one_class(classes[present], "y", among="the rows with a sample_weight above 0")
     rows = rows.take(kept) if isinstance(rows, Ragged) else [rows[i] for i in kept]
     return rows, classes[present], codes, weights[kept]

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from seqclf._base import BaseRNNClassifier, Rows
 from seqclf._sequences import Ragged
-from seqclf._sequences.validation import boolean, read_series
+from seqclf._sequences.validation import boolean, read_series, shorten
 
 
 class RNNClassifier(BaseRNNClassifier):
@@ -119,7 +120,8 @@ class RNNClassifier(BaseRNNClassifier):
       steps in predict;
     - an array of shape (n_samples, n_steps, n_channels); steps that are NaN in every channel at either end are padding,
       a NaN elsewhere is an error;
-    - a list or object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths may differ.
+    - a list or 1-D object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths may differ. (A
+      list of lists of numbers is a table where all have the same length.)
 
     A series without a step is allowed: the bias of the last layer decides.
 
@@ -149,32 +151,32 @@ class RNNClassifier(BaseRNNClassifier):
     def __init__(
         self,
         *,
-        scale=True,
-        cell="gru",
-        units=32,
-        n_layers=1,
-        bidirectional=True,
-        pooling="max",
-        activation="tanh",
-        dropout=0.1,
-        recurrent_dropout=0.0,
-        weight_decay=0.0,
-        l1=0.0,
-        max_grad_norm=1.0,
-        class_weight=None,
-        optimizer="adam",
-        learning_rate=3e-3,
-        batch_size=32,
-        max_epochs=100,
-        warm_start=False,
-        patience=None,
-        tol=1e-4,
-        validation_fraction=0.1,
-        random_state=None,
-        device="auto",
-        n_threads=None,
-        verbose=0,
-    ):
+        scale: bool = True,
+        cell: str = "gru",
+        units: int | tuple[int, ...] = 32,
+        n_layers: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "max",
+        activation: str = "tanh",
+        dropout: float = 0.1,
+        recurrent_dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        l1: float = 0.0,
+        max_grad_norm: float | None = 1.0,
+        class_weight: dict[Any, float] | str | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 3e-3,
+        batch_size: int = 32,
+        max_epochs: int = 100,
+        warm_start: bool = False,
+        patience: int | None = None,
+        tol: float = 1e-4,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        n_threads: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.scale = scale
         self.cell = cell
         self.units = units
@@ -201,7 +203,7 @@ class RNNClassifier(BaseRNNClassifier):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _read(self, X, reset: bool) -> Rows:
+    def _read(self, X: Any, reset: bool) -> Rows:
         table = _is_table(X) if reset else hasattr(self, "n_features_in_")
         if not table:
             series = read_series(X, n_channels=None if reset else self.n_channels_in_)
@@ -214,6 +216,8 @@ class RNNClassifier(BaseRNNClassifier):
                     f"X must be a table of {self.n_features_in_} steps (2-D), as in fit; got ragged or 3-D series. "
                     "Fit on those to allow series of any length."
                 )
+            if isinstance(X, np.ma.MaskedArray):
+                raise TypeError("X is a masked array: fill its masked values first, e.g. with X.filled().")
             X = validate_data(self, X, reset=reset, dtype=np.float64)
             series = Ragged(X.reshape(-1, 1), np.full(X.shape[0], X.shape[1], dtype=np.int64))
         if reset:
@@ -225,36 +229,55 @@ class RNNClassifier(BaseRNNClassifier):
         self.channel_mean_ = np.zeros(self.n_channels_in_)
         self.channel_scale_ = np.ones(self.n_channels_in_)
         if self.scale and rows.n_steps:
-            step_weights = np.repeat(weights, rows.lengths)
-            mean = np.average(rows.values, axis=0, weights=step_weights)
-            deviation = np.sqrt(np.average((rows.values - mean) ** 2, axis=0, weights=step_weights))
-            self.channel_mean_ = mean
-            # A constant channel (but for rounding) is only centred.
-            constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1)
-            self.channel_scale_ = np.where(constant, 1.0, deviation)
+            step_weights = np.repeat(weights / weights.max(), rows.lengths)
+            largest = np.abs(rows.values).max(axis=0)
+            largest[largest == 0] = 1.0
+            values = rows.values / largest  # Their squares neither overflow nor vanish.
+            mean = np.average(values, axis=0, weights=step_weights)
+            deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=step_weights))
+            # A channel that is constant, but for rounding, is only centred.
+            deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0
+            self.channel_mean_ = mean * largest
+            self.channel_scale_ = np.where(deviation == 0, 1.0, deviation * largest)
         return self._encode(rows)
 
     def _encode(self, rows: Rows) -> Ragged:
         assert isinstance(rows, Ragged)
-        return Ragged((rows.values - self.channel_mean_) / self.channel_scale_, rows.lengths)
+        with np.errstate(over="ignore"):
+            values = ((rows.values - self.channel_mean_) / self.channel_scale_).astype(np.float32)
+        too_large = ~np.isfinite(values).all(axis=1)
+        if too_large.any():
+            step = int(np.argmax(too_large))
+            row = rows.row_of(step)
+            raise ValueError(
+                f"X holds {shorten(rows.values[step].tolist())} in row {row}, step {step - rows.offsets[row]}: "
+                f"too large to compute with in float32{' after scaling' if self.scale else ''}; expected numbers "
+                "below 3.4e38 in size" + ("." if self.scale else ", or scale=True.")
+            )
+        return Ragged(values, rows.lengths)
 
     def _network_inputs(self) -> dict[str, Any]:
         return {"n_channels": self.n_channels_in_}
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
 
-def _is_table(X) -> bool:
+def _is_table(X: Any) -> bool:
     """Whether X is a table to scikit-learn, whose rows are series of equal length in one channel.
 
-    Anything that makes an array of two dimensions is one; a 1-D object array, which transformers of sequences give,
-    stands for ragged series even where their lengths are equal. What is neither is left to scikit-learn's messages.
+    Arrays of two dimensions, frames, and lists of equally long lists of numbers are. A 1-D object array, which
+    transformers of sequences give, and a list of arrays stand for ragged series even where their lengths are equal.
+    What is neither is left to scikit-learn's messages.
     """
-    if issparse(X) or hasattr(X, "columns"):
+    if issparse(X) or isinstance(X, np.ma.MaskedArray):
         return True
+    if hasattr(X, "columns"):
+        return len(X.columns) != 1 or not hasattr(np.asarray(X)[0, 0], "__len__")
+    if isinstance(X, list | tuple) and any(hasattr(row, "__array__") for row in X):
+        return False
     try:
         array = np.asarray(X)
     except ValueError:  # Rows of unequal length.

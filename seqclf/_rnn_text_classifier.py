@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import Tags
 
 from seqclf._base import BaseRNNClassifier, Rows
 from seqclf._sequences import Ragged
-from seqclf._sequences.validation import Kind, has_methods, integer, optional, read_text_input, real
+from seqclf._sequences.validation import MAX_ID, Kind, has_methods, integer, optional, read_text_input, real
 from seqclf._text_tokenizer import TextTokenizer
 
 
@@ -62,13 +63,13 @@ class RNNTextClassifier(BaseRNNClassifier):
         learning rate than the others.
     learning_rate : float, default=3e-3
         Size of a step; the first thing to lower where the loss diverges.
-    batch_size : int, default=64
+    batch_size : int, default=32
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int, default=20
         The largest number of passes over the training data.
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the vocabulary or scaling and classes that it has.
-    patience : int or None, default=2
+    patience : int or None, default=3
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, with no validation.
     tol : float, default=1e-4
@@ -113,7 +114,8 @@ class RNNTextClassifier(BaseRNNClassifier):
 
     See Also
     --------
-    TextTokenizer : The default tokenizer; its parameters can be searched as ``tokenizer__vocab_size`` and so on.
+    TextTokenizer : The default tokenizer. Once one is given, ``RNNTextClassifier(TextTokenizer())``, its parameters can
+        be searched as ``tokenizer__vocab_size`` and so on.
     RNNClassifier : The same for numeric series.
 
     Notes
@@ -150,35 +152,35 @@ class RNNTextClassifier(BaseRNNClassifier):
 
     def __init__(
         self,
-        tokenizer=None,
+        tokenizer: Any = None,
         *,
-        cell="lstm",
-        units=32,
-        n_layers=1,
-        bidirectional=True,
-        embedding_dim=64,
-        pooling="max",
-        activation="tanh",
-        dropout=0.5,
-        recurrent_dropout=0.0,
-        token_dropout=0.2,
-        weight_decay=0.0,
-        l1=0.0,
-        max_grad_norm=1.0,
-        class_weight=None,
-        optimizer="adam",
-        learning_rate=3e-3,
-        batch_size=64,
-        max_epochs=20,
-        warm_start=False,
-        patience=2,
-        tol=1e-4,
-        validation_fraction=0.1,
-        random_state=None,
-        device="auto",
-        n_threads=None,
-        verbose=0,
-    ):
+        cell: str = "lstm",
+        units: int | tuple[int, ...] = 32,
+        n_layers: int = 1,
+        bidirectional: bool = True,
+        embedding_dim: int | None = 64,
+        pooling: str = "max",
+        activation: str = "tanh",
+        dropout: float = 0.5,
+        recurrent_dropout: float = 0.0,
+        token_dropout: float = 0.2,
+        weight_decay: float = 0.0,
+        l1: float = 0.0,
+        max_grad_norm: float | None = 1.0,
+        class_weight: dict[Any, float] | str | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 3e-3,
+        batch_size: int = 32,
+        max_epochs: int = 20,
+        warm_start: bool = False,
+        patience: int | None = 3,
+        tol: float = 1e-4,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        n_threads: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.tokenizer = tokenizer
         self.cell = cell
         self.units = units
@@ -207,7 +209,7 @@ class RNNTextClassifier(BaseRNNClassifier):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _read(self, X, reset: bool) -> Rows:
+    def _read(self, X: Any, reset: bool) -> Rows:
         kind, rows = read_text_input(X, kind=None if reset else self.input_kind_)
         self.input_kind_ = kind
         return rows
@@ -219,19 +221,31 @@ class RNNTextClassifier(BaseRNNClassifier):
             self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, 2)
         else:
             self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
-            ids = self._tokenized(self.tokenizer_.fit_transform(rows))
+            if hasattr(self.tokenizer_, "fit_transform"):
+                output = self.tokenizer_.fit_transform(rows)
+            else:
+                output = self.tokenizer_.fit(rows, None).transform(rows)
+            ids = self._as_ids(output, len(rows), max_id=MAX_ID)
             known = getattr(self.tokenizer_, "tokens_", ())
             self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, len(known), 2)
         return ids
 
     def _encode(self, rows: Rows) -> Ragged:
-        ids = rows if isinstance(rows, Ragged) else self._tokenized(self.tokenizer_.transform(rows))
+        ids = rows if isinstance(rows, Ragged) else self._tokenized(rows)
         return Ragged(np.where(ids.values < self.vocab_size_, ids.values, 1), ids.lengths)
 
-    @staticmethod
-    def _tokenized(ids) -> Ragged:
-        _, ragged = read_text_input(ids, kind="ids", name="the tokenizer's output")
-        return ragged
+    def _tokenized(self, rows: list[Any]) -> Ragged:
+        return self._as_ids(self.tokenizer_.transform(rows), len(rows))
+
+    def _as_ids(self, output: Any, n_rows: int, max_id: int | None = None) -> Ragged:
+        _, ids = read_text_input(output, kind="ids", name="the tokenizer's output", max_id=max_id)
+        assert isinstance(ids, Ragged)
+        if len(ids) != n_rows:
+            raise ValueError(
+                f"The tokenizer, {type(self.tokenizer_).__name__}, gave {len(ids)} rows for {n_rows} texts; "
+                "expected one row of token ids for each."
+            )
+        return ids
 
     def _network_inputs(self) -> dict[str, Any]:
         return {
@@ -240,7 +254,7 @@ class RNNTextClassifier(BaseRNNClassifier):
             "token_dropout": float(self.token_dropout),
         }
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True

@@ -11,7 +11,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqclf._sequences import Ragged, check_parameters, read_series
 from seqclf._sequences.containers import unpack_rows
-from seqclf._sequences.validation import PADDING, any_of, integer, nan, optional, options, real
+from seqclf._sequences.validation import (
+    PADDING,
+    all_or_nothing,
+    any_of,
+    check_output_container,
+    integer,
+    nan,
+    optional,
+    options,
+    real,
+    shorten,
+)
 
 _CONSTRAINTS = {
     "max_length": optional(integer(1)),
@@ -19,6 +30,7 @@ _CONSTRAINTS = {
     "truncate": options("start", "end"),
     "value": optional(any_of(real(-inf, inf), nan())),
 }
+_INT64 = np.iinfo(np.int64)
 _PLURAL = {"ids": "sequences of whole numbers", "series": "series of floats"}
 
 
@@ -40,14 +52,15 @@ class SequencePadder(TransformerMixin, BaseEstimator):
     ----------
     max_length : int or None, default=None
         The number of steps of the output. None is the longest sequence seen in `fit`: nothing of the training data is
-        cut, but one very long sequence makes the whole array that long.
+        cut, but one very long sequence makes the whole array that long. It needs one sequence with a step at least.
     padding : {"start", "end"}, default="end"
         The side that is filled.
     truncate : {"start", "end"}, default="start"
         The side that is cut off from longer sequences: "start" keeps the last steps.
     value : float or None, default=None
         What is filled in. None is 0 for ids and NaN for series; both are what the estimators of seqclf recognise as
-        padding. Another value can be mistaken for data, by them and by `inverse_transform`.
+        padding. Another value can be mistaken for data, by them and by `inverse_transform`. It has to fit the dtype of
+        the output.
 
     Attributes
     ----------
@@ -64,9 +77,10 @@ class SequencePadder(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Arrays that are padded already are taken too, 2-D of integers or 3-D of floats, and padded anew. What counts as
-    their padding are steps at either end that equal the fill value (`value`, or its default; for series also NaN in
-    every channel). Ragged ids are kept as they are, zeros included; any other NaN in a series is an error.
+    Arrays that are padded already are taken too, 2-D of integers or 3-D of numbers, and padded anew. What counts as
+    their padding are steps at either end that equal the fill value (`value`, or its default; in 3-D arrays also NaN in
+    every channel). Ragged input is kept as it is, zeros included; any other NaN is an error, and so is every NaN in
+    ragged input and in 2-D arrays.
 
     If a single number of a list of rows is a float, all rows are series: ``[[1, 2], [0.5]]``. Integers with channels,
     of shape (steps, channels), are series too.
@@ -108,7 +122,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         self.value = value
 
     def fit(self, X: Any, y: Any = None) -> "SequencePadder":
-        """Find the length of the output.
+        """Find the length of the output. After an error the padder is as it was before.
 
         Parameters
         ----------
@@ -125,18 +139,29 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where a parameter or a row of X is not valid.
+            Where a parameter or a row of X is not valid, or all sequences are empty and `max_length` is None.
         """
-        check_parameters(self, _CONSTRAINTS)
-        kind, sequences = self._read(X)
-        self._fill(kind)
-        self.input_kind_ = kind
-        if kind == "series":
-            self.n_channels_in_ = sequences.values.shape[1]
-        elif hasattr(self, "n_channels_in_"):
-            del self.n_channels_in_
-        self.max_length_ = int(sequences.lengths.max()) if self.max_length is None else int(self.max_length)
+        with all_or_nothing(self):
+            self._learn(X)
         return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
+        """Find the length of the output, and pad and cut the same sequences, which are read only once.
+
+        Parameters
+        ----------
+        X : list or object array of sequences, or a padded array
+            Sequences of ids, or series of shape (steps,) or (steps, channels).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
+            The same as from ``fit(X).transform(X)``.
+        """
+        with all_or_nothing(self):
+            return self._pad(self._learn(X))
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Pad and cut the sequences.
@@ -162,9 +187,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         kind, sequences = self._read(X, kind=self.input_kind_, n_channels=getattr(self, "n_channels_in_", None))
         if kind != self.input_kind_:
             raise ValueError(f"X holds {_PLURAL[kind]}, but in fit it held {_PLURAL[self.input_kind_]}.")
-        return sequences.truncated(self.max_length_, self.truncate).padded(
-            self.max_length_, value=self._fill(kind), padding=self.padding
-        )
+        return self._pad(sequences)
 
     def inverse_transform(self, X: Any) -> NDArray[np.object_]:
         """Drop the padding.
@@ -196,7 +219,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
                 f"{_PLURAL[self.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
             )
         sequences = Ragged.from_array(array)
-        return sequences.stripped(_equals(sequences.values, self._fill(self.input_kind_)), (self.padding,)).items()
+        return sequences.stripped(self._is_fill(sequences.values, self.input_kind_), (self.padding,)).items()
 
     @available_if(_has_columns)
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -227,7 +250,13 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         -------
         SequencePadder
             The padder itself.
+
+        Raises
+        ------
+        ValueError
+            For a container that there is not.
         """
+        check_output_container(transform)
         # scikit-learn's own method disappears together with get_feature_names_out, and a pipeline calls it on every
         # step; the attribute is the one it keeps the choice in, and `clone` copies.
         if transform is not None:
@@ -240,12 +269,57 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False  # taken, but as padded sequences, not as a table with a fixed width
         return tags
 
+    def _learn(self, X: Any) -> Ragged:
+        check_parameters(self, _CONSTRAINTS)
+        kind, sequences = self._read(X)
+        self._check_fill(sequences.values.dtype)
+        longest = int(sequences.lengths.max())
+        if self.max_length is None and longest == 0:
+            raise ValueError(
+                "All sequences of X are empty, and max_length=None makes the output as long as the longest of them: "
+                "set max_length to the number of steps wanted."
+            )
+        self.input_kind_ = kind
+        if kind == "series":
+            self.n_channels_in_ = sequences.values.shape[1]
+        elif hasattr(self, "n_channels_in_"):
+            del self.n_channels_in_
+        self.max_length_ = longest if self.max_length is None else int(self.max_length)
+        return sequences
+
+    def _pad(self, sequences: Ragged) -> NDArray[Any]:
+        self._check_fill(sequences.values.dtype)
+        return sequences.truncated(self.max_length_, self.truncate).padded(
+            self.max_length_, value=self._fill(self.input_kind_), padding=self.padding
+        )
+
     def _fill(self, kind: str) -> float:
         if self.value is None:
             return PADDING if kind == "ids" else np.nan
-        if kind == "ids" and not float(self.value).is_integer():
-            raise ValueError(f"value={self.value!r} cannot be filled into ids: expected a whole number, or None.")
-        return self.value
+        return self.value if kind == "ids" else float(self.value)
+
+    def _check_fill(self, dtype: np.dtype[Any]) -> None:
+        """Refuse a `value` that would be another number in the padded array."""
+        if self.value is None:
+            return
+        if dtype.kind == "f":
+            fits = self.value != self.value or abs(self.value) <= float(np.finfo(dtype).max)
+            expected = "a number"
+        else:
+            limits = np.iinfo(dtype)
+            fits = limits.min <= self.value <= limits.max and self.value == int(self.value)
+            expected = "a whole number"
+        if not fits:
+            raise ValueError(
+                f"value={shorten(self.value)} cannot be filled into an array of dtype {dtype}: "
+                f"expected {expected} that fits it, or None."
+            )
+
+    def _is_fill(self, values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
+        """Which steps hold the fill value in every channel."""
+        fill = self._fill(kind)
+        equal = np.isnan(values) if fill != fill else values == fill
+        return equal if equal.ndim == 1 else equal.all(axis=1)
 
     def _read(self, X: Any, *, kind: str | None = None, n_channels: int | None = None) -> tuple[str, Ragged]:
         """Say what the rows are, and take the padding off arrays that have some. `kind`: what empty rows are."""
@@ -253,8 +327,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         found, sequences = "ids", _read_ids(rows, kind)
         if sequences is None:
             found, sequences = "series", read_series(rows, n_channels=n_channels, keep_float32=True)
-        if isinstance(rows, np.ndarray):
-            sequences = sequences.stripped(_equals(sequences.values, self._fill(found)))
+        if isinstance(rows, np.ndarray) and (found == "ids" or rows.ndim == 3):
+            sequences = sequences.stripped(self._is_fill(sequences.values, found))
         return found, sequences
 
 
@@ -263,16 +337,12 @@ def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None
     if isinstance(rows, np.ndarray):
         if rows.ndim != 2 or rows.dtype.kind not in "iu":
             return None
-        return _narrow(Ragged.from_array(rows), keep_int64=rows.dtype == np.int64)
+        if rows.dtype != np.uint64:
+            return _narrow(Ragged.from_array(rows), keep_int64=rows.dtype == np.int64)
     arrays = []
     for row in rows:
-        if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
-            return None
-        try:
-            array = np.asarray(row)
-        except ValueError:  # a ragged list inside a row: read_series says so, with its number
-            return None
-        if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        array = _integers(row)
+        if array is None:
             return None
         arrays.append(array)
     if kind == "series" and not any(map(len, arrays)):
@@ -280,16 +350,44 @@ def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None
     # numpy makes int64 of a list of Python's integers, which says nothing about what its owner wants
     typed = [array for row, array in zip(rows, arrays, strict=True) if not isinstance(row, list | tuple)]
     keep_int64 = any(array.dtype == np.int64 for array in typed)
+    arrays = [_as_int64(array, position) for position, array in enumerate(arrays)]
     return _narrow(Ragged.from_items(arrays), keep_int64=keep_int64)
+
+
+def _integers(row: Any) -> NDArray[Any] | None:
+    """A row of integers as an array, of objects where they need more than 64 bits; None for everything else."""
+    if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
+        return None
+    try:
+        array = np.asarray(row)
+    except ValueError:  # a ragged list inside a row: read_series says so, with its number
+        return None
+    if array.ndim != 1:
+        return None
+    if array.dtype.kind in "iu" or not len(array):
+        return array
+    # numpy makes floats or objects of what does not fit: they must not pass for series
+    if (isinstance(row, list | tuple) or array.dtype.kind == "O") and set(map(type, row)) == {int}:
+        exact = np.array(row, dtype=object)
+        return None if _INT64.min <= exact.min() and exact.max() <= _INT64.max else exact
+    return None
+
+
+def _as_int64(array: NDArray[Any], position: int) -> NDArray[Any]:
+    """A row of a type that may hold more than int64 as int64; other rows as they are."""
+    if not len(array) or array.dtype not in (np.uint64, object):
+        return array
+    wrong = (array < _INT64.min) | (array > _INT64.max)
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        raise ValueError(
+            f"Row {position} of X holds {array[step]!s} at position {step}: expected whole numbers that fit int64, "
+            f"from {_INT64.min} to {_INT64.max}."
+        )
+    return array.astype(np.int64)
 
 
 def _narrow(ids: Ragged, *, keep_int64: bool) -> Ragged:
     limits = np.iinfo(np.int32)
     fits = not ids.n_steps or (ids.values.min() >= limits.min and ids.values.max() <= limits.max)
     return Ragged(ids.values.astype(np.int32 if fits and not keep_int64 else np.int64, copy=False), ids.lengths)
-
-
-def _equals(values: NDArray[Any], fill: float) -> NDArray[np.bool_]:
-    """Which steps hold the fill value in every channel."""
-    equal = np.isnan(values) if np.isnan(fill) else values == fill
-    return equal if equal.ndim == 1 else equal.all(axis=1)

@@ -15,13 +15,21 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._sequences import Ragged, check_parameters, read_text_input
-from seqclf._sequences.validation import UNKNOWN, boolean, integer, optional, options
+from seqclf._sequences.validation import (
+    UNKNOWN,
+    all_or_nothing,
+    boolean,
+    check_output_container,
+    integer,
+    optional,
+    options,
+)
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _N_BYTES = 256  # the alphabet that every subword vocabulary starts from
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 _CHUNK = 1_000  # texts handed to the subword library at once
-_LINE_BREAK = re.compile(r"<[bB][rR]\s*/?>")
+_LINE_BREAK = re.compile(r"<[\s/]*+br\b[^<>]*+>", re.IGNORECASE)  # <br />, </br>, < BR clear="all">
 
 _CONSTRAINTS = {
     "level": options("word", "char", "subword"),
@@ -87,10 +95,11 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Before it is split, a text is changed in three ways only: HTML line breaks (``<br />``) become a space, the
-    typographic apostrophe ``’`` becomes ``'``, and letters become small if `lowercase`. Other markup stays. There is no
-    Unicode normalisation: use :func:`unicodedata.normalize` first where one text may write *é* as one character and
-    another as two. For "char" and "subword", runs of white space become one space, and there is none at the ends.
+    Before it is split, a text is changed in three ways only: HTML line breaks (``<br />``, ``</br>``,
+    ``<BR clear="all">``) become a space, the typographic apostrophe ``’`` becomes ``'``, and letters become small if
+    `lowercase`. Other markup stays. There is no Unicode normalisation: use :func:`unicodedata.normalize` first where
+    one text may write *é* as one character and another as two. For "char" and "subword", runs of white space become one
+    space, and there is none at the ends.
 
     `fit` also takes texts that were split already, as lists of str, with `level="word"`; these tokens are used as they
     are, lowercased if `lowercase`. What `transform` takes is of the same kind.
@@ -126,7 +135,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         self.truncate = truncate
 
     def fit(self, X: Any, y: Any = None) -> "TextTokenizer":
-        """Learn the vocabulary.
+        """Learn the vocabulary. After an error the tokenizer is as it was before.
 
         Parameters
         ----------
@@ -147,11 +156,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ImportError
             Where `level="subword"` and the package `tokenizers` is not installed.
         """
-        rows = self._check_training_rows(X)
-        if self.level == "subword":
-            self._learn_subwords(rows)
-        else:
-            self._learn_tokens(rows)
+        with all_or_nothing(self):
+            rows = self._check_training_rows(X)
+            if self.level == "subword":
+                self._learn_subwords(rows)
+            else:
+                self._learn_tokens(rows)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.object_]:
@@ -169,9 +179,10 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ndarray of shape (n_texts,), dtype object
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
-        if self.level == "subword":
-            return self.fit(X).transform(X)
-        return self._cut(self._learn_tokens(self._check_training_rows(X)))
+        with all_or_nothing(self):
+            if self.level == "subword":
+                return self.fit(X).transform(X)
+            return self._cut(self._learn_tokens(self._check_training_rows(X)))
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -222,10 +233,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where a row holds something else than the ids of this vocabulary.
         """
         check_is_fitted(self, "vocabulary_")
-        _, ids = read_text_input(X, kind="ids")
-        if ids.n_steps and (largest := int(ids.values.max())) >= self.n_tokens_:
-            row = ids.row_of(int(ids.values.argmax()))
-            raise ValueError(f"Row {row} of X holds the id {largest}, but the vocabulary ends at {self.n_tokens_ - 1}.")
+        _, ids = read_text_input(X, kind="ids", max_id=self.n_tokens_ - 1)
         if self.subword_model_ is not None:
             return [self._decode_subwords(row.tolist()) for row in ids.items()]
         separator = "" if self.level == "char" else " "
@@ -239,13 +247,19 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
+            Only checked.
 
         Returns
         -------
         TextTokenizer
             The tokenizer itself.
+
+        Raises
+        ------
+        ValueError
+            For a container that there is not.
         """
+        check_output_container(transform)
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -8,6 +8,17 @@ import numpy as np
 import pytest
 
 
+def pytest_configure(config):
+    """An environment made for another checkout would run these tests on that one's code, and all would look well."""
+    import seqclf
+
+    tested, here = Path(seqclf.__file__).resolve().parents[1], Path(__file__).resolve().parents[1]
+    if tested != here and (tested / "pyproject.toml").exists():
+        pytest.exit(
+            f"These tests stand in {here}, but seqclf is imported from {tested}: use this checkout's own .venv.", 4
+        )
+
+
 def _torch_settings():
     torch = sys.modules.get("torch")  # a test that has not imported torch can't have changed it
     if torch is None:

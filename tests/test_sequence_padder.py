@@ -70,7 +70,8 @@ def test_ids(parameters, expected):
         (pd.Series(IDS), np.int32),
         (pl.Series(IDS), np.int64),
         (pd.DataFrame([[1, 2], [3, 0]]), np.int64),
-        ([[], []], np.int32),
+        (np.array([[1, 2], [3, 0]], dtype=np.uint64), np.int32),
+        ([np.array([1], dtype=np.uint64), np.array([2])], np.int64),
     ],
 )
 def test_dtype_of_ids(X, dtype):
@@ -88,13 +89,18 @@ def test_zeros_of_ragged_ids_are_kept():
     assert SequencePadder(value=-1).fit_transform([[0, 5, 0], [0]]).tolist() == [[0, 5, 0], [0, -1, -1]]
 
 
-@given(st.lists(st.lists(st.integers(1, 2**40), max_size=6), min_size=1, max_size=8), sides)
+@given(st.lists(st.lists(st.integers(1, 2**40), max_size=6), min_size=1, max_size=8).filter(any), sides)
 def test_ids_come_back(rows, padding):
     padder = SequencePadder(padding=padding)
     assert_same_items(padder.inverse_transform(padder.fit_transform(rows)), rows)
 
 
-@given(st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=8), sides, sides, st.integers(1, 8))
+@given(
+    st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=8).filter(any),
+    sides,
+    sides,
+    st.integers(1, 8),
+)
 def test_padding_anew_gives_the_same_as_padding_once(rows, first, second, max_length):
     once = SequencePadder(padding=second, max_length=max_length, value=-1).fit_transform(rows)
     padded = SequencePadder(padding=first, value=-1).fit_transform(rows)
@@ -129,7 +135,8 @@ def test_inverse_does_not_lend_out_the_array():
         ([[0.5, 1.0], [2.0]], 1),
         ([[1, 2], [0.5]], 1),  # one float makes all of them series
         ([np.array([1.0, 2.0]), np.array([3])], 1),
-        (np.array([[1.0, 2.0], [3.0, NAN]]), 1),
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 1),
+        ([[2**70], [0.5]], 1),
         (SERIES, 2),
         (np.ones((2, 3, 4)), 4),
         (np.ones((2, 3, 4), dtype=np.uint8), 4),  # integers with channels are no ids
@@ -170,13 +177,12 @@ def test_float32_is_kept():
 @given(st.data(), sides, sides)
 def test_series_come_back_also_when_padded_anew(data, first, second):
     n_channels = data.draw(st.integers(1, 3))
-    lengths = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=5))
+    lengths = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=5).filter(any))
     rows = [data.draw(npst.arrays(np.float64, (length, n_channels), elements=st.floats(-9, 9))) for length in lengths]
     padder = SequencePadder(padding=first)
     padded = padder.fit_transform(rows)
     again = SequencePadder(padding=second)
-    if any(lengths):
-        assert_same_items(padder.inverse_transform(padded), rows)
+    assert_same_items(padder.inverse_transform(padded), rows)
     assert_same_items(again.inverse_transform(again.fit_transform(padded)), padder.inverse_transform(padded))
 
 
@@ -212,10 +218,49 @@ def test_bad_parameters_are_refused_in_fit(name, value, expected):
         padder.fit(IDS)
 
 
-@pytest.mark.parametrize("value", [0.5, NAN])
-def test_ids_are_filled_with_whole_numbers(value):
-    with pytest.raises(ValueError, match=f"value={value} cannot be filled into ids: expected a whole number, or None"):
-        SequencePadder(value=value).fit(IDS)
+@pytest.mark.parametrize(
+    ("X", "value", "dtype"),
+    [
+        (IDS, 0.5, "int32"),
+        (IDS, NAN, "int32"),
+        (IDS, 2**40, "int32"),
+        (IDS, 1e300, "int32"),
+        (IDS, -(2**31) - 1, "int32"),
+        (np.array([[1, 2]]), 2**63, "int64"),
+        ([np.ones(2, dtype=np.float32)], 1e300, "float32"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "transform"])
+def test_a_fill_value_that_does_not_fit_is_refused(X, value, dtype, method):
+    padder = SequencePadder()
+    if method == "transform":
+        padder.fit(X)
+    padder.set_params(value=value)
+    words = rf"value={re.escape(str(value))} cannot be filled into an array of dtype {dtype}: expected a .*number that"
+    with pytest.raises(ValueError, match=words):
+        getattr(padder, method)(X)
+
+
+def test_fill_values_at_the_limits():
+    assert SequencePadder(value=2**31 - 1).fit_transform(IDS)[1].tolist() == [5, 2**31 - 1, 2**31 - 1]
+    assert SequencePadder(value=2**40).fit_transform([[2**35], []]).tolist() == [[2**35], [2**40]]
+    padder = SequencePadder(value=np.float64(0.1))
+    X = [np.ones(2, dtype=np.float32), np.ones(1, dtype=np.float32)]
+    assert_same_items(padder.inverse_transform(padder.fit_transform(X)), [[[1], [1]], [[1]]])
+
+
+@pytest.mark.parametrize("X", [[[], []], np.empty((2, 0, 3)), np.full((2, 3, 1), NAN), np.zeros((2, 3), dtype=int)])
+def test_nothing_but_empty_sequences_needs_a_length(X):
+    with pytest.raises(ValueError, match=r"All sequences of X are empty.*set max_length"):
+        SequencePadder().fit(X)
+    assert SequencePadder(max_length=2).fit_transform(X).shape[:2] == (2, 2)
+
+
+@pytest.mark.parametrize("X", [[[1], [2, 2**70]], [[1], [2, -(2**70)]], [[1], [2, 2**63]], [[1], [-1, 2**63]]])
+@pytest.mark.parametrize("make", [list, lambda X: [np.array(X[0]), np.array(X[1], dtype=object)]])
+def test_integers_beyond_64_bits_are_refused(make, X):
+    with pytest.raises(ValueError, match=f"Row 1 of X holds {X[1][1]} at position 1: expected .* fit int64"):
+        SequencePadder().fit(make(X))
 
 
 BAD_INPUT = [
@@ -227,6 +272,10 @@ BAD_INPUT = [
     ([1, 2], "Row 0 of X is 1"),
     ([[1], None], "Row 1 of X is None"),
     ([[1.0, NAN, 2.0]], "Input X contains NaN: row 0, step 1"),
+    ([[1.0, 2.0], [1.0, NAN]], "Input X contains NaN: row 1, step 1"),
+    ([[1.0, 2.0], [None]], "Input X contains NaN: row 1, step 0"),
+    (np.array([[1.0, 2.0], [1.0, NAN]]), "Input X contains NaN: row 1, step 1"),
+    (np.array([[2**63, 1]], dtype=np.uint64), f"Row 0 of X holds {2**63} at position 0"),
     ([[1.0, float("inf")]], "Input X contains infinity: row 0, step 1"),
     ([np.ones((2, 2)), np.ones((2, 3))], r"Row 1 of X has 3 channel\(s\), but in row 0 it is 2"),
     ([[1j]], "Complex data not supported"),
@@ -281,11 +330,30 @@ def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
     assert vars(padder.fit(IDS)) == vars(SequencePadder().fit(IDS))
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_a_refit_that_fails_leaves_the_padder_as_it_was(method):
+    padder = SequencePadder().fit(SERIES)
+    for change, X in [({"value": 0.5}, IDS), ({}, [[], []]), ({}, [[1.0, NAN]])]:
+        before = dict(vars(padder.set_params(value=None).set_params(**change)))
+        with pytest.raises(ValueError, match=r"cannot be filled|are empty|contains NaN"):
+            getattr(padder, method)(X)
+        assert vars(padder) == before
+
+
+def test_the_zeros_of_a_table_are_data():
+    assert SequencePadder(value=0).fit_transform(np.array([[0.0, 1.5, 0.0]])).tolist() == [[[0.0], [1.5], [0.0]]]
+
+
+def test_masked_rows_are_refused():
+    with pytest.raises(TypeError, match="X holds a masked array at position 1"):
+        SequencePadder().fit([[1, 2], np.ma.masked_array([1, 2], mask=[0, 1])])
+
+
 def test_input_is_left_as_it_was():
-    array = np.array([[1.0, NAN]])
+    array = np.array([[[1.0], [NAN]]])
     padded = SequencePadder(value=0).fit_transform(array)
     padded[:] = 5
-    np.testing.assert_array_equal(array, [[1.0, NAN]])
+    np.testing.assert_array_equal(array, [[[1.0], [NAN]]])
 
 
 @pytest.mark.parametrize("X", [IDS, SERIES])
@@ -335,6 +403,11 @@ def test_padded_series_stay_an_array(container, transform):
         np.testing.assert_array_equal(step.transform(SERIES), expected)
         with config_context(transform_output=container):
             np.testing.assert_array_equal(transform(clone(step), SERIES), expected)
+
+
+def test_set_output_refuses_other_containers():
+    with pytest.raises(ValueError, match=r"one of 'default', 'pandas', 'polars', or None\. Got 'xyz'"):
+        SequencePadder().set_output(transform="xyz")
 
 
 def test_set_output_keeps_the_index_and_none_keeps_the_choice():

@@ -49,6 +49,8 @@ SPLITS = [
     ("8/10, really!!", ["8", "/", "10", ",", "really", "!", "!"]),
     ("bad.<br /><br />Good", ["bad", ".", "good"]),
     ("one<br>two<BR/>three<bR  />four", ["one", "two", "three", "four"]),
+    ('a<br clear="all">b</br>c< br / >d<BR\n/>e', ["a", "b", "c", "d", "e"]),
+    ("<brown> <br", ["<", "brown", ">", "<", "br"]),
     ("a <b>bold</b> word", ["a", "<", "b", ">", "bold", "<", "/", "b", ">", "word"]),
     ("a < b", ["a", "<", "b"]),
     ("[PAD] [UNK]", ["[", "pad", "]", "[", "unk", "]"]),
@@ -233,8 +235,10 @@ def test_unknown_is_shown(level, expected):
 
 def test_inverse_transform_refuses_ids_of_another_vocabulary():
     tokenizer = TextTokenizer().fit(["a b"])
-    with pytest.raises(ValueError, match="Row 1 of X holds the id 4, but the vocabulary ends at 3"):
+    with pytest.raises(ValueError, match=r"Row 1 of X holds 4 at position 1.* from 0 to 3\.$"):
         tokenizer.inverse_transform([[2], [3, 4]])
+    with pytest.raises(ValueError, match=f"Row 0 of X holds {2**40} at position 0"):
+        tokenizer.inverse_transform([[2**40]])
     with pytest.raises(ValueError, match="Row 0 of X is a text"):
         tokenizer.inverse_transform(["a"])
 
@@ -305,6 +309,26 @@ def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
     assert vars(tokenizer) == vars(TextTokenizer(vocab_size=300, max_length=3).fit(["x"]))
 
 
+BAD_REFITS = [
+    ({}, [["a"], ["b", 3]]),
+    ({"min_frequency": 9}, [["c", "c"]]),
+    ({"level": "char"}, [["c", "c"]]),
+    ({"level": "subword", "vocab_size": 10}, ["c"]),
+]
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize(("parameters", "X"), BAD_REFITS)
+def test_a_refit_that_fails_leaves_the_model_as_it_was(method, parameters, X):
+    tokenizer = TextTokenizer().fit(TEXTS).set_params(**parameters)
+    before = dict(vars(tokenizer))
+    with pytest.raises(ValueError, match=r"Row 1|Empty|splits|vocab_size"):
+        getattr(tokenizer, method)(X)
+    assert vars(tokenizer) == before
+    tokenizer.set_params(**TextTokenizer().get_params())
+    assert_equal_ids(tokenizer.transform(TEXTS), TextTokenizer().fit_transform(TEXTS))
+
+
 def test_nothing_of_the_training_texts_is_kept():
     tokenizer = TextTokenizer(vocab_size=3).fit(["secret a a"])
     assert b"secret" not in pickle.dumps(tokenizer)
@@ -347,6 +371,11 @@ def test_set_output_leaves_ragged_ids_as_they_are(container):
     with config_context(transform_output=container):
         assert_equal_ids(TextTokenizer().fit_transform(TEXTS), expected)
         assert_equal_ids(TextTokenizer().fit(TEXTS).transform(TEXTS), expected)
+
+
+def test_set_output_refuses_other_containers():
+    with pytest.raises(ValueError, match=r"one of 'default', 'pandas', 'polars', or None\. Got 'xyz'"):
+        TextTokenizer().set_output(transform="xyz")
 
 
 def test_a_pipeline_of_tokenizer_and_padder_gives_a_frame():

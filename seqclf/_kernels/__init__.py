@@ -1,24 +1,44 @@
 """The recurrences. This module chooses who computes them, in one place, and can say which and why.
 
 A kernel is a module with ``run(cell, inputs, layout, weights, activation, reverse)``. `reference` is the definition;
-every other kernel is tested against it, outputs and gradients.
+every other kernel is tested against it, outputs and gradients. Pooling and the last layer are chosen here too.
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 from seqclf._kernels import cpu, reference, torch_native
+from seqclf._kernels.cpu import forked
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
 
-__all__ = ["ACTIVATIONS", "CELLS", "N_GATES", "StepLayout", "Weights", "choose", "describe", "recurrence", "use"]
+__all__ = [
+    "ACTIVATIONS",
+    "CELLS",
+    "N_GATES",
+    "StepLayout",
+    "Weights",
+    "attend",
+    "choose",
+    "describe",
+    "forked",
+    "is_exact",
+    "linear",
+    "pool",
+    "recurrence",
+    "use",
+    "warn_where_slow",
+]
 
 _KERNELS = {"cpu": cpu, "reference": reference, "torch_native": torch_native}
 _VARIABLE = "SEQCLF_KERNELS"
+_said_that_it_is_slow = False
 _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 
 
@@ -38,8 +58,17 @@ def _known(name: str, where: str) -> str:
     return name
 
 
-def choose(cell: str, activation: str) -> tuple[str, str]:
+def choose(
+    cell: str, activation: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[str, str]:
     """The kernel that computes this cell, and the reason.
+
+    Parameters
+    ----------
+    cell, activation : str
+        As in :func:`recurrence`.
+    device, dtype : torch.device, torch.dtype
+        Of the weights.
 
     Returns
     -------
@@ -50,8 +79,28 @@ def choose(cell: str, activation: str) -> tuple[str, str]:
     if name := os.environ.get(_VARIABLE):
         return _known(name, f"The environment variable {_VARIABLE}"), f"forced by the environment variable {_VARIABLE}"
     if not torch_native.supports(cell, activation):
-        return "reference", f"torch has no {cell} with activation {activation!r}"
-    return "torch_native", "torch's own operations: padded on the CPU, packed through cuDNN on a GPU"
+        return "reference", f"no fast kernel has {cell} with activation {activation!r}"
+    device = torch.device(device)
+    if device.type == "cuda":
+        return "torch_native", "cuDNN, through torch's own operations"
+    if device.type != "cpu" or dtype != torch.float32:
+        return "torch_native", f"torch's own operations, for {dtype} on {device.type}"
+    available, text = cpu.available()
+    return ("cpu", text) if available else ("torch_native", f"torch's own operations: {text}")
+
+
+def warn_where_slow() -> None:
+    """Say once in a process that the compiled kernels are missing, where they would be used."""
+    global _said_that_it_is_slow
+    available, text = cpu.available()
+    if not available and not _said_that_it_is_slow:
+        _said_that_it_is_slow = True
+        warnings.warn(
+            f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
+            "Install it with a C++ compiler to get its kernels.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def describe() -> list[tuple[str, str]]:
@@ -59,7 +108,7 @@ def describe() -> list[tuple[str, str]]:
     rows = []
     for cell in CELLS:
         for activation in ACTIVATIONS:
-            name, reason = choose(cell, activation)
+            name, reason = choose(cell, activation, "cpu")
             rows.append((f"{cell} ({activation})", f"{name}: {reason}"))
     return rows
 
@@ -89,5 +138,63 @@ def recurrence(
     Tensor of shape (n_steps, units)
         The hidden state after each step, in the order of `layout`.
     """
-    name, _ = choose(cell, activation)
+    name, _ = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
     return _KERNELS[name].run(cell, inputs, layout, weights, activation, reverse)
+
+
+def is_exact(cell: str, activation: str) -> bool:
+    """Whether the kernels that run on the CPU in float32 give each row the same bits whatever rows are beside it."""
+    return choose(cell, activation, "cpu", torch.float32)[0] == "cpu"
+
+
+def _ours(values: Tensor) -> bool:
+    forced = _forced.get() or os.environ.get(_VARIABLE)
+    if forced not in (None, "", "cpu") or values.device.type != "cpu" or values.dtype != torch.float32:
+        return False
+    return cpu.available()[0]
+
+
+def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
+    """The largest values, or the means, of each row over its steps.
+
+    Parameters
+    ----------
+    kind : {"max", "mean"}
+        What to take.
+    values : Tensor of shape (n_steps, features)
+        In the order of `layout`.
+    layout : StepLayout
+        Where the steps lie.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, features)
+    """
+    return (cpu if _ours(values) else reference).pool(kind, values, layout)
+
+
+def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:
+    """The mean of each row over its steps, weighted by the softmax of ``tanh(weight values + bias) . query``.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_steps, features)
+        In the order of `layout`.
+    layout : StepLayout
+        Where the steps lie.
+    weight, bias, query : Tensor of shape (features, features), (features,), (features,)
+        What the weights are made with.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, features)
+    """
+    fast = _ours(values) and not torch.is_grad_enabled()
+    return (cpu if fast else reference).attend(values, layout, weight, bias, query)
+
+
+def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``values weight' + bias`` in float64, each row by itself; no gradients."""
+    if _ours(values):
+        return cpu.linear(values, weight, bias)
+    return torch.nn.functional.linear(values.double(), weight.double(), bias.double())

@@ -102,10 +102,7 @@ class StepLayout:
         "Before" is in the order of reading: with `reverse`, the step after it in time.
         """
         later = slice(self.n_rows, self.n_steps)  # All steps but the first ones.
-        if self.is_full:
-            earlier = slice(0, self.n_steps - self.n_rows)
-        else:
-            earlier = self._earlier
+        earlier = slice(0, self.n_steps - self.n_rows) if self.is_full else self._earlier
         return (earlier, later) if reverse else (later, earlier)
 
     @cached_property

@@ -74,3 +74,18 @@ def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activat
         state = tuple(torch.cat((new, old[rows:])) for new, old in zip(running, state, strict=True))
         outputs[time] = running[0]
     return torch.cat(outputs)
+
+
+def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
+    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
+    if kind == "max":
+        return layout.pad(values, fill=-torch.inf).max(dim=0).values
+    return layout.pad(values).sum(dim=0) / layout.row_lengths[:, None]
+
+
+def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:
+    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.attend`."""
+    # u = tanh(W h + b),  a = softmax(u q),  v = sum a h
+    scores = torch.tanh(functional.linear(values, weight, bias)) @ query
+    attention = layout.pad(scores[:, None], fill=-torch.inf).softmax(dim=0)
+    return (layout.pad(values) * attention).sum(dim=0)

@@ -1,5 +1,6 @@
 """The network: embed, recur, pool, classify. An ordinary torch module over ragged batches."""
 
+import copy
 import inspect
 from typing import Any, Self
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from seqclf import _kernels
 from seqclf._kernels import StepLayout
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
@@ -61,7 +63,7 @@ class Network(nn.Module):
         self.token_dropout = TokenDropout(token_dropout)
         self.dropout = SequenceDropout(dropout)
         self.recurrent = RecurrentStack(cell, n_inputs, units, bidirectional, activation, dropout, recurrent_dropout)
-        self.pooling = make_pooling(pooling, self.recurrent.n_outputs, bidirectional)
+        self.pooling = make_pooling(pooling, self.recurrent.n_outputs)
         self.head = nn.utils.skip_init(nn.Linear, self.recurrent.n_outputs, n_outputs)
 
     def reset_parameters(self, generator: Generator | None = None) -> Self:
@@ -90,13 +92,33 @@ class Network(nn.Module):
         Tensor of shape (n_sequences, n_outputs)
             A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
         """
+        pooled = self._pooled(values, lengths, generator)
+        return self.head(self.dropout(pooled, None, len(pooled), generator))
+
+    def _pooled(self, values: Tensor, lengths, generator: Generator | None) -> Tensor:
         layout = StepLayout(lengths, values.device)
         pooled = self.head.weight.new_zeros(layout.n_sequences, self.recurrent.n_outputs)
         if layout.n_rows:
             inputs = self._embed(values.index_select(0, layout.gather), layout, generator)
             outputs = self.recurrent(inputs, layout, generator)
             pooled = pooled.index_copy(0, layout.order, self.pooling(outputs, layout))
-        return self.head(self.dropout(pooled, None, layout.n_sequences, generator))
+        return pooled
+
+    def reader(self, device: torch.device) -> "Network":
+        """The network to predict with on that device, where each row's logits don't depend on the rows beside it.
+
+        Itself where our kernels run, which give a row the same bits in any company. Elsewhere a copy in float64: matrix
+        products of float32 depend on the number of rows by more than anyone would accept, of float64 by less.
+        """
+        if device.type == "cpu" and _kernels.is_exact(self.config["cell"], self.config["activation"]):
+            return (self if self.head.weight.device.type == "cpu" else copy.deepcopy(self).cpu()).eval()
+        if device.type == "mps":  # It has no float64.
+            device = torch.device("cpu")
+        return copy.deepcopy(self).to(device, torch.float64).eval()
+
+    def read(self, values: Tensor, lengths) -> Tensor:
+        """Logits in float64 of a batch of sequences, of a :meth:`reader`; arguments as in :meth:`forward`."""
+        return _kernels.linear(self._pooled(values, lengths, None), self.head.weight, self.head.bias)
 
     def _embed(self, values: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
         if self.embedding is None:

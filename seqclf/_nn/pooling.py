@@ -3,35 +3,31 @@
 import torch
 from torch import Generator, Tensor, nn
 
+from seqclf import _kernels
 from seqclf._kernels import StepLayout
 
 
 class LastPooling(nn.Module):
-    """The state after everything was read: the forward half's at the last step, the reverse half's at the first."""
+    """The state after everything was read: forward at the last step, in reverse at the first."""
 
-    def __init__(self, n_features: int, bidirectional: bool):
-        super().__init__()
-        self.n_forward = n_features // 2 if bidirectional else n_features
-
-    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
-        last = outputs[:, : self.n_forward].index_select(0, layout.last_step)
+    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
+        last = outputs[0].index_select(0, layout.last_step)
         # In time-major order the first steps of all rows come first.
-        first = outputs[: layout.n_rows, self.n_forward :]
-        return torch.cat((last, first), dim=1)
+        return torch.cat([last, *(reverse[: layout.n_rows] for reverse in outputs[1:])], dim=1)
 
 
 class MeanPooling(nn.Module):
     """The mean over the steps of each sequence."""
 
-    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
-        return layout.pad(outputs).sum(dim=0) / layout.row_lengths[:, None]
+    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
+        return torch.cat([_kernels.pool("mean", states, layout) for states in outputs], dim=1)
 
 
 class MaxPooling(nn.Module):
     """The largest value of each feature over the steps of each sequence."""
 
-    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
-        return layout.pad(outputs, fill=-torch.inf).max(dim=0).values
+    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
+        return torch.cat([_kernels.pool("max", states, layout) for states in outputs], dim=1)
 
 
 class AttentionPooling(nn.Module):
@@ -54,20 +50,15 @@ class AttentionPooling(nn.Module):
         self.bias.zero_()
         nn.init.normal_(self.query, std=len(self.query) ** -0.5, generator=generator)
 
-    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
-        # u = tanh(W h + b),  a = softmax(u q),  v = sum a h
-        scores = torch.tanh(nn.functional.linear(outputs, self.weight, self.bias)) @ self.query
-        attention = layout.pad(scores[:, None], fill=-torch.inf).softmax(dim=0)
-        return (layout.pad(outputs) * attention).sum(dim=0)
+    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
+        return _kernels.attend(torch.cat(outputs, dim=1), layout, self.weight, self.bias, self.query)
 
 
 POOLINGS = ("last", "mean", "max", "attention")
 
 
-def make_pooling(name: str, n_features: int, bidirectional: bool) -> nn.Module:
-    """The pooling of that name over `n_features` features."""
-    if name == "last":
-        return LastPooling(n_features, bidirectional)
+def make_pooling(name: str, n_features: int) -> nn.Module:
+    """The pooling of that name over `n_features` features, of all directions together."""
     if name == "attention":
         return AttentionPooling(n_features)
-    return {"mean": MeanPooling, "max": MaxPooling}[name]()
+    return {"last": LastPooling, "mean": MeanPooling, "max": MaxPooling}[name]()

@@ -56,9 +56,9 @@ class RecurrentLayer(nn.Module):
         )
         self.n_outputs = units * len(self.directions)
 
-    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
-        outputs = [direction(inputs, layout, generator) for direction in self.directions]
-        return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
+    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> list[Tensor]:
+        """The hidden states of each direction, (n_steps, units)."""
+        return [direction(inputs, layout, generator) for direction in self.directions]
 
 
 class RecurrentStack(nn.Module):
@@ -83,9 +83,14 @@ class RecurrentStack(nn.Module):
         self.dropout = SequenceDropout(dropout)
         self.n_outputs = n_inputs
 
-    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> list[Tensor]:
+        """The hidden states of each direction of the last layer, (n_steps, units)."""
         outputs = self.layers[0](inputs, layout, generator)
         for layer in self.layers[1:]:
-            outputs = self.dropout(outputs, layout.row_of_step, layout.n_rows, generator)
-            outputs = layer(outputs, layout, generator)
+            inputs = self.dropout(_beside(outputs), layout.row_of_step, layout.n_rows, generator)
+            outputs = layer(inputs, layout, generator)
         return outputs
+
+
+def _beside(outputs: list[Tensor]) -> Tensor:
+    return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]

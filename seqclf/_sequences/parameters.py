@@ -4,7 +4,8 @@ A constraint is a test and the words that describe it, so that every message say
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -33,6 +34,25 @@ def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> N
             )
 
 
+def check_output_container(transform: Any) -> None:
+    """Raise a ValueError for what `set_output` does not take."""
+    constraint = optional(options("default", "pandas", "polars"))
+    if not constraint.accepts(transform):
+        raise ValueError(f"set_output: transform must be {constraint.expected}. Got {shorten(transform)} instead.")
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Put every attribute back if the block raises, Ctrl-C included: a fit that fails leaves the last one in place."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def integer(low: int, high: int | None = None) -> Constraint:
     """A whole number from `low` to `high`, both included; True and False are not numbers here."""
     limits = f">= {low}" if high is None else f"from {low} to {high}"
@@ -53,7 +73,7 @@ def real(low: float, high: float, *, low_open: bool = False, high_open: bool = F
         f"a finite number{within}",
         lambda value: (
             _is_number(value, Real)
-            and math.isfinite(value)
+            and _is_finite(value)
             and (low < value if low_open else low <= value)
             and (value < high if high_open else value <= high)
         ),
@@ -127,6 +147,13 @@ def sequence_of(constraint: Constraint) -> Constraint:
         f"a tuple or list, each item of it {constraint.expected}",
         lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
     )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond the floats
+        return False
 
 
 def _is_number(value: Any, kind: type) -> bool:

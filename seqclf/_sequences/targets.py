@@ -1,5 +1,6 @@
 """Labels and sample weights."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from seqclf._sequences.containers import is_missing, shorten
+from seqclf._sequences.containers import is_missing, refuse_masked, shorten
 
 
 def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -36,6 +37,7 @@ def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], 
     """
     if y is None:
         raise ValueError(f"This classifier requires {name} to be passed, but the target {name} is None.")
+    refuse_masked(y, name)
     if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
         # numpy would turn a missing or numeric label among strings into a string
         y = np.asarray(y) if all(isinstance(label, str) for label in y) else np.array(y, dtype=object)
@@ -46,14 +48,21 @@ def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], 
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]"
         )
     _refuse_missing(labels, name)
+    _refuse_unclear(labels, name)
     check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"This classifier needs samples of at least 2 classes in {name}, "
-            f"but the data contains only one class: {shorten(classes.tolist()[0])}."
-        )
+    refuse_one_class(classes, name)
     return classes, codes.astype(np.int64, copy=False)
+
+
+def refuse_one_class(classes: NDArray[Any], name: str, among: str = "") -> None:
+    """Raise a ValueError unless there are two classes at least; `among` says which rows were counted."""
+    if len(classes) < 2:
+        rows = f" among {among}" if among else ""
+        raise ValueError(
+            f"{name} holds only one class{rows}: {shorten(classes.tolist()[0])}. "
+            "This classifier needs samples of at least 2 classes, and got 1 class."
+        )
 
 
 def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
@@ -77,6 +86,7 @@ def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     """
     if sample_weight is None:
         return np.ones(n_rows)
+    refuse_masked(sample_weight, "sample_weight")
     try:
         weights = np.array(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -100,9 +110,11 @@ def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
 
 
 def _refuse_missing(labels: NDArray[Any], name: str) -> None:
-    """Refuse None, NaN, pandas.NA and infinity, and labels that cannot be sorted together."""
+    """Refuse None, NaN, NaT, pandas.NA and infinity."""
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
+    elif labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
     elif labels.dtype.kind == "O":
         missing = np.array([is_missing(label) or label in (np.inf, -np.inf) for label in labels], dtype=bool)
     else:
@@ -115,6 +127,17 @@ def _refuse_missing(labels: NDArray[Any], name: str) -> None:
             f"Input {name} contains {what}: the label of row {row} is {shorten(labels[row])}. "
             "Drop the rows without a label."
         )
-    if labels.dtype.kind == "O" and len({isinstance(label, str) for label in labels}) > 1:
-        sorts = sorted({type(label).__name__ for label in labels})
+
+
+def _refuse_unclear(labels: NDArray[Any], name: str) -> None:
+    """Refuse labels of several types, and object arrays of numbers, as scikit-learn's classifiers do."""
+    if labels.dtype.kind != "O" or all(isinstance(label, str) for label in labels):
+        return
+    sorts = sorted({type(label).__name__ for label in labels})
+    if any(isinstance(label, str) for label in labels):
         raise ValueError(f"The labels in {name} mix {' and '.join(sorts)}: convert them to one type, e.g. str.")
+    if all(isinstance(label, Number | np.bool_) for label in labels):
+        raise ValueError(
+            f"Unknown label type: {name} is an object array that holds {' and '.join(sorts)}. "
+            f"Convert it to one type, e.g. {name}.astype(int)."
+        )

@@ -13,13 +13,16 @@ Kind = Literal["texts", "tokens", "ids"]
 
 PADDING = 0  # the id that fills padded arrays; never a step of a sequence
 UNKNOWN = 1  # the id of every token outside the vocabulary
+MAX_ID = 2**24 - 1  # the largest id to learn from: ids number the rows of the embedding
 
 _ONE_ROW = {"texts": "a text (str)", "tokens": "a list of tokens (str)", "ids": "a list of token ids (whole numbers)"}
 _ANY_ROW = ", ".join(_ONE_ROW.values())
-_MAX_ID = np.iinfo(np.int32).max
+_MAX_INT32 = np.iinfo(np.int32).max
 
 
-def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tuple[Kind, Any]:
+def read_text_input(
+    X: Any, *, kind: Kind | None = None, name: str = "X", max_id: int | None = None
+) -> tuple[Kind, Any]:
     """Check text input and say which of the three kinds it is.
 
     Parameters
@@ -30,6 +33,9 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
         The kind seen in fit; any other is then an error.
     name : str, default="X"
         How messages call the input.
+    max_id : int, default=None
+        The largest id that is allowed. None is 2**24 - 1 in fit; with a `kind`, any id is allowed, and one beyond int32
+        is read as the unknown token, 1.
 
     Returns
     -------
@@ -43,6 +49,8 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
     ValueError, TypeError
         Where X or a row of it is nothing of this; the message names the row and shows the value.
     """
+    if kind is None and max_id is None:
+        max_id = MAX_ID
     rows = unpack_rows(X, name)
     if isinstance(rows, np.ndarray):
         if rows.ndim > 2:
@@ -50,7 +58,7 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
         if kind not in (None, "ids"):
             raise ValueError(_other_kind(name, 0, "ids", kind, "in fit they were"))
         if rows.dtype.kind in "iuf":
-            return "ids", _clean_ids(Ragged.from_array(rows), name)
+            return "ids", _clean_ids(Ragged.from_array(rows), name, max_id)
         rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
     types = set(map(type, rows))
     if all(issubclass(one, str) for one in types):
@@ -72,41 +80,42 @@ def read_text_input(X: Any, *, kind: Kind | None = None, name: str = "X") -> tup
         raise ValueError(_not_a_row(rows[0], 0, name, known))
     if known == "tokens":
         return known, [list(item) for item in items]
-    return "ids", _clean_ids(Ragged.from_items(items), name)
+    return "ids", _clean_ids(Ragged.from_items(items), name, max_id)
 
 
 def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[Kind | None, Any]:
     """The kind of one row (None: an empty list, which fits tokens and ids) and its items."""
     if isinstance(row, str):
         return "texts", row
+    items = row
     if hasattr(row, "__array__"):  # an array, a tensor, a Series; a number of numpy too
-        row = np.asarray(row)
-        if row.ndim == 1:
-            if row.dtype.kind in "iuf":
-                return ("ids" if len(row) else None), row
-            row = row.tolist()
-    if not isinstance(row, list | tuple):
+        array = np.asarray(row)
+        if array.ndim == 1:
+            if array.dtype.kind in "iuf":
+                return ("ids" if len(array) else None), array
+            items = array.tolist()
+    if not isinstance(items, list | tuple):
         raise ValueError(_not_a_row(row, position, name, known))
-    types = set(map(type, row))
+    types = set(map(type, items))
     if not types:
-        return None, row
+        return None, items
     if all(issubclass(one, str) for one in types):
-        return "tokens", row if types == {str} else [str(token) for token in row]
+        return "tokens", items if types == {str} else [str(token) for token in items]
     if all(issubclass(one, int | float | np.integer | np.floating) and one is not bool for one in types):
-        return "ids", np.asarray(row, dtype=np.float64 if any(issubclass(one, float) for one in types) else None)
-    raise ValueError(_not_an_item(row, position, name, known))
+        return "ids", np.asarray(items, dtype=np.float64 if any(issubclass(one, float) for one in types) else None)
+    raise ValueError(_not_an_item(items, position, name, known))
 
 
-def _clean_ids(ids: Ragged, name: str) -> Ragged:
-    """Whole numbers from 0 to the largest int32 -> int32, without padding, zeros inside as the unknown id."""
+def _clean_ids(ids: Ragged, name: str, max_id: int | None) -> Ragged:
+    """Whole numbers >= 0 as int32, without padding; zeros inside, and what is too large, as the unknown id."""
     values = ids.values
     if values.dtype.kind == "O":  # Python's integers beyond 64 bits
         values = values.astype(np.float64)
     if values.dtype.kind == "f":
-        _refuse_ids(~np.isfinite(values), ids, name)
-        _refuse_ids(values != np.rint(values), ids, name)
-    if ids.n_steps and (values.min() < 0 or values.max() > _MAX_ID):
-        _refuse_ids((values < 0) | (values > _MAX_ID), ids, name)
+        _refuse_ids(~np.isfinite(values) | (values != np.rint(values)), ids, name, max_id)
+    if ids.n_steps and (values.min() < 0 or values.max() > (_MAX_INT32 if max_id is None else max_id)):
+        _refuse_ids(values < 0 if max_id is None else (values < 0) | (values > max_id), ids, name, max_id)
+        values = np.where(values > _MAX_INT32, UNKNOWN, values)
     values = values.astype(np.int32, copy=False)
     stripped = Ragged(values, ids.lengths).stripped(values == PADDING)
     inside = stripped.values == PADDING
@@ -115,13 +124,16 @@ def _clean_ids(ids: Ragged, name: str) -> Ragged:
     return stripped
 
 
-def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str) -> None:
+def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int | None) -> None:
     if wrong.any():
         step = int(np.argmax(wrong))
         row = ids.row_of(step)
+        advice = ""
+        if max_id == MAX_ID and ids.values[step] > MAX_ID:
+            advice = " They number the rows of the embedding: give ids as large as this new, small numbers first."
         raise ValueError(
             f"Row {row} of {name} holds {ids.values[step]!s} at position {step - ids.offsets[row]}: "
-            f"token ids must be whole numbers from 0 to {_MAX_ID}."
+            f"token ids must be whole numbers from 0 {'on' if max_id is None else f'to {max_id}'}.{advice}"
         )
 
 

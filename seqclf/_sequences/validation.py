@@ -3,10 +3,13 @@
 The work is done in one module for each of these; this one is the list.
 """
 
+from seqclf._sequences.containers import shorten
 from seqclf._sequences.parameters import (
     Constraint,
+    all_or_nothing,
     any_of,
     boolean,
+    check_output_container,
     check_parameters,
     class_weight,
     has_methods,
@@ -19,16 +22,19 @@ from seqclf._sequences.parameters import (
     sequence_of,
 )
 from seqclf._sequences.series_input import read_series
-from seqclf._sequences.targets import read_labels, read_sample_weight
-from seqclf._sequences.text_input import PADDING, UNKNOWN, Kind, read_text_input
+from seqclf._sequences.targets import read_labels, read_sample_weight, refuse_one_class
+from seqclf._sequences.text_input import MAX_ID, PADDING, UNKNOWN, Kind, read_text_input
 
 __all__ = [
+    "MAX_ID",
     "PADDING",
     "UNKNOWN",
     "Constraint",
     "Kind",
+    "all_or_nothing",
     "any_of",
     "boolean",
+    "check_output_container",
     "check_parameters",
     "class_weight",
     "has_methods",
@@ -42,5 +48,7 @@ __all__ = [
     "read_series",
     "read_text_input",
     "real",
+    "refuse_one_class",
     "sequence_of",
+    "shorten",
 ]

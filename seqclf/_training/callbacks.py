@@ -1,6 +1,7 @@
 """What happens around the loop, a callback each; they are notified in the order in which they are listed."""
 
 import math
+from typing import NoReturn
 
 import torch
 from skorch.callbacks import Callback
@@ -28,11 +29,16 @@ class FiniteLoss(Callback):
         for key in ("train_loss", "valid_loss"):
             loss = epoch.get(key, 0.0)
             if not math.isfinite(loss):
-                raise ValueError(
-                    f"The {'training' if key == 'train_loss' else 'validation'} loss became {loss} in epoch "
-                    f"{epoch['epoch']}: the fit diverged. Lower learning_rate (now {net.lr!r}) or max_grad_norm, "
-                    "or scale the inputs."
-                )
+                name = "training loss" if key == "train_loss" else "validation loss"
+                raise_diverged(name, loss, epoch["epoch"], net.lr)
+
+
+def raise_diverged(name: str, value: object, epoch: int, learning_rate: float) -> NoReturn:
+    """Raise the error of a fit that lost its numbers."""
+    raise ValueError(
+        f"The {name} became {value} in epoch {epoch}: the fit diverged. Lower learning_rate (now {learning_rate!r}) "
+        "or max_grad_norm, or scale the inputs."
+    )
 
 
 class EarlyStopping(Callback):
@@ -67,8 +73,9 @@ class Progress(Callback):
     def __init__(self, verbose: int, early_stopping: EarlyStopping | None):
         self.verbose, self.early_stopping = verbose, early_stopping
 
+    bar_: tqdm | None = None
+
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        self.bar_ = None
         if self.verbose >= 2:
             self.bar_ = tqdm(total=len(dataset_train), desc=f"epoch {len(net.history)}", unit="batch", leave=False)
 
@@ -76,9 +83,14 @@ class Progress(Callback):
         if self.bar_ is not None and training:
             self.bar_.update()
 
-    def on_epoch_end(self, net, **kwargs):
+    def close(self):
+        """Take the bar off the screen."""
         if self.bar_ is not None:
             self.bar_.close()
+            self.bar_ = None
+
+    def on_epoch_end(self, net, **kwargs):
+        self.close()
         epoch = net.history[-1]
         line = f"epoch {epoch['epoch']:>3}/{net.max_epochs}  {epoch['seconds']:7.1f} s"
         line += f"  training: loss {epoch['train_loss']:.4f}, accuracy {epoch['train_score']:.4f}"

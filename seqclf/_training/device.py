@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from seqclf._nn import forked
+
 _THREADS_LOCK = threading.RLock()
 
 
@@ -23,6 +25,10 @@ def resolve_device(device: str) -> torch.device:
         resolved = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.") from error
+    if resolved.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device={device!r} is not supported; expected 'auto', 'cpu', 'cuda', 'cuda:0' or the like.")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count() > 0:
+        raise ValueError(f"device={device!r}, but there are only {torch.cuda.device_count()} CUDA GPUs here.")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         warnings.warn(f"device={device!r}, but torch sees no CUDA GPU here: the CPU is used.", stacklevel=2)
         return torch.device("cpu")
@@ -35,8 +41,11 @@ def resolve_device(device: str) -> torch.device:
 def torch_threads(n_threads: int | None) -> Iterator[None]:
     """Run a block with that many torch threads, and put the number back; None leaves it alone.
 
-    torch's thread count is one number for the whole process, so blocks that set it wait for one another.
+    torch's thread count is one number for the whole process, so blocks that set it wait for one another. In a forked
+    process, where torch's pool has lost its threads and would wait for them, it is one.
     """
+    if forked():
+        n_threads = 1
     if n_threads is None:
         yield
         return

@@ -1,6 +1,5 @@
 """Fitting a network to data, and reading sequences with it: what the estimators' base calls."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,10 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback, GradientNormClipping
 
-from seqclf._nn import Network
+from seqclf._nn import Network, warn_where_slow
 from seqclf._sequences import Ragged
 from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensor
-from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress
+from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, raise_diverged
 from seqclf._training.net import Net
 
 # Fused where torch has it: one pass over the weights instead of five.
@@ -56,6 +55,8 @@ def fit_network(
 
     Without `validation`, early stopping watches the training loss.
     """
+    if data.device.type == "cpu":
+        warn_where_slow()
     generator = torch.Generator(data.device).manual_seed(int(rng.randint(2**31)))
     early_stopping = None
     if patience is not None:
@@ -67,8 +68,9 @@ def fit_network(
         callbacks.append(GradientNormClipping(max_grad_norm))
     if early_stopping is not None:
         callbacks.append(early_stopping)
-    if verbose:
-        callbacks.append(Progress(verbose, early_stopping))
+    progress = Progress(int(verbose), early_stopping) if verbose else None
+    if progress is not None:
+        callbacks.append(progress)
     optimizer_class, options = OPTIMIZERS[optimizer]
     net = Net(
         network,
@@ -83,7 +85,13 @@ def fit_network(
         optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})],
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    net.train(TrainingBatches(data, batch_size, rng), None if validation is None else EvaluationBatches(validation))
+    try:
+        net.train(TrainingBatches(data, batch_size, rng), None if validation is None else EvaluationBatches(validation))
+    finally:
+        if progress is not None:
+            progress.close()
+    if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
+        raise_diverged("weights", "not finite", len(net.history), learning_rate)
     network.eval()
     history = [_history_row(row, step_name) for row in net.history]
     return FitResult(history, len(history) if early_stopping is None else early_stopping.best_epoch_)
@@ -95,17 +103,12 @@ def _history_row(row: Mapping[str, Any], step_name: str) -> dict[str, Any]:
 
 
 def read_logits(network: Network, sequences: Ragged, device: torch.device) -> np.ndarray:
-    """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs).
-
-    Computed in float64, because torch's matrix products in float32 depend on the number of rows beside a row.
-    `network` itself is left as it is, where it is.
-    """
-    if device.type == "mps":  # It has no float64.
-        device = torch.device("cpu")
-    network = copy.deepcopy(network).to(device, torch.float64).eval()
-    logits = np.empty((len(sequences), network.head.out_features))
+    """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs)."""
+    reader = network.reader(device)
+    device = reader.head.weight.device
+    logits = np.empty((len(sequences), reader.head.out_features))
     with torch.inference_mode():
         for rows in prediction_rows(sequences.lengths):
             batch = sequences.take(rows)
-            logits[rows] = network(to_tensor(batch.values, device), batch.lengths).cpu().numpy()
+            logits[rows] = reader.read(to_tensor(batch.values, device), batch.lengths).cpu().numpy()
     return logits

@@ -28,7 +28,7 @@ def validation_rows(codes: np.ndarray, fraction: float, rng: np.random.RandomSta
     counts = np.bincount(codes)
     splittable = np.flatnonzero(counts >= 2)
     n_held_out = round(fraction * len(codes))
-    if n_held_out < max(len(splittable), 1):
+    if not len(splittable) or n_held_out < len(splittable):
         warnings.warn(
             f"validation_fraction={fraction!r} of {len(codes)} rows can't hold a row of each of {len(counts)} classes: "
             "there is no validation split, and early stopping watches the training loss. Raise validation_fraction, "

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import N_GATES, StepLayout, Weights, reference, torch_native
+from seqclf._kernels import N_GATES, StepLayout, Weights, cpu, reference, torch_native
 
 LENGTHS = {
     "ragged": [3, 7, 1, 5, 5, 0, 2],
@@ -136,21 +136,26 @@ def test_gradcheck_of_the_reference(cell, reverse):
 def test_the_chosen_kernel_ran(monkeypatch):
     layout = StepLayout([2, 3])
     ran = []
-    for name in ("reference", "torch_native"):
-        kernel = _kernels._KERNELS[name]
+    for name, kernel in _kernels._KERNELS.items():
         monkeypatch.setattr(kernel, "run", lambda *args, name=name: ran.append(name))
-    weights, inputs = random_weights("lstm", 2, 3), random_inputs(layout, 2)
-    _kernels.recurrence("lstm", inputs, layout, weights)
+    monkeypatch.setattr(cpu, "available", lambda: (True, "test"))
+    inputs, double = random_inputs(layout, 2), random_weights("lstm", 2, 3)
+    single = Weights(*(weight if weight is None else weight.float() for weight in double))
+    _kernels.recurrence("lstm", inputs, layout, single)
+    _kernels.recurrence("lstm", inputs, layout, double)
     with _kernels.use("reference"):
-        _kernels.recurrence("lstm", inputs, layout, weights)
-    _kernels.recurrence("lstm", inputs, layout, weights, activation="relu")
+        _kernels.recurrence("lstm", inputs, layout, single)
+    _kernels.recurrence("lstm", inputs, layout, single, activation="relu")
     monkeypatch.setenv("SEQCLF_KERNELS", "reference")
-    _kernels.recurrence("lstm", inputs, layout, weights)
-    assert ran == ["torch_native", "reference", "reference", "reference"]
+    _kernels.recurrence("lstm", inputs, layout, single)
+    monkeypatch.delenv("SEQCLF_KERNELS")
+    monkeypatch.setattr(cpu, "available", lambda: (False, "test"))
+    _kernels.recurrence("lstm", inputs, layout, single)
+    assert ran == ["cpu", "torch_native", "reference", "reference", "reference", "torch_native"]
 
 
 def test_an_unknown_kernel_is_named(monkeypatch):
-    with pytest.raises(ValueError, match=r"'fast'.*'reference', 'torch_native'"), _kernels.use("fast"):
+    with pytest.raises(ValueError, match=r"'fast'.*'cpu', 'reference', 'torch_native'"), _kernels.use("fast"):
         pass
     monkeypatch.setenv("SEQCLF_KERNELS", "slow")
     with pytest.raises(ValueError, match="environment variable SEQCLF_KERNELS names the kernel 'slow'"):
@@ -159,8 +164,17 @@ def test_an_unknown_kernel_is_named(monkeypatch):
 
 def test_describe_says_which_and_why():
     rows = dict(_kernels.describe())
-    assert rows["lstm (tanh)"].startswith("torch_native: ")
-    assert rows["gru (relu)"] == "reference: torch has no gru with activation 'relu'"
+    assert rows["lstm (tanh)"].startswith("cpu: fused kernels for " if cpu.available()[0] else "torch_native: ")
+    assert rows["gru (relu)"] == "reference: no fast kernel has gru with activation 'relu'"
+
+
+def test_missing_kernels_are_said_once(monkeypatch):
+    monkeypatch.setattr(cpu, "available", lambda: (False, "no compiler"))
+    monkeypatch.setattr(_kernels, "_said_that_it_is_slow", False)
+    with pytest.warns(UserWarning, match="several times slower on a CPU: no compiler. Install it with a C") as caught:
+        _kernels.warn_where_slow()
+    _kernels.warn_where_slow()  # a second warning would be an error here
+    assert len(caught) == 1
 
 
 def test_saturated_gates_give_the_limits():
@@ -171,3 +185,20 @@ def test_saturated_gates_give_the_limits():
         for kernel in (reference, torch_native):
             outputs = kernel.run(cell, torch.ones(4, 1), layout, weights, "tanh", False)
             assert torch.isfinite(outputs).all() and outputs.abs().max() <= 1
+
+
+@pytest.mark.parametrize("cell", _kernels.CELLS)
+def test_torch_is_never_given_a_packed_batch_on_the_cpu(monkeypatch, cell):
+    layout = StepLayout([2, 4])
+    key = (cell, "tanh")
+    operation, seen = torch_native._OPERATION[key], []
+
+    def spy(*args):
+        seen.append(args)
+        return operation(*args)
+
+    monkeypatch.setitem(torch_native._OPERATION, key, spy)
+    torch_native.run(cell, random_inputs(layout, 3), layout, random_weights(cell, 3, 5), "tanh", False)
+    (args,) = seen
+    assert args[0].shape == (4, 2, 3), "padded: (n_times, n_rows, n_inputs)"
+    assert args[6] is True, "oneDNN's fused path is told that it is training"

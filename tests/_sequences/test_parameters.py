@@ -6,8 +6,10 @@ import pytest
 
 from seqclf._sequences import check_parameters
 from seqclf._sequences.validation import (
+    all_or_nothing,
     any_of,
     boolean,
+    check_output_container,
     class_weight,
     has_methods,
     integer,
@@ -63,6 +65,8 @@ REFUSED = [
     (real(0, INF, low_open=True), 0.0, "a finite number in (0, inf)"),
     (real(0, 1, high_open=True), 1, "a finite number in [0, 1)"),
     (real(-INF, INF), INF, "a finite number"),
+    (real(-INF, INF), 10**400, "a finite number"),
+    (boolean(), np.array(1), "True or False"),
     (nan(), 0.0, "NaN"),
     (options("gru", "lstm"), "GRU", "one of 'gru', 'lstm'"),
     (options("gru"), 3, "'gru'"),
@@ -92,10 +96,44 @@ def test_constraints_refuse_with_name_value_expectation_and_class(constraint, va
     with pytest.raises(ValueError, match="The 'size' parameter of SimpleNamespace must be ") as caught:
         check_parameters(SimpleNamespace(size=value), {"size": constraint})
     assert expected in str(caught.value)
-    assert "Got " + " ".join(repr(value).split())[:20] in str(caught.value)
+    shown = value.item() if getattr(value, "ndim", None) == 0 else value
+    assert "Got " + " ".join(repr(shown).split())[:20] in str(caught.value)
 
 
 def test_long_values_are_shortened_in_messages():
     with pytest.raises(ValueError, match="must be True or False") as caught:
         check_parameters(SimpleNamespace(size="x" * 10_000), {"size": boolean()})
     assert len(str(caught.value)) < 200
+
+
+def test_values_of_numpy_are_shown_as_plain_ones():
+    with pytest.raises(ValueError, match="Got 3 instead"):
+        check_parameters(SimpleNamespace(size=np.array(3)), {"size": boolean()})
+    with pytest.raises(ValueError, match="Got 'a' instead"):
+        check_parameters(SimpleNamespace(size=np.str_("a")), {"size": boolean()})
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_all_or_nothing(error):
+    estimator = SimpleNamespace(size=1, model_="first", old_=2)
+
+    def fit():
+        with all_or_nothing(estimator):
+            estimator.model_, estimator.new_ = "second", 3
+            del estimator.old_
+            raise error
+
+    with pytest.raises(error):
+        fit()
+    assert vars(estimator) == {"size": 1, "model_": "first", "old_": 2}
+    with all_or_nothing(estimator):
+        estimator.model_ = "second"
+    assert estimator.model_ == "second"
+
+
+def test_containers_of_set_output():
+    for transform in (None, "default", "pandas", "polars"):
+        check_output_container(transform)
+    for transform in ("xyz", 3):
+        with pytest.raises(ValueError, match=rf"one of 'default', 'pandas', 'polars', or None\. Got {transform!r}"):
+            check_output_container(transform)

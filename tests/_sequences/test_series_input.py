@@ -31,17 +31,70 @@ RAGGED_SERIES = [[1.0, 2.0, 3.0], [4.0], []]
         [np.array(row, dtype=object) for row in RAGGED_SERIES],
         pd.Series(RAGGED_SERIES),
         pl.Series(RAGGED_SERIES),
-        np.array([[1, 2, 3], [4, NAN, NAN], [NAN] * 3]),
         np.array([[1, 2, 3], [NAN, 4, NAN], [NAN] * 3])[:, :, None],
-        [[NAN, 1, 2, 3], [4, NAN, NAN], [NAN]],
-        pd.DataFrame([[1, 2, 3], [4, None, None], [None] * 3], dtype=float),
-        np.array([[1, 2, 3], [4, NAN, NAN], [NAN] * 3], dtype=object),
+        np.array([[1, 2, 3], [None, 4, pd.NA], [NAN] * 3], dtype=object)[:, :, None],
     ],
 )
 def test_series_from_every_container(X):
     data = read_series(X)
     assert [item.tolist() for item in data.items()] == [[[value] for value in row] for row in RAGGED_SERIES]
     assert data.values.dtype == np.float64
+
+
+CHANNELS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]], []]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        CHANNELS,
+        pd.Series(CHANNELS),
+        pl.Series(CHANNELS),
+        pl.DataFrame({"steps": CHANNELS}),
+        pl.Series(CHANNELS, dtype=pl.List(pl.Array(pl.Float64, 2))),
+        pd.Series(list(pl.Series(CHANNELS).to_numpy())),  # what pandas reads from parquet
+        [[np.array(step) for step in row] for row in CHANNELS],
+    ],
+)
+def test_series_with_channels_from_every_container(X):
+    data = read_series(X)
+    assert data.values.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert data.lengths.tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[1, 2], [3, NAN]],
+        [[1, 2], [3, None]],
+        [[1, 2, 4], [3, pd.NA]],
+        Ragged.from_items([[1, 2, 4], [3, NAN]]).items(),
+        np.array([[1, 2], [3, NAN]]),
+        np.array([[1, 2], [3, None]], dtype=object),
+        pd.DataFrame([[1, 2], [3, None]]),
+        pd.DataFrame([[1, 2], [3, None]], dtype="Int64"),
+        pl.Series([[1, 2], [3, None]]),
+        list(np.array([[[1], [2]], [[3], [NAN]]])),
+        [[[1, 2], [3, 4]], [[5, 6], None]],
+        pl.Series([[[1, 2], [3, 4]], [[5, 6], None]]),
+    ],
+)
+def test_nan_is_padding_only_in_arrays_of_three_dimensions(X):
+    with pytest.raises(ValueError, match=r"Input X contains NaN: row 1, step 1.*NaN is padding only .* in a 3-D array"):
+        read_series(X)
+
+
+def test_masked_series_are_refused():
+    masked = np.ma.masked_array([1.0, 2.0], mask=[0, 1])
+    for X, words in [
+        (masked[None, :, None], "X is a masked array"),
+        ([[1.0], masked], "X holds a masked array at position 1"),
+        (pd.Series([[1.0], masked]), "X holds a masked array at position 1"),
+        ([np.ones((1, 2)), [masked, masked]], "Row 1 of X holds a masked array at position 0"),
+        ([[1.0, np.ma.masked]], "Row 0 of X holds a masked array at position 1"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            read_series(X)
 
 
 def test_series_with_channels():
@@ -99,7 +152,8 @@ BAD_SERIES = [
     (np.ones((2, 3)), {"n_channels": 2}, ["Row 0 of X has 1 channel(s), but in fit it was 2"]),
     (np.array([[1.0, NAN, 2.0]]), {}, ["Input X contains NaN: row 0, step 1, channel 0"]),
     (HOLE, {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
-    ([[1.0], [NAN, 1.0, -INF]], {}, ["Input X contains infinity: row 1, step 2, channel 0"]),
+    ([[1.0], [0.0, 1.0, -INF]], {}, ["Input X contains infinity: row 1, step 2, channel 0"]),
+    (HOLE.astype(object), {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
     (np.empty((0, 3, 2)), {}, ["Found array with 0 sample(s)"]),
 ]
 

@@ -3,8 +3,10 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import LogisticRegression
 
 from seqclf._sequences import read_labels, read_sample_weight
+from seqclf._sequences.validation import refuse_one_class
 
 INF = float("inf")
 NAN = float("nan")
@@ -49,7 +51,11 @@ BAD_LABELS = [
     (["a", "b", 1], "labels in y mix int and str"),
     ([0.1, 0.2, 0.3], "Unknown label type: continuous"),
     ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
-    ([1, 1, 1], "at least 2 classes in y, but the data contains only one class: 1"),
+    (np.array(["2020-01-01", "2020-01-02", "NaT"], dtype="M8[D]"), "Input y contains NaN.*row 2 is.*NaT"),
+    (pd.Series(pd.to_datetime(["2020-01-01", None, "2020-01-02"])), "Input y contains NaN.*row 1 is.*NaT"),
+    (np.array([0, 1, 0], dtype=object), "Unknown label type: y is an object array that holds int"),
+    (np.array([False, True, 0], dtype=object), "Unknown label type: y is an object array that holds bool and int"),
+    ([1, 1, 1], "y holds only one class: 1. .* at least 2 classes, and got 1 class"),
     (["a", "a", "a"], "only one class: 'a'"),
 ]
 
@@ -58,6 +64,27 @@ BAD_LABELS = [
 def test_bad_labels(y, words):
     with pytest.raises(ValueError, match=words):
         read_labels(y, 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 0], [True, False, True], [1.0, 2.0, 1.0]])
+@pytest.mark.parametrize("read", [read_labels, lambda y, n: LogisticRegression().fit(np.eye(n), y)])
+def test_numbers_in_an_object_array_are_refused_as_scikit_learn_does(labels, read):
+    with pytest.raises(ValueError, match="Unknown label type"):
+        read(np.array(labels, dtype=object), 3)
+
+
+def test_one_class_among_some_rows():
+    words = "y_val holds only one class among the rows with a weight: 'a'. .*at least 2 classes, and got 1 class"
+    with pytest.raises(ValueError, match=words):
+        refuse_one_class(np.array(["a"]), "y_val", among="the rows with a weight")
+    refuse_one_class(np.array(["a", "b"]), "y")
+
+
+def test_masked_labels_and_weights_are_refused():
+    with pytest.raises(TypeError, match="y is a masked array"):
+        read_labels(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
+    with pytest.raises(TypeError, match="sample_weight is a masked array"):
+        read_sample_weight(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,31 @@ def test_empty_lists_fit_tokens_and_ids(kind, expected):
     assert len(data) == 2
 
 
-@given(st.lists(st.lists(st.integers(1, 2**31 - 1), max_size=6), min_size=1, max_size=8))
+BIG = 2**24
+
+
+@pytest.mark.parametrize("large", [2**31, 2**63, 2**70, 1e300])
+def test_in_fit_an_id_beyond_any_vocabulary_is_refused_and_later_unknown(large):
+    with pytest.raises(ValueError, match=r"Row 1 of X holds .* at position 2.* to 16777215. They number the rows of"):
+        read_text_input([[5], [6, 7, large]])
+    kind, data = read_text_input([[5], [6, 7, large]], kind="ids")
+    assert (kind, as_lists(data)) == ("ids", [[5], [6, 7, 1]])
+    assert data.values.dtype == np.int32
+
+
+def test_the_largest_ids_of_each_type_are_unknown_and_keep_their_place():
+    assert as_lists(read_text_input(np.array([[2**64 - 1, 3, 0]], dtype=np.uint64), kind="ids")[1]) == [[1, 3]]
+    assert as_lists(read_text_input(np.array([[3, 2**31 - 1, 2**31]]), kind="ids")[1]) == [[3, 2**31 - 1, 1]]
+    assert as_lists(read_text_input([[BIG - 1]])[1]) == [[BIG - 1]]
+
+
+def test_ids_up_to_a_given_one():
+    assert as_lists(read_text_input([[2, 3]], kind="ids", max_id=3)[1]) == [[2, 3]]
+    with pytest.raises(ValueError, match=r"Row 0 of X holds 4 at position 1: .* from 0 to 3\.$"):
+        read_text_input([[2, 4]], kind="ids", max_id=3)
+
+
+@given(st.lists(st.lists(st.integers(1, BIG - 1), max_size=6), min_size=1, max_size=8))
 def test_padding_ids_changes_nothing(rows):
     ragged = Ragged.from_items(rows)
     for padding in ("start", "end"):
@@ -143,7 +167,6 @@ def test_padding_ids_changes_nothing(rows):
         assert as_lists(read_text_input(padded)[1]) == rows
 
 
-BIG = 2**31
 BAD_TEXT_INPUT = [
     ("a text", ValueError, ["X is a single str, 'a text'", "wrap it in a list"]),
     (b"a text", ValueError, ["X is a single bytes", "wrap it in a list"]),
@@ -160,10 +183,13 @@ BAD_TEXT_INPUT = [
     (scipy.sparse.coo_array([[1]]), TypeError, ["Sparse data was passed for X"]),
     (np.ma.masked_array([[1, 2]], mask=[[0, 1]]), TypeError, ["masked array", "filled()"]),
     (np.ones((2, 2, 2), dtype=int), ValueError, ["X has 3 dimensions"]),
-    (pd.DataFrame({"title": ["a"], "text": ["b"]}), ValueError, ["2 columns, ['title', 'text']", "X['text']"]),
+    (pd.DataFrame({"title": ["a"], "text": ["b"]}), ValueError, ["2 columns, ['title', 'text']", "X['title']"]),
+    (pd.DataFrame({"n": [1, 2], "text": [None, "b"]}), ValueError, ["2 columns, ['n', 'text']", "X['text']"]),
+    (pl.DataFrame({"a": [None, "a"], "b": [None, "b"]}), ValueError, ["2 columns, ['a', 'b']", "X['a']"]),
+    (np.array([[None, NAN], [3, "b"]], dtype=object), ValueError, ["2 columns", "X[:, 1]"]),
     (pl.DataFrame({"title": ["a"], "n": [1]}), ValueError, ["2 columns, ['title', 'n']", "pick the one"]),
-    (np.array([["a", "b"]]), ValueError, ["2 columns of text", "X[:, 0]"]),
-    (np.array([["a", "b"]], dtype=object), ValueError, ["2 columns of text"]),
+    (np.array([["a", "b"]]), ValueError, ["X has 2 columns", "X[:, 0]"]),
+    (np.array([["a", "b"]], dtype=object), ValueError, ["X has 2 columns", "X[:, 0]"]),
     (["a", None], ValueError, ["Row 1 of X is None (NoneType)", "expected a text (str)", "Missing values"]),
     (["a", NAN], ValueError, ["Row 1 of X is nan (float)", "Missing values"]),
     (pd.Series(["a", None]), ValueError, ["Row 1 of X is nan", "Missing values"]),
@@ -173,7 +199,9 @@ BAD_TEXT_INPUT = [
     (np.array([b"a"]), ValueError, ["Row 0 of X is b'a'", "Decode it first"]),
     (["a", 3], ValueError, ["Row 1 of X is 3 (int)", "expected a text (str)"]),
     ([1, 2, 3], ValueError, ["Row 0 of X is 1 (int)"]),
-    (np.array([1, 2, 3]), ValueError, ["Row 0 of X is", "1"]),
+    (np.array([1, 2, 3]), ValueError, ["Row 0 of X is 1 (int64)"]),
+    (["a", np.array(True)], ValueError, ["Row 1 of X is True (ndarray)", "expected a text"]),
+    ([[1], np.ma.masked_array([1, 2], mask=[0, 1])], TypeError, ["X holds a masked array at position 1"]),
     (["a", ["b"]], ValueError, ["Row 1 of X is a list of tokens (str), but row 0 is a text (str)"]),
     ([["a"], "b"], ValueError, ["Row 1 of X is a text (str), but row 0 is a list of tokens (str)"]),
     ([["a"], [1]], ValueError, ["Row 1 of X is a list of token ids (whole numbers), but row 0 is a list of tokens"]),
@@ -192,7 +220,7 @@ BAD_TEXT_INPUT = [
     ([[1], [INF]], ValueError, ["Row 1 of X holds inf at position 0"]),
     (np.array([[1.0, NAN], [1.0, 2.0]]), ValueError, ["Row 0 of X holds nan at position 1"]),
     ([[1], [], [2, -3]], ValueError, ["Row 2 of X holds -3 at position 1"]),
-    (np.array([[1, 2], [3, BIG]]), ValueError, [f"Row 1 of X holds {BIG} at position 1", "2147483647"]),
+    (np.array([[1, 2], [3, BIG]]), ValueError, [f"Row 1 of X holds {BIG} at position 1", "16777215"]),
     ([[2**70]], ValueError, [f"Row 0 of X holds {2**70} at position 0"]),
     (pl.Series([[1, None]]), ValueError, ["Row 0 of X holds nan at position 1"]),
 ]

@@ -48,3 +48,36 @@ struct Backward {
   float *grad_bias;   // (slots, width), summed over all steps
   int64_t n_threads;
 };
+
+// Several vectors per row into one.
+enum Pool { MAX = 0, MEAN = 1, ATTENTION = 2 };
+
+struct Pooling {
+  Batch batch;
+  int64_t kind, n_features;
+  int64_t stride;        // of `values` from step to step
+  const float *values;   // (n_steps, n_features)
+  const float *keys;     // (n_steps, n_features), attention only: its weights are softmax(keys . query)
+  const float *query;    // (n_features,), attention only
+  float *pooled;         // (n_rows, n_features)
+  int32_t *chosen;       // (n_rows, n_features), max only, or null: the position that each maximum stands at
+  int64_t n_threads;
+};
+
+struct PoolingBackward {
+  Batch batch;
+  int64_t kind, n_features;  // max or mean
+  const float *grad_pooled;  // (n_rows, n_features)
+  const int32_t *chosen;     // as forward left it
+  float *grad_values;        // (n_steps, n_features)
+  int64_t n_threads;
+};
+
+// outputs = values weight' + bias, summed in double, each row by itself.
+struct Linear {
+  int64_t n_rows, n_inputs, n_outputs;
+  const float *values;  // (n_rows, n_inputs)
+  const float *weight;  // (n_outputs, n_inputs)
+  const float *bias;    // (n_outputs,)
+  double *outputs;      // (n_rows, n_outputs)
+};

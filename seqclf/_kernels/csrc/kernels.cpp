@@ -5,9 +5,9 @@
 // units are taken eight at a time (a block): the gates of a block, for a few rows, are accumulated in registers over the
 // inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run over
 // inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
-#include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "interface.h"
 #include "kernels.h"
 #include "vector.h"
@@ -20,30 +20,6 @@
 
 namespace seqclf {
 namespace ISA {
-
-// Zeroed memory of a call. Not std::vector: its code is shared between the files by the linker, which could pick the copy
-// that was compiled for another processor.
-template <typename T> class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(int64_t size) { allocate(size); }
-  ~Buffer() { free(data_); }
-  Buffer(const Buffer &) = delete;
-  Buffer &operator=(const Buffer &) = delete;
-  void allocate(int64_t size) {
-    free(data_);
-    data_ = (T *)calloc(size > 0 ? size : 1, sizeof(T));
-    if (!data_) abort();
-    size_ = size;
-  }
-  T *data() const { return data_; }
-  int64_t size() const { return size_; }
-  T &operator[](int64_t i) const { return data_[i]; }
-
- private:
-  T *data_ = nullptr;
-  int64_t size_ = 0;
-};
 
 static inline int64_t round_up(int64_t n) { return (n + 7) / 8 * 8; }
 
@@ -147,6 +123,16 @@ static inline int64_t prefix(const Rows &rows, int64_t bound, int64_t count) {
   return count;
 }
 
+// Zeros in the lanes beyond the last unit: an infinite input times a weight of zero is NaN there, which must not come back
+// through the recurrent weights.
+static inline v8 within(v8 value, int64_t unit, int64_t units) {
+  if (unit + 8 <= units) return value;
+  float lanes[8];
+  store(lanes, value);
+  for (int64_t k = units - unit; k < 8; k++) lanes[k] = 0.0f;
+  return load(lanes);
+}
+
 struct Packed {
   Buffer<float> input, recurrent, bias;
 };
@@ -180,6 +166,9 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
   }
   accumulate<ROWS, slots, gates, Shape<CELL>::recurrent_offset>(
       sums, previous, packed.recurrent.data() + block * width * gates * 8, width);
+  if (unit + 8 > layer.units)
+    for (int i = 0; i < ROWS; i++)
+      for (int slot = 0; slot < slots; slot++) sums[i][slot] = within(sums[i][slot], unit, layer.units);
 
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++) {
@@ -275,7 +264,7 @@ static inline void backward_unit(const Backward &call, int64_t position, int64_t
                                  float *grad_hidden, float *grad_memory, float *grad_bias) {
   const v8 one = broadcast(1.0f), zero = broadcast(0.0f);
   float *gates = call.gates + position * Shape<CELL>::slots * width + unit;
-  const v8 grad = load(grad_hidden) + load(call.grad_outputs + position * width + unit);
+  const v8 grad = within(load(grad_hidden) + load(call.grad_outputs + position * width + unit), unit, call.layer.units);
   v8 grads[Shape<CELL>::slots];
   if (CELL == RNN_TANH || CELL == RNN_RELU) {
     const v8 hidden = load(call.outputs + position * width + unit);

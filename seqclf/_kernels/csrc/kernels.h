@@ -12,10 +12,13 @@ typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
 // to zero; returns when all are done. The floating-point state of the calling thread is put back.
 void in_parallel(int64_t n_parts, void *context, Work work);
 
-#define SEQCLF_DECLARE(ISA)        \
-  namespace ISA {                  \
-  void forward(const Forward &);   \
-  void backward(const Backward &); \
+#define SEQCLF_DECLARE(ISA)                    \
+  namespace ISA {                              \
+  void forward(const Forward &);               \
+  void backward(const Backward &);             \
+  void pool(const Pooling &);                  \
+  void pool_backward(const PoolingBackward &); \
+  void linear(const Linear &);                 \
   }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)

@@ -68,22 +68,35 @@ struct Kernels {
   const char *name;
   void (*forward)(const Forward &);
   void (*backward)(const Backward &);
+  void (*pool)(const Pooling &);
+  void (*pool_backward)(const PoolingBackward &);
+  void (*linear)(const Linear &);
   bool (*supported)();
 };
 
 static bool always() { return true; }
-#if SEQCLF_X86
+#if SEQCLF_HAS_AVX2
 static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-static bool has_avx512() { return has_avx2() && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512f"); }
 #endif
+#if SEQCLF_HAS_AVX512
+static bool has_avx512() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+#define SEQCLF_KERNELS(ISA, supported) \
+  { #ISA, ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::linear, supported }
 
 // The best first.
 static const Kernels all_kernels[] = {
-#if SEQCLF_X86
-    {"avx512", avx512::forward, avx512::backward, has_avx512},
-    {"avx2", avx2::forward, avx2::backward, has_avx2},
+#if SEQCLF_HAS_AVX512
+    SEQCLF_KERNELS(avx512, has_avx512),
 #endif
-    {"baseline", baseline::forward, baseline::backward, always},
+#if SEQCLF_HAS_AVX2
+    SEQCLF_KERNELS(avx2, has_avx2),
+#endif
+    SEQCLF_KERNELS(baseline, always),
 };
 
 static const Kernels *best() {
@@ -116,3 +129,6 @@ SEQCLF_EXPORT void seqclf_use_gomp(void *parallel) { gomp_parallel = (GompParall
 
 SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }
 SEQCLF_EXPORT void seqclf_backward(const Backward *call) { chosen.load()->backward(*call); }
+SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call); }
+SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.load()->pool_backward(*call); }
+SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }

@@ -1,0 +1,80 @@
+"""Times bare Keras layers on JAX for `kernels.py`, which starts this in an environment that has Keras and JAX.
+
+One JSON request a line on the standard input, one JSON answer a line on the standard output:
+
+``{"setup": {cell, n_inputs, units, lengths, seed}}``
+    Builds the layer and compiles both functions (outside any measured time).
+``{"run": "training"}`` or ``{"run": "inference"}``
+    Runs one of them once, waits for its results, and answers ``{"seconds": ...}``.
+
+Training is ``value_and_grad`` of a projection of the layer's outputs for weights and inputs, inference the layer's
+``stateless_call``, both under ``jax.jit``. Inputs lie in JAX's memory already. Ragged batches are padded at the end and
+masked, as a model with ``mask_zero`` does; batches of equal lengths have no mask.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ["KERAS_BACKEND"] = "jax"
+answers, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not break the protocol
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+
+def functions(cell, n_inputs, units, lengths, seed):
+    """The compiled training step and inference, without arguments, by name."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_times = len(lengths), max(lengths)
+    real = np.arange(n_times) < np.array(lengths)[:, None]  # (rows, times)
+    mask = None if real.all() else jnp.asarray(real)
+    inputs = jnp.asarray((rng.standard_normal((n_rows, n_times, n_inputs)) * real[..., None]).astype("float32"))
+    projection = jnp.asarray((rng.standard_normal((n_rows, n_times, units)) * real[..., None]).astype("float32"))
+    layer = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell](
+        units, return_sequences=True
+    )
+    layer.build(inputs.shape)
+    weights = [variable.value for variable in layer.trainable_variables]
+    others = [variable.value for variable in layer.non_trainable_variables]
+
+    def outputs(weights, inputs):
+        return layer.stateless_call(weights, others, inputs, mask=mask)[0]
+
+    def loss(weights, inputs):
+        return (outputs(weights, inputs) * projection).sum()
+
+    step, infer = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))), jax.jit(outputs)
+    return {"training": lambda: step(weights, inputs), "inference": lambda: infer(weights, inputs)}
+
+
+def main():
+    """Answer requests until the input ends."""
+
+    def answer(**content):
+        print(json.dumps(content), file=answers, flush=True)
+
+    answer(versions=f"Keras {keras.__version__} on JAX {jax.__version__}")
+    ready = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "setup" in request:
+                ready = functions(**request["setup"])
+                for function in ready.values():
+                    results = jax.block_until_ready(function())
+                    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(results))
+                answer(ready=True)
+            else:
+                start = time.perf_counter()
+                jax.block_until_ready(ready[request["run"]]())
+                answer(seconds=time.perf_counter() - start)
+        except Exception as error:  # told to the other side, which leaves this column out
+            answer(error=f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

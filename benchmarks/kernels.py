@@ -1,0 +1,517 @@
+"""One recurrent layer, one direction: our kernels, torch.nn padded and packed, and Keras on JAX, side by side.
+
+    python benchmarks/kernels.py [--threads 2] [--shapes 16-8,64-64] [--cells lstm,gru] [--repeats 9] [--json FILE]
+
+What is timed is the bare layer on data that lies in memory ready for it: no embedding, no pooling, no optimiser.
+
+training
+    Forward, then backward from a given gradient of all outputs to the weights and to the inputs.
+inference
+    Forward without autograd.
+ours
+    ``recurrence`` with the compiled kernels; the layout of the batch is made from the lengths inside the measured time.
+torch padded
+    ``torch.nn``'s module on a time-major grid, (times, rows, inputs), zeros in the holes.
+torch packed
+    The same module on a ``PackedSequence`` that was packed before.
+Keras on JAX
+    See `_keras_worker.py`; in an environment of its own under ``benchmarks/.peers``, made at the first run with venv
+    and pip.
+
+Each round runs every column once, one after the other, so that a noisy machine disturbs all alike; the figures are
+medians over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
+outputs and gradients are compared with torch.nn's on the same numbers. Rates count the arithmetic of the REAL steps,
+the same for every column: 2 gates units (inputs + units) a step forward and three times that for training; the share
+is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the same number of threads, measured in the same rounds.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import PackedSequence
+
+from seqclf import _kernels
+from seqclf._kernels import N_GATES, StepLayout, Weights, cpu
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE / ".peers" / "keras-jax"
+OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", "Keras on JAX"
+COLUMNS = (OURS, PADDED, PACKED, KERAS)
+# Both sides are float32: outputs within this of torch.nn's, gradients within this of their norm.
+OUTPUT_TOLERANCE, GRADIENT_TOLERANCE = 2e-5, 2e-4
+
+# Reviews of IMDB have lognormal lengths; these two, cut at 500 steps, leave 49 % of the grid's steps real.
+MEDIAN_LENGTH, SIGMA, LONGEST = 214.5, 0.65, 500
+
+
+@dataclass(frozen=True)
+class Case:
+    """One batch for one cell."""
+
+    cell: str
+    n_inputs: int
+    units: int
+    n_rows: int
+    n_times: int
+    kind: str  # "equal" or "IMDB"
+
+    @property
+    def shape(self) -> str:
+        return f"{self.n_inputs}-{self.units}"
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of steps of each row, the longest first, so that no column pays for sorting."""
+        if self.kind == "equal":
+            return np.full(self.n_rows, self.n_times)
+        # Evenly spaced quantiles, so that the share of real steps does not hang on luck.
+        at = (np.arange(self.n_rows) + 0.5) / self.n_rows
+        normal = np.array([statistics.NormalDist().inv_cdf(p) for p in at])
+        lengths = MEDIAN_LENGTH * np.exp(SIGMA * normal) * self.n_times / LONGEST
+        return np.sort(np.clip(np.round(lengths).astype(np.int64), 1, self.n_times))[::-1].copy()
+
+    def flops(self, what: str) -> float:
+        """The arithmetic of the real steps."""
+        forward = 2 * N_GATES[self.cell] * self.units * (self.n_inputs + self.units) * int(self.lengths.sum())
+        return float(forward * (3 if what == "training" else 1))
+
+    def target(self, what: str) -> float | None:
+        """How many times faster than the fastest other column the kernels are meant to be."""
+        if self.n_rows != 64:
+            return None
+        ragged = self.kind == "IMDB"
+        if what == "inference":
+            return 3.0 if ragged else 1.5
+        if self.shape == "16-8":
+            return {"lstm": 2.5, "gru": 4.0, "rnn": 2.0}[self.cell] * (2 if ragged else 1)
+        return (4.0 if ragged else 2.0) if self.shape in ("64-64", "128-128") else None
+
+    def target_share(self, what: str) -> float | None:
+        """The share of the matrix-product rate that is aimed at."""
+        wide = self.shape in ("128-128", "256-256") and self.cell in ("lstm", "gru")
+        return 0.65 if wide and what == "training" else None
+
+
+@dataclass
+class Row:
+    """The measurements of one case: seconds of every round, by column."""
+
+    case: Case
+    what: str
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    product_rates: list[float] = field(default_factory=list)
+
+    def median(self, column: str) -> float:
+        return statistics.median(self.seconds[column])
+
+    @property
+    def fastest_other(self) -> str:
+        return min((column for column in self.seconds if column != OURS), key=self.median)
+
+    @property
+    def ratio(self) -> float:
+        return self.median(self.fastest_other) / self.median(OURS)
+
+    @property
+    def rate(self) -> float:
+        return self.case.flops(self.what) / self.median(OURS) / 1e9
+
+    @property
+    def share(self) -> float:
+        return self.rate / statistics.median(self.product_rates)
+
+    def summary(self) -> dict:
+        case = asdict(self.case)
+        return {
+            **case,
+            "what": self.what,
+            "n_steps": int(self.case.lengths.sum()),
+            "median_ms": {column: 1e3 * self.median(column) for column in self.seconds},
+            "seconds": self.seconds,
+            "fastest_other": self.fastest_other,
+            "ratio": self.ratio,
+            "target": self.case.target(self.what),
+            "gflops": self.rate,
+            "product_gflops": statistics.median(self.product_rates),
+            "share": self.share,
+            "target_share": self.case.target_share(self.what),
+        }
+
+
+# ---- the columns ----------------------------------------------------------------------------------------------------
+
+
+class Data:
+    """The numbers of a case: weights, inputs and the gradient of the outputs, in the order of the layout."""
+
+    def __init__(self, case: Case, seed: int = 0):
+        self.case = case
+        self.layout = StepLayout(case.lengths)
+        rng = np.random.default_rng(seed)
+        rows = N_GATES[case.cell] * case.units
+
+        def draw(*shape, scale=1.0):
+            return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32))
+
+        self.weights = Weights(
+            draw(rows, case.n_inputs, scale=case.n_inputs**-0.5),
+            draw(rows, case.units, scale=0.7 * case.units**-0.5),
+            draw(rows, scale=0.1),
+            draw(rows, scale=0.1) if case.cell == "gru" else None,
+        )
+        self.inputs = draw(self.layout.n_steps, case.n_inputs)
+        self.grad_outputs = draw(self.layout.n_steps, case.units)
+
+
+class Torch:
+    """A column that runs in this process: forward, and the leaves and the gradient for backward."""
+
+    def __init__(self, data: Data):
+        self.data = data
+
+    def training(self):
+        """The outputs, then the gradients of `leaves`."""
+        outputs = self.forward()
+        return [outputs, *torch.autograd.grad(outputs, self.leaves, self.grad_outputs)]
+
+    @torch.no_grad()
+    def inference(self):
+        return self.forward()
+
+
+class Ours(Torch):
+    def __init__(self, data: Data):
+        super().__init__(data)
+        self.inputs = data.inputs.clone().requires_grad_()
+        self.weights = Weights(*(None if w is None else w.clone().requires_grad_() for w in data.weights))
+        self.leaves = [self.inputs, *(w for w in self.weights if w is not None)]
+        self.grad_outputs = data.grad_outputs
+        self.lengths = data.case.lengths
+
+    def forward(self):
+        layout = StepLayout(self.lengths)
+        with _kernels.use("cpu"):
+            return _kernels.recurrence(self.data.case.cell, self.inputs, layout, self.weights)
+
+
+class TorchModule(Torch):
+    def __init__(self, data: Data):
+        super().__init__(data)
+        case = data.case
+        kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case.cell]
+        self.module = kind(case.n_inputs, case.units)
+        with torch.no_grad():
+            self.module.weight_ih_l0.copy_(data.weights.input)
+            self.module.weight_hh_l0.copy_(data.weights.recurrent)
+            self.module.bias_ih_l0.copy_(data.weights.bias)
+            self.module.bias_hh_l0.zero_()
+            if data.weights.recurrent_bias is not None:
+                self.module.bias_hh_l0.copy_(data.weights.recurrent_bias)
+        parameters = [self.module.weight_ih_l0, self.module.weight_hh_l0, self.module.bias_ih_l0]
+        if case.cell == "gru":
+            parameters.append(self.module.bias_hh_l0)
+        self.inputs = self.prepare(data.inputs).requires_grad_()
+        self.grad_outputs = self.prepare(data.grad_outputs)
+        self.leaves = [self.inputs, *parameters]
+
+
+class TorchPadded(TorchModule):
+    def prepare(self, values):
+        return self.data.layout.pad(values).clone()
+
+    def forward(self):
+        return self.module(self.inputs)[0]
+
+
+class TorchPacked(TorchModule):
+    def prepare(self, values):
+        return values.clone()  # our layout is that of a PackedSequence
+
+    def forward(self):
+        return self.module(PackedSequence(self.inputs, self.data.layout.batch_sizes))[0].data
+
+
+class KerasPeer:
+    """The worker with Keras on JAX, if it can be had; `problem` says why not."""
+
+    def __init__(self, n_threads: int):
+        self.process, self.problem, self.versions = None, None, ""
+        try:
+            python = self._environment()
+            self._start(python, n_threads)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            self.problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+
+    @staticmethod
+    def _environment() -> Path:
+        python = PEERS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        done = PEERS / "installed"
+        if not done.exists():
+            print(f"Making an environment with Keras and JAX in {PEERS} ...", file=sys.stderr)
+            venv.create(PEERS, with_pip=True, clear=True)
+            (PEERS.parent / ".gitignore").write_text("*\n")
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+            installed = subprocess.run([*pip, "keras>=3.10", "jax[cpu]"], capture_output=True, text=True, timeout=900)
+            if installed.returncode:
+                raise RuntimeError(f"pip could not install Keras and JAX: {installed.stderr[-500:]}")
+            done.touch()
+        return python
+
+    def _start(self, python: Path, n_threads: int) -> None:
+        environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("PYTHONPATH", None)
+        before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+        if before is not None and n_threads < len(before):
+            # XLA makes a thread for each core that it sees, and inherits these.
+            os.sched_setaffinity(0, sorted(before)[:n_threads])
+        try:
+            self.process = subprocess.Popen(
+                [str(python), str(HERE / "_keras_worker.py")],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            )  # fmt: skip
+        finally:
+            if before is not None:
+                os.sched_setaffinity(0, before)
+        self.versions = self._read()["versions"]
+
+    def _read(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the Keras worker ended with status {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def ask(self, **request) -> dict:
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        return self._read()
+
+    def set_up(self, case: Case) -> None:
+        lengths = [int(length) for length in case.lengths]
+        setup = {"cell": case.cell, "n_inputs": case.n_inputs, "units": case.units, "lengths": lengths, "seed": 0}
+        self.ask(setup=setup)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait(30)
+
+
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
+def check(data: Data, ours: Ours, padded: TorchPadded) -> tuple[float, float]:
+    """Largest error of the outputs, largest relative error of a gradient; ends the program if one is too large."""
+    found, expected = ours.training(), padded.training()
+    expected[:2] = [data.layout.unpad(grid) for grid in expected[:2]]  # outputs, gradient of the inputs
+    output_error = (found[0] - expected[0]).abs().max().item()
+    gradient_error = max(((a - b).norm() / b.norm()).item() for a, b in zip(found[1:], expected[1:], strict=True))
+    inference_error = (ours.inference() - expected[0]).abs().max().item()
+    # Written so that NaN fails.
+    if not (max(output_error, inference_error) <= OUTPUT_TOLERANCE and gradient_error <= GRADIENT_TOLERANCE):
+        sys.exit(f"{data.case}: WRONG RESULTS, outputs off by {output_error:.1e}, gradients by {gradient_error:.1e}")
+    return output_error, gradient_error
+
+
+def seconds_of(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: float) -> tuple[list[Row], tuple]:
+    """Both rows of a case, after the check; and the errors that it found."""
+    data = Data(case)
+    columns = {OURS: Ours(data), PADDED: TorchPadded(data), PACKED: TorchPacked(data)}
+    errors = check(data, columns[OURS], columns[PADDED])
+    if keras is not None:
+        keras.set_up(case)
+    square = torch.randn(2048, 2048, generator=torch.Generator().manual_seed(0))
+    torch.mm(square, square)
+    rows = []
+    for what in ("training", "inference"):
+        row = Row(case, what)
+        runs = {
+            name: lambda column=column, what=what: seconds_of(getattr(column, what)) for name, column in columns.items()
+        }
+        if keras is not None:
+            runs[KERAS] = lambda what=what: keras.ask(run=what)["seconds"]
+        for run in runs.values():
+            run()  # warm up
+        started = time.perf_counter()
+        for done in range(repeats):
+            if done >= 3 and time.perf_counter() - started > row_seconds:
+                break
+            row.product_rates.append(2 * 2048**3 / seconds_of(lambda: torch.mm(square, square)) / 1e9)
+            for name, run in runs.items():
+                row.seconds.setdefault(name, []).append(run())
+        rows.append(row)
+    return rows, errors
+
+
+# ---- printing -------------------------------------------------------------------------------------------------------
+
+
+def spread(seconds: list[float]) -> float:
+    """Half the range between the quartiles, as a share of the median."""
+    low, high = np.percentile(seconds, [25, 75])
+    return float((high - low) / 2 / statistics.median(seconds))
+
+
+def verdict(value: float, target: float | None, text: str) -> str:
+    if target is None:
+        return "-"
+    return f"{text}: " + ("reached" if value >= target else "**missed**")
+
+
+HEADER = ["batch", "layer", "lengths", "cell", "", *COLUMNS, "ratio", "target", "GFLOP/s", "share", "target share"]
+
+
+def table_row(row: Row) -> list[str]:
+    case = row.case
+
+    def milliseconds(column):
+        if column not in row.seconds:
+            return "-"
+        text = f"{1e3 * row.median(column):.2f} ±{spread(row.seconds[column]):.0%}"
+        return f"*{text}*" if column == row.fastest_other else text
+
+    target, share = case.target(row.what), case.target_share(row.what)
+    return [
+        f"{case.n_rows}x{case.n_times}",
+        f"{case.n_inputs} -> {case.units}",
+        case.kind,
+        case.cell,
+        row.what,
+        *map(milliseconds, COLUMNS),
+        f"{row.ratio:.2f}x",
+        verdict(row.ratio, target, f"{target}x"),
+        f"{row.rate:.1f}",
+        f"{row.share:.0%}",
+        verdict(row.share, share, f"{share or 0:.0%}"),
+    ]
+
+
+def as_line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def processor() -> str:
+    """The name of the processor, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+SHAPES = {"16-8": 500, "64-64": 240, "128-128": 240, "256-256": 240}
+
+
+def all_cases(shapes: list[str], cells: list[str]) -> list[Case]:
+    """Every cell on every shape, first with equal lengths, then with IMDB's, which go up to 500 steps."""
+    cases = []
+    for kind, shape, cell in itertools.product(("equal", "IMDB"), shapes, cells):
+        n_inputs, units = map(int, shape.split("-"))
+        cases.append(Case(cell, n_inputs, units, 64, SHAPES[shape] if kind == "equal" else LONGEST, kind))
+    return cases
+
+
+def parse_arguments() -> argparse.Namespace:
+    def some_of(allowed):
+        def parse(text):
+            chosen = text.split(",")
+            if not set(chosen) <= set(allowed):
+                raise argparse.ArgumentTypeError(f"{text!r} is not some of {','.join(allowed)}")
+            return chosen
+
+        return parse
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--shapes", type=some_of(SHAPES), default=list(SHAPES), help="inputs-units, with commas")
+    parser.add_argument("--cells", type=some_of(_kernels.CELLS), default=list(_kernels.CELLS), help="with commas")
+    parser.add_argument("--repeats", type=int, default=9, help="rounds of a row")
+    parser.add_argument("--row-seconds", type=float, default=40.0, help="a row stops then, after three rounds at least")
+    parser.add_argument("--json", type=Path, help="write all measurements there as well")
+    parser.add_argument("--no-keras", action="store_true", help="leave out Keras on JAX")
+    parser.add_argument("--smoke", action="store_true", help="tiny batches, no Keras: does this script still run?")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print a markdown table row by row, and write the JSON file."""
+    arguments = parse_arguments()
+    available, instructions = cpu.available()
+    if not available:
+        sys.exit(f"There are no compiled kernels to measure: {instructions}.")
+    torch.set_num_threads(arguments.threads)
+    cases, repeats = all_cases(arguments.shapes, arguments.cells), arguments.repeats
+    keras = None
+    if arguments.smoke:
+        kinds = ("equal", "IMDB")
+        cases, repeats = [Case(cell, 3, 5, 4, 20, kind) for kind in kinds for cell in arguments.cells], 1
+    elif not arguments.no_keras:
+        keras = KerasPeer(arguments.threads)
+
+    versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}"]
+    if keras is not None and keras.problem is None:
+        versions.append(keras.versions)
+    print(f"{processor()}, {os.cpu_count()} cores, {arguments.threads} threads; {instructions}; ", end="")
+    print(f"{', '.join(versions)}. Milliseconds, median of up to {repeats} interleaved rounds;", end=" ")
+    print("the fastest other column in italics.")
+    if keras is not None and keras.problem is not None:
+        print(f"\n{KERAS} is left out: {keras.problem}")
+        keras = None
+    load = os.getloadavg() if hasattr(os, "getloadavg") else None
+    print(f"\n{as_line(HEADER)}\n{as_line(['---'] * len(HEADER))}")
+    rows, errors = [], []
+    for case in cases:
+        measured, error = measure(case, keras, repeats, arguments.row_seconds)
+        errors.append(error)
+        for row in measured:
+            print(as_line(table_row(row)), flush=True)
+            rows.append(row)
+    if keras is not None:
+        keras.close()
+
+    missed = [row for row in rows if row.ratio < (row.case.target(row.what) or 0)]
+    missed_share = [row for row in rows if row.share < (row.case.target_share(row.what) or 0)]
+    worst = [max(column) for column in zip(*errors, strict=True)]
+    ragged = next((case for case in cases if case.kind == "IMDB"), None)
+    print(f"\nChecked against torch.nn before timing: outputs within {worst[0]:.1e}, gradients {worst[1]:.1e} ", end="")
+    print(f"(allowed: {OUTPUT_TOLERANCE:.0e}, {GRADIENT_TOLERANCE:.0e} of the norm).")
+    if ragged is not None:
+        share = ragged.lengths.sum() / (ragged.n_rows * ragged.n_times)
+        print(f"IMDB lengths: lognormal, median {MEDIAN_LENGTH}, sigma {SIGMA}, cut: {share:.1%} of steps are real.")
+    products = [rate for row in rows for rate in row.product_rates]
+    print(f"torch.mm: {statistics.median(products):.0f} GFLOP/s ({min(products):.0f} to {max(products):.0f}). ", end="")
+    if load is not None:
+        print(f"Load of the machine (1 minute) before: {load[0]:.1f}, after: {os.getloadavg()[0]:.1f}.")
+    n_targets = sum(row.case.target(row.what) is not None for row in rows)
+    n_shares = sum(row.case.target_share(row.what) is not None for row in rows)
+    print(f"Ratios reached: {n_targets - len(missed)} of {n_targets}; ", end="")
+    print(f"shares: {n_shares - len(missed_share)} of {n_shares}.")
+    if arguments.json:
+        content = {
+            "processor": processor(), "threads": arguments.threads, "instructions": instructions, "versions": versions,
+            "load_before": load, "rows": [row.summary() for row in rows],
+        }  # fmt: skip
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+// From the hidden states of every step to one vector per row, and from there to logits. Compiled like kernels.cpp.
+//
+// A thread owns a range of rows and walks the steps in the order of memory; each row's sums run over its steps in order,
+// whatever rows are beside it.
+#include <math.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "interface.h"
+#include "kernels.h"
+
+namespace seqclf {
+namespace ISA {
+
+struct Range {
+  int64_t first, last;
+};
+
+static Range rows_of_part(int64_t n_rows, int64_t part, int64_t n_parts) {
+  return {n_rows * part / n_parts, n_rows * (part + 1) / n_parts};
+}
+
+static inline int64_t running(const Batch &batch, int64_t time, const Range &rows) {
+  return batch.active[time] < rows.last ? batch.active[time] : rows.last;
+}
+
+static void pool_max(const Pooling &call, const Range &rows) {
+  const int64_t n = call.n_features;
+  const Buffer<int32_t> unused(n);
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+      const int64_t position = call.batch.starts[time] + row;
+      const float *value = call.values + position * call.stride;
+      float *best = call.pooled + row * n;
+      int32_t *chosen = call.chosen ? call.chosen + row * n : unused.data();
+      if (time == 0) {
+        for (int64_t k = 0; k < n; k++) best[k] = value[k], chosen[k] = (int32_t)position;
+        continue;
+      }
+      for (int64_t k = 0; k < n; k++) {
+        const bool better = value[k] > best[k] || value[k] != value[k];  // NaN goes through
+        best[k] = better ? value[k] : best[k];
+        chosen[k] = better ? (int32_t)position : chosen[k];
+      }
+    }
+}
+
+static void pool_mean(const Pooling &call, const Range &rows) {
+  const int64_t n = call.n_features;
+  const Buffer<double> sums((rows.last - rows.first) * n);
+  const Buffer<int64_t> lengths(rows.last - rows.first);
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+      const float *value = call.values + (call.batch.starts[time] + row) * call.stride;
+      double *sum = sums.data() + (row - rows.first) * n;
+      for (int64_t k = 0; k < n; k++) sum[k] += value[k];
+      lengths[row - rows.first]++;
+    }
+  for (int64_t row = rows.first; row < rows.last; row++)
+    for (int64_t k = 0; k < n; k++)
+      call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / lengths[row - rows.first]);
+}
+
+// The softmax runs with the steps: sums are scaled down whenever a larger score comes.
+static void pool_attention(const Pooling &call, const Range &rows) {
+  const int64_t n = call.n_features;
+  const Buffer<double> sums((rows.last - rows.first) * n), totals(rows.last - rows.first);
+  const Buffer<double> largest(rows.last - rows.first);
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+      const int64_t position = call.batch.starts[time] + row, local = row - rows.first;
+      const float *value = call.values + position * call.stride, *key = call.keys + position * n;
+      double *sum = sums.data() + local * n, score = 0;
+      for (int64_t k = 0; k < n; k++) score += (double)key[k] * call.query[k];
+      if (time == 0 || score > largest[local]) {
+        const double shrink = time == 0 ? 0 : exp(largest[local] - score);
+        for (int64_t k = 0; k < n; k++) sum[k] *= shrink;
+        totals[local] *= shrink;
+        largest[local] = score;
+      }
+      const double weight = exp(score - largest[local]);
+      for (int64_t k = 0; k < n; k++) sum[k] += weight * value[k];
+      totals[local] += weight;
+    }
+  for (int64_t row = rows.first; row < rows.last; row++)
+    for (int64_t k = 0; k < n; k++)
+      call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / totals[row - rows.first]);
+}
+
+void pool(const Pooling &call) {
+  in_parallel(call.n_threads, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+    const Pooling &call = *(const Pooling *)pointer;
+    const Range rows = rows_of_part(call.batch.n_rows, part, n_parts);
+    if (call.kind == MAX) return pool_max(call, rows);
+    if (call.kind == MEAN) return pool_mean(call, rows);
+    pool_attention(call, rows);
+  });
+}
+
+static void pool_backward_part(const PoolingBackward &call, const Range &rows) {
+  const int64_t n = call.n_features;
+  const Buffer<float> shares((rows.last - rows.first) * n);
+  if (call.kind == MEAN)
+    for (int64_t row = rows.first; row < rows.last; row++) {
+      int64_t length = 0;
+      while (length < call.batch.n_times && call.batch.active[length] > row) length++;
+      for (int64_t k = 0; k < n; k++) shares[(row - rows.first) * n + k] = call.grad_pooled[row * n + k] / length;
+    }
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+      const int64_t position = call.batch.starts[time] + row;
+      float *grad = call.grad_values + position * n;
+      if (call.kind == MEAN) {
+        memcpy(grad, shares.data() + (row - rows.first) * n, n * sizeof(float));
+        continue;
+      }
+      const float *from = call.grad_pooled + row * n;
+      const int32_t *chosen = call.chosen + row * n;
+      for (int64_t k = 0; k < n; k++) grad[k] = chosen[k] == (int32_t)position ? from[k] : 0.0f;
+    }
+}
+
+void pool_backward(const PoolingBackward &call) {
+  in_parallel(call.n_threads, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+    const PoolingBackward &call = *(const PoolingBackward *)pointer;
+    pool_backward_part(call, rows_of_part(call.batch.n_rows, part, n_parts));
+  });
+}
+
+void linear(const Linear &call) {
+  for (int64_t row = 0; row < call.n_rows; row++)
+    for (int64_t output = 0; output < call.n_outputs; output++) {
+      double sum = call.bias[output];
+      for (int64_t k = 0; k < call.n_inputs; k++)
+        sum += (double)call.values[row * call.n_inputs + k] * call.weight[output * call.n_inputs + k];
+      call.outputs[row * call.n_outputs + output] = sum;
+    }
+}
+
+}  // namespace ISA
+}  // namespace seqclf

@@ -1,0 +1,35 @@
+"""How the compiled library is found, and what is said where there is none."""
+
+import os
+
+import pytest
+
+from seqclf._kernels import cpu
+
+load = cpu._library.__wrapped__  # past the cache
+
+
+@pytest.mark.skipif(
+    os.environ.get("SEQCLF_REQUIRE_KERNELS", "0").lower() in ("", "0", "false", "no", "off"),
+    reason="SEQCLF_REQUIRE_KERNELS is not set: the package may be without kernels",
+)
+def test_the_kernels_are_there_where_they_are_required():
+    """Without them all other tests of the kernels are skipped, which would go unnoticed."""
+    available, text = cpu.available()
+    assert available, text
+
+
+def test_without_a_library_the_reason_is_given(monkeypatch):
+    monkeypatch.setattr(cpu, "_file", lambda: None)
+    library, text = load()
+    assert library is None
+    assert "without its compiled kernels" in text
+
+
+def test_a_library_that_does_not_load_is_named(monkeypatch, tmp_path):
+    file = tmp_path / "broken.so"
+    file.write_text("no library")
+    monkeypatch.setenv("SEQCLF_KERNELS_LIBRARY", str(file))
+    library, text = load()
+    assert library is None
+    assert "could not be loaded" in text and "broken.so" in text

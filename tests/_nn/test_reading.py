@@ -1,0 +1,102 @@
+"""Prediction: each row's logits are the same bits whatever is beside it, and equal those of torch in float64."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqclf import _kernels
+from seqclf._kernels import cpu
+from seqclf._nn import POOLINGS, Network
+
+CPU = torch.device("cpu")
+LENGTHS = np.random.default_rng(0).integers(0, 30, 70)
+IDS = torch.from_numpy(np.random.default_rng(1).integers(1, 30, LENGTHS.sum()))
+
+
+def make_network(**changes):
+    config = {
+        "n_outputs": 3,
+        "vocab_size": 30,
+        "embedding_dim": 12,
+        "cell": "lstm",
+        "units": (9, 16),
+        "bidirectional": True,
+        "pooling": "max",
+        "activation": "tanh",
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+    }
+    return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(0)).eval()
+
+
+@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("changes", [{"cell": cell} for cell in _kernels.CELLS] + [{"embedding_dim": None}])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional):
+    network = make_network(pooling=pooling, bidirectional=bidirectional, **changes)
+    reader = network.reader(CPU)
+    assert reader is network, "the kernels read in float32, with no copy"
+    with torch.inference_mode():
+        together = reader.read(IDS, LENGTHS)
+        alone = torch.cat([reader.read(ids, [len(ids)]) for ids in IDS.split(LENGTHS.tolist())])
+        half = reader.read(IDS[: LENGTHS[:35].sum()], LENGTHS[:35])
+    assert together.dtype == torch.float64
+    assert torch.equal(together, alone)
+    assert torch.equal(together[:35], half)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("cell", _kernels.CELLS)
+def test_float32_reading_equals_float64_reading(pooling, cell):
+    network = make_network(pooling=pooling, cell=cell)
+    with torch.inference_mode():
+        found = network.reader(CPU).read(IDS, LENGTHS)
+        with _kernels.use("torch_native"):
+            double = network.reader(CPU)
+            assert double is not network and double.head.weight.dtype == torch.float64
+            expected = double.read(IDS, LENGTHS)
+    assert network.head.weight.dtype == torch.float32
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def poolable(seed=0):
+    layout = _kernels.StepLayout([4, 1, 0, 7, 7, 3])
+    values = torch.randn(layout.n_steps, 5, generator=torch.Generator().manual_seed(seed))
+    return layout, values
+
+
+@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.parametrize("kind", ["max", "mean"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_pooling_equals_reference(kind, strided):
+    layout, values = poolable()
+    if strided:  # as the recurrent kernels give them: rows wider than what is in use
+        values = torch.cat((values, torch.full((len(values), 3), torch.nan)), dim=1)[:, :5]
+    results = []
+    for kernel in ("cpu", "reference"):
+        leaf = values.detach().requires_grad_()
+        with _kernels.use(kernel):
+            pooled = _kernels.pool(kind, leaf, layout)
+        (gradient,) = torch.autograd.grad((pooled * torch.arange(1.0, 6)).sum(), leaf)
+        results.append((pooled.detach(), gradient))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.parametrize("pooling", ["max", "mean", "attention"])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_nan_and_infinity_pass_through_to_their_row_only(pooling, bad):
+    layout, values = poolable()
+    spoilt_row = 1
+    values[layout.starts[2] + spoilt_row, 3] = bad
+    weight, bias, query = torch.eye(5), torch.zeros(5), torch.ones(5)
+    with torch.inference_mode():
+        if pooling == "attention":
+            pooled = _kernels.attend(values, layout, weight, bias, query)
+        else:
+            pooled = _kernels.pool(pooling, values, layout)
+    finite = torch.isfinite(pooled)
+    assert not finite[spoilt_row, 3]
+    assert finite[[row for row in range(layout.n_rows) if row != spoilt_row]].all()

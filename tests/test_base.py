@@ -1,0 +1,246 @@
+"""The recipe of the estimators: every hyperparameter reaches what it names, by value."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqclf import RNNClassifier, RNNTextClassifier, _base, datasets
+from seqclf._nn import Network
+from seqclf._training import fit_network
+
+SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
+TEXTS, TEXT_LABELS = datasets.make_order_reviews(40, random_state=0)
+
+
+def series_classifier(**changes):
+    return RNNClassifier(**({"units": 3, "max_epochs": 2, "random_state": 0} | changes))
+
+
+def text_classifier(**changes):
+    return RNNTextClassifier(**({"units": 3, "max_epochs": 2, "patience": None, "random_state": 0} | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("cell", "gru", {"cell": "gru"}),
+        ("cell", "rnn", {"cell": "rnn"}),
+        ("units", 7, {"units": (7,)}),
+        ("units", (7, 5), {"units": (7, 5)}),
+        ("n_layers", 3, {"units": (3, 3, 3)}),
+        ("bidirectional", False, {"bidirectional": False}),
+        ("bidirectional", True, {"bidirectional": True}),
+        ("embedding_dim", None, {"embedding_dim": None}),
+        ("embedding_dim", 5, {"embedding_dim": 5}),
+        ("pooling", "last", {"pooling": "last"}),
+        ("pooling", "mean", {"pooling": "mean"}),
+        ("pooling", "attention", {"pooling": "attention"}),
+        ("activation", "relu", {"activation": "relu"}),
+        ("dropout", 0.25, {"dropout": 0.25}),
+        ("recurrent_dropout", 0.25, {"recurrent_dropout": 0.25}),
+        ("token_dropout", 0.25, {"token_dropout": 0.25}),
+    ],
+)
+def test_parameters_of_the_network(name, value, expected):
+    config = text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config
+    assert {key: config[key] for key in expected} == expected
+    if name != "token_dropout" and name != "embedding_dim":
+        config = series_classifier(**{name: value}).fit(SERIES, LABELS).network_.config
+        assert {key: config[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer", "sgd"),
+        ("learning_rate", 0.0123),
+        ("weight_decay", 0.0123),
+        ("l1", 0.0123),
+        ("max_grad_norm", 0.5),
+        ("max_grad_norm", None),
+        ("batch_size", 7),
+        ("max_epochs", 3),
+        ("patience", 4),
+        ("tol", 0.0123),
+        ("verbose", 1),
+    ],
+)
+@pytest.mark.parametrize("make", [series_classifier, text_classifier])
+def test_parameters_of_the_fit(monkeypatch, make, name, value):
+    seen = {}
+
+    def spy(*args, **kwargs):
+        seen.update(kwargs)
+        return fit_network(*args, **kwargs)
+
+    monkeypatch.setattr(_base, "fit_network", spy)
+    data = (SERIES, LABELS) if make is series_classifier else (TEXTS, TEXT_LABELS)
+    make(**{name: value}).fit(*data)
+    assert seen[name] == value
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
+    seen = []
+    forward = Network._pooled
+
+    def spy(self, *args):
+        seen.append(torch.get_num_threads())
+        return forward(self, *args)
+
+    monkeypatch.setattr(Network, "_pooled", spy)
+    classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
+    in_fit = len(seen)
+    classifier.predict(SERIES)
+    assert set(seen) == {n_threads} and len(seen) > in_fit > 0
+
+
+@pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])
+def test_validation_fraction(monkeypatch, fraction, n_held_out):
+    sizes = []
+
+    def spy(network, data, validation, **kwargs):
+        sizes.extend((len(data), len(validation)))
+        return fit_network(network, data, validation, **kwargs)
+
+    monkeypatch.setattr(_base, "fit_network", spy)
+    series_classifier(patience=2, validation_fraction=fraction).fit(SERIES, LABELS)
+    assert sizes == [40 - n_held_out, n_held_out]
+
+
+def weights_of(monkeypatch, y, **fit_params):
+    """Loss weights and score weights of the training rows and of the validation rows, by row."""
+    parts = []
+
+    def spy(network, data, validation, **kwargs):
+        parts.extend((data, validation))
+        return fit_network(network, data, validation, **kwargs)
+
+    monkeypatch.setattr(_base, "fit_network", spy)
+    class_weight = fit_params.pop("class_weight", None)
+    series_classifier(patience=2, validation_fraction=0.5, class_weight=class_weight).fit(SERIES, y, **fit_params)
+    return [(part.targets, part.weights, part.score_weights) for part in parts]
+
+
+def test_class_weights_count_in_both_losses_and_in_no_score(monkeypatch):
+    for targets, weights, score_weights in weights_of(monkeypatch, LABELS, class_weight={0: 1.0, 1: 3.0}):
+        np.testing.assert_allclose(weights[targets == 1] / weights[targets == 0].mean(), 3, rtol=1e-6)
+        np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
+        np.testing.assert_allclose(score_weights, 1)
+
+
+def test_balanced_counts_sample_weights(monkeypatch):
+    """Rows of class 1 weigh four times as much; balanced, each class has the same total weight."""
+    y = np.repeat([0, 1], 20)
+    parts = weights_of(monkeypatch, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
+    for targets, weights, score_weights in parts:
+        assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum(), rel=1e-5)
+        assert score_weights[targets == 1].mean() == pytest.approx(4 * score_weights[targets == 0].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-30, 1e300])
+def test_sample_weights_of_any_size(scale):
+    plain = series_classifier(patience=2).fit(SERIES, LABELS)
+    scaled = series_classifier(patience=2).fit(SERIES, LABELS, sample_weight=np.full(40, scale))
+    np.testing.assert_allclose(scaled.decision_function(SERIES), plain.decision_function(SERIES), rtol=1e-5)
+    assert scaled.history_[0]["valid_loss"] == pytest.approx(plain.history_[0]["valid_loss"], rel=1e-5)
+
+
+def test_class_weights_that_leave_one_class():
+    with pytest.raises(ValueError, match=r"class_weight=\{0: 0, 1: 1.0\} leaves fewer than 2 classes"):
+        series_classifier(class_weight={0: 0, 1: 1.0}).fit(SERIES, LABELS)
+
+
+def test_random_state_seeds_the_first_weights(monkeypatch):
+    first = []
+    monkeypatch.setattr(
+        _base,
+        "fit_network",
+        lambda network, *args, **kwargs: (
+            first.append(network.head.weight.detach().clone()),
+            fit_network(network, *args, **kwargs),
+        )[1],
+    )
+    for seed in (0, 0, 1):
+        series_classifier(random_state=seed).fit(SERIES, LABELS)
+    assert torch.equal(first[0], first[1]) and not torch.equal(first[0], first[2])
+
+
+def test_log_probabilities_stay_exact_where_probabilities_round():
+    classifier = series_classifier().fit(SERIES, LABELS)
+    with torch.no_grad():
+        classifier.network_.head.bias.fill_(-60.0)
+    assert (classifier.predict_proba(SERIES)[:, 0] == 1).all()
+    log_proba = classifier.predict_log_proba(SERIES)
+    logits = classifier.decision_function(SERIES)
+    np.testing.assert_allclose(log_proba[:, 1], logits, rtol=1e-10)
+    np.testing.assert_allclose(log_proba[:, 0], -np.exp(logits), rtol=1e-6)
+
+
+def test_weights_that_are_lost_in_the_last_step_are_an_error():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    classifier = series_classifier(max_epochs=1, learning_rate=1e38)
+    with pytest.raises(ValueError, match=r"became .* in epoch 1: the fit diverged.*learning_rate \(now 1e\+38\)"):
+        classifier.fit(X, [0, 1] * 10)
+    assert not hasattr(classifier, "network_")
+
+
+def test_ten_classes_of_one_row_each():
+    texts = [f"word{i}" for i in range(10)]
+    classifier = text_classifier(patience=2)
+    with pytest.warns(UserWarning, match="no validation split"):
+        classifier.fit(texts, list(range(10)))
+    assert len(classifier.classes_) == 10
+
+
+class PlainTokenizer:
+    """No scikit-learn transformer: fit and transform, no fit_transform."""
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, texts, y=None):
+        self.ids = {text: i + 2 for i, text in enumerate(sorted(set(" ".join(texts).split())))}
+        return self
+
+    def transform(self, texts):
+        return [[self.ids.get(word, 1) for word in text.split()] for text in texts]
+
+
+class LossyTokenizer(PlainTokenizer):
+    def transform(self, texts):
+        return super().transform(texts)[:-1]
+
+
+def test_any_tokenizer_with_fit_and_transform_will_do():
+    classifier = text_classifier(tokenizer=PlainTokenizer()).fit(TEXTS, TEXT_LABELS)
+    ids = classifier.tokenizer_.transform(TEXTS)
+    assert classifier.vocab_size_ == max(map(max, ids)) + 1
+    np.testing.assert_array_equal(
+        classifier.decision_function(TEXTS), text_classifier().fit(ids, TEXT_LABELS).decision_function(ids)
+    )
+
+
+def test_a_tokenizer_that_loses_rows_is_named():
+    with pytest.raises(ValueError, match="LossyTokenizer, gave 39 rows for 40 texts"):
+        text_classifier(tokenizer=LossyTokenizer()).fit(TEXTS, TEXT_LABELS)
+
+
+def test_the_pickle_holds_no_torch_object():
+    """The network goes as its configuration and numpy arrays, so that no version or device of torch is in the file."""
+    state = series_classifier().fit(SERIES, LABELS).__getstate__()
+    config, arrays = state["network_"]
+    assert isinstance(config, dict)
+    assert all(type(array) is np.ndarray for array in arrays.values())
+    assert not any(isinstance(value, torch.Tensor | torch.nn.Module) for value in state.values())
+
+
+def test_a_rebuilt_network_does_not_share_memory_with_the_arrays():
+    network = series_classifier().fit(SERIES, LABELS).network_
+    arrays = network.to_arrays()
+    rebuilt = Network.from_arrays(network.config, arrays)
+    with torch.no_grad():
+        rebuilt.head.weight += 1
+        network.head.bias += 1
+    assert not np.array_equal(arrays["head.weight"], rebuilt.head.weight.detach().numpy())
+    assert not np.array_equal(arrays["head.bias"], network.head.bias.detach().numpy())
