@@ -114,8 +114,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, or
             the loss stops being a finite number.
         """
-        with all_or_nothing(self):
-            check_parameters(self, self._constraints)
+        check_parameters(self, self._constraints)
+        with all_or_nothing(self), torch_threads(self.n_threads):
             warm = self.warm_start and hasattr(self, "network_")
             rows = self._read(X, reset=not warm)
             classes, codes = read_labels(y, len(rows))
@@ -128,24 +128,23 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             sequences = self._encode(rows) if warm else self._learn(rows, weights)
             network = self._warm_network(classes) if warm else self._new_network(len(classes), rng)
             training, validation = self._split(sequences, codes, weights, classes, device, rng)
-            with torch_threads(self.n_threads):
-                result = fit_network(
-                    network.to(device),
-                    training,
-                    validation,
-                    optimizer=self.optimizer,
-                    learning_rate=self.learning_rate,
-                    weight_decay=self.weight_decay,
-                    l1=self.l1,
-                    max_grad_norm=self.max_grad_norm,
-                    batch_size=self.batch_size,
-                    max_epochs=self.max_epochs,
-                    patience=self.patience,
-                    tol=self.tol,
-                    verbose=self.verbose,
-                    step_name=self._step_name,
-                    rng=rng,
-                )
+            result = fit_network(
+                network.to(device),
+                training,
+                validation,
+                optimizer=self.optimizer,
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                l1=self.l1,
+                max_grad_norm=self.max_grad_norm,
+                batch_size=self.batch_size,
+                max_epochs=self.max_epochs,
+                patience=self.patience,
+                tol=self.tol,
+                verbose=self.verbose,
+                step_name=self._step_name,
+                rng=rng,
+            )
 
             self.classes_ = classes
             self.network_ = network

@@ -201,6 +201,10 @@ class _Recurrence(Function):
         ]
         one_hot = not inputs.is_floating_point()
         inputs = inputs.to(torch.int64 if one_hot else torch.float32).contiguous()
+        if one_hot and len(inputs) and not 0 <= inputs.min() <= inputs.max() < weight_input.shape[1]:
+            raise IndexError(
+                f"The ids run from {int(inputs.min())} to {int(inputs.max())}: expected 0 to {weight_input.shape[1] - 1}."
+            )
         units = weight_recurrent.shape[1]
         width = -(-units // 8) * 8
         outputs = inputs.new_empty(layout.n_steps, width, dtype=torch.float32)
