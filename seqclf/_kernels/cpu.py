@@ -30,8 +30,8 @@ _RECURRENT_SLOT = {"rnn": 0, "lstm": 0, "gru": 1}
 # Names another build of the library, as `make sanitize` does.
 _VARIABLE = "SEQCLF_KERNELS_LIBRARY"
 _POOL = {"max": 0, "mean": 1, "attention": 2}
-# Below so many multiplications a call is done by one thread.
-_WORTH_A_THREAD = 200_000
+# Below so many multiplications (steps * units * (inputs + units)), or values to pool, a call is done by one thread.
+_WORTH_A_THREAD = 10_000_000
 
 
 class _Batch(ctypes.Structure):
@@ -273,14 +273,16 @@ class _Recurrence(Function):
             by_id = torch.ops.aten.embedding_dense_backward(input_gates, inputs, weight_input.shape[1], -1, False)
             grad_weight_input = as_weight(by_id.t(), order)
         else:
-            grad_weight_input = as_weight(input_gates.t() @ inputs, order)
+            grad_weight_input = as_weight((inputs.t() @ input_gates).t(), order)
             if ctx.needs_input_grad[5]:
                 padded = functional.pad(weight_input.reshape(n_gates, units, -1), (0, 0, 0, width - units))
                 if cell == "gru":
                     padded = padded[[2, 0, 1]]
                 grad_inputs = input_gates @ padded.reshape(n_gates * width, -1)
         now, before = layout.successors(ctx.reverse)
-        grad_recurrent = as_weight(recurrent_gates[now].t() @ outputs[before][:, :units], slice(None))
+        # Narrow products are faster with the wide matrix on the right.
+        product = _rows(outputs, before)[:, :units].t() @ _rows(recurrent_gates, now)
+        grad_recurrent = as_weight(product.t(), slice(None))
         bias_order = order if cell != "gru" else [1, 2, 0]
         grad_bias = sums[bias_order, :units].reshape(-1)
         grad_bias_recurrent = sums[[1, 2, 3], :units].reshape(-1) if cell == "gru" else None
@@ -371,6 +373,10 @@ def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, *, k
 def _pool_threads(layout: StepLayout, n_features: int) -> int:
     threads = _torch_threads() if layout.n_steps * n_features > _WORTH_A_THREAD else 1
     return max(1, min(threads, layout.n_rows))
+
+
+def _rows(matrix: Tensor, which: Tensor | slice) -> Tensor:
+    return matrix[which] if isinstance(which, slice) else matrix.index_select(0, which)
 
 
 def _address(tensor: Tensor | None) -> int | None:

@@ -108,8 +108,8 @@ class StepLayout:
     @cached_property
     def _earlier(self) -> Tensor:
         """For each step but the first ones, the position of the step before it in its row."""
-        time, row = self._time[self.n_rows :], self._row[self.n_rows :]
-        return self._index(self.starts[time - 1] + row)
+        # A row moves to the front by as many places as were running one step before.
+        return self._index(np.arange(self.n_rows, self.n_steps) - np.repeat(self.active[:-1], self.active[1:]))
 
     @cached_property
     def row_lengths(self) -> Tensor:

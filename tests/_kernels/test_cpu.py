@@ -142,7 +142,9 @@ def assert_same_bits(found, expected):
 
 def compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, ids=False, seed=0, use=None):
     layout = StepLayout(lengths)
-    inputs, weights = make_inputs(layout, n_inputs, seed, ids), make_weights(cell, n_inputs, units, seed)
+    # Nothing bounds the state of a relu: few units drawn by chance above 1 would leave float32 in 700 steps.
+    scale = 0.7 if activation == "tanh" else 0.3
+    inputs, weights = make_inputs(layout, n_inputs, seed, ids), make_weights(cell, n_inputs, units, seed, scale)
     arguments = (cell, inputs, layout, weights, activation, reverse, make_projection(layout, units, seed))
     expected = run_both_ways(reference, *arguments, dtype=torch.float64)
     for name in instruction_sets() if use else [None]:
@@ -189,7 +191,7 @@ def test_equals_reference_on_a_large_sample(cell, activation, reverse, seed):
 @pytest.mark.slow
 @ALL_CELLS
 def test_equals_reference_at_the_far_corner(cell, activation):
-    lengths = np.random.default_rng(3).integers(0, 701, 200)
+    lengths = (700 * np.random.default_rng(3).random(200) ** 6).astype(np.int64)  # the reference is slow: few are long
     lengths[5] = 700
     compare_with_reference(cell, activation, lengths, 33, 257, reverse=True)
 
