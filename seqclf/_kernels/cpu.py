@@ -203,7 +203,8 @@ class _Recurrence(Function):
         inputs = inputs.to(torch.int64 if one_hot else torch.float32).contiguous()
         if one_hot and len(inputs) and not 0 <= inputs.min() <= inputs.max() < weight_input.shape[1]:
             raise IndexError(
-                f"The ids run from {int(inputs.min())} to {int(inputs.max())}: expected 0 to {weight_input.shape[1] - 1}."
+                f"The ids run from {int(inputs.min())} to {int(inputs.max())}; "
+                f"expected 0 to {weight_input.shape[1] - 1}."
             )
         units = weight_recurrent.shape[1]
         width = -(-units // 8) * 8
