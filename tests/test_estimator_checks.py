@@ -1,5 +1,9 @@
 """scikit-learn's own check suite, on the estimator untouched."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -18,6 +22,18 @@ def expected_failed_checks(estimator):
 @parametrize_with_checks([RNNClassifier()], expected_failed_checks=expected_failed_checks, xfail_strict=True)
 def test_sklearn_estimator_check(estimator, check):
     check(estimator)
+
+
+def test_array_api_dispatch_changes_nothing():
+    """The one check that the suite skips here: scipy reads its switch when it is imported, so a process of its own."""
+    code = (
+        "from sklearn.utils.estimator_checks import check_array_api_input; from seqclf import RNNClassifier; "
+        "check_array_api_input('RNNClassifier', RNNClassifier(), array_namespace='numpy', "
+        "expect_only_array_outputs=False)"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("estimator", [RNNClassifier(), RNNTextClassifier()])

@@ -138,7 +138,9 @@ def recurrence(
     Tensor of shape (n_steps, units)
         The hidden state after each step, in the order of `layout`.
     """
-    name, _ = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
+    name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
+    if name != "reference" and not _KERNELS[name].supports(cell, activation):
+        raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
     return _KERNELS[name].run(cell, inputs, layout, weights, activation, reverse)
 
 

@@ -202,3 +202,12 @@ def test_torch_is_never_given_a_packed_batch_on_the_cpu(monkeypatch, cell):
     (args,) = seen
     assert args[0].shape == (4, 2, 3), "padded: (n_times, n_rows, n_inputs)"
     assert args[6] is True, "oneDNN's fused path is told that it is training"
+
+
+def test_a_forced_kernel_that_lacks_the_cell_says_so():
+    layout = StepLayout([2])
+    with (
+        _kernels.use("torch_native"),
+        pytest.raises(ValueError, match="'torch_native'.*has no gru with activation 'relu'"),
+    ):
+        _kernels.recurrence("gru", random_inputs(layout, 2), layout, random_weights("gru", 2, 3), activation="relu")
