@@ -208,6 +208,6 @@ def test_a_forced_kernel_that_lacks_the_cell_says_so():
     layout = StepLayout([2])
     with (
         _kernels.use("torch_native"),
-        pytest.raises(ValueError, match="'torch_native'.*has no gru with activation 'relu'"),
+        pytest.raises(ValueError, match=r"'torch_native'.*has no gru with activation 'relu'"),
     ):
         _kernels.recurrence("gru", random_inputs(layout, 2), layout, random_weights("gru", 2, 3), activation="relu")
