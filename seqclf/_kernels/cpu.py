@@ -220,7 +220,7 @@ class _Recurrence(Function):
             None if one_hot else _address(inputs),
             _address(inputs) if one_hot else None,
             *map(_address, (outputs, gates, memory)),
-            _n_threads(layout, units, weight_input.shape[1]),
+            _n_threads(layout, units * (units + weight_input.shape[1])),
         )
         _loaded().seqclf_forward(ctypes.byref(call))
         ctx.save_for_backward(inputs, outputs, memory, *weights)
@@ -248,7 +248,7 @@ class _Recurrence(Function):
             _batch(layout),
             layer,
             *map(_address, (outputs, grad_outputs, memory, gates, sums)),
-            _n_threads(layout, units, 0),
+            _n_threads(layout, units * units),
         )
         _loaded().seqclf_backward(ctypes.byref(call))
         with _safe_in_a_fork():
@@ -284,8 +284,7 @@ class _Recurrence(Function):
         # Narrow products are faster with the wide matrix on the right.
         product = _rows(outputs, before)[:, :units].t() @ _rows(recurrent_gates, now)
         grad_recurrent = as_weight(product.t(), slice(None))
-        bias_order = order if cell != "gru" else [1, 2, 0]
-        grad_bias = sums[bias_order, :units].reshape(-1)
+        grad_bias = sums[order, :units].reshape(-1)
         grad_bias_recurrent = sums[[1, 2, 3], :units].reshape(-1) if cell == "gru" else None
         return (
             None,
@@ -334,7 +333,7 @@ class _Pool(Function):
             _POOL[ctx.kind],
             grad_pooled.shape[1],
             *map(_address, (grad_pooled, chosen, grad_values)),
-            _pool_threads(layout, grad_pooled.shape[1]),
+            _n_threads(layout, grad_pooled.shape[1]),
         )
         _loaded().seqclf_pool_backward(ctypes.byref(call))
         return None, grad_values, None, None
@@ -367,13 +366,8 @@ def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, *, k
         values.shape[1],
         values.stride(0),
         *map(_address, (values, keys, query, pooled, chosen)),
-        _pool_threads(layout, values.shape[1]),
+        _n_threads(layout, values.shape[1]),
     )
-
-
-def _pool_threads(layout: StepLayout, n_features: int) -> int:
-    threads = _torch_threads() if layout.n_steps * n_features > _WORTH_A_THREAD else 1
-    return max(1, min(threads, layout.n_rows))
 
 
 def _rows(matrix: Tensor, which: Tensor | slice) -> Tensor:
@@ -388,7 +382,6 @@ def _batch(layout: StepLayout) -> _Batch:
     return _Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
 
 
-def _n_threads(layout: StepLayout, units: int, n_inputs: int) -> int:
-    multiplications = layout.n_steps * units * (units + n_inputs)
-    threads = _torch_threads() if multiplications > _WORTH_A_THREAD else 1
+def _n_threads(layout: StepLayout, work_per_step: int) -> int:
+    threads = _torch_threads() if layout.n_steps * work_per_step > _WORTH_A_THREAD else 1
     return max(1, min(threads, layout.n_rows))
