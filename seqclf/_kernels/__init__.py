@@ -1,7 +1,8 @@
 """The recurrences. This module chooses who computes them, in one place, and can say which and why.
 
 A kernel is a module with ``run(cell, inputs, layout, weights, activation, reverse)``. `reference` is the definition;
-every other kernel is tested against it, outputs and gradients. Pooling and the last layer are chosen here too.
+every other kernel is tested against it, outputs and gradients. The way into the first layer, convolution, pooling and
+the last layer are chosen here too.
 """
 
 import os
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from seqclf._kernels import cpu, reference, torch_native
-from seqclf._kernels.cpu import forked
 from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.threads import chosen_threads, forked, kernel_threads, n_threads
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
 
 __all__ = [
@@ -26,10 +27,16 @@ __all__ = [
     "Weights",
     "attend",
     "choose",
+    "chosen_threads",
+    "convolve",
+    "convolve_relu",
     "describe",
+    "embed",
     "forked",
     "is_exact",
+    "kernel_threads",
     "linear",
+    "n_threads",
     "pool",
     "recurrence",
     "use",
@@ -156,6 +163,31 @@ def _ours(values: Tensor) -> bool:
     return cpu.available()[0]
 
 
+def embed(
+    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+) -> Tensor:
+    """What the first layer reads of token ids: their vectors, with dropout, and numbers beside them.
+
+    Parameters
+    ----------
+    ids : Tensor of shape (n_steps,)
+        Token ids in the order of `layout`, whole numbers.
+    table : Tensor of shape (n_ids, dim)
+        The vector of each id.
+    layout : StepLayout
+        Where the steps lie.
+    mask : Tensor of shape (n_rows, dim), default=None
+        What the vectors of each row are multiplied by. It gets no gradient.
+    channels : Tensor of shape (n_steps, n_channels), default=None
+        Numbers that stand behind each vector as they are, in the order of `layout`. They get no gradient.
+
+    Returns
+    -------
+    Tensor of shape (n_steps, dim + n_channels)
+    """
+    return (cpu if _ours(table) else reference).embed(ids, table, layout, mask, channels)
+
+
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """The largest values, or the means, of each row over its steps.
 
@@ -191,8 +223,32 @@ def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, que
     -------
     Tensor of shape (n_rows, features)
     """
+    return (cpu if _ours(values) else reference).attend(values, layout, weight, bias, query)
+
+
+def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
+    """Filters moved over the steps of each row, with zeros beyond its ends; the output is as long as the row.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_steps, features)
+        In the order of `layout`.
+    layout : StepLayout
+        Where the steps lie.
+    weight : Tensor of shape (n_filters, features, width)
+        The filters. Step t of a row sees the steps from ``t - (width - 1) // 2`` to ``t + width // 2``.
+
+    Returns
+    -------
+    Tensor of shape (n_steps, n_filters)
+    """
+    return reference.convolve(values, layout, weight)
+
+
+def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
+    """``max(convolve(values, layout, weight) + bias, 0)``, which our kernels compute each row by itself."""
     fast = _ours(values) and not torch.is_grad_enabled()
-    return (cpu if fast else reference).attend(values, layout, weight, bias, query)
+    return (cpu if fast else reference).convolve_relu(values, layout, weight, bias)
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,14 +1,10 @@
 """The recurrences on our own fused CPU kernels (`csrc/`): ragged, float32, no step ever computed for padding.
 
-A plain C library behind ctypes, which releases the interpreter's lock during a call. The gradients of weights and
-inputs that are one big matrix product are left to torch; everything that walks over time is ours.
+A plain C library behind ctypes, which releases the interpreter's lock during a call.
 """
 
 import ctypes
-import glob
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,21 +13,19 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.weights import N_GATES, Weights
+from seqclf._kernels.threads import n_threads
+from seqclf._kernels.weights import Weights
 
 _CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
-# Gates as backward gets them back: how many there are, and where those of the input and of the recurrent weights begin.
-# The gru's are n, r, z and the recurrent part of n: its input weights see the first three, its recurrent ones the last.
-_N_SLOTS = {"rnn": 1, "lstm": 4, "gru": 4}
-_RECURRENT_SLOT = {"rnn": 0, "lstm": 0, "gru": 1}
 # Names another build of the library, as `make sanitize` does.
 _VARIABLE = "SEQCLF_KERNELS_LIBRARY"
 _POOL = {"max": 0, "mean": 1, "attention": 2}
-# Below so many multiplications (steps * units * (inputs + units)), or values to pool, a call is done by one thread.
+# Below so many multiplications, a quarter of a millisecond or so, a call is done by one thread. What is done once for a
+# gate, or for a value to pool, takes the time of some more.
 _WORTH_A_THREAD = 10_000_000
+_PER_GATE, _PER_VALUE = 24, 12
 
 
 class _Batch(ctypes.Structure):
@@ -41,8 +35,9 @@ class _Batch(ctypes.Structure):
 
 
 class _Layer(ctypes.Structure):
+    _weights = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
     _fields_ = [(name, ctypes.c_int64) for name in ("cell", "n_inputs", "units", "reverse")] + [
-        (name, ctypes.c_void_p) for name in ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
+        (name, ctypes.c_void_p) for name in _weights
     ]
 
 
@@ -59,7 +54,9 @@ class _Backward(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
         ("layer", _Layer),
-        *((name, ctypes.c_void_p) for name in ("outputs", "grad_outputs", "memory", "gates", "grad_bias")),
+        *((name, ctypes.c_void_p) for name in ("inputs", "ids", "outputs", "memory", "gates", "grad_outputs")),
+        ("grad_stride", ctypes.c_int64),
+        *((f"grad_{name}", ctypes.c_void_p) for name in ("inputs", *_Layer._weights)),
         ("n_threads", ctypes.c_int64),
     ]
 
@@ -76,11 +73,31 @@ def _file() -> Path | None:
     return found[0] if found else None
 
 
+class _Embedding(ctypes.Structure):
+    _fields_ = [
+        ("batch", _Batch),
+        *((name, ctypes.c_int64) for name in ("dim", "n_channels")),
+        *((name, ctypes.c_void_p) for name in ("ids", "table", "mask", "channels", "vectors")),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
+class _EmbeddingBackward(ctypes.Structure):
+    _fields_ = [
+        ("batch", _Batch),
+        *((name, ctypes.c_int64) for name in ("dim", "n_ids")),
+        *((name, ctypes.c_void_p) for name in ("ids", "mask", "grad_vectors")),
+        ("grad_stride", ctypes.c_int64),
+        ("grad_table", ctypes.c_void_p),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
 class _Pooling(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
         *((name, ctypes.c_int64) for name in ("kind", "n_features", "stride")),
-        *((name, ctypes.c_void_p) for name in ("values", "keys", "query", "pooled", "chosen")),
+        *((name, ctypes.c_void_p) for name in ("values", "keys", "query", "pooled", "chosen", "scales")),
         ("n_threads", ctypes.c_int64),
     ]
 
@@ -94,50 +111,21 @@ class _PoolingBackward(ctypes.Structure):
     ]
 
 
+class _AttentionBackward(ctypes.Structure):
+    _fields_ = [
+        ("batch", _Batch),
+        *((name, ctypes.c_int64) for name in ("n_features", "stride")),
+        *((name, ctypes.c_void_p) for name in ("values", "keys", "query", "pooled", "scales", "grad_pooled")),
+        *((f"grad_{name}", ctypes.c_void_p) for name in ("values", "keys", "query")),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
 class _Linear(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("n_rows", "n_inputs", "n_outputs")),
         *((name, ctypes.c_void_p) for name in ("values", "weight", "bias", "outputs")),
     ]
-
-
-_forked = False
-
-
-def forked() -> bool:
-    """Whether this process is a fork of one that had this module loaded.
-
-    The threads of GNU OpenMP's pool, which torch and we use, are not there in a fork: whoever calls for them waits for
-    ever. There everything is done by one thread.
-    """
-    return _forked
-
-
-def _mark_fork() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mark_fork)
-
-
-def _torch_threads() -> int:
-    return 1 if _forked else torch.get_num_threads()
-
-
-@contextmanager
-def _safe_in_a_fork() -> Iterator[None]:
-    """torch's own operations on one thread, if this is a fork."""
-    before = torch.get_num_threads()
-    if not _forked or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @cache
@@ -154,10 +142,6 @@ def _library() -> tuple[ctypes.CDLL | None, str]:
     except OSError as error:
         return None, f"the compiled library could not be loaded: {error}"
     library.seqclf_instructions.restype = ctypes.c_char_p
-    library.seqclf_use_gomp.argtypes = [ctypes.c_void_p]
-    for pool in glob.glob(str(Path(torch.__file__).parent / "lib" / "libgomp*.so*")):
-        # The pool that torch has loaded already; a second one would fight it for the cores.
-        library.seqclf_use_gomp(ctypes.cast(ctypes.CDLL(pool).GOMP_parallel, ctypes.c_void_p))
     return library, f"fused kernels for {library.seqclf_instructions().decode()}"
 
 
@@ -201,17 +185,14 @@ class _Recurrence(Function):
         ]
         one_hot = not inputs.is_floating_point()
         inputs = inputs.to(torch.int64 if one_hot else torch.float32).contiguous()
-        if one_hot and len(inputs) and not 0 <= inputs.min() <= inputs.max() < weight_input.shape[1]:
-            raise IndexError(
-                f"The ids run from {int(inputs.min())} to {int(inputs.max())}; "
-                f"expected 0 to {weight_input.shape[1] - 1}."
-            )
+        if one_hot:
+            _check_ids(inputs, weight_input.shape[1])
         units = weight_recurrent.shape[1]
         width = -(-units // 8) * 8
         outputs = inputs.new_empty(layout.n_steps, width, dtype=torch.float32)
         gates = memory = None
         if training and cell != "rnn":
-            gates = outputs.new_empty(layout.n_steps, _N_SLOTS[cell], width)
+            gates = outputs.new_empty(layout.n_steps, 4 * width)
             memory = torch.empty_like(outputs) if cell == "lstm" else None
         layer = _Layer(_CELL[cell, activation], weight_input.shape[1], units, reverse, *map(_address, weights))
         call = _Forward(
@@ -220,9 +201,10 @@ class _Recurrence(Function):
             None if one_hot else _address(inputs),
             _address(inputs) if one_hot else None,
             *map(_address, (outputs, gates, memory)),
-            _n_threads(layout, units * (units + weight_input.shape[1])),
+            _share(n_threads(), layout, _work(weight_input, weight_recurrent)),
         )
         _loaded().seqclf_forward(ctypes.byref(call))
+        ctx.n_threads = n_threads()
         ctx.save_for_backward(inputs, outputs, memory, *weights)
         ctx.cell, ctx.activation, ctx.layout, ctx.reverse, ctx.gates = cell, activation, layout, reverse, gates
         return outputs[:, :units]
@@ -230,74 +212,92 @@ class _Recurrence(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_outputs):
-        _, outputs, memory, *weights = ctx.saved_tensors
+        inputs, outputs, memory, *weights = ctx.saved_tensors
         weight_input, weight_recurrent, _, _ = weights
-        cell, layout = ctx.cell, ctx.layout
-        units, width = weight_recurrent.shape[1], outputs.shape[1]
-        n_slots = _N_SLOTS[cell]
-        if cell == "rnn":
-            gates = outputs.new_empty(layout.n_steps, 1, width)
-        elif ctx.gates is None:
-            raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
-        else:
+        layout, one_hot = ctx.layout, not inputs.is_floating_point()
+        units, gates = weight_recurrent.shape[1], None
+        if ctx.cell != "rnn":
+            if ctx.gates is None:
+                raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
             gates, ctx.gates = ctx.gates, None
-        grad_outputs = functional.pad(grad_outputs, (0, width - units)) if width > units else grad_outputs.contiguous()
-        sums = outputs.new_empty(n_slots, width)
-        layer = _Layer(_CELL[cell, ctx.activation], weight_input.shape[1], units, ctx.reverse, *map(_address, weights))
+        elif one_hot:
+            gates = torch.empty_like(outputs)
+        if grad_outputs.stride(1) != 1:
+            grad_outputs = grad_outputs.contiguous()
+        grad_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[5] else None
+        gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
+        code = _CELL[ctx.cell, ctx.activation]
+        layer = _Layer(code, weight_input.shape[1], units, ctx.reverse, *map(_address, weights))
         call = _Backward(
             _batch(layout),
             layer,
-            *map(_address, (outputs, grad_outputs, memory, gates, sums)),
-            _n_threads(layout, units * units),
+            None if one_hot else _address(inputs),
+            _address(inputs) if one_hot else None,
+            *map(_address, (outputs, memory, gates, grad_outputs)),
+            grad_outputs.stride(0),
+            *map(_address, (grad_inputs, *gradients)),
+            _share(ctx.n_threads, layout, _work(weight_input, weight_recurrent)),
         )
         _loaded().seqclf_backward(ctypes.byref(call))
-        with _safe_in_a_fork():
-            return _Recurrence._weight_gradients(ctx, gates, sums)
+        return None, None, None, None, None, grad_inputs, *gradients
+
+
+def embed(
+    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+) -> Tensor:
+    """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
+    return _Embed.apply(ids, table, layout, mask, channels)
+
+
+class _Embed(Function):
+    """Rows of a table, and their gradient back into it."""
 
     @staticmethod
-    def _weight_gradients(ctx, gates, sums):
-        """What is left when the gates have their gradients: matrix products over all steps at once."""
-        inputs, outputs, _, weight_input, weight_recurrent, _, _ = ctx.saved_tensors
-        cell, layout = ctx.cell, ctx.layout
-        units, width = weight_recurrent.shape[1], outputs.shape[1]
-        n_gates, first = N_GATES[cell], _RECURRENT_SLOT[cell]
-        input_gates = gates[:, :n_gates].reshape(layout.n_steps, n_gates * width)
-        recurrent_gates = gates[:, first : first + n_gates].reshape(layout.n_steps, n_gates * width)
-        order = [1, 2, 0] if cell == "gru" else list(range(n_gates))  # of the input gates, as torch has them
+    def forward(ctx, ids, table, layout, mask, channels):
+        table, ids = table.contiguous(), ids.to(torch.int64).contiguous()
+        _check_ids(ids, len(table))
+        if mask is not None:
+            mask = mask.to(torch.float32).contiguous()
+        if channels is not None:
+            channels = channels.to(torch.float32).contiguous()
+        dim, n_channels = table.shape[1], 0 if channels is None else channels.shape[1]
+        vectors = table.new_empty(layout.n_steps, dim + n_channels)
+        n = _share(n_threads(), layout, _PER_VALUE * dim)
+        call = _Embedding(_batch(layout), dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
+        _loaded().seqclf_embed(ctypes.byref(call))
+        ctx.save_for_backward(ids, mask)
+        ctx.layout, ctx.shape, ctx.n_threads = layout, table.shape, n
+        return vectors
 
-        def as_weight(product: Tensor, gate_order) -> Tensor:
-            """(n_gates * width, columns) -> (n_gates * units, columns) in torch's order."""
-            return product.reshape(n_gates, width, -1)[gate_order, :units].reshape(n_gates * units, -1)
-
-        grad_inputs = None
-        if not inputs.is_floating_point():
-            by_id = torch.ops.aten.embedding_dense_backward(input_gates, inputs, weight_input.shape[1], -1, False)
-            grad_weight_input = as_weight(by_id.t(), order)
-        else:
-            grad_weight_input = as_weight((inputs.t() @ input_gates).t(), order)
-            if ctx.needs_input_grad[5]:
-                padded = functional.pad(weight_input.reshape(n_gates, units, -1), (0, 0, 0, width - units))
-                if cell == "gru":
-                    padded = padded[[2, 0, 1]]
-                grad_inputs = input_gates @ padded.reshape(n_gates * width, -1)
-        now, before = layout.successors(ctx.reverse)
-        # Narrow products are faster with the wide matrix on the right.
-        product = _rows(outputs, before)[:, :units].t() @ _rows(recurrent_gates, now)
-        grad_recurrent = as_weight(product.t(), slice(None))
-        grad_bias = sums[order, :units].reshape(-1)
-        grad_bias_recurrent = sums[[1, 2, 3], :units].reshape(-1) if cell == "gru" else None
-        return (
-            None,
-            None,
-            None,
-            None,
-            None,
-            grad_inputs,
-            grad_weight_input,
-            grad_recurrent,
-            grad_bias,
-            grad_bias_recurrent,
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_vectors):
+        if not ctx.needs_input_grad[1]:
+            return None, None, None, None, None
+        ids, mask = ctx.saved_tensors
+        if grad_vectors.stride(1) != 1:
+            grad_vectors = grad_vectors.contiguous()
+        n_ids, dim = ctx.shape
+        grad_table = grad_vectors.new_empty(n_ids, dim)
+        call = _EmbeddingBackward(
+            _batch(ctx.layout),
+            dim,
+            n_ids,
+            *map(_address, (ids, mask, grad_vectors)),
+            grad_vectors.stride(0),
+            _address(grad_table),
+            ctx.n_threads,
         )
+        _loaded().seqclf_embed_backward(ctypes.byref(call))
+        return None, grad_table, None, None, None
+
+
+def _check_ids(ids: Tensor, n_ids: int) -> None:
+    if not len(ids):
+        return
+    lowest, highest = map(int, torch.aminmax(ids))
+    if not 0 <= lowest <= highest < n_ids:
+        raise IndexError(f"The ids run from {lowest} to {highest}; expected 0 to {n_ids - 1}.")
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
@@ -319,7 +319,7 @@ class _Pool(Function):
         call = _pooling(_POOL[kind], values, layout, pooled, chosen=chosen)
         _loaded().seqclf_pool(ctypes.byref(call))
         ctx.save_for_backward(chosen)
-        ctx.kind, ctx.layout = kind, layout
+        ctx.kind, ctx.layout, ctx.n_threads = kind, layout, n_threads()
         return pooled
 
     @staticmethod
@@ -333,21 +333,61 @@ class _Pool(Function):
             _POOL[ctx.kind],
             grad_pooled.shape[1],
             *map(_address, (grad_pooled, chosen, grad_values)),
-            _n_threads(layout, grad_pooled.shape[1]),
+            _share(ctx.n_threads, layout, _PER_VALUE * grad_pooled.shape[1]),
         )
         _loaded().seqclf_pool_backward(ctypes.byref(call))
         return None, grad_values, None, None
 
 
 def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:
-    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.attend`. It has no gradients."""
-    # A simple RNN that hears nothing from its past is tanh(W h + b), each row by itself.
-    keys = run("rnn", values, layout, Weights(weight, torch.zeros_like(weight), bias), "tanh", False).contiguous()
-    values = values.contiguous()
-    pooled = values.new_empty(layout.n_rows, values.shape[1])
-    call = _pooling(_POOL["attention"], values, layout, pooled, keys=keys, query=query)
-    _loaded().seqclf_pool(ctypes.byref(call))
-    return pooled
+    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.attend`."""
+    # A simple RNN whose sequences have one step each is tanh(W h + b).
+    steps = StepLayout([1] * layout.n_steps)
+    keys = run("rnn", values, steps, Weights(weight, torch.zeros_like(weight), bias), "tanh", False)
+    return _Attend.apply(values, keys, query, layout)
+
+
+class _Attend(Function):
+    """The mean of values over the steps of each row, weighted by the softmax of keys . query."""
+
+    @staticmethod
+    def forward(ctx, values, keys, query, layout):
+        if values.stride(1) != 1:
+            values = values.contiguous()
+        keys, query = keys.contiguous(), query.contiguous()
+        pooled = values.new_empty(layout.n_rows, values.shape[1])
+        scales = values.new_empty(layout.n_rows, dtype=torch.float64)
+        call = _pooling(_POOL["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
+        _loaded().seqclf_pool(ctypes.byref(call))
+        ctx.save_for_backward(values, keys, query, pooled, scales)
+        ctx.layout, ctx.n_threads = layout, n_threads()
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_pooled):
+        values, keys, query, pooled, scales = ctx.saved_tensors
+        layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
+        gradients = [keys.new_empty(tensor.shape) for tensor in (values, keys, query)]
+        call = _AttentionBackward(
+            _batch(layout),
+            values.shape[1],
+            values.stride(0),
+            *map(_address, (values, keys, query, pooled, scales, grad_pooled, *gradients)),
+            _share(ctx.n_threads, layout, 4 * _PER_VALUE * values.shape[1]),
+        )
+        _loaded().seqclf_attend_backward(ctypes.byref(call))
+        return *gradients, None
+
+
+def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
+    """Shape (n_steps, n_filters); see :func:`seqclf._kernels.convolve_relu`. It has no gradients."""
+    n_filters, n_inputs, width = weight.shape
+    steps = torch.cat((values, values.new_zeros(1, n_inputs)))  # what lies beyond the ends of a row
+    windows = steps.index_select(0, layout.windows(width).reshape(-1)).reshape(layout.n_steps, width * n_inputs)
+    # A simple RNN that hears nothing from its past is relu(W x + b), each row by itself.
+    flat = weight.transpose(1, 2).reshape(n_filters, width * n_inputs)
+    return run("rnn", windows, layout, Weights(flat, weight.new_zeros(n_filters, n_filters), bias), "relu", False)
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -359,19 +399,16 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return outputs
 
 
-def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, *, keys=None, query=None, chosen=None):
+def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **others: Tensor | None):
     return _Pooling(
         _batch(layout),
         kind,
         values.shape[1],
         values.stride(0),
-        *map(_address, (values, keys, query, pooled, chosen)),
-        _n_threads(layout, values.shape[1]),
+        *map(_address, (values, others.get("keys"), others.get("query"), pooled)),
+        *map(_address, (others.get("chosen"), others.get("scales"))),
+        _share(n_threads(), layout, _PER_VALUE * values.shape[1]),
     )
-
-
-def _rows(matrix: Tensor, which: Tensor | slice) -> Tensor:
-    return matrix[which] if isinstance(which, slice) else matrix.index_select(0, which)
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -382,6 +419,11 @@ def _batch(layout: StepLayout) -> _Batch:
     return _Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
 
 
-def _n_threads(layout: StepLayout, work_per_step: int) -> int:
-    threads = _torch_threads() if layout.n_steps * work_per_step > _WORTH_A_THREAD else 1
-    return max(1, min(threads, layout.n_rows))
+def _work(weight_input: Tensor, weight_recurrent: Tensor) -> int:
+    """Multiplications for a step."""
+    return len(weight_input) * (weight_input.shape[1] + weight_recurrent.shape[1] + _PER_GATE)
+
+
+def _share(n_threads: int, layout: StepLayout, work_per_step: int) -> int:
+    """How many of the threads a call is worth."""
+    return n_threads if layout.n_steps * work_per_step > _WORTH_A_THREAD else 1

@@ -96,20 +96,15 @@ class StepLayout:
         mirrored_time = self.lengths[self._row] - 1 - self._time
         return self._index(self.starts[mirrored_time] + self._row)
 
-    def successors(self, reverse: bool) -> tuple[Tensor | slice, Tensor | slice]:
-        """Positions of all steps that have one before them in their row, and the positions of those before them.
+    def windows(self, width: int) -> Tensor:
+        """The positions of the `width` steps around each step, of its own row, shape (n_steps, width).
 
-        "Before" is in the order of reading: with `reverse`, the step after it in time.
+        Where the row has no such step stands ``n_steps``, one beyond the last position.
         """
-        later = slice(self.n_rows, self.n_steps)  # All steps but the first ones.
-        earlier = slice(0, self.n_steps - self.n_rows) if self.is_full else self._earlier
-        return (earlier, later) if reverse else (later, earlier)
-
-    @cached_property
-    def _earlier(self) -> Tensor:
-        """For each step but the first ones, the position of the step before it in its row."""
-        # A row moves to the front by as many places as were running one step before.
-        return self._index(np.arange(self.n_rows, self.n_steps) - np.repeat(self.active[:-1], self.active[1:]))
+        times = self._time[:, None] + np.arange(width) - (width - 1) // 2
+        within = (times >= 0) & (times < self.lengths[self._row][:, None])
+        positions = self.starts[np.where(within, times, 0)] + self._row[:, None]
+        return self._index(np.where(within, positions, self.n_steps))
 
     @cached_property
     def row_lengths(self) -> Tensor:

@@ -76,6 +76,16 @@ def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activat
     return torch.cat(outputs)
 
 
+def embed(
+    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+) -> Tensor:
+    """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
+    vectors = functional.embedding(ids, table)
+    if mask is not None:
+        vectors = vectors * mask.index_select(0, layout.row_of_step)
+    return vectors if channels is None else torch.cat((vectors, channels.to(vectors.dtype)), dim=1)
+
+
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
     if kind == "max":
@@ -89,3 +99,16 @@ def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, que
     scores = torch.tanh(functional.linear(values, weight, bias)) @ query
     attention = layout.pad(scores[:, None], fill=-torch.inf).softmax(dim=0)
     return (layout.pad(values) * attention).sum(dim=0)
+
+
+def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
+    """Each row convolved by itself, shape (n_steps, n_filters); see :func:`seqclf._kernels.convolve`."""
+    width = weight.shape[2]
+    # Holes are zeros, as what lies beyond the first step and the last one.
+    grid = functional.pad(layout.pad(values).permute(1, 2, 0), ((width - 1) // 2, width // 2))
+    return layout.unpad(functional.conv1d(grid, weight).permute(2, 0, 1))
+
+
+def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
+    """What the positive part of the convolution and a bias is; see :func:`seqclf._kernels.convolve_relu`."""
+    return torch.relu(convolve(values, layout, weight) + bias)

@@ -219,6 +219,50 @@ def test_equals_reference_for_every_number_of_rows_left_over(cell, activation, n
     compare_with_reference(cell, activation, [3] * n_rows, 2, 9, reverse=False, use=use_instructions)
 
 
+@pytest.mark.parametrize("units", [9, 64, 300])
+@pytest.mark.parametrize("n_threads", [1, 3])
+@ALL_CELLS
+def test_equals_reference_where_a_time_has_more_rows_than_a_block(cell, activation, n_threads, units, use_threads):
+    """Backward sums over a block of some fifty to two hundred steps; here they are cut within a time."""
+    use_threads(n_threads)
+    lengths = np.random.default_rng(10).integers(1, 4, 230)
+    compare_with_reference(cell, activation, lengths, 18, units, reverse=units == 64)
+
+
+@ALL_CELLS
+def test_one_hot_inputs_have_the_gradient_of_their_rows(cell, activation, use_threads):
+    """As of the same numbers written out as vectors; and a sum runs over the steps in their order on any threads."""
+    layout = StepLayout(RAGGED)
+    ids, weights = make_inputs(layout, 37, ids=True), make_weights(cell, 37, 21)
+    ids[ids == 5] = 6  # one that doesn't occur
+    vectors = torch.nn.functional.one_hot(ids, 37).float()
+    projection = make_projection(layout, 21)
+    results = []
+    for n_threads in (1, 2, 7):
+        use_threads(n_threads)
+        found = run_both_ways(cpu, cell, ids, layout, weights, activation, False, projection)
+        written_out = run_both_ways(cpu, cell, vectors, layout, weights, activation, False, projection)
+        assert relative_error(found["input"], written_out["input"].double()) < 1e-6
+        assert (found["input"][:, 5] == 0).all()
+        results.append(found["input"])
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
+@ALL_CELLS
+def test_backward_leaves_no_arithmetic_to_torch(cell, activation, ids):
+    """Of torch it needs memory alone: all that walks over the steps is done in our threads."""
+    layout = StepLayout(RAGGED)
+    inputs, weights = leaves_of(make_inputs(layout, 12, ids=ids), make_weights(cell, 12, 16))
+    leaves = [leaf for leaf in (inputs, *weights) if leaf is not None and leaf.requires_grad]
+    outputs = cpu.run(cell, inputs, layout, weights, activation, False)
+    grad_outputs = make_projection(layout, 16)
+    with torch.profiler.profile() as profile:
+        torch.autograd.grad(outputs, leaves, grad_outputs)
+    operations = {event.key for event in profile.key_averages() if event.key.startswith("aten::")}
+    assert operations <= {"aten::empty_like", "aten::empty_strided", "aten::empty", "aten::detach"}, operations
+
+
 @pytest.mark.parametrize("cell", _kernels.CELLS)
 @pytest.mark.parametrize("embedding_dim", [None, 6], ids=["one-hot", "embedding"])
 def test_a_network_of_several_layers(cell, embedding_dim):
@@ -838,7 +882,7 @@ def test_the_structures_are_those_of_the_header():
     for structure in (cpu._Batch, cpu._Layer, cpu._Forward, cpu._Backward):
         assert ctypes.sizeof(structure) % 8 == 0
     assert ctypes.sizeof(cpu._Forward) == ctypes.sizeof(cpu._Batch) + ctypes.sizeof(cpu._Layer) + 6 * 8
-    assert ctypes.sizeof(cpu._Backward) == ctypes.sizeof(cpu._Batch) + ctypes.sizeof(cpu._Layer) + 6 * 8
+    assert ctypes.sizeof(cpu._Backward) == ctypes.sizeof(cpu._Batch) + ctypes.sizeof(cpu._Layer) + 13 * 8
 
 
 def test_unknown_instructions_are_refused():

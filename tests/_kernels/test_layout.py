@@ -30,6 +30,15 @@ def test_positions_equal_the_plain_loop(lengths):
     assert layout.active.tolist() == [sum(n > t for n in lengths) for t in range(layout.n_times)]
 
 
+@given(lengths_lists, st.integers(1, 5))
+def test_windows_stay_within_their_row(lengths, width):
+    layout = StepLayout(lengths)
+    _, steps = plain_layout(lengths)
+    position = {step: p for p, step in enumerate(steps)}
+    seen = [[(i, t + offset - (width - 1) // 2) for offset in range(width)] for i, t in steps]
+    assert layout.windows(width).tolist() == [[position.get(step, len(steps)) for step in row] for row in seen]
+
+
 @given(lengths_lists.filter(any))
 def test_pad_is_undone_by_unpad(lengths):
     layout = StepLayout(lengths)

@@ -33,7 +33,7 @@ struct Forward {
   const float *inputs;  // (n_steps, n_inputs); or null, with ids
   const int64_t *ids;   // (n_steps,): each input is one-hot
   float *outputs;       // (n_steps, width)
-  float *gates;         // (n_steps, slots, width) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n; rnn none
+  float *gates;         // (n_steps, width / 8, slots, 8) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
   float *memory;        // (n_steps, width) for backward of an lstm, or null
   int64_t n_threads;
 };
@@ -41,11 +41,38 @@ struct Forward {
 struct Backward {
   Batch batch;
   Layer layer;
-  const float *outputs;       // as forward left them
-  const float *grad_outputs;  // (n_steps, width)
-  const float *memory;        // as forward left it
-  float *gates;       // (n_steps, slots, width): as forward left them; their gradients on return. rnn: one slot, written only
-  float *grad_bias;   // (slots, width), summed over all steps
+  const float *inputs;  // as forward read them
+  const int64_t *ids;
+  const float *outputs, *memory;  // as forward left them
+  float *gates;                   // the same; overwritten. With ids an rnn, which has none, needs (n_steps, width) here
+  const float *grad_outputs;      // (n_steps, units)
+  int64_t grad_stride;            // of `grad_outputs` from step to step
+  float *grad_inputs;             // (n_steps, n_inputs), or null
+  float *grad_weight_input, *grad_weight_recurrent, *grad_bias, *grad_bias_recurrent;  // like those of the layer
+  int64_t n_threads;
+};
+
+// What the first layer reads: at each step the vector of its token id, times what dropout leaves of the row, and beside it some
+// numbers as they are.
+struct Embedding {
+  Batch batch;
+  int64_t dim, n_channels;
+  const int64_t *ids;     // (n_steps,)
+  const float *table;     // (n_ids, dim)
+  const float *mask;      // (n_rows, dim), or null
+  const float *channels;  // (n_steps, n_channels), or null
+  float *vectors;         // (n_steps, dim + n_channels)
+  int64_t n_threads;
+};
+
+struct EmbeddingBackward {
+  Batch batch;
+  int64_t dim, n_ids;
+  const int64_t *ids;
+  const float *mask;
+  const float *grad_vectors;  // (n_steps, dim), the first columns of those of `vectors`
+  int64_t grad_stride;        // of `grad_vectors` from step to step
+  float *grad_table;          // (n_ids, dim)
   int64_t n_threads;
 };
 
@@ -61,6 +88,7 @@ struct Pooling {
   const float *query;    // (n_features,), attention only
   float *pooled;         // (n_rows, n_features)
   int32_t *chosen;       // (n_rows, n_features), max only, or null: the position that each maximum stands at
+  double *scales;        // (n_rows,), attention only, or null: log(sum of exp(keys . query))
   int64_t n_threads;
 };
 
@@ -70,6 +98,17 @@ struct PoolingBackward {
   const float *grad_pooled;  // (n_rows, n_features)
   const int32_t *chosen;     // as forward left it
   float *grad_values;        // (n_steps, n_features)
+  int64_t n_threads;
+};
+
+struct AttentionBackward {
+  Batch batch;
+  int64_t n_features, stride;  // and all below as in Pooling
+  const float *values, *keys, *query, *pooled;
+  const double *scales;
+  const float *grad_pooled;  // (n_rows, n_features)
+  float *grad_values, *grad_keys;  // (n_steps, n_features)
+  float *grad_query;               // (n_features,)
   int64_t n_threads;
 };
 

@@ -1,75 +1,22 @@
-// The library's entrance: chooses the kernels for this processor, and shares out the work among threads.
+// The library's entrance: chooses the kernels for this processor.
 #include <string.h>
 
 #include <atomic>
-#include <thread>
-#include <vector>
 
 #include "interface.h"
 #include "kernels.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#define SEQCLF_X86 1
-#endif
-
 namespace seqclf {
-
-// Denormal numbers, which vanishing gradients are full of, cost a hundred cycles each: flush them to zero meanwhile.
-class FlushDenormals {
- public:
-#if SEQCLF_X86
-  FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~FlushDenormals() { _mm_setcsr(before_); }
-
- private:
-  unsigned before_;
-#elif defined(__aarch64__)
-  FlushDenormals() {
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before_));
-    __asm__ volatile("msr fpcr, %0" : : "r"(before_ | (1ull << 24)));
-  }
-  ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" : : "r"(before_)); }
-
- private:
-  uint64_t before_;
-#endif
-};
-
-// torch's own thread pool, where it is GNU OpenMP's: GOMP_parallel(function, data, n_threads, flags). A second pool beside
-// it would fight it for the cores, because its threads spin for a while after each of torch's operations.
-typedef void (*GompParallel)(void (*)(void *), void *, unsigned, unsigned);
-static std::atomic<GompParallel> gomp_parallel{nullptr};
-
-struct Job {
-  Work work;
-  void *context;
-  int64_t n_parts;
-  std::atomic<int64_t> next;
-};
-
-static void run_job(void *pointer) {
-  Job &job = *static_cast<Job *>(pointer);
-  FlushDenormals flush;
-  for (int64_t part; (part = job.next.fetch_add(1)) < job.n_parts;) job.work(job.context, part, job.n_parts);
-}
-
-void in_parallel(int64_t n_parts, void *context, Work work) {
-  Job job{work, context, n_parts, {0}};
-  if (n_parts <= 1) return run_job(&job);
-  if (GompParallel parallel = gomp_parallel.load()) return parallel(run_job, &job, (unsigned)n_parts, 0);
-  std::vector<std::thread> helpers;
-  for (int64_t i = 1; i < n_parts; i++) helpers.emplace_back(run_job, &job);
-  run_job(&job);
-  for (std::thread &helper : helpers) helper.join();
-}
 
 struct Kernels {
   const char *name;
+  void (*embed)(const Embedding &);
+  void (*embed_backward)(const EmbeddingBackward &);
   void (*forward)(const Forward &);
   void (*backward)(const Backward &);
   void (*pool)(const Pooling &);
   void (*pool_backward)(const PoolingBackward &);
+  void (*attend_backward)(const AttentionBackward &);
   void (*linear)(const Linear &);
   bool (*supported)();
 };
@@ -85,8 +32,11 @@ static bool has_avx512() {
 }
 #endif
 
-#define SEQCLF_KERNELS(ISA, supported) \
-  { #ISA, ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::linear, supported }
+#define SEQCLF_KERNELS(ISA, supported)                                                                 \
+  {                                                                                                    \
+    #ISA, ISA::embed, ISA::embed_backward, ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, \
+        ISA::attend_backward, ISA::linear, supported                                                   \
+  }
 
 // The best first.
 static const Kernels all_kernels[] = {
@@ -124,11 +74,11 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
   return 0;
 }
 
-// Run on the pool behind this GOMP_parallel (null: on threads made for each call).
-SEQCLF_EXPORT void seqclf_use_gomp(void *parallel) { gomp_parallel = (GompParallel)parallel; }
-
+SEQCLF_EXPORT void seqclf_embed(const Embedding *call) { chosen.load()->embed(*call); }
+SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
 SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }
 SEQCLF_EXPORT void seqclf_backward(const Backward *call) { chosen.load()->backward(*call); }
 SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call); }
 SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.load()->pool_backward(*call); }
+SEQCLF_EXPORT void seqclf_attend_backward(const AttentionBackward *call) { chosen.load()->attend_backward(*call); }
 SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }

@@ -1,6 +1,6 @@
-// From the hidden states of every step to one vector per row, and from there to logits. Compiled like kernels.cpp.
+// From the hidden states of every step to one vector per row, and from there to logits. Compiled like forward.cpp.
 //
-// A thread owns a range of rows and walks the steps in the order of memory; each row's sums run over its steps in order,
+// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in order,
 // whatever rows are beside it.
 #include <math.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "buffer.h"
 #include "interface.h"
 #include "kernels.h"
+#include "vector.h"
 
 namespace seqclf {
 namespace ISA {
@@ -61,6 +62,17 @@ static void pool_mean(const Pooling &call, const Range &rows) {
       call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / lengths[row - rows.first]);
 }
 
+// a . b in eight running sums, added up in their order.
+static inline double dot(const float *a, const float *b, int64_t n) {
+  v8 sums = broadcast(0.0f);
+  int64_t k = 0;
+  for (; k + 8 <= n; k += 8) sums += load(a + k) * load(b + k);
+  double total = 0;
+  for (int lane = 0; lane < 8; lane++) total += sums[lane];
+  for (; k < n; k++) total += (double)a[k] * b[k];
+  return total;
+}
+
 // The softmax runs with the steps: sums are scaled down whenever a larger score comes.
 static void pool_attention(const Pooling &call, const Range &rows) {
   const int64_t n = call.n_features;
@@ -70,8 +82,8 @@ static void pool_attention(const Pooling &call, const Range &rows) {
     for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
       const int64_t position = call.batch.starts[time] + row, local = row - rows.first;
       const float *value = call.values + position * call.stride, *key = call.keys + position * n;
-      double *sum = sums.data() + local * n, score = 0;
-      for (int64_t k = 0; k < n; k++) score += (double)key[k] * call.query[k];
+      double *sum = sums.data() + local * n;
+      const double score = dot(key, call.query, n);
       if (time == 0 || score > largest[local]) {
         const double shrink = time == 0 ? 0 : exp(largest[local] - score);
         for (int64_t k = 0; k < n; k++) sum[k] *= shrink;
@@ -82,13 +94,15 @@ static void pool_attention(const Pooling &call, const Range &rows) {
       for (int64_t k = 0; k < n; k++) sum[k] += weight * value[k];
       totals[local] += weight;
     }
-  for (int64_t row = rows.first; row < rows.last; row++)
-    for (int64_t k = 0; k < n; k++)
-      call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / totals[row - rows.first]);
+  for (int64_t row = rows.first; row < rows.last; row++) {
+    const int64_t local = row - rows.first;
+    for (int64_t k = 0; k < n; k++) call.pooled[row * n + k] = (float)(sums[local * n + k] / totals[local]);
+    if (call.scales) call.scales[row] = largest[local] + log(totals[local]);
+  }
 }
 
 void pool(const Pooling &call) {
-  in_parallel(call.n_threads, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch.n_rows), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const Pooling &call = *(const Pooling *)pointer;
     const Range rows = rows_of_part(call.batch.n_rows, part, n_parts);
     if (call.kind == MAX) return pool_max(call, rows);
@@ -121,10 +135,53 @@ static void pool_backward_part(const PoolingBackward &call, const Range &rows) {
 }
 
 void pool_backward(const PoolingBackward &call) {
-  in_parallel(call.n_threads, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch.n_rows), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const PoolingBackward &call = *(const PoolingBackward *)pointer;
     pool_backward_part(call, rows_of_part(call.batch.n_rows, part, n_parts));
   });
+}
+
+// With a = softmax(s), s = keys . query and v = sum a values: the gradient of a value is a times that of v, and of a score
+// a (grad . value - grad . v).
+static void attend_backward_part(const AttentionBackward &call, const Range &rows, double *grad_query) {
+  const int64_t n = call.n_features;
+  const Buffer<double> together(rows.last - rows.first);
+  for (int64_t row = rows.first; row < rows.last; row++)
+    together[row - rows.first] = dot(call.grad_pooled + row * n, call.pooled + row * n, n);
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+      const int64_t position = call.batch.starts[time] + row;
+      const float *value = call.values + position * call.stride, *key = call.keys + position * n;
+      const float *grad = call.grad_pooled + row * n;
+      float *grad_value = call.grad_values + position * n, *grad_key = call.grad_keys + position * n;
+      const double weight = exp(dot(key, call.query, n) - call.scales[row]);
+      const double grad_score = weight * (dot(grad, value, n) - together[row - rows.first]);
+      const float factor = (float)weight, key_factor = (float)grad_score;
+      for (int64_t k = 0; k < n; k++) {
+        grad_value[k] = factor * grad[k];
+        grad_key[k] = key_factor * call.query[k];
+        grad_query[k] += grad_score * key[k];
+      }
+    }
+}
+
+void attend_backward(const AttentionBackward &call) {
+  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows), n = call.n_features;
+  const Buffer<double> sums(n_parts * n);
+  struct Context {
+    const AttentionBackward &call;
+    const Buffer<double> &sums;
+  } context{call, sums};
+  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
+    const Context &context = *(const Context *)pointer;
+    const AttentionBackward &call = context.call;
+    attend_backward_part(call, rows_of_part(call.batch.n_rows, part, n_parts), context.sums.data() + part * call.n_features);
+  });
+  for (int64_t k = 0; k < n; k++) {
+    double total = 0;
+    for (int64_t part = 0; part < n_parts; part++) total += sums[part * n + k];
+    call.grad_query[k] = (float)total;
+  }
 }
 
 void linear(const Linear &call) {

@@ -1,0 +1,130 @@
+// Backward through time for rnn, lstm and gru over ragged batches. Compiled like forward.cpp.
+//
+// A part of the work walks over the steps of its rows, from the last that was read to the first, as forward did. The
+// gradients of the gates go into a block in the cache, and when that is full, from there into the sums for the weights and
+// on to the inputs (gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits each time.
+#include "cells.h"
+#include "gradients.h"
+#include "kernels.h"
+
+namespace seqclf {
+namespace ISA {
+
+// The first `n` of eight floats, then zeros.
+static inline v8 load_first(const float *from, int64_t n) {
+  if (n >= 8) return load(from);
+  float lanes[8] = {0};
+  memcpy(lanes, from, n * sizeof(float));
+  return load(lanes);
+}
+
+// Gradients of the gates of one row at one step from that of its hidden state; 8 units.
+template <int CELL>
+static inline void backward_unit(const Backward &call, int64_t position, int64_t previous, int64_t unit, int64_t width,
+                                 float *grad_hidden, float *grad_memory, float *grads) {
+  const v8 one = broadcast(1.0f), zero = broadcast(0.0f);
+  const int64_t units = call.layer.units;
+  const float *gates = call.gates + (position * width + unit) * Shape<CELL>::slots;
+  const v8 from_above = load_first(call.grad_outputs + position * call.grad_stride + unit, units - unit);
+  const v8 grad = within(load(grad_hidden) + from_above, unit, units);
+  if (CELL == RNN_TANH || CELL == RNN_RELU) {
+    const v8 hidden = load(call.outputs + position * width + unit);
+    if (CELL == RNN_TANH)
+      store(grads, grad * (one - hidden * hidden));
+    else
+      store(grads, hidden > zero ? grad : grad * zero + (hidden - hidden));  // NaN stays NaN
+    store(grad_hidden, zero);
+  } else if constexpr (CELL == LSTM) {
+    const v8 in = load(gates), forget = load(gates + 8), candidate = load(gates + 16), out = load(gates + 24);
+    const v8 before = previous < 0 ? zero : load(call.memory + previous * width + unit);
+    const v8 squashed = tanh(load(call.memory + position * width + unit));
+    const v8 memory = load(grad_memory) + grad * out * (one - squashed * squashed);
+    store(grads, memory * candidate * in * (one - in));
+    store(grads + 8, memory * before * forget * (one - forget));
+    store(grads + 16, memory * in * (one - candidate * candidate));
+    store(grads + 24, grad * squashed * out * (one - out));
+    store(grad_memory, memory * forget);
+    store(grad_hidden, zero);
+  } else if constexpr (CELL == GRU) {
+    const v8 candidate = load(gates), reset = load(gates + 8), update = load(gates + 16), hidden = load(gates + 24);
+    const v8 before = previous < 0 ? zero : load(call.outputs + previous * width + unit);
+    const v8 grad_candidate = grad * (one - update) * (one - candidate * candidate);
+    store(grads, grad_candidate);
+    store(grads + 8, grad_candidate * hidden * reset * (one - reset));
+    store(grads + 16, grad * (before - candidate) * update * (one - update));
+    store(grads + 24, grad_candidate * reset);
+    store(grad_hidden, grad * update);
+  }
+}
+
+template <int CELL> static void backward_part(const Backward &call, const Transposed &transposed, int64_t part, int64_t n_parts,
+                                              float *sums) {
+  const Batch &batch = call.batch;
+  const int64_t width = round_up(call.layer.units);
+  const Rows rows(batch.n_rows, part, n_parts);
+  const Buffer<float> hidden(rows.n * width), memory(CELL == LSTM ? rows.n * width : 0);
+  Buffer<float *> grad_hidden(rows.n);
+  for (int64_t j = 0; j < rows.n; j++) grad_hidden[j] = hidden.data() + j * width;
+  GradientBlock<CELL> block(call, transposed, sums);
+
+  for (int64_t step = 0; step < batch.n_times; step++) {
+    const int64_t time = call.layer.reverse ? step : batch.n_times - 1 - step;
+    const int64_t before = call.layer.reverse ? time + 1 : time - 1;
+    const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
+    const int64_t n = prefix(rows, batch.active[time], rows.n);
+    const int64_t m = prefix(rows, running_before, n);  // rows that have a state before this one
+    for (int64_t first = 0; first < n;) {
+      const int64_t last = first + block.room(n - first), begin = block.n;
+      for (int64_t j = first; j < last; j++) {
+        const int64_t position = batch.starts[time] + rows[j], previous = j < m ? batch.starts[before] + rows[j] : -1;
+        float *grads = block.add(position, previous);
+        for (int64_t unit = 0; unit < width; unit += 8)
+          backward_unit<CELL>(call, position, previous, unit, width, grad_hidden[j] + unit,
+                              CELL == LSTM ? memory.data() + j * width + unit : nullptr,
+                              grads + unit * Shape<CELL>::slots);
+      }
+      if (m > first) block.to_states(begin, (m < last ? m : last) - first, &grad_hidden[first]);
+      first = last;
+    }
+  }
+  block.empty();
+}
+
+template <int CELL> static void backward_cell(const Backward &call) {
+  Transposed transposed;
+  pack_transposed<CELL>(transposed.recurrent, call.layer, call.layer.weight_recurrent, call.layer.units, true);
+  if (call.grad_inputs)
+    pack_transposed<CELL>(transposed.input, call.layer, call.layer.weight_input, call.layer.n_inputs, false);
+  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows);
+  const int64_t size = GradientBlock<CELL>::size_of_sums(call);
+  const Buffer<float> sums(n_parts * size);
+  struct Context {
+    const Backward &call;
+    const Transposed &transposed;
+    const Buffer<float> &sums;
+    int64_t size, n_parts;
+  } context{call, transposed, sums, size, n_parts};
+  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
+    const Context &context = *(const Context *)pointer;
+    backward_part<CELL>(context.call, context.transposed, part, n_parts, context.sums.data() + part * context.size);
+  });
+  const int64_t n_blocks = round_up(call.layer.units) / 8;
+  in_parallel(n_blocks * size * n_parts > 1000000 ? call.n_threads : 1, n_blocks, &context,
+              [](void *pointer, int64_t block, int64_t) {
+                const Context &context = *(const Context *)pointer;
+                add_up<CELL>(context.call, context.sums.data(), context.size, context.n_parts, block);
+              });
+  if (call.ids) scatter_by_id<CELL>(call);
+}
+
+void backward(const Backward &call) {
+  switch (call.layer.cell) {
+    case RNN_TANH: return backward_cell<RNN_TANH>(call);
+    case RNN_RELU: return backward_cell<RNN_RELU>(call);
+    case LSTM: return backward_cell<LSTM>(call);
+    case GRU: return backward_cell<GRU>(call);
+  }
+}
+
+}  // namespace ISA
+}  // namespace seqclf

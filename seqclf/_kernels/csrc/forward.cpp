@@ -1,0 +1,195 @@
+// Forward through time for rnn, lstm and gru over ragged batches. Compiled once for each kind of processor, with ISA the name
+// of a namespace for it.
+//
+// A part of the work is some rows (sequences), all their steps; threads never wait for one another. At every step the
+// units are taken eight at a time (a block): the gates of a block, for a few rows, are accumulated in registers over the
+// inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run over
+// inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
+#include "cells.h"
+#include "kernels.h"
+
+namespace seqclf {
+namespace ISA {
+
+// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, 8)
+template <int ROWS, int SLOTS, int GATES, int OFFSET>
+static inline __attribute__((always_inline)) void accumulate(v8 (&sums)[ROWS][SLOTS], const float *const *rows,
+                                                             const float *weights, int64_t n) {
+  for (int64_t k = 0; k < n; k++, weights += GATES * 8) {
+    v8 w[GATES];
+#pragma GCC unroll 8
+    for (int g = 0; g < GATES; g++) w[g] = load(weights + 8 * g);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const v8 value = broadcast(rows[i][k]);
+#pragma GCC unroll 8
+      for (int g = 0; g < GATES; g++) sums[i][OFFSET + g] += value * w[g];
+    }
+  }
+}
+
+// Weights as the tiles read them: [block of units][k][gate][8], zeros beyond the last unit.
+template <int CELL>
+static void pack(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t n, bool recurrent) {
+  const int gates = Shape<CELL>::gates;
+  const int64_t units = layer.units, width = round_up(units), padded_n = recurrent ? width : n;
+  packed.allocate(width * padded_n * gates);
+  for (int gate = 0; gate < gates; gate++) {
+    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * n;
+    for (int64_t unit = 0; unit < units; unit++) {
+      float *target = packed.data() + (unit / 8) * padded_n * gates * 8 + gate * 8 + unit % 8;
+      for (int64_t k = 0; k < n; k++) target[k * gates * 8] = source[unit * n + k];
+    }
+  }
+}
+
+template <int CELL> static void pack_bias(Buffer<float> &packed, const Layer &layer) {
+  const int slots = Shape<CELL>::slots;
+  const int64_t units = layer.units, width = round_up(units);
+  packed.allocate(slots * width);
+  for (int64_t unit = 0; unit < units; unit++)
+    if (CELL == GRU) {
+      packed[0 * width + unit] = layer.bias[2 * units + unit];
+      packed[1 * width + unit] = layer.bias[unit] + layer.bias_recurrent[unit];
+      packed[2 * width + unit] = layer.bias[units + unit] + layer.bias_recurrent[units + unit];
+      packed[3 * width + unit] = layer.bias_recurrent[2 * units + unit];
+    } else {
+      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = layer.bias[slot * units + unit];
+    }
+}
+
+struct Packed {
+  Buffer<float> input, recurrent, bias;
+};
+
+template <int CELL, int ROWS>
+static inline void forward_tile(const Forward &call, const Packed &packed, const int64_t *positions,
+                                const float *const *previous, float *const *memories, bool begun, int64_t block) {
+  const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates;
+  const Layer &layer = call.layer;
+  const int64_t width = round_up(layer.units), unit = block * 8;
+  const float *bias = packed.bias.data() + unit;
+  const float *weights = packed.input.data() + block * layer.n_inputs * gates * 8;
+
+  v8 sums[ROWS][slots];
+  const float *inputs[ROWS];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+    for (int slot = 0; slot < slots; slot++) sums[i][slot] = load(bias + slot * width);
+  if (call.ids) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+      for (int gate = 0; gate < gates; gate++)
+        sums[i][gate] += load(weights + call.ids[positions[i]] * gates * 8 + gate * 8);
+  } else {
+    for (int i = 0; i < ROWS; i++) inputs[i] = call.inputs + positions[i] * layer.n_inputs;
+    accumulate<ROWS, slots, gates, 0>(sums, inputs, weights, layer.n_inputs);
+  }
+  if (begun)
+    accumulate<ROWS, slots, gates, Shape<CELL>::recurrent_offset>(
+        sums, previous, packed.recurrent.data() + block * width * gates * 8, width);
+  if (unit + 8 > layer.units)
+    for (int i = 0; i < ROWS; i++)
+      for (int slot = 0; slot < slots; slot++) sums[i][slot] = within(sums[i][slot], unit, layer.units);
+
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++) {
+    float *output = call.outputs + positions[i] * width + unit;
+    float *saved = call.gates && slots > 1 ? call.gates + (positions[i] * width + unit) * slots : nullptr;
+    if (CELL == RNN_TANH) {
+      store(output, tanh(sums[i][0]));
+    } else if (CELL == RNN_RELU) {
+      store(output, relu(sums[i][0]));
+    } else if (CELL == LSTM) {
+      const v8 in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
+      const v8 candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
+      const v8 memory = forget * load(memories[i] + unit) + in * candidate;
+      store(output, out * tanh(memory));
+      store(memories[i] + unit, memory);
+      if (saved) {
+        store(saved, in);
+        store(saved + 8, forget);
+        store(saved + 16, candidate);
+        store(saved + 24, out);
+        store(call.memory + positions[i] * width + unit, memory);
+      }
+    } else {
+      const v8 reset = sigmoid(sums[i][1]), update = sigmoid(sums[i][2]), hidden = sums[i][3];
+      const v8 candidate = tanh(sums[i][0] + reset * hidden);
+      store(output, candidate + update * (load(previous[i] + unit) - candidate));
+      if (saved) {
+        store(saved, candidate);
+        store(saved + 8, reset);
+        store(saved + 16, update);
+        store(saved + 24, hidden);
+      }
+    }
+  }
+}
+
+template <int CELL, int ROWS>
+static void forward_tiles(const Forward &call, const Packed &packed, const int64_t *positions,
+                          const float *const *previous, float *const *memories, bool begun, int64_t block, int64_t n) {
+  if (n == ROWS)
+    forward_tile<CELL, ROWS>(call, packed, positions, previous, memories, begun, block);
+  else if constexpr (ROWS > 1)
+    forward_tiles<CELL, ROWS - 1>(call, packed, positions, previous, memories, begun, block, n);
+}
+
+template <int CELL> static void forward_part(const Forward &call, const Packed &packed, int64_t part, int64_t n_parts) {
+  const Batch &batch = call.batch;
+  const int64_t width = round_up(call.layer.units);
+  const Rows rows(batch.n_rows, part, n_parts);
+  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.n * width : 0);
+  Buffer<int64_t> positions(rows.n);
+  Buffer<const float *> previous(rows.n);
+  Buffer<float *> memories(rows.n);
+  for (int64_t j = 0; j < rows.n && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
+
+  for (int64_t step = 0; step < batch.n_times; step++) {
+    const int64_t time = call.layer.reverse ? batch.n_times - 1 - step : step;
+    const int64_t before = call.layer.reverse ? time + 1 : time - 1;
+    const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
+    const int64_t n = prefix(rows, batch.active[time], rows.n);
+    for (int64_t j = 0; j < n; j++) {
+      positions[j] = batch.starts[time] + rows[j];
+      previous[j] = rows[j] < running_before ? call.outputs + (batch.starts[before] + rows[j]) * width : zeros.data();
+    }
+    const int tile = Tile<Shape<CELL>::slots>::rows;
+    for (int64_t block = 0; block < width / 8; block++)
+      for (int64_t j = 0; j < n; j += tile)
+        // The first row is the longest: where it has no state before this one, none of the others has.
+        forward_tiles<CELL, tile>(call, packed, &positions[j], &previous[j], &memories[j], rows[j] < running_before, block,
+                                  n - j < tile ? n - j : tile);
+  }
+}
+
+template <int CELL> static void forward_cell(const Forward &call) {
+  Packed packed;
+  pack<CELL>(packed.input, call.layer, call.layer.weight_input, call.layer.n_inputs, false);
+  pack<CELL>(packed.recurrent, call.layer, call.layer.weight_recurrent, call.layer.units, true);
+  pack_bias<CELL>(packed.bias, call.layer);
+  struct Context {
+    const Forward &call;
+    const Packed &packed;
+  } context{call, packed};
+  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows);
+  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
+    const Context &context = *(const Context *)pointer;
+    forward_part<CELL>(context.call, context.packed, part, n_parts);
+  });
+}
+
+void forward(const Forward &call) {
+  switch (call.layer.cell) {
+    case RNN_TANH: return forward_cell<RNN_TANH>(call);
+    case RNN_RELU: return forward_cell<RNN_RELU>(call);
+    case LSTM: return forward_cell<LSTM>(call);
+    case GRU: return forward_cell<GRU>(call);
+  }
+}
+
+}  // namespace ISA
+}  // namespace seqclf

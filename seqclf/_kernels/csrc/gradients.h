@@ -1,0 +1,323 @@
+// From the gradients of the gates to those of weights and inputs: matrix products over steps, a block of steps at a time.
+#pragma once
+#include <string.h>
+
+#include "cells.h"
+#include "kernels.h"
+
+namespace seqclf {
+namespace ISA {
+
+// Weights for the way back: [pair of blocks of 8 columns][gate of a unit, in the order of a row of gradients][1 or 2][8]; a last
+// block without a partner stands alone. Zeros beyond the last unit and the last column.
+struct Transposed {
+  Buffer<float> input, recurrent;
+};
+
+template <int CELL>
+static void pack_transposed(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t n, bool recurrent) {
+  const int gates = Shape<CELL>::gates;
+  const int64_t units = layer.units, depth = gates * round_up(units), columns = round_up(n);
+  packed.allocate(columns * depth);
+  for (int gate = 0; gate < gates; gate++) {
+    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * n;
+    for (int64_t unit = 0; unit < units; unit++) {
+      const int64_t row = (unit / 8 * gates + gate) * 8 + unit % 8;
+      for (int64_t k = 0; k < n; k++) {
+        const int64_t pair = k / 16, blocks = (pair * 16 + 16 <= columns) ? 2 : 1;
+        packed[pair * depth * 16 + row * blocks * 8 + k % 16] = source[unit * n + k];
+      }
+    }
+  }
+}
+
+// targets (ROWS, BLOCKS * 8) = or += grads (ROWS, n_groups times GATES of SLOTS * 8) times weights, from `column` on. Fewer than
+// BLOCKS * 8 columns may be left.
+template <int SLOTS, int GATES, int BLOCKS, int ROWS>
+static inline void row_tile(const float *grads, int64_t stride, int64_t n_groups, const float *weights,
+                            float *const *targets, int64_t column, int64_t columns, bool add) {
+  v8 sums[ROWS][BLOCKS];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+    for (int b = 0; b < BLOCKS; b++) sums[i][b] = add ? load(targets[i] + column + 8 * b) : broadcast(0.0f);
+  // Where all slots take part the groups are one.
+  const int64_t group = SLOTS == GATES ? n_groups * GATES * 8 : GATES * 8;
+  for (int64_t g = 0; g < (SLOTS == GATES ? 1 : n_groups); g++, grads += SLOTS * 8)
+    for (int64_t k = 0; k < group; k++, weights += BLOCKS * 8) {
+      v8 w[BLOCKS];
+#pragma GCC unroll 2
+      for (int b = 0; b < BLOCKS; b++) w[b] = load(weights + 8 * b);
+#pragma GCC unroll 16
+      for (int i = 0; i < ROWS; i++) {
+        const v8 value = broadcast(grads[i * stride + k]);
+#pragma GCC unroll 2
+        for (int b = 0; b < BLOCKS; b++) sums[i][b] += value * w[b];
+      }
+    }
+  if (columns >= BLOCKS * 8) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+      for (int b = 0; b < BLOCKS; b++) store(targets[i] + column + 8 * b, sums[i][b]);
+  } else {
+    for (int i = 0; i < ROWS; i++) memcpy(targets[i] + column, sums[i], columns * sizeof(float));
+  }
+}
+
+template <int SLOTS, int GATES, int BLOCKS, int ROWS>
+static void row_tiles(const float *grads, int64_t stride, int64_t n_groups, const float *weights,
+                      float *const *targets, int64_t column, int64_t columns, bool add, int64_t n) {
+  if (n == ROWS)
+    row_tile<SLOTS, GATES, BLOCKS, ROWS>(grads, stride, n_groups, weights, targets, column, columns, add);
+  else if constexpr (ROWS > 1)
+    row_tiles<SLOTS, GATES, BLOCKS, ROWS - 1>(grads, stride, n_groups, weights, targets, column, columns, add, n);
+}
+
+// sums (COLUMNS, VECTORS * 8) += columns' (COLUMNS, n) times grads (n, VECTORS * 8)
+template <int VECTORS, int COLUMNS>
+static inline void weight_tile(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
+                               float *target) {
+  v8 sums[COLUMNS][VECTORS];
+#pragma GCC unroll 16
+  for (int c = 0; c < COLUMNS; c++)
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) sums[c][v] = load(target + (c * VECTORS + v) * 8);
+  for (int64_t k = 0; k < n; k++, grads += stride, columns += column_stride) {
+    v8 values[VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) values[v] = load(grads + 8 * v);
+#pragma GCC unroll 16
+    for (int c = 0; c < COLUMNS; c++) {
+      const v8 column = broadcast(columns[c]);
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; v++) sums[c][v] += column * values[v];
+    }
+  }
+#pragma GCC unroll 16
+  for (int c = 0; c < COLUMNS; c++)
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) store(target + (c * VECTORS + v) * 8, sums[c][v]);
+}
+
+template <int VECTORS, int COLUMNS>
+static void weight_tiles(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
+                         float *target, int64_t n_columns) {
+  if (n_columns == COLUMNS)
+    weight_tile<VECTORS, COLUMNS>(grads, stride, columns, column_stride, n, target);
+  else if constexpr (COLUMNS > 1)
+    weight_tiles<VECTORS, COLUMNS - 1>(grads, stride, columns, column_stride, n, target, n_columns);
+}
+
+// Tiles of nearly equal size: none is left with a single row.
+struct Tiling {
+  int64_t n, tiles;
+  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
+  int64_t first(int64_t tile) const { return n * tile / tiles; }
+};
+
+// Blocks of eight units whose sums are made together; a last one without a partner stands alone. With the single gate of an
+// rnn a tile would have more to read than to compute.
+template <int CELL> struct Together { static const int blocks = Shape<CELL>::gates == 1 ? 2 : 1; };
+
+// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: the inputs
+// and a one (for the bias), the previous state and a one.
+template <int CELL> class GradientBlock {
+  static const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, offset = Shape<CELL>::recurrent_offset;
+
+ public:
+  int64_t n = 0;
+
+  GradientBlock(const Backward &call, const Transposed &transposed, float *sums)
+      : call_(call), transposed_(transposed), width_(round_up(call.layer.units)), n_inputs_(input_columns(call)),
+        n_states_(call.layer.units + 1), capacity_(capacity(width_)),
+        // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
+        stride_(slots * width_ + 8), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
+        sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
+        columns_(capacity_ * column_stride_), positions_(capacity_),
+        targets_(capacity_) {}
+
+  static int64_t size_of_sums(const Backward &call) {
+    return round_up(call.layer.units) * gates * (input_columns(call) + call.layer.units + 1);
+  }
+  static int64_t input_columns(const Backward &call) { return (call.ids ? 0 : call.layer.n_inputs) + 1; }
+
+  // How many of the next `wanted` steps there is room for, at least one; empties the block if they don't all fit.
+  int64_t room(int64_t wanted) {
+    if (n + wanted > capacity_) empty();
+    return wanted < capacity_ ? wanted : capacity_;
+  }
+
+  // A place for the gradients of one step's gates, (width / 8, slots, 8), which the caller fills.
+  float *add(int64_t position, int64_t previous) {
+    float *columns = columns_.data() + n * column_stride_;
+    const int64_t inputs = n_inputs_ - 1;
+    const float *from = call_.inputs + position * inputs;
+    int64_t k = 0;  // Often few, for which memcpy is slow.
+    for (; k + 8 <= inputs; k += 8) store(columns + k, load(from + k));
+    for (; k < inputs; k++) columns[k] = from[k];
+    columns[inputs] = 1.0f;
+    columns += n_inputs_;
+    has_states_ = has_states_ || previous >= 0;
+    from = call_.outputs + previous * width_;
+    for (int64_t unit = 0; unit < width_; unit += 8)
+      store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
+    columns[n_states_ - 1] = 1.0f;
+    positions_[n] = position;
+    return grads_.data() + n++ * stride_;
+  }
+
+  // The previous states' gradients, n_rows of them, += those of the gates of step `begin` of the block and following ones
+  // times the recurrent weights.
+  void to_states(int64_t begin, int64_t n_rows, float *const *targets) const {
+    multiply(transposed_.recurrent, grads_.data() + begin * stride_ + offset * 8, n_rows, targets, width_, true);
+  }
+
+  void empty() {
+    add_products(0, columns_.data(), n_inputs_, sums_input_);
+    if (has_states_ || call_.grad_bias_recurrent) add_products(offset, columns_.data() + n_inputs_, n_states_, sums_recurrent_);
+    if (call_.grad_inputs) {
+      for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_inputs + positions_[i] * call_.layer.n_inputs;
+      multiply(transposed_.input, grads_.data(), n, targets_.data(), call_.layer.n_inputs, false);
+    }
+    for (int64_t i = 0; i < n && call_.ids; i++)
+      memcpy(call_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
+    n = 0;
+    has_states_ = false;
+  }
+
+ private:
+  const Backward &call_;
+  const Transposed &transposed_;
+  const int64_t width_, n_inputs_, n_states_, capacity_, stride_, column_stride_;
+  float *const sums_input_, *const sums_recurrent_;
+  bool has_states_ = false;
+  Buffer<float> grads_, columns_;
+  Buffer<int64_t> positions_;
+  Buffer<float *> targets_;
+
+  static int64_t capacity(int64_t width) {
+    const int64_t n = 32768 / (slots * width);
+    return n < 48 ? 48 : n > 192 ? 192 : n;
+  }
+
+  void add_products(int slot, const float *columns, int64_t n_columns, float *sums) const {
+    const int group = Together<CELL>::blocks;
+    for (int64_t block = 0; block < width_ / 8; block += group) {
+      const float *grads = grads_.data() + (block * slots + slot) * 8;
+      float *target = sums + block * n_columns * gates * 8;
+      if (block + group <= width_ / 8)
+        add_tiles<group * gates>(grads, columns, n_columns, target);
+      else
+        add_tiles<gates>(grads, columns, n_columns, target);
+    }
+  }
+
+  template <int VECTORS> void add_tiles(const float *grads, const float *columns, int64_t n_columns, float *sums) const {
+    const int most = Tile<VECTORS>::rows;
+    const Tiling tiling(n_columns, most);
+    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+      const int64_t first = tiling.first(tile);
+      weight_tiles<VECTORS, most>(grads, stride_, columns + first, column_stride_, n, sums + first * VECTORS * 8,
+                                  tiling.first(tile + 1) - first);
+    }
+  }
+
+  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets, int64_t n_columns,
+                bool add) const {
+    const int pairs = Tile<2>::rows, singles = Tile<1>::rows;
+    for (int64_t column = 0; column < n_columns; column += 16) {
+      const float *panel = weights.data() + column * gates * width_;
+      const bool pair = column + 8 < n_columns;
+      const Tiling tiling(n_rows, pair ? pairs : singles);
+      for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+        const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
+        if (pair)
+          row_tiles<slots, gates, 2, pairs>(grads + first * stride_, stride_, width_ / 8, panel, targets + first, column,
+                                            n_columns - column, add, rows);
+        else
+          row_tiles<slots, gates, 1, singles>(grads + first * stride_, stride_, width_ / 8, panel, targets + first, column,
+                                              n_columns - column, add, rows);
+      }
+    }
+  }
+};
+
+// The sums of all parts, in their order, to the place and order of torch's gradients; 8 units.
+template <int CELL>
+static void add_up(const Backward &call, const float *sums, int64_t size, int64_t n_parts, int64_t block) {
+  const int gates = Shape<CELL>::gates, group = Together<CELL>::blocks;
+  const int64_t units = call.layer.units, width = round_up(units);
+  const int64_t n_inputs = GradientBlock<CELL>::input_columns(call), n_states = units + 1;
+  const int64_t lanes = units - block * 8 < 8 ? units - block * 8 : 8;
+  for (int recurrent = 0; recurrent < 2; recurrent++) {
+    const int64_t n = recurrent ? n_states : n_inputs;
+    const float *from = sums + (recurrent ? width * gates * n_inputs : 0);
+    int64_t vectors = gates;
+    if (group > 1 && block / group * group + group <= width / 8) {
+      from += block / group * group * n * gates * 8 + block % group * gates * 8;
+      vectors *= group;
+    } else {
+      from += block * n * gates * 8;
+    }
+    float *weight = recurrent ? call.grad_weight_recurrent : call.grad_weight_input;
+    float *bias = recurrent ? call.grad_bias_recurrent : call.grad_bias;
+    for (int gate = 0; gate < gates; gate++) {
+      const int64_t row = torch_gate<CELL>(gate, recurrent) * units + block * 8;
+      for (int64_t column = 0; column < n; column++) {
+        v8 total = broadcast(0.0f);
+        for (int64_t part = 0; part < n_parts; part++) total += load(from + part * size + (column * vectors + gate) * 8);
+        float values[8];
+        store(values, total);
+        if (column < n - 1)
+          for (int64_t lane = 0; lane < lanes; lane++) weight[(row + lane) * (n - 1) + column] = values[lane];
+        else if (bias)
+          memcpy(bias + row, values, lanes * sizeof(float));
+      }
+    }
+  }
+}
+
+// The input weights' gradient where each input is one-hot: the sum of the gates' gradients of all steps with that id, which
+// backward has left in call.gates. A part has a range of ids; each sum runs over the steps in their order.
+template <int CELL> static void scatter_by_id(const Backward &call) {
+  struct Context {
+    const Backward &call;
+    Buffer<int64_t> starts, steps;  // the steps of each id, one id after the other
+  } context{call, {}, {}};
+  const int64_t n_ids = call.layer.n_inputs, n_steps = call.batch.starts[call.batch.n_times];
+  context.starts.allocate(n_ids + 2);
+  context.steps.allocate(n_steps);
+  // Counted two places on and filled one on, so that in the end each start stands at its own place.
+  for (int64_t step = 0; step < n_steps; step++) context.starts[call.ids[step] + 2]++;
+  for (int64_t id = 0; id < n_ids; id++) context.starts[id + 2] += context.starts[id + 1];
+  for (int64_t step = 0; step < n_steps; step++) context.steps[context.starts[call.ids[step] + 1]++] = step;
+
+  const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
+  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
+    const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, group = 16;  // ids that fill a cache line of the result
+    const Context &context = *(const Context *)pointer;
+    const Backward &call = context.call;
+    const int64_t n_ids = call.layer.n_inputs, units = call.layer.units, width = round_up(units), size = slots * width;
+    const int64_t n_groups = (n_ids + group - 1) / group;
+    const Buffer<float> sums(group * size);
+    for (int64_t first = n_groups * part / n_parts * group; first < n_groups * (part + 1) / n_parts * group; first += group) {
+      const int64_t n = n_ids - first < group ? n_ids - first : group;
+      memset(sums.data(), 0, n * size * sizeof(float));
+      for (int64_t i = 0; i < n; i++)
+        for (int64_t j = context.starts[first + i]; j < context.starts[first + i + 1]; j++) {
+          const float *grads = call.gates + context.steps[j] * size;
+          for (int64_t k = 0; k < size; k += 8) store(&sums[i * size + k], load(&sums[i * size + k]) + load(grads + k));
+        }
+      for (int gate = 0; gate < gates; gate++)
+        for (int64_t unit = 0; unit < units; unit++) {
+          float *target = call.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * n_ids + first;
+          const float *from = sums.data() + (unit / 8 * slots + gate) * 8 + unit % 8;
+          for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
+        }
+    }
+  });
+}
+
+}  // namespace ISA
+}  // namespace seqclf
