@@ -31,6 +31,10 @@ class SequenceDropout(nn.Module):
         mask = _keep_mask((n_rows, inputs.shape[1]), self.p, inputs, generator)
         return inputs * (mask if row_of_step is None else mask.index_select(0, row_of_step))
 
+    def mask(self, shape: tuple[int, int], like: Tensor, generator: Generator | None) -> Tensor | None:
+        """What (n_rows, features) are multiplied by; None where nothing is dropped."""
+        return _keep_mask(shape, self.p, like, generator) if self.training and self.p else None
+
     def extra_repr(self) -> str:
         return f"p={self.p}"
 

@@ -2,7 +2,9 @@
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
+
+from seqclf import _kernels
+from seqclf._kernels import StepLayout
 
 
 class Embedding(nn.Module):
@@ -16,8 +18,9 @@ class Embedding(nn.Module):
         """Normal with a standard deviation of 0.1."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, self.weight)
+    def forward(self, ids: Tensor, layout: StepLayout, mask: Tensor | None, channels: Tensor | None) -> Tensor:
+        """Vectors (n_steps, dim), times the mask of each row (n_rows, dim), the channels (n_steps, n) beside them."""
+        return _kernels.embed(ids, self.weight, layout, mask, channels)
 
     def extra_repr(self) -> str:
         return "{}, {}".format(*self.weight.shape)

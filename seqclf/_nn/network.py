@@ -10,10 +10,14 @@ from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
 from seqclf._kernels import StepLayout
+from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
 from seqclf._nn.pooling import AttentionPooling, make_pooling
 from seqclf._nn.recurrent import Direction, RecurrentStack
+
+# The mean ratio of a text is small beside its pooled states.
+_MEAN_SCALE = 10.0
 
 
 class Network(nn.Module):
@@ -27,10 +31,10 @@ class Network(nn.Module):
         Number of token ids; None where the inputs are numbers.
     embedding_dim : int or None
         Width of the token vectors; None for one-hot.
-    n_channels : int or None
-        Numbers per step; None where the inputs are token ids.
-    cell, units, bidirectional, pooling, activation, dropout, recurrent_dropout, token_dropout
-        As in the estimators; `units` is a tuple with one width per layer.
+    n_channels : int
+        Numbers per step: all of the input, or what stands beside each token id.
+    cell, units, bidirectional, pooling, activation, dropout, recurrent_dropout, token_dropout, conv_filters
+        As in the estimators; `units` is a tuple with one width per layer, and so is `conv_filters`.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Network(nn.Module):
         n_outputs: int,
         vocab_size: int | None = None,
         embedding_dim: int | None = None,
-        n_channels: int | None = None,
+        n_channels: int = 0,
         cell: str,
         units: tuple[int, ...],
         bidirectional: bool,
@@ -48,34 +52,48 @@ class Network(nn.Module):
         dropout: float,
         recurrent_dropout: float,
         token_dropout: float = 0.0,
+        conv_filters: tuple[int, ...] = (),
     ):
         super().__init__()
         arguments = locals()
         self.config: dict[str, Any] = {name: arguments[name] for name in inspect.signature(Network).parameters}
         self.embedding: nn.Module | None = None
         if vocab_size is None:
-            assert n_channels is not None
             n_inputs = n_channels
         elif embedding_dim is None:
             self.embedding, n_inputs = OneHot(), vocab_size
         else:
-            self.embedding, n_inputs = Embedding(vocab_size, embedding_dim), embedding_dim
+            self.embedding, n_inputs = Embedding(vocab_size, embedding_dim), embedding_dim + n_channels
         self.token_dropout = TokenDropout(token_dropout)
         self.dropout = SequenceDropout(dropout)
         self.recurrent = RecurrentStack(cell, n_inputs, units, bidirectional, activation, dropout, recurrent_dropout)
         self.pooling = make_pooling(pooling, self.recurrent.n_outputs)
-        self.head = nn.utils.skip_init(nn.Linear, self.recurrent.n_outputs, n_outputs)
+        n_pooled = self.recurrent.n_outputs
+        self.convolutions = None
+        if conv_filters:
+            self.convolutions = ConvolutionStack(n_inputs, conv_filters)
+            n_pooled += self.convolutions.n_outputs
+        self.n_beside = 0 if self.embedding is None else n_channels
+        self.head = nn.utils.skip_init(nn.Linear, n_pooled + self.n_beside, n_outputs)
 
     def reset_parameters(self, generator: Generator | None = None) -> Self:
         """Fill all weights anew from `generator` (None: torch's global one)."""
         for module in self.modules():
-            if isinstance(module, Embedding | Direction | AttentionPooling):
+            if isinstance(module, Embedding | Direction | AttentionPooling | Convolution):
                 module.reset_parameters(generator)
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
+        if self.n_beside:
+            # The means of the channels start as a vote, each for the class that it speaks of.
+            n_outputs = self.head.out_features
+            votes = torch.eye(n_outputs).repeat(1, self.n_beside // n_outputs)
+            with torch.no_grad():
+                self.head.weight[:, self.head.in_features - self.n_beside :] = votes
         nn.init.zeros_(self.head.bias)
         return self
 
-    def forward(self, values: Tensor, lengths, generator: Generator | None = None) -> Tensor:
+    def forward(
+        self, values: Tensor, lengths, generator: Generator | None = None, beside: Tensor | None = None
+    ) -> Tensor:
         """Logits of a batch of sequences.
 
         Parameters
@@ -86,22 +104,35 @@ class Network(nn.Module):
             Number of steps of each sequence, in any order; 0 is allowed.
         generator : torch.Generator, default=None
             Source of the dropout masks in training mode (None: torch's global one).
+        beside : Tensor of shape (n_steps, n_channels), default=None
+            Numbers beside the token ids, for a network that was built with some.
 
         Returns
         -------
         Tensor of shape (n_sequences, n_outputs)
             A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
         """
-        pooled = self._pooled(values, lengths, generator)
-        return self.head(self.dropout(pooled, None, len(pooled), generator))
+        return self.head(self._features(values, beside, lengths, generator))
 
-    def _pooled(self, values: Tensor, lengths, generator: Generator | None) -> Tensor:
+    def _features(self, values: Tensor, beside: Tensor | None, lengths, generator: Generator | None) -> Tensor:
+        given = 0 if beside is None else beside.shape[1]
+        if given != self.n_beside:
+            raise ValueError(f"beside holds {given} numbers a step, but the network was built for {self.n_beside}.")
         layout = StepLayout(lengths, values.device)
-        pooled = self.head.weight.new_zeros(layout.n_sequences, self.recurrent.n_outputs)
+        pooled = self.head.weight.new_zeros(layout.n_sequences, self.head.in_features)
         if layout.n_rows:
-            inputs = self._embed(values.index_select(0, layout.gather), layout, generator)
+            values = values.index_select(0, layout.gather)
+            if beside is not None:
+                beside = beside.index_select(0, layout.gather).to(pooled.dtype)
+            inputs = self._embed(values, beside, layout, generator)
             outputs = self.recurrent(inputs, layout, generator)
-            pooled = pooled.index_copy(0, layout.order, self.pooling(outputs, layout))
+            features = self.pooling(outputs, layout)
+            if self.convolutions is not None:
+                features = torch.cat((features, self.convolutions(inputs, layout)), dim=1)
+            features = self.dropout(features, None, layout.n_rows, generator)
+            if beside is not None:
+                features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
+            pooled = pooled.index_copy(0, layout.order, features)
         return pooled
 
     def reader(self, device: torch.device) -> "Network":
@@ -116,17 +147,19 @@ class Network(nn.Module):
             device = torch.device("cpu")
         return copy.deepcopy(self).to(device, torch.float64).eval()
 
-    def read(self, values: Tensor, lengths) -> Tensor:
+    def read(self, values: Tensor, lengths, beside: Tensor | None = None) -> Tensor:
         """Logits in float64 of a batch of sequences, of a :meth:`reader`; arguments as in :meth:`forward`."""
-        return _kernels.linear(self._pooled(values, lengths, None), self.head.weight, self.head.bias)
+        return _kernels.linear(self._features(values, beside, lengths, None), self.head.weight, self.head.bias)
 
-    def _embed(self, values: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
+    def _embed(self, values: Tensor, beside: Tensor | None, layout: StepLayout, generator: Generator | None) -> Tensor:
         if self.embedding is None:
             return values.to(self.head.weight.dtype)
-        vectors = self.embedding(self.token_dropout(values, generator))
-        if not vectors.is_floating_point():
-            return vectors
-        return self.dropout(vectors, layout.row_of_step, layout.n_rows, generator)
+        ids = self.token_dropout(values, generator)
+        if not isinstance(self.embedding, Embedding):
+            return self.embedding(ids)
+        table = self.embedding.weight
+        mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
+        return self.embedding(ids, layout, mask, beside)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Copies of all weights as numpy arrays, whatever the device."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqclf._sequences.ragged import Ragged
+from seqclf._sequences.nb_ratios import Sequences
 
 # Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then
 # hold little padding where a kernel pads, and an epoch still mixes short and long ones.
@@ -22,6 +22,7 @@ class Batch:
     """Sequences with what is known of them."""
 
     values: Tensor  # (n_steps,) or (n_steps, n_channels)
+    beside: Tensor | None  # (n_steps, n_channels), numbers beside token ids
     lengths: np.ndarray  # (n_sequences,)
     targets: Tensor  # (n_sequences,)
     weights: Tensor  # (n_sequences,), what a row counts in the loss
@@ -36,7 +37,7 @@ class TrainingData:
 
     Parameters
     ----------
-    sequences : Ragged
+    sequences : Ragged or RatedIds
         The inputs.
     targets : ndarray of shape (n_sequences,)
         Class codes.
@@ -48,7 +49,7 @@ class TrainingData:
 
     def __init__(
         self,
-        sequences: Ragged,
+        sequences: Sequences,
         targets: np.ndarray,
         weights: np.ndarray,
         score_weights: np.ndarray,
@@ -65,7 +66,7 @@ class TrainingData:
         """The batch of those rows."""
         taken = self.sequences.take(rows)
         return Batch(
-            to_tensor(taken.values, self.device),
+            *to_tensors(taken, self.device),
             taken.lengths,
             torch.from_numpy(self.targets[rows]).to(self.device),
             torch.from_numpy(self.weights[rows]).to(self.device),
@@ -73,10 +74,11 @@ class TrainingData:
         )
 
 
-def to_tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    """Token ids as int64, numbers as float32 (the dtypes that the network computes with)."""
-    dtype = np.int64 if values.dtype.kind in "iu" else np.float32
-    return torch.from_numpy(values.astype(dtype)).to(device)
+def to_tensors(sequences: Sequences, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Their values, and what stands beside these: ids as int64, numbers as float32 (what the network computes with)."""
+    values, beside = sequences.values, sequences.beside
+    tensor = torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iu" else np.float32)).to(device)
+    return tensor, None if beside is None else torch.from_numpy(beside).to(device)
 
 
 class TrainingBatches:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -42,6 +42,8 @@ class Ragged:
 
     values: NDArray[Any]
     lengths: NDArray[np.int64]
+    # Numbers beside the values; see `nb_ratios`.
+    beside: ClassVar[None] = None
 
     @classmethod
     def from_items(

@@ -1,4 +1,4 @@
-"""Labels and sample weights."""
+"""What stands beside X, a value for each row: labels, sample weights, groups."""
 
 from numbers import Number
 from typing import Any
@@ -35,6 +35,15 @@ def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], 
     ValueError
         For None, missing labels, a wrong length, continuous numbers, or fewer than two classes.
     """
+    labels = check_labels(y, n_rows, name=name)
+    check_classification_targets(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    refuse_one_class(classes, name)
+    return classes, codes.astype(np.int64, copy=False)
+
+
+def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:
+    """The labels as an array: one for each row of `rows_name`, none of them missing, all of one sort."""
     if y is None:
         raise ValueError(f"This classifier requires {name} to be passed, but the target {name} is None.")
     refuse_masked(y, name)
@@ -44,15 +53,24 @@ def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], 
     labels = column_or_1d(y, input_name=name, warn=True)
     if len(labels) != n_rows:
         raise ValueError(
-            f"{name} has {len(labels)} labels, but X has {n_rows} rows: "
+            f"{name} has {len(labels)} labels, but {rows_name} has {n_rows} rows: "
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]"
         )
     _refuse_missing(labels, name)
     _refuse_unclear(labels, name)
-    check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
-    refuse_one_class(classes, name)
-    return classes, codes.astype(np.int64, copy=False)
+    return labels
+
+
+def codes_of(labels: NDArray[Any], classes: NDArray[Any], *, name: str) -> NDArray[np.int64]:
+    """For each label its position in `classes`; a ValueError names the labels that are not among them."""
+    positions = {label: position for position, label in enumerate(classes.tolist())}
+    unknown = [label for label in dict.fromkeys(labels.tolist()) if label not in positions]
+    if unknown:
+        raise ValueError(
+            f"{name} holds {shorten(unknown)}, but the classes of y are {shorten(classes.tolist())}: "
+            f"a label of {name} must be one of them."
+        )
+    return np.fromiter(map(positions.__getitem__, labels.tolist()), dtype=np.int64, count=len(labels))
 
 
 def refuse_one_class(classes: NDArray[Any], name: str, among: str = "") -> None:
@@ -65,7 +83,7 @@ def refuse_one_class(classes: NDArray[Any], name: str, among: str = "") -> None:
         )
 
 
-def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_weight") -> NDArray[np.float64]:
     """Check the weights of the rows: a new float64 array, ones for None.
 
     Parameters
@@ -74,6 +92,8 @@ def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
         Finite numbers >= 0, at least one of them above 0; one number is the weight of every row.
     n_rows : int
         The number of rows of X.
+    name : str, default="sample_weight"
+        How messages call the weights.
 
     Returns
     -------
@@ -86,27 +106,78 @@ def read_sample_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    refuse_masked(sample_weight, "sample_weight")
+    refuse_masked(sample_weight, name)
     try:
         weights = np.array(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must be numbers, one for each row: {error}") from error
+        raise ValueError(f"{name} must be numbers, one for each row: {error}") from error
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
     if weights.ndim != 1:
         raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. "
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array for {name}. "
             f"Expected either a scalar value or a 1D array of length {n_rows}."
         )
     if len(weights) != n_rows:
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected ({n_rows},): one weight for each row.")
+        raise ValueError(f"{name}.shape == {weights.shape}, expected ({n_rows},): one weight for each row.")
     wrong = ~np.isfinite(weights) | (weights < 0)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(f"sample_weight is {weights[row]} in row {row}: weights must be finite and not negative.")
+        raise ValueError(f"{name} is {weights[row]} in row {row}: weights must be finite and not negative.")
     if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
+        raise ValueError(f"Sample weights must contain at least one non-zero number: {name} is 0 in every row.")
     return weights
+
+
+def read_groups(groups: Any, n_rows: int) -> NDArray[np.int64] | None:
+    """Check the groups of the rows and number them; None stays None.
+
+    Parameters
+    ----------
+    groups : None or array-like of shape (n_rows,)
+        Anything that can be told apart: numbers, strings, other hashable objects; at least two different ones.
+    n_rows : int
+        The number of rows of X.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype int64, or None
+        The number of each row's group, from 0 in the order in which they are first met.
+
+    Raises
+    ------
+    ValueError
+        For another shape, a missing group, or fewer than two groups.
+    """
+    if groups is None:
+        return None
+    refuse_masked(groups, "groups")
+    if isinstance(groups, list | tuple):  # as they are: numpy would turn a number or None among strings into a string
+        groups = np.fromiter(groups, dtype=object, count=len(groups))
+    array = np.asarray(groups)
+    if array.shape != (n_rows,):
+        raise ValueError(f"groups has the shape {array.shape}, expected ({n_rows},): one group for each row of X.")
+    labels = array.tolist()
+    missing = np.isnat(array) if array.dtype.kind in "mM" else map(is_missing, labels)
+    row = next((row for row, is_one in enumerate(missing) if is_one), None)
+    if row is not None:
+        raise ValueError(
+            f"groups holds {shorten(array[row])} in row {row}: expected a group for every row. "
+            "Where a row stands alone, give it a group of its own."
+        )
+    try:
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    except TypeError as error:
+        raise ValueError(f"groups must be numbers, strings or other hashable objects: {error}.") from error
+    refuse_one_group(len(numbers))
+    return np.fromiter(map(numbers.__getitem__, labels), dtype=np.int64, count=n_rows)
+
+
+def refuse_one_group(n_groups: int, among: str = "") -> None:
+    """Raise a ValueError unless there are two groups at least; `among` says which rows were counted."""
+    if n_groups < 2:
+        rows = f" among {among}" if among else ""
+        raise ValueError(f"groups holds only one group{rows}: at least 2 are needed, to hold some of them out.")
 
 
 def _refuse_missing(labels: NDArray[Any], name: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._kernels import cpu
 from seqclf._nn import POOLINGS, Network
 
 
@@ -15,7 +16,7 @@ def make_network(seed=0, **changes):
         "n_outputs": 3,
         "vocab_size": 11,
         "embedding_dim": 4,
-        "n_channels": None,
+        "n_channels": 0,
         "cell": "lstm",
         "units": (5,),
         "bidirectional": False,
@@ -99,9 +100,11 @@ def test_an_empty_sequence_gets_the_bias_of_the_head():
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
-def by_hand(network, ids):
+def by_hand(network, ids, beside=None):
     """Forward half and reverse half of a bidirectional lstm, and what each pooling makes of them."""
     vectors = network.embedding.weight[ids]
+    if beside is not None:
+        vectors = torch.cat((vectors, beside), dim=1)
     halves = []
     for direction in network.recurrent.layers[0].directions:
         hidden = memory = torch.zeros(direction.units, dtype=vectors.dtype)
@@ -136,6 +139,112 @@ def test_pooling_by_hand(pooling):
     # Another, longer sequence beside it makes padding where a kernel pads.
     found = network(torch.cat((torch.tensor([5] * 9), ids)), [9, 4])[1]
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+# Numbers beside the token ids
+
+
+def numbers_beside(network, seed=7, n_steps=10):
+    numbers = torch.randn(n_steps, network.n_beside, generator=torch.Generator().manual_seed(seed))
+    return numbers.to(network.head.weight.dtype)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_numbers_beside_by_hand(n_outputs):
+    """They stand beside the vector of each token, and ten times their mean beside the pooled states."""
+    network = make_network(n_outputs=n_outputs, n_channels=6, pooling="max", bidirectional=True).double().eval()
+    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 4 + 6
+    ids, beside = torch.tensor([3, 7, 2, 9]), numbers_beside(network, n_steps=4)
+    states = torch.cat(by_hand(network, ids, beside), dim=1)
+    expected = network.head(torch.cat((states.max(dim=0).values, 10 * beside.mean(dim=0))))
+    others = numbers_beside(network, seed=8, n_steps=9)
+    found = network(torch.cat((torch.tensor([5] * 9), ids)), [9, 4], beside=torch.cat((others, beside)))[1]
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", _kernels.CELLS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("inputs", [{}, {"embedding_dim": None}], ids=["embedding", "one-hot"])
+def test_numbers_beside_on_every_kernel(cell, pooling, inputs):
+    """Logits and gradients in float32 on each kernel, against the definition in float64."""
+    results = {}
+    for kernel in ("reference", "torch_native", "cpu"):
+        if kernel == "cpu" and not cpu.available()[0]:
+            continue
+        network = make_network(cell=cell, pooling=pooling, bidirectional=True, units=(5, 3), n_channels=6, **inputs)
+        network = network.double() if kernel == "reference" else network
+        with _kernels.use(kernel):
+            logits = network(IDS, LENGTHS, beside=numbers_beside(network))
+            weight = torch.arange(1.0, logits.numel() + 1).reshape(logits.shape)
+            gradients = torch.autograd.grad((logits * weight).sum(), list(network.parameters()))
+        results[kernel] = [logits.detach(), *gradients]
+    for kernel in results.keys() - {"reference"}:
+        for ours, theirs in zip(results[kernel], results["reference"], strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=2e-4, atol=2e-4, err_msg=kernel)
+
+
+@pytest.mark.parametrize("embedding_dim", [4, None])
+def test_numbers_beside_reach_the_recurrence_and_the_head(embedding_dim):
+    """Each step's numbers through both ways; beside one-hot ids through the head alone."""
+    network = make_network(n_outputs=1, embedding_dim=embedding_dim, n_channels=2, pooling="mean").double()
+    beside = numbers_beside(network).requires_grad_()
+    (both,) = torch.autograd.grad(network(IDS, LENGTHS, beside=beside).sum(), beside)
+    through_the_head = 10 / torch.tensor(LENGTHS).double().repeat_interleave(torch.tensor(LENGTHS))
+    through_the_recurrence = (both - through_the_head[:, None]).abs()
+    if embedding_dim is None:
+        assert through_the_recurrence.max() < 1e-12
+    else:
+        assert through_the_recurrence.min() > 1e-6
+
+
+@pytest.mark.parametrize(("n_outputs", "n_channels"), [(1, 1), (1, 3), (3, 3), (3, 9), (20, 40)])
+def test_the_head_starts_as_a_vote(n_outputs, n_channels):
+    """N-grams of each length vote, each number for the class that it speaks of; the states have weights of chance."""
+    network = make_network(n_outputs=n_outputs, n_channels=n_channels)
+    votes = network.head.weight.detach()[:, 5:]
+    assert votes.shape == (n_outputs, n_channels)
+    for order in votes.split(n_outputs, dim=1):
+        assert torch.equal(order, torch.eye(n_outputs))
+    states = network.head.weight.detach()[:, :5]
+    assert states.abs().min() > 0 and states.std() > 0.05
+    assert not network.head.bias.any()
+
+
+def test_an_empty_sequence_gets_the_bias_beside_numbers_too():
+    network = make_network(n_channels=3, pooling="max", bidirectional=True)
+    with torch.no_grad():
+        network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    logits = network(IDS, LENGTHS, beside=numbers_beside(network))
+    assert torch.equal(logits[1], network.head.bias) and not torch.equal(logits[0], network.head.bias)
+    only_empty = network(IDS[:0], [0, 0], beside=numbers_beside(network)[:0])
+    assert torch.equal(only_empty, network.head.bias.expand(2, 3))
+
+
+def test_numbers_beside_are_never_dropped():
+    """Neither by the dropout of features nor with the token that they stand beside."""
+    network = make_network(n_outputs=1, n_channels=2, dropout=0.9, token_dropout=0.9)
+    with torch.no_grad():
+        network.head.weight[:, :5] = 0
+    beside = numbers_beside(network)
+    network.train()
+    logits = [network(IDS, LENGTHS, torch.Generator().manual_seed(seed), beside) for seed in (0, 1)]
+    assert torch.equal(*logits)
+    expected = [10 * part.mean(dim=0).sum() if len(part) else torch.tensor(0.0) for part in beside.split(LENGTHS)]
+    np.testing.assert_allclose(logits[0].detach()[:, 0], torch.stack(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("built_for", "given"), [(0, 3), (3, 0), (3, 2), (3, 6)])
+def test_other_numbers_than_the_network_was_built_for(built_for, given):
+    network = make_network(n_channels=built_for)
+    beside = torch.zeros(len(IDS), given) if given else None
+    with pytest.raises(ValueError, match=f"beside holds {given} numbers a step, but .* built for {built_for}"):
+        network(IDS, LENGTHS, beside=beside)
+    series = make_network(vocab_size=None, n_channels=3)
+    with pytest.raises(ValueError, match=r"built for 0"):
+        series(torch.zeros(10, 3), LENGTHS, beside=torch.zeros(10, 1))
+
+
+# Dropout
 
 
 def logits_twice(network, seeds):

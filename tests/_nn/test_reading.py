@@ -11,6 +11,7 @@ from seqclf._nn import POOLINGS, Network
 CPU = torch.device("cpu")
 LENGTHS = np.random.default_rng(0).integers(0, 30, 70)
 IDS = torch.from_numpy(np.random.default_rng(1).integers(1, 30, LENGTHS.sum()))
+BESIDE = torch.from_numpy(np.random.default_rng(2).normal(size=(LENGTHS.sum(), 6)).astype(np.float32))
 
 
 def make_network(**changes):
@@ -31,16 +32,29 @@ def make_network(**changes):
 
 @pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("changes", [{"cell": cell} for cell in _kernels.CELLS] + [{"embedding_dim": None}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"cell": cell, "n_channels": n_channels} for cell in _kernels.CELLS for n_channels in (0, 6)),
+        {"embedding_dim": None},
+        {"embedding_dim": None, "n_channels": 6},
+    ],
+)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional):
     network = make_network(pooling=pooling, bidirectional=bidirectional, **changes)
     reader = network.reader(CPU)
     assert reader is network, "the kernels read in float32, with no copy"
+
+    def read(ids, lengths, beside):
+        return reader.read(ids, lengths, beside if network.n_beside else None)
+
+    parts = zip(IDS.split(LENGTHS.tolist()), BESIDE.split(LENGTHS.tolist()), strict=True)
+    n_half = LENGTHS[:35].sum()
     with torch.inference_mode():
-        together = reader.read(IDS, LENGTHS)
-        alone = torch.cat([reader.read(ids, [len(ids)]) for ids in IDS.split(LENGTHS.tolist())])
-        half = reader.read(IDS[: LENGTHS[:35].sum()], LENGTHS[:35])
+        together = read(IDS, LENGTHS, BESIDE)
+        alone = torch.cat([read(ids, [len(ids)], beside) for ids, beside in parts])
+        half = read(IDS[:n_half], LENGTHS[:35], BESIDE[:n_half])
     assert together.dtype == torch.float64
     assert torch.equal(together, alone)
     assert torch.equal(together[:35], half)
@@ -48,16 +62,18 @@ def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional)
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", _kernels.CELLS)
-def test_float32_reading_equals_float64_reading(pooling, cell):
-    network = make_network(pooling=pooling, cell=cell)
+@pytest.mark.parametrize("n_channels", [0, 6])
+def test_float32_reading_equals_float64_reading(pooling, cell, n_channels):
+    network = make_network(pooling=pooling, cell=cell, n_channels=n_channels)
+    beside = BESIDE if n_channels else None
     with torch.inference_mode():
-        found = network.reader(CPU).read(IDS, LENGTHS)
+        found = network.reader(CPU).read(IDS, LENGTHS, beside)
         with _kernels.use("torch_native"):
             double = network.reader(CPU)
             assert double is not network and double.head.weight.dtype == torch.float64
-            expected = double.read(IDS, LENGTHS)
+            expected = double.read(IDS, LENGTHS, beside)
     assert network.head.weight.dtype == torch.float32
-    np.testing.assert_allclose(found, expected, atol=2e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
 
 
 def poolable(seed=0):

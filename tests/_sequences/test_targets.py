@@ -6,7 +6,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 
 from seqclf._sequences import read_labels, read_sample_weight
-from seqclf._sequences.validation import refuse_one_class
+from seqclf._sequences.validation import check_labels, codes_of, read_groups, refuse_one_class
 
 INF = float("inf")
 NAN = float("nan")
@@ -125,3 +125,82 @@ BAD_WEIGHTS = [
 def test_bad_sample_weight(weights, words):
     with pytest.raises(ValueError, match=words):
         read_sample_weight(weights, 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "codes"),
+    [
+        (["b", "a"], ["a", "b", "c"], [1, 0]),
+        ([3, 1, 3], [1, 2, 3], [2, 0, 2]),
+        ([1.0, 0.0], [0, 1], [1, 0]),
+        (pd.Series(["b", "a"], dtype="category"), ["a", "b"], [1, 0]),
+        (pl.Series(["b", "a"]), np.array(["a", "b"], dtype=object), [1, 0]),
+    ],
+)
+def test_codes_of_known_labels(labels, classes, codes):
+    found = codes_of(check_labels(labels, len(codes)), np.asarray(classes), name="y_val")
+    assert found.tolist() == codes
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["a", "x", "y", "x"], r"y_val holds \['x', 'y'\], but the classes of y are \['a', 'b'\]"),
+        ([1, 2], r"y_val holds \[1, 2\]"),
+    ],
+)
+def test_unknown_labels_are_named(labels, words):
+    with pytest.raises(ValueError, match=words):
+        codes_of(np.array(labels), np.array(["a", "b"]), name="y_val")
+
+
+@pytest.mark.parametrize(
+    ("groups", "numbers"),
+    [
+        (None, None),
+        ([7, 3, 7], [0, 1, 0]),
+        (("b", "a", "b"), [0, 1, 0]),
+        ([1, "1", 1], [0, 1, 0]),
+        ([1.5, -np.inf, 1.5], [0, 1, 0]),
+        ([("ann", 1), ("bob", 1), ("ann", 1)], [0, 1, 0]),
+        (np.array(["b", "a", "b"]), [0, 1, 0]),
+        (np.array(["2020-01-01", "2020-01-02", "2020-01-01"], dtype="M8[D]"), [0, 1, 0]),
+        (pd.Series(["b", "a", "b"], index=[5, 5, 5], dtype="category"), [0, 1, 0]),
+        (pd.Series([4, 2, 4], dtype="Int64"), [0, 1, 0]),
+        (pl.Series([4, 2, 4]), [0, 1, 0]),
+    ],
+)
+def test_groups_are_numbered(groups, numbers):
+    found = read_groups(groups, 3)
+    if numbers is None:
+        assert found is None
+    else:
+        assert found.tolist() == numbers
+        assert found.dtype == np.int64
+
+
+BAD_GROUPS = [
+    ([1, 2], r"groups has the shape \(2,\), expected \(3,\): one group for each row of X"),
+    (np.ones((3, 1)), r"groups has the shape \(3, 1\)"),
+    ("abc", r"groups has the shape \(\)"),
+    (["a", None, "b"], "groups holds None in row 1"),
+    (["a", "b", NAN], "groups holds nan in row 2"),
+    ([NAN, 1.0, 2.0], "groups holds nan in row 0"),
+    (pd.Series([1, pd.NA, 2], dtype="Int64"), "groups holds (nan|<NA>) in row 1"),
+    (pl.Series([1, None, 2]), "groups holds nan in row 1"),
+    (np.array(["2020-01-01", "NaT", "2020-01-02"], dtype="M8[D]"), "groups holds .*NaT.* in row 1"),
+    ([[1], [2], [3]], "groups must be numbers, strings or other hashable objects: unhashable"),
+    ([4, 4, 4], "groups holds only one group: at least 2"),
+]
+
+
+@pytest.mark.parametrize(("groups", "words"), BAD_GROUPS)
+def test_bad_groups(groups, words):
+    with pytest.raises(ValueError, match=words):
+        read_groups(groups, 3)
+
+
+def test_masked_groups_are_refused():
+    with pytest.raises(TypeError, match="groups is a masked array"):
+        read_groups(np.ma.masked_array([1, 2, 3]), 3)

@@ -1,0 +1,405 @@
+"""Naive-Bayes ratios, judged by a twin of loops and dicts; and that no training row sees its own label."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from seqclf._sequences import Ragged, nb_ratios
+from seqclf._sequences.nb_ratios import N_FOLDS, NaiveBayesRatios, RatedIds, cross_fitting_folds
+
+VOCAB = 9
+
+
+def random_rows(n=40, seed=0, vocab_size=VOCAB, longest=12):
+    rng = np.random.default_rng(seed)
+    rows = [rng.integers(1, vocab_size, size=rng.integers(0, longest)).tolist() for _ in range(n)]
+    return [[], *rows[1:-1], []]
+
+
+def as_ids(rows):
+    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
+
+
+def learn(rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, fold=None):
+    """The learned ratios, and the training rows with theirs."""
+    codes = np.asarray(codes)
+    ratios = NaiveBayesRatios(n_orders, vocab_size)
+    training = ratios.learn(
+        as_ids(rows),
+        codes,
+        n_classes or int(codes.max()) + 1,
+        np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float),
+        (np.arange(len(rows)) // 2 + np.arange(len(rows))) % 4 if fold is None else np.asarray(fold),
+    )
+    return ratios, training
+
+
+def by_row(rated):
+    """The ratios of each sequence."""
+    return np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
+
+
+def ngrams_of(row, n):
+    return [tuple(row[end - n : end]) for end in range(n, len(row) + 1)]
+
+
+def twin(
+    rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, without=(), limit=2**22, silent=()
+):
+    """For each n the ratios of each n-gram by class, the formula spelled out.
+
+    Rows in `without` are not counted; which n-grams are kept is decided on all rows. The classes in `silent` get 0.
+    """
+    n_classes = n_classes or max(codes) + 1
+    weights = [1.0] * len(rows) if weights is None else [float(weight) for weight in weights]
+    mean = sum(weights) / len(weights)
+    learned, shorter = [], None
+    for n in range(1, n_orders + 1):
+        holders = {(token,): set() for token in range(vocab_size)} if n == 1 else {}
+        for position, row in enumerate(rows):
+            for ngram in ngrams_of(row, n):
+                if n == 1 or ngram[:-1] in shorter:
+                    holders.setdefault(ngram, set()).add(position)
+        if n > 1:
+            frequent = [ngram for ngram in sorted(holders) if len(holders[ngram]) >= 2]
+            frequent = sorted(frequent, key=lambda ngram: -len(holders[ngram]))[: limit // n_classes]
+            holders = {ngram: holders[ngram] for ngram in frequent}
+            holders[None] = set()  # one that never occurs
+        ratios = {ngram: [] for ngram in holders}
+        for code in range(n_classes):
+            ours, others = dict.fromkeys(holders, 0.0), dict.fromkeys(holders, 0.0)
+            for ngram, positions in holders.items():
+                for position in positions - set(without):
+                    (ours if codes[position] == code else others)[ngram] += weights[position] / mean
+            for ngram in holders:
+                p, q, held = 1 + ours[ngram], 1 + others[ngram], ours[ngram] + others[ngram]
+                p_sum, q_sum = (sum(1 + count for count in counts.values()) for counts in (ours, others))
+                ratio = math.log((p / p_sum) / (q / q_sum)) * held / (held + 2)
+                known = len(holders[ngram]) >= 2 and any(ours.values()) and any(others.values()) and code not in silent
+                ratios[ngram].append(ratio if known else 0.0)
+        # Of two classes the second one's alone.
+        learned.append({ngram: values[1:] if n_classes == 2 else values for ngram, values in ratios.items()})
+        shorter = holders.keys()
+    return learned
+
+
+def looked_up(learned, row, n_channels):
+    """The ratios of each step of a row by the twin: (n_steps, n_orders * n_channels)."""
+    steps = []
+    for end in range(1, len(row) + 1):
+        parts = [
+            ratios.get(tuple(row[end - n : end]), [0.0] * n_channels) if end >= n else [0.0] * n_channels
+            for n, ratios in enumerate(learned, start=1)
+        ]
+        steps.append(np.concatenate(parts))
+    return np.array(steps).reshape(len(row), len(learned) * n_channels)
+
+
+# Against the twin
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 20])
+@pytest.mark.parametrize("n_orders", [1, 2, 3, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
+    rng = np.random.default_rng(n_orders)
+    rows, codes = random_rows(60, seed=n_orders), np.arange(60) % n_classes
+    fold = rng.integers(0, 4, size=60)
+    weights = rng.uniform(0.01, 5, size=60) if weighted else None
+    ratios, training = learn(rows, codes, n_orders=n_orders, weights=weights, fold=fold)
+    n_channels = 1 if n_classes == 2 else n_classes
+    assert ratios.n_channels == n_orders * n_channels
+    # Classes that lie in one fold altogether.
+    silent = [code for code in range(n_classes) if len(set(fold[codes == code])) == 1]
+    settings = {"n_orders": n_orders, "n_classes": n_classes, "weights": weights, "silent": silent}
+
+    learned = twin(rows, codes, **settings)
+    assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
+    assert n_orders == 1 or len(learned[1]) > 20, "pairs are kept"
+    new = random_rows(30, seed=99)
+    for row, found in zip(rows + new, by_row(ratios.rate(as_ids(rows + new))), strict=True):
+        np.testing.assert_allclose(found, looked_up(learned, row, n_channels), rtol=0, atol=1e-5)
+
+    for one in range(4):
+        learned = twin(rows, codes, without=np.flatnonzero(fold == one), **settings)
+        for position in np.flatnonzero(fold == one):
+            found = by_row(training)[position]
+            np.testing.assert_allclose(found, looked_up(learned, rows[position], n_channels), rtol=0, atol=1e-5)
+            assert found.dtype == np.float32
+
+
+def test_the_formula_by_hand():
+    """Token 2 in 3 rows of class 1 and 1 of class 0; token 3 in one of each; ids 0 and 1 in none."""
+    rows = [[2], [2, 2, 3], [2], [2], [3]]
+    ratios, _ = learn(rows, [1, 1, 1, 0, 0], n_orders=1, vocab_size=4)
+    p, q = np.array([4, 2]) / 8, np.array([2, 2]) / 6  # with 1 for each of the four ids in the sums
+    expected = np.log(p / q) * np.array([4 / 6, 2 / 4])
+    np.testing.assert_allclose(ratios.rate(as_ids([[2, 3]])).beside[:, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(ratios.rate(as_ids([[1, 0]])).beside, 0)
+
+
+def test_a_fold_of_single_tokens_is_learned_as_if_its_rows_were_not_there():
+    rows, codes, fold = random_rows(), np.arange(40) % 3, np.random.default_rng(0).integers(0, 5, size=40)
+    _, training = learn(rows, codes, n_orders=1, fold=fold)
+    for one in range(5):
+        left = np.flatnonzero(fold != one)
+        alone, _ = learn([rows[row] for row in left], codes[left], n_orders=1)
+        np.testing.assert_array_equal(training.tables[0][1 + one], alone.tables_[0][0])
+
+
+# What a training row may see
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_a_training_row_never_sees_its_own_label(n_classes, weighted):
+    """With another label its own ratios, and those of its fold, are the same bits; rows of other folds see it."""
+    rng = np.random.default_rng(0)
+    rows, codes = random_rows(50), np.arange(50) % n_classes
+    fold = rng.integers(0, 5, size=50)
+    weights = rng.uniform(0.1, 3, size=50) if weighted else None
+    before = by_row(learn(rows, codes, weights=weights, fold=fold)[1])
+    for flipped in (7, 18, 33):
+        other = codes.copy()
+        other[flipped] = (other[flipped] + 1) % n_classes
+        after = by_row(learn(rows, other, weights=weights, fold=fold)[1])
+        changed = np.array([not np.array_equal(one, two) for one, two in zip(before, after, strict=True)])
+        assert rows[flipped] and not changed[fold == fold[flipped]].any()
+        seen = np.array([bool(row) for row in rows]) & (fold != fold[flipped])
+        assert changed[seen].mean() > 0.9
+
+
+def test_what_only_one_fold_holds_says_nothing_there():
+    """Exactly 0, whatever the weights: no rounding error of a sum is left."""
+    rows = [[2, 3], [2, 3], [4, 5], [5, 4], [4], [5]]
+    weights = [0.1, 0.7, 1 / 3, 3.3, 0.9, 1e-3]
+    ratios, training = learn(rows, [0, 1, 0, 1, 1, 0], n_orders=2, weights=weights, fold=[0, 0, 1, 1, 1, 1])
+    for found in by_row(training)[:2]:
+        np.testing.assert_array_equal(found, 0)
+    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(ratios.rate(as_ids(rows)))[:2])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_class_that_a_fold_holds_alone(weighted):
+    """Its ratios would be 0 in its own rows alone, and tell the label there: they are 0 everywhere."""
+    rows, codes = random_rows(30), np.arange(30) % 3
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.1, 3, size=30) if weighted else None
+    fold = np.where(codes == 1, 2, np.arange(30) // 10)
+    for n_classes, silent in ((3, [1]), (2, [0])):
+        ratios, training = learn(rows, np.minimum(codes, n_classes - 1), n_orders=1, weights=weights, fold=fold)
+        if n_classes == 2:  # Class 1 has all of the last two thirds, and more folds than one.
+            assert training.beside.any()
+            ratios, training = learn(rows, codes == 1, n_classes=2, n_orders=1, weights=weights, fold=fold)
+        for found in (training.beside, ratios.rate(as_ids(rows)).beside):
+            assert not found[:, silent].any()
+            assert np.delete(found, silent, axis=1).any(axis=0).all()
+
+
+def test_a_class_without_a_row():
+    """As a class of which no row has a token."""
+    rows, codes = random_rows(30), np.arange(30) % 2
+    ratios, _ = learn(rows, codes, n_classes=3)
+    two, _ = learn(rows, codes, n_classes=2)
+    found, expected = ratios.rate(as_ids(rows)).beside, two.rate(as_ids(rows)).beside
+    np.testing.assert_array_equal(found[:, 2::3], 0)
+    np.testing.assert_allclose(found[:, 1::3], expected, rtol=1e-6)
+    np.testing.assert_allclose(found[:, 0::3], -expected, rtol=1e-6)
+
+
+# Weights
+
+
+def test_a_weight_of_two_counts_a_row_twice():
+    """Where the weights of all rows add up to the same: only proportions count. A row stays one row to be kept for."""
+    rng = np.random.default_rng(0)
+    rows, codes = random_rows(40), np.arange(40) % 3
+    weights = rng.integers(1, 4, size=40)
+    ratios, _ = learn(rows, codes, weights=weights)
+    kept = twin(rows, codes)
+    again = [position for position, weight in enumerate(weights) for _ in range(weight)]
+    for n, ngrams in enumerate(kept, start=1):
+        counts = {ngram: np.zeros(3) for ngram in ngrams}
+        for position in again:
+            for ngram in counts.keys() & set(ngrams_of(rows[position], n)):
+                counts[ngram][codes[position]] += len(rows) / len(again)
+        held = np.array(list(counts.values()))
+        ours, others = 1 + held, 1 + held.sum(axis=1, keepdims=True) - held
+        expected = np.log(ours / ours.sum(axis=0)) - np.log(others / others.sum(axis=0))
+        expected *= held.sum(axis=1, keepdims=True) / (held.sum(axis=1, keepdims=True) + 2)
+        found = [ratios.rate(as_ids([ngram])).beside[-1, 3 * (n - 1) : 3 * n] for ngram in counts if ngram]
+        np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=1e-5)
+        assert len(found) > 5
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-30, 4.0, 1e307])
+def test_only_the_proportions_of_the_weights_count(scale):
+    rows, codes = random_rows(), np.arange(40) % 2
+    weights = np.random.default_rng(0).integers(1, 5, size=40).astype(float)
+    one, trained = learn(rows, codes, weights=weights)
+    other, trained_too = learn(rows, codes, weights=weights * scale)
+    for ours, theirs in zip(one.tables_, other.tables_, strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(trained_too.beside, trained.beside, rtol=0, atol=1e-5)
+
+
+def test_rows_decide_what_is_kept_whatever_they_weigh():
+    rows, codes = [[2, 3], [2, 3], [4, 5], [3, 2], [5, 4], [6]], [0, 1, 0, 1, 1, 0]
+    for weights in ([1] * 6, [0.01, 0.01, 100, 1, 1, 1]):
+        ratios, _ = learn(rows, codes, n_orders=2, weights=weights)
+        assert ratios.numbers_[0].nnz == 1 and ratios.numbers_[0][2, 3] == 1
+
+
+# What is kept
+
+
+def test_an_ngram_of_one_row_is_not_learned_however_often_it_stands_there():
+    rows, codes = [[2, 3, 2, 3, 2, 3], [2, 2], [4, 4], [3]], [1, 1, 0, 0]
+    ratios, _ = learn(rows, codes, n_orders=2)
+    assert ratios.numbers_[0].nnz == 0
+    found = ratios.rate(as_ids([[2, 3], [4, 4]])).beside
+    assert found[0, 0] > 0.5 and found[2, 0] == 0 and not found[:, 1].any()
+    ratios, _ = learn([*rows, [2, 3]], [*codes, 0], n_orders=2)
+    assert ratios.numbers_[0].nnz == 1
+
+
+def test_unseen_ngrams_have_ratios_of_zero():
+    """Of a token that no row holds; of a pair of known tokens; and across the end of a row there is no pair."""
+    rows = [[2, 3, 4], [2, 3, 4], [5, 2, 6], [5, 2, 6]]
+    ratios, _ = learn(rows, [0, 0, 1, 1])
+    unseen, pair, across = by_row(ratios.rate(as_ids([[7, 8], [4, 5], [4]])))
+    np.testing.assert_array_equal(unseen, 0)
+    assert pair[:, 0].all() and not pair[:, 1:].any()
+    assert across[0, 0] and not across[0, 1:].any()
+    assert np.argwhere(ratios.numbers_[0].toarray()).tolist() == [[2, 3], [2, 6], [3, 4], [5, 2]]
+    found = ratios.rate(as_ids([[2, 3, 4], [7, 3, 4]]))
+    known, after_unseen = by_row(found)
+    assert known[2].all()
+    assert after_unseen[2, :2].tolist() == known[2, :2].tolist() and after_unseen[2, 2] == 0
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("limit", [1, 6, 12, 30])
+def test_the_most_frequent_are_kept_where_memory_ends(monkeypatch, limit, n_classes):
+    rows, codes = random_rows(60, seed=3), np.arange(60) % n_classes
+    monkeypatch.setattr(nb_ratios, "_MAX_COUNTS", limit)
+    ratios, training = learn(rows, codes)
+    at_least_one = max(limit, n_classes)
+    learned = twin(rows, codes, limit=at_least_one)
+    assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
+    assert 1 < len(learned[1]) <= 1 + at_least_one // n_classes
+    n_channels = 1 if n_classes == 2 else n_classes
+    for row, found in zip(rows, by_row(ratios.rate(as_ids(rows))), strict=True):
+        np.testing.assert_allclose(found, looked_up(learned, row, n_channels), rtol=0, atol=1e-5)
+    assert training.beside.shape == (sum(map(len, rows)), 3 * n_channels)
+
+
+def test_a_large_vocabulary():
+    """Products of numbers and ids far beyond 32 bits."""
+    vocab_size = 2**20
+    strange = np.array([0, 1, *range(vocab_size - VOCAB + 2, vocab_size)])
+    rows, codes = random_rows(), np.arange(40) % 2
+    far = [strange[row].tolist() for row in rows]
+    one, training = learn(rows, codes)
+    other, training_too = learn(far, codes, vocab_size=vocab_size)
+    for ours, theirs in zip(one.tables_[1:], other.tables_[1:], strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    np.testing.assert_array_equal(training_too.beside[:, 1:], training.beside[:, 1:])
+    np.testing.assert_array_equal(other.rate(as_ids(far)).beside[:, 1:], one.rate(as_ids(rows)).beside[:, 1:])
+    assert other.tables_[0].shape == (1, vocab_size, 1)
+
+
+# Few rows, empty rows
+
+
+def test_one_row():
+    ratios, training = learn([[2, 3]], [0], n_classes=2, fold=[0])
+    np.testing.assert_array_equal(training.beside, np.zeros((2, 3)))
+    np.testing.assert_array_equal(ratios.rate(as_ids([[2, 3], [3]])).beside, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("rows", [[[], []], [[2], []], [[2], [2]]])
+def test_rows_without_a_pair_or_without_a_token(rows):
+    ratios, training = learn(rows, [0, 1], fold=[0, 1])
+    assert training.beside.shape == (sum(map(len, rows)), 3)
+    assert ratios.rate(as_ids([[], [2, 3, 4], []])).beside.shape == (3, 3)
+    assert ratios.rate(as_ids([[], []])).beside.shape == (0, 3)
+    assert len(ratios.rate(as_ids([[], []]))) == 2
+
+
+# Rated ids
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_rows_are_taken_with_their_ratios(trained):
+    rows, codes = random_rows(), np.arange(40) % 3
+    ratios, training = learn(rows, codes)
+    rated = training if trained else ratios.rate(as_ids(rows))
+    mask = np.arange(40) % 4 == 1
+    for chosen in (np.array([5, 3, 3, 0, 39]), mask, slice(4, 30, 7), np.array([], dtype=int)):
+        taken = rated.take(chosen)
+        positions = np.arange(40)[chosen]
+        assert isinstance(taken, RatedIds) and len(taken) == len(positions)
+        assert taken.lengths.tolist() == [len(rows[position]) for position in positions]
+        assert taken.values.tolist() == [token for position in positions for token in rows[position]]
+        expected = [by_row(rated)[position] for position in positions]
+        np.testing.assert_array_equal(taken.beside, np.concatenate([np.zeros((0, 9)), *expected]))
+
+
+def test_a_row_has_the_same_ratios_in_any_company():
+    rows, codes = random_rows(), np.arange(40) % 2
+    ratios, _ = learn(rows, codes)
+    new = random_rows(25, seed=5)
+    together = by_row(ratios.rate(as_ids(new)))
+    for row, expected in zip(new, together, strict=True):
+        np.testing.assert_array_equal(ratios.rate(as_ids([row])).beside, expected)
+    for row, expected in zip(new[::-1], by_row(ratios.rate(as_ids(new[::-1]))), strict=True):
+        np.testing.assert_array_equal(ratios.rate(as_ids([row])).beside, expected)
+
+
+def test_the_order_of_the_rows_is_nothing_to_the_ratios():
+    rng = np.random.default_rng(0)
+    rows, codes, weights = random_rows(), np.arange(40) % 3, rng.uniform(0.1, 9, size=40)
+    order = rng.permutation(40)
+    one, _ = learn(rows, codes, weights=weights)
+    other, _ = learn([rows[row] for row in order], codes[order], weights=weights[order])
+    for ours, theirs in zip(one.tables_, other.tables_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# Folds
+
+
+@pytest.mark.parametrize("counts", [(50, 50), (95, 3, 2), (7, 1), (1, 1), (10,) * 12])
+def test_folds_hold_every_class_evenly(counts):
+    codes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    fold = cross_fitting_folds(codes, None, np.random.RandomState(0))
+    assert set(fold.tolist()) == set(range(min(N_FOLDS, len(codes))))
+    assert np.ptp(np.bincount(fold)) <= 1
+    for code in range(len(counts)):
+        assert np.ptp(np.bincount(fold[codes == code], minlength=min(N_FOLDS, len(codes)))) <= 1
+
+
+@pytest.mark.parametrize("n_groups", [2, 9, 10, 33])
+def test_groups_are_in_one_fold(n_groups):
+    rng = np.random.default_rng(0)
+    groups = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size=80)])
+    fold = cross_fitting_folds(rng.integers(0, 2, size=len(groups)), groups, np.random.RandomState(0))
+    of_group = [set(fold[groups == group].tolist()) for group in range(n_groups)]
+    assert all(len(folds) == 1 for folds in of_group)
+    n_in_fold = np.bincount([folds.pop() for folds in of_group])
+    assert len(n_in_fold) == min(N_FOLDS, n_groups) and np.ptp(n_in_fold) <= 1
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(60) // 2])
+def test_folds_are_drawn(groups):
+    codes = np.arange(60) % 3
+    first, again, other = (cross_fitting_folds(codes, groups, np.random.RandomState(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    draws = np.array([cross_fitting_folds(codes, groups, np.random.RandomState(seed)) for seed in range(200)])
+    shares = np.array([np.bincount(column, minlength=N_FOLDS) for column in draws.T]) / 200
+    assert shares.min() > 0 and shares.max() < 0.3, "every row may come into every fold"
+    assert all(not np.array_equal(one, two) for one, two in pairwise(draws[:20]))
