@@ -3,38 +3,50 @@
 from abc import ABCMeta, abstractmethod
 from copy import deepcopy
 from math import inf
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import torch
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._nn import ACTIVATIONS, CELLS, POOLINGS, Network
 from seqclf._sequences import Ragged
-from seqclf._sequences.batching import TrainingData
+from seqclf._sequences.nb_ratios import Sequences
 from seqclf._sequences.validation import (
     Constraint,
     all_or_nothing,
     any_of,
     boolean,
+    check_labels,
     check_parameters,
     class_weight,
+    codes_of,
     integer,
     optional,
     options,
     random_state,
+    read_groups,
     read_labels,
     read_sample_weight,
     real,
     refuse_one_class,
+    refuse_one_group,
     sequence_of,
     shorten,
 )
-from seqclf._training import OPTIMIZERS, fit_network, read_logits, resolve_device, torch_threads, validation_rows
+from seqclf._training import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Labelled,
+    fit_network,
+    read_logits,
+    resolve_device,
+    training_data,
+    use_threads,
+)
 
 # Rows as an estimator has read them: texts or token lists, or sequences.
 Rows = list[Any] | Ragged
@@ -54,11 +66,12 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "recurrent_dropout": real(0, 1, high_open=True),
         "optimizer": options(*OPTIMIZERS),
         "learning_rate": real(0, inf, low_open=True),
+        "schedule": options(*SCHEDULES),
         "weight_decay": real(0, inf),
         "l1": real(0, inf),
         "max_grad_norm": optional(real(0, inf, low_open=True)),
         "batch_size": integer(1),
-        "max_epochs": integer(1),
+        "max_epochs": any_of(integer(1), options("auto")),
         "patience": optional(integer(1)),
         "tol": real(0, inf),
         "validation_fraction": real(0, 1, low_open=True, high_open=True),
@@ -72,24 +85,60 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "warm_start": boolean(),
     }
     _step_name: str
+    # What max_epochs="auto" aims at: steps of the optimiser, but at least and at most so many epochs.
+    _auto_epochs: tuple[int, int, int]
 
     @abstractmethod
-    def _read(self, X: Any, reset: bool) -> Rows:
-        """Check X, and bring it into the form that `_learn` and `_encode` take; `reset` in fit, unless warm."""
+    def _read(self, X: Any, reset: bool, name: str = "X") -> Rows:
+        """Check X, and bring it into the form that `_learn` and `_encode` take; `reset` in fit, unless warm.
+
+        `name` is what messages call it.
+        """
 
     @abstractmethod
-    def _learn(self, rows: Rows, weights: np.ndarray) -> Ragged:
-        """Learn from the training rows what encoding needs, and encode them."""
+    def _learn(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> Sequences:
+        """Learn from the training rows what encoding needs, and encode them.
+
+        `codes` are the classes of the rows and `groups` their groups, numbered from 0.
+        """
+
+    def _learn_more(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> Sequences:
+        """Encode the rows of a warm start with what is learned already; arguments as in `_learn`."""
+        return self._encode(rows)
 
     @abstractmethod
-    def _encode(self, rows: Rows) -> Ragged:
-        """Rows as sequences that the network reads."""
+    def _encode(self, rows: Rows, name: str = "X") -> Sequences:
+        """Rows as sequences that the network reads; `name` is what messages call them."""
 
     @abstractmethod
     def _network_inputs(self) -> dict[str, Any]:
         """The arguments of the network that describe its inputs."""
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+    ) -> Self:
         """Fit the network to X and y.
 
         The fit is all or nothing: after an error, or Ctrl-C (which is raised), the estimator is as it was before.
@@ -101,7 +150,22 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n_samples,)
             The classes: strings, integers or other objects, at least two of them.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts in the losses and scores; rows of weight 0 are left out altogether.
+            What each row counts in losses, scores, naive-Bayes ratios and scaling; only the proportions matter. Rows of
+            weight 0 are left out altogether.
+        X_val : array-like, list or Series, default=None
+            Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
+            are of the kind of X, with its width or channels; vocabulary, naive-Bayes ratios and scaling are learned
+            from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the same.
+        y_val : array-like of shape (n_samples_val,), default=None
+            The classes of X_val, each of them a class of y; it need not hold all of those.
+        sample_weight_val : array-like of shape (n_samples_val,), default=None
+            What each row of X_val counts in the validation loss and score; `class_weight` counts in the loss besides.
+        groups : array-like of shape (n_samples,), default=None
+            What rows have in common that new data will not share: the author, the patient, the film. The split for
+            early stopping then holds out whole groups, as near to `validation_fraction` as they allow: every class
+            keeps rows to train on, and where that is possible has some to watch. With ``patience=None`` or X_val there
+            is no such split. Where `nb_ngrams` counts labels, a row's numbers are counted without its whole group.
+            Numbers, strings or other hashable objects, at least two different ones.
 
         Returns
         -------
@@ -111,34 +175,64 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, or
-            the loss stops being a finite number.
+            If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, X_val
+            or y_val is given without the other, y_val holds a label that y does not, groups are missing or fewer than
+            two, or the loss stops being a finite number.
+        TypeError
+            If X or X_val is sparse or masked, or no container of rows.
+
+        Notes
+        -----
+        A `Pipeline` transforms X and leaves X_val alone. Either the classifier does the work itself (texts, token ids
+        and ragged series go straight in, and nothing is learned from X_val), or the pipeline is told of X_val::
+
+            sklearn.set_config(enable_metadata_routing=True)
+            classifier = RNNClassifier(patience=5).set_fit_request(X_val=True, y_val=True)
+            pipeline = Pipeline([("padder", SequencePadder()), ("classifier", classifier)], transform_input=["X_val"])
+            pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+
+        A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
+        X: give it an X_val of another number of rows.
         """
         check_parameters(self, self._constraints)
-        with all_or_nothing(self), torch_threads(self.n_threads):
+        device = resolve_device(self.device)
+        with all_or_nothing(self), use_threads(self.n_threads, device, self.cell, self.activation):
             warm = self.warm_start and hasattr(self, "network_")
             rows = self._read(X, reset=not warm)
             classes, codes = read_labels(y, len(rows))
             weights = read_sample_weight(sample_weight, len(rows))
+            groups = read_groups(groups, len(rows))
             if (weights == 0).any():
-                rows, classes, codes, weights = _without_zero_weights(rows, classes, codes, weights)
+                rows, classes, codes, weights, groups = _without_zero_weights(rows, classes, codes, weights, groups)
+            watched = self._read_validation(X_val, y_val, sample_weight_val, classes)
             rng = check_random_state(self.random_state)
-            device = resolve_device(self.device)
 
-            sequences = self._encode(rows) if warm else self._learn(rows, weights)
+            learn = self._learn_more if warm else self._learn
+            sequences = learn(rows, codes, weights, groups, rng)
             network = self._warm_network(classes) if warm else self._new_network(len(classes), rng)
-            training, validation = self._split(sequences, codes, weights, classes, device, rng)
+            given = None if watched is None else Labelled(self._encode(watched[0], name="X_val"), *watched[1:])
+            training, validation = training_data(
+                Labelled(sequences, codes, weights),
+                given,
+                class_weight=self.class_weight,
+                classes=classes,
+                validation_fraction=None if self.patience is None else self.validation_fraction,
+                groups=groups,
+                device=device,
+                rng=rng,
+            )
             result = fit_network(
                 network.to(device),
                 training,
                 validation,
                 optimizer=self.optimizer,
                 learning_rate=self.learning_rate,
+                schedule=self.schedule,
                 weight_decay=self.weight_decay,
                 l1=self.l1,
                 max_grad_norm=self.max_grad_norm,
                 batch_size=self.batch_size,
-                max_epochs=self.max_epochs,
+                max_epochs=self._n_epochs(len(training)),
                 patience=self.patience,
                 tol=self.tol,
                 verbose=self.verbose,
@@ -153,6 +247,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             self.n_iter_ = len(result.history)
             self.best_epoch_ = result.best_epoch
         return self
+
+    def _n_epochs(self, n_rows: int) -> int:
+        """How many epochs over so many training rows there are at most."""
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        n_steps, fewest, most = self._auto_epochs
+        n_batches = -(-n_rows // self.batch_size)
+        return min(max(-(-n_steps // n_batches), fewest), most)
 
     def _new_network(self, n_classes: int, rng: np.random.RandomState) -> Network:
         generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
@@ -169,12 +271,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         config = self._network_config(len(classes))
         changed = [name for name, value in config.items() if self.network_.config[name] != value]
         free = {"dropout", "recurrent_dropout", "token_dropout"}  # They own no weights.
-        if set(changed) - free:
-            name = sorted(set(changed) - free)[0]
-            raise ValueError(
-                f"With warm_start=True, {name} must stay {self.network_.config[name]!r} as in the first fit; "
-                f"got {config[name]!r}. Use warm_start=False to build a new network."
-            )
+        for name in sorted(set(changed) - free):
+            refuse_change(name, self.network_.config[name], config[name])
         return Network.from_arrays(config, self.network_.to_arrays()) if changed else deepcopy(self.network_)
 
     def _network_config(self, n_classes: int) -> dict[str, Any]:
@@ -199,43 +297,28 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             **self._network_inputs(),
         }
 
-    def _split(
-        self,
-        sequences: Ragged,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        classes: np.ndarray,
-        device: torch.device,
-        rng: np.random.RandomState,
-    ) -> tuple[TrainingData, TrainingData | None]:
-        """Training and validation data; in each part the weights of the rows have a mean of 1."""
-        weights = weights / weights.max()  # They may be so large or so small that their sum is not finite.
-        labels = classes[codes]
-        balance = compute_class_weight(self.class_weight, classes=classes, y=labels, sample_weight=weights)[codes]
-        loss_weights = weights * balance
-        if np.count_nonzero(np.bincount(codes, weights=loss_weights)) < 2:
-            raise ValueError(
-                f"class_weight={shorten(self.class_weight)} leaves fewer than 2 classes in y with a weight above 0; "
-                "at least 2 are needed."
-            )
-        held_out = None if self.patience is None else validation_rows(codes, self.validation_fraction, rng)
-        in_training = np.ones(len(codes), dtype=bool)
-        if held_out is not None:
-            in_training[held_out] = False
-
-        def part(chosen: np.ndarray) -> TrainingData:
-            in_loss, in_score = loss_weights[chosen], weights[chosen]
-            if not in_loss.any():
-                raise ValueError(
-                    f"class_weight={shorten(self.class_weight)} leaves no row with a weight above 0 in the "
-                    "training or the validation rows: give more classes a weight, or set patience=None."
-                )
-            return TrainingData(
-                sequences.take(chosen), codes[chosen], in_loss / in_loss.mean(), in_score / in_score.mean(), device
-            )
-
-        training = part(np.flatnonzero(in_training))
-        return training, None if held_out is None else part(held_out)
+    def _read_validation(
+        self, X_val: Any, y_val: Any, sample_weight_val: Any, classes: np.ndarray
+    ) -> tuple[Rows, np.ndarray, np.ndarray] | None:
+        """The rows to watch, their class codes, and their weights from above 0 to 1; None if none are given."""
+        if X_val is None or y_val is None:
+            for name, value, missing in (
+                ("X_val", X_val, "y_val"),
+                ("y_val", y_val, "X_val"),
+                ("sample_weight_val", sample_weight_val, "X_val and y_val"),
+            ):
+                if value is not None:
+                    raise ValueError(f"{name} was given without {missing}: give both X_val and y_val, or neither.")
+            return None
+        try:
+            rows = self._read(X_val, reset=False, name="X_val")
+        except (TypeError, ValueError) as error:
+            error.add_note("If a Pipeline has transformed X: it transforms X_val too if its transform_input names it.")
+            raise
+        labels = check_labels(y_val, len(rows), name="y_val", rows_name="X_val")
+        weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
+        kept = np.flatnonzero(weights)
+        return _take(rows, kept), codes_of(labels[kept], classes, name="y_val"), weights[kept] / weights.max()
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes.
@@ -252,8 +335,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         sequences = self._encode(self._read(X, reset=False))
-        with torch_threads(self.n_threads):
-            logits = read_logits(self.network_, sequences, resolve_device(self.device))
+        device = resolve_device(self.device)
+        with use_threads(self.n_threads, device, self.cell, self.activation):
+            logits = read_logits(self.network_, sequences, device)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict(self, X: Any) -> np.ndarray:
@@ -320,12 +404,27 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         super().__setstate__(state)
 
 
+def refuse_change(name: str, before: Any, now: Any) -> NoReturn:
+    """Raise the error of a warm start that asks for another network."""
+    raise ValueError(
+        f"With warm_start=True, {name} must stay {before!r} as in the first fit; got {now!r}. "
+        "Use warm_start=False to build a new network."
+    )
+
+
 def _without_zero_weights(
-    rows: Rows, classes: np.ndarray, codes: np.ndarray, weights: np.ndarray
-) -> tuple[Rows, np.ndarray, np.ndarray, np.ndarray]:
-    """A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split or the classes."""
+    rows: Rows, classes: np.ndarray, codes: np.ndarray, weights: np.ndarray, groups: np.ndarray | None
+) -> tuple[Rows, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, classes or groups."""
     kept = np.flatnonzero(weights)
+    among = "the rows with a sample_weight above 0"
     present, codes = np.unique(codes[kept], return_inverse=True)
-    refuse_one_class(classes[present], "y", among="the rows with a sample_weight above 0")
-    rows = rows.take(kept) if isinstance(rows, Ragged) else [rows[i] for i in kept]
-    return rows, classes[present], codes, weights[kept]
+    refuse_one_class(classes[present], "y", among=among)
+    if groups is not None:
+        numbers, groups = np.unique(groups[kept], return_inverse=True)
+        refuse_one_group(len(numbers), among=among)
+    return _take(rows, kept), classes[present], codes, weights[kept], groups
+
+
+def _take(rows: Rows, kept: np.ndarray) -> Rows:
+    return rows.take(kept) if isinstance(rows, Ragged) else [rows[i] for i in kept]

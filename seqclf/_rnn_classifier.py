@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
 from seqclf._base import BaseRNNClassifier, Rows
 from seqclf._sequences import Ragged
-from seqclf._sequences.validation import boolean, read_series, shorten
+from seqclf._sequences.validation import any_of, boolean, integer, read_series, sequence_of, shorten
 
 
 class RNNClassifier(BaseRNNClassifier):
     """Classify numeric series with a recurrent network.
 
-    Series of one or more channels are standardised, read by an RNN, LSTM or GRU, pooled over the steps and classified
-    by one linear layer. They may differ in length.
+    Series of one or more channels are standardised, read by an RNN, LSTM or GRU and by layers of convolution beside it,
+    pooled over the steps and classified by one linear layer. They may differ in length.
 
     Parameters
     ----------
@@ -32,12 +32,16 @@ class RNNClassifier(BaseRNNClassifier):
         Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
     bidirectional : bool, default=True
         Read every sequence from both ends with weights of their own; twice the cost.
-    pooling : {"last", "mean", "max", "attention"}, default="max"
+    pooling : {"last", "mean", "max", "attention"}, default="mean"
         How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
         first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
         textbooks do, and the hardest to train on long sequences.
     activation : {"tanh", "relu"}, default="tanh"
         Non-linearity of the state. "relu" runs on slow kernels for "lstm" and "gru".
+    conv_filters : int or tuple of int, default=32
+        Filters of the layers of convolution beside the recurrent ones. They find shapes wherever in a series they
+        stand, which a recurrent layer learns from many more rows. Three layers of so many, as in [4]_ and [5]_, or a
+        tuple with the number of each layer. Cost grows with its square; 0 leaves the layers away.
     dropout : float in [0, 1), default=0.1
         Share of the features dropped in training between layers and before the classifier: one mask per sequence, the
         same at all of its steps. 0 learns faster, and overfits sooner.
@@ -57,27 +61,34 @@ class RNNClassifier(BaseRNNClassifier):
         learning rate than the others.
     learning_rate : float, default=3e-3
         Size of a step; the first thing to lower where the loss diverges.
-    batch_size : int, default=32
+    schedule : {"constant", "one_cycle"}, default="one_cycle"
+        How the learning rate goes: it stays, or it rises to `learning_rate` in the first fifth of all steps and falls
+        to nothing by the end of `max_epochs`, which suits few epochs without early stopping. With `patience`,
+        "constant" is the better partner: an early stop would cut the fall off.
+    batch_size : int, default=16
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
-    max_epochs : int, default=100
-        The largest number of passes over the training data.
+    max_epochs : int or "auto", default="auto"
+        The largest number of passes over the training data. "auto" goes by their number: as many as make 1,500 steps
+        of the optimiser, but no fewer than 5 and no more than 200, so that a few dozen rows are seen often enough and
+        60,000 not too often.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary or scaling and classes that it has.
+        Let `fit` train the fitted network further, with the scaling and classes that it has.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
-        trains for `max_epochs` on all rows, with no validation.
+        trains for `max_epochs` on all rows, and holds none out.
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, in the proportions of the classes. They don't train the network.
+        Share of the rows held out for early stopping, in the proportions of the classes; with `groups` in `fit`, whole
+        groups that come to about this share. They don't train the network. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
     n_threads : int or None, default=None
-        Threads that torch uses, set during fit and predict and put back. None leaves torch's own number; 1 is best on a
-        machine that is busy with other work, and in grid searches that run in parallel.
+        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``); 1 is best in
+        grid searches that run in parallel. torch's own number is put back afterwards.
     verbose : int, default=0
         1 prints a line per epoch, 2 shows a bar inside each epoch as well.
 
@@ -87,7 +98,7 @@ class RNNClassifier(BaseRNNClassifier):
         The class labels, sorted.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
-        two only with a validation split), ``seconds`` and ``steps`` (how many were read in training). Scores are
+        two only with rows to validate on), ``seconds`` and ``steps`` (how many were read in training). Scores are
         accuracies. Those on training data are taken while training, with dropout on.
     best_epoch_ : int
         The epoch whose weights are kept; the last one without early stopping.
@@ -127,10 +138,14 @@ class RNNClassifier(BaseRNNClassifier):
 
     References
     ----------
-    J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
-    S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
-    K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-    EMNLP 2014.
+    .. [1] J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
+    .. [2] S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
+    .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
+       translation", EMNLP 2014.
+    .. [4] Z. Wang, W. Yan, T. Oates, "Time series classification from scratch with deep neural networks: a strong
+       baseline", IJCNN 2017.
+    .. [5] F. Karim, S. Majumdar, H. Darabi, S. Chen, "LSTM fully convolutional networks for time series
+       classification", IEEE Access 6 (2018).
 
     Examples
     --------
@@ -144,9 +159,14 @@ class RNNClassifier(BaseRNNClassifier):
     array(['up', 'down'], dtype='<U4')
     """
 
-    _constraints = BaseRNNClassifier._constraints | {"scale": boolean()}
+    _constraints = BaseRNNClassifier._constraints | {
+        "scale": boolean(),
+        "conv_filters": any_of(integer(0), sequence_of(integer(1))),
+    }
     _step_name = "steps"
     n_channels_in_: int
+
+    _auto_epochs = (1_500, 5, 200)
 
     def __init__(
         self,
@@ -156,8 +176,9 @@ class RNNClassifier(BaseRNNClassifier):
         units: int | tuple[int, ...] = 32,
         n_layers: int = 1,
         bidirectional: bool = True,
-        pooling: str = "max",
+        pooling: str = "mean",
         activation: str = "tanh",
+        conv_filters: int | tuple[int, ...] = 32,
         dropout: float = 0.1,
         recurrent_dropout: float = 0.0,
         weight_decay: float = 0.0,
@@ -166,8 +187,9 @@ class RNNClassifier(BaseRNNClassifier):
         class_weight: dict[Any, float] | str | None = None,
         optimizer: str = "adam",
         learning_rate: float = 3e-3,
-        batch_size: int = 32,
-        max_epochs: int = 100,
+        schedule: str = "one_cycle",
+        batch_size: int = 16,
+        max_epochs: int | str = "auto",
         warm_start: bool = False,
         patience: int | None = None,
         tol: float = 1e-4,
@@ -184,6 +206,7 @@ class RNNClassifier(BaseRNNClassifier):
         self.bidirectional = bidirectional
         self.pooling = pooling
         self.activation = activation
+        self.conv_filters = conv_filters
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.weight_decay = weight_decay
@@ -192,6 +215,7 @@ class RNNClassifier(BaseRNNClassifier):
         self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
@@ -203,28 +227,44 @@ class RNNClassifier(BaseRNNClassifier):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _read(self, X: Any, reset: bool) -> Rows:
+    def _read(self, X: Any, reset: bool, name: str = "X") -> Rows:
         table = _is_table(X) if reset else hasattr(self, "n_features_in_")
         if not table:
-            series = read_series(X, n_channels=None if reset else self.n_channels_in_)
+            series = read_series(X, n_channels=None if reset else self.n_channels_in_, name=name)
             if reset:
-                for name in ("n_features_in_", "feature_names_in_"):
-                    self.__dict__.pop(name, None)
+                for attribute in ("n_features_in_", "feature_names_in_"):
+                    self.__dict__.pop(attribute, None)
         else:
             if not (reset or _is_table(X)):
                 raise ValueError(
-                    f"X must be a table of {self.n_features_in_} steps (2-D), as in fit; got ragged or 3-D series. "
-                    "Fit on those to allow series of any length."
+                    f"{name} must be a table of {self.n_features_in_} steps (2-D), as in fit; "
+                    "got ragged or 3-D series. Fit on those to allow series of any length."
                 )
             if isinstance(X, np.ma.MaskedArray):
-                raise TypeError("X is a masked array: fill its masked values first, e.g. with X.filled().")
-            X = validate_data(self, X, reset=reset, dtype=np.float64)
+                raise TypeError(f"{name} is a masked array: fill its masked values first, e.g. with {name}.filled().")
+            X = validate_data(self, X, reset=reset, dtype=np.float64) if name == "X" else self._other_table(X, name)
             series = Ragged(X.reshape(-1, 1), np.full(X.shape[0], X.shape[1], dtype=np.int64))
         if reset:
             self.n_channels_in_ = series.values.shape[1]
         return series
 
-    def _learn(self, rows: Rows, weights: np.ndarray) -> Ragged:
+    def _other_table(self, X: Any, name: str) -> np.ndarray:
+        """What `validate_data` checks, which would call every table X."""
+        array = check_array(X, dtype=np.float64, input_name=name, estimator=self)
+        if array.shape[1] != self.n_features_in_:
+            raise ValueError(f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected as many.")
+        if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
+            validate_data(self, X, reset=False, skip_check_array=True)  # the names of the columns
+        return array
+
+    def _learn(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> Ragged:
         assert isinstance(rows, Ragged)
         self.channel_mean_ = np.zeros(self.n_channels_in_)
         self.channel_scale_ = np.ones(self.n_channels_in_)
@@ -241,7 +281,7 @@ class RNNClassifier(BaseRNNClassifier):
             self.channel_scale_ = np.where(deviation == 0, 1.0, deviation * largest)
         return self._encode(rows)
 
-    def _encode(self, rows: Rows) -> Ragged:
+    def _encode(self, rows: Rows, name: str = "X") -> Ragged:
         assert isinstance(rows, Ragged)
         with np.errstate(over="ignore"):
             values = ((rows.values - self.channel_mean_) / self.channel_scale_).astype(np.float32)
@@ -250,14 +290,21 @@ class RNNClassifier(BaseRNNClassifier):
             step = int(np.argmax(too_large))
             row = rows.row_of(step)
             raise ValueError(
-                f"X holds {shorten(rows.values[step].tolist())} in row {row}, step {step - rows.offsets[row]}: "
+                f"{name} holds {shorten(rows.values[step].tolist())} in row {row}, step {step - rows.offsets[row]}: "
                 f"too large to compute with in float32{' after scaling' if self.scale else ''}; expected numbers "
                 "below 3.4e38 in size" + ("." if self.scale else ", or scale=True.")
             )
         return Ragged(values, rows.lengths)
 
     def _network_inputs(self) -> dict[str, Any]:
-        return {"n_channels": self.n_channels_in_}
+        return {"n_channels": self.n_channels_in_, "conv_filters": self._filters()}
+
+    def _filters(self) -> tuple[int, ...]:
+        """Filters of each layer of convolution; none where there is no such layer."""
+        if isinstance(self.conv_filters, tuple | list):
+            return tuple(int(n) for n in self.conv_filters)
+        n = int(self.conv_filters)
+        return (n, n, n) if n else ()
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

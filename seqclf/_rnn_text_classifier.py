@@ -6,8 +6,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Tags
 
-from seqclf._base import BaseRNNClassifier, Rows
+from seqclf._base import BaseRNNClassifier, Rows, refuse_change
 from seqclf._sequences import Ragged
+from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds, cross_fitting_folds
+from seqclf._sequences.text_input import UNKNOWN
 from seqclf._sequences.validation import MAX_ID, Kind, has_methods, integer, optional, read_text_input, real
 from seqclf._text_tokenizer import TextTokenizer
 
@@ -27,13 +29,13 @@ class RNNTextClassifier(BaseRNNClassifier):
     cell : {"rnn", "lstm", "gru"}, default="lstm"
         The recurrence: the simple (Elman) network, long short-term memory, or gated recurrent unit (the ``reset_after``
         form). Costs a step 1, 4 and 3 matrix products; the simple one forgets within some ten steps.
-    units : int or tuple of int, default=32
+    units : int or tuple of int, default=16
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
     n_layers : int, default=1
         Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
     bidirectional : bool, default=True
         Read every sequence from both ends with weights of their own; twice the cost.
-    embedding_dim : int or None, default=64
+    embedding_dim : int or None, default=32
         Width of the learned token vectors. None feeds one-hot vectors, so that each token has a row of its own in the
         input weights.
     pooling : {"last", "mean", "max", "attention"}, default="max"
@@ -49,6 +51,13 @@ class RNNTextClassifier(BaseRNNClassifier):
         Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
     token_dropout : float in [0, 1), default=0.2
         Share of the tokens replaced by the unknown token in training, which trains that as well.
+    nb_ngrams : int in [0, 8], default=3
+        Beside each token the network reads what the labels say of it: the naive-Bayes log-count ratio of the token, of
+        the pair that it ends, and so on up to n-grams of this length; one number each for two classes, one for each
+        class for more. They are counted on the training rows, cross-fitted so that none sees its own label (by groups
+        where `fit` gets some). Their means go to the last layer as well, which starts as a naive-Bayes classifier. This
+        is what makes few rows and few epochs suffice; of many classes it makes wide steps. 0 turns it off. Dropout
+        leaves these numbers alone. With ``embedding_dim=None`` the means alone are used.
     weight_decay : float, default=0.0
         L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
     l1 : float, default=0.0
@@ -61,29 +70,37 @@ class RNNTextClassifier(BaseRNNClassifier):
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
         How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
         learning rate than the others.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=5e-3
         Size of a step; the first thing to lower where the loss diverges.
+    schedule : {"constant", "one_cycle"}, default="one_cycle"
+        How the learning rate goes: it stays, or it rises to `learning_rate` in the first fifth of all steps and falls
+        to nothing by the end of `max_epochs`, which suits few epochs without early stopping. With `patience`,
+        "constant" is the better partner: an early stop would cut the fall off.
     batch_size : int, default=32
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
-    max_epochs : int, default=20
-        The largest number of passes over the training data.
+    max_epochs : int or "auto", default="auto"
+        The largest number of passes over the training data. "auto" goes by their number: as many as make 600 steps of
+        the optimiser, but no fewer than 3 and no more than 6. Without `nb_ngrams` more are needed, the more the fewer
+        rows there are.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary or scaling and classes that it has.
-    patience : int or None, default=3
+        Let `fit` train the fitted network further, with the vocabulary, naive-Bayes ratios and classes that it has. The
+        ratios that the network reads in training are counted on the new rows all the same, cross-fitted.
+    patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
-        trains for `max_epochs` on all rows, with no validation.
+        trains for `max_epochs` on all rows, and holds none out.
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, in the proportions of the classes. They don't train the network.
+        Share of the rows held out for early stopping, in the proportions of the classes; with `groups` in `fit`, whole
+        groups that come to about this share. They don't train the network. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
     n_threads : int or None, default=None
-        Threads that torch uses, set during fit and predict and put back. None leaves torch's own number; 1 is best on a
-        machine that is busy with other work, and in grid searches that run in parallel.
+        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``); 1 is best in
+        grid searches that run in parallel. torch's own number is put back afterwards.
     verbose : int, default=0
         1 prints a line per epoch, 2 shows a bar inside each epoch as well.
 
@@ -93,15 +110,15 @@ class RNNTextClassifier(BaseRNNClassifier):
         The class labels, sorted.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
-        two only with a validation split), ``seconds`` and ``tokens`` (how many were read in training). Scores are
+        two only with rows to validate on), ``seconds`` and ``tokens`` (how many were read in training). Scores are
         accuracies. Those on training data are taken while training, with dropout on.
     best_epoch_ : int
         The epoch whose weights are kept; the last one without early stopping.
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
-        The trained network: ``network_(values, lengths)`` takes the tokens of all sequences end to end, and how many
-        each has, and gives logits.
+        The trained network: ``network_(values, lengths, beside=ratios)`` takes the token ids of all sequences end to
+        end, how many each has, and with `nb_ngrams` what stands beside each token, and gives logits.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
@@ -109,6 +126,9 @@ class RNNTextClassifier(BaseRNNClassifier):
     vocab_size_ : int
         Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
         in fit + 1; larger ones in predict are read as unknown.
+    nb_ratios_ : object
+        The learned ratios: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape (n_ngrams, n_channels);
+        row i of the first one is that of token id i. Absent with ``nb_ngrams=0``.
     input_kind_ : {"texts", "tokens", "ids"}
         What X held in fit; predict takes the same kind.
 
@@ -123,11 +143,13 @@ class RNNTextClassifier(BaseRNNClassifier):
     A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
     those that the bias of the last layer alone gives.
 
-    Prediction does not depend on the rows beside a row, on padding or on batches; it is computed in float64.
+    Prediction does not depend on the rows beside a row, on padding or on batches: to the last bit on the compiled
+    kernels; on torch's own operations it is computed in float64.
 
     References
     ----------
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
+    S. Wang, C. D. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
     K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
     EMNLP 2014.
     Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016.
@@ -146,8 +168,10 @@ class RNNTextClassifier(BaseRNNClassifier):
         "tokenizer": optional(has_methods("fit", "transform")),
         "embedding_dim": optional(integer(1)),
         "token_dropout": real(0, 1, high_open=True),
+        "nb_ngrams": integer(0, 8),
     }
     _step_name = "tokens"
+    _auto_epochs = (600, 3, 6)
     input_kind_: Kind
 
     def __init__(
@@ -155,25 +179,27 @@ class RNNTextClassifier(BaseRNNClassifier):
         tokenizer: Any = None,
         *,
         cell: str = "lstm",
-        units: int | tuple[int, ...] = 32,
+        units: int | tuple[int, ...] = 16,
         n_layers: int = 1,
         bidirectional: bool = True,
-        embedding_dim: int | None = 64,
+        embedding_dim: int | None = 32,
         pooling: str = "max",
         activation: str = "tanh",
         dropout: float = 0.5,
         recurrent_dropout: float = 0.0,
         token_dropout: float = 0.2,
+        nb_ngrams: int = 3,
         weight_decay: float = 0.0,
         l1: float = 0.0,
         max_grad_norm: float | None = 1.0,
         class_weight: dict[Any, float] | str | None = None,
         optimizer: str = "adam",
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
+        schedule: str = "one_cycle",
         batch_size: int = 32,
-        max_epochs: int = 20,
+        max_epochs: int | str = "auto",
         warm_start: bool = False,
-        patience: int | None = 3,
+        patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
@@ -192,12 +218,14 @@ class RNNTextClassifier(BaseRNNClassifier):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.token_dropout = token_dropout
+        self.nb_ngrams = nb_ngrams
         self.weight_decay = weight_decay
         self.l1 = l1
         self.max_grad_norm = max_grad_norm
         self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
@@ -209,12 +237,19 @@ class RNNTextClassifier(BaseRNNClassifier):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _read(self, X: Any, reset: bool) -> Rows:
-        kind, rows = read_text_input(X, kind=None if reset else self.input_kind_)
+    def _read(self, X: Any, reset: bool, name: str = "X") -> Rows:
+        kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
         self.input_kind_ = kind
         return rows
 
-    def _learn(self, rows: Rows, weights: np.ndarray) -> Ragged:
+    def _learn(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> Ragged | RatedIds:
         if isinstance(rows, Ragged):
             self.__dict__.pop("tokenizer_", None)
             ids = rows
@@ -228,11 +263,48 @@ class RNNTextClassifier(BaseRNNClassifier):
             ids = self._as_ids(output, len(rows), max_id=MAX_ID)
             known = getattr(self.tokenizer_, "tokens_", ())
             self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, len(known), 2)
-        return ids
+        self.__dict__.pop("nb_ratios_", None)
+        if not self.nb_ngrams:
+            return ids
+        self.nb_ratios_ = NaiveBayesRatios(int(self.nb_ngrams), self.vocab_size_)
+        return self._rated(self.nb_ratios_, ids, codes, weights, groups, rng)
 
-    def _encode(self, rows: Rows) -> Ragged:
+    def _learn_more(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> Ragged | RatedIds:
+        learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
+        if self.nb_ngrams != learned:
+            refuse_change("nb_ngrams", learned, self.nb_ngrams)
+        if not learned:
+            return self._ids(rows)
+        # The ratios of the first fit may have been counted on these very rows: they get some counted without their own
+        # labels. What was learned stays as it is.
+        ratios = NaiveBayesRatios(learned, self.vocab_size_)
+        return self._rated(ratios, self._ids(rows), codes, weights, groups, rng)
+
+    @staticmethod
+    def _rated(
+        ratios: NaiveBayesRatios,
+        ids: Ragged,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        groups: np.ndarray | None,
+        rng: np.random.RandomState,
+    ) -> RatedIds:
+        return ratios.learn(ids, codes, int(codes.max()) + 1, weights, cross_fitting_folds(codes, groups, rng))
+
+    def _encode(self, rows: Rows, name: str = "X") -> Ragged | RatedIds:
+        ids = self._ids(rows)
+        return self.nb_ratios_.rate(ids) if hasattr(self, "nb_ratios_") else ids
+
+    def _ids(self, rows: Rows) -> Ragged:
         ids = rows if isinstance(rows, Ragged) else self._tokenized(rows)
-        return Ragged(np.where(ids.values < self.vocab_size_, ids.values, 1), ids.lengths)
+        return Ragged(np.where(ids.values < self.vocab_size_, ids.values, UNKNOWN), ids.lengths)
 
     def _tokenized(self, rows: list[Any]) -> Ragged:
         return self._as_ids(self.tokenizer_.transform(rows), len(rows))
@@ -250,6 +322,7 @@ class RNNTextClassifier(BaseRNNClassifier):
     def _network_inputs(self) -> dict[str, Any]:
         return {
             "vocab_size": self.vocab_size_,
+            "n_channels": self.nb_ratios_.n_channels if self.nb_ngrams else 0,
             "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
             "token_dropout": float(self.token_dropout),
         }

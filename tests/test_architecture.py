@@ -54,9 +54,11 @@ MAP = {
     "_rnn_classifier.py": May(("_base", "_sequences/"), ("scipy", "sklearn")),
     "_base.py": May(("_sequences/", "_nn/", "_training/"), ("scipy", "sklearn", "torch"), but=()),
     "_sequences/": May(("_sequences/",), ("sklearn",)),
-    "_sequences/batching.py": May(("_sequences.ragged",), ("torch",)),
+    "_sequences/nb_ratios.py": May(("_sequences.ragged",), ("scipy",)),
+    "_sequences/batching.py": May(("_sequences.ragged", "_sequences.nb_ratios"), ("torch",)),
     "_kernels/": May(("_kernels/",), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
+    "_training/data.py": May(("_training/", "_sequences/"), ("sklearn", "torch"), but=()),
     "_training/": May(("_training/", "_sequences/", "_nn/"), ("skorch", "torch", "tqdm"), but=()),
     "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
 }
@@ -189,7 +191,7 @@ def test_the_house_map_shows_every_file():
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("torch", {"_base.py", "_kernels/", "_nn/", "_sequences/batching.py", "_training/"}),
+        ("torch", {"_base.py", "_kernels/", "_nn/", "_sequences/batching.py", "_training/", "_training/data.py"}),
         ("skorch", {"_training/"}),
         ("matplotlib", set()),
     ],

@@ -195,11 +195,12 @@ BAD_PARAMETERS = {
     "recurrent_dropout": [-0.1, 1, None],
     "optimizer": ["Adam", None, 3],
     "learning_rate": [0, -1e-3, "constant", None, np.inf, np.nan],
+    "schedule": ["cosine", "", None, 1],
     "weight_decay": [-1e-3, None, np.inf],
     "l1": [-1e-3, None],
     "max_grad_norm": [0, -1, "1"],
     "batch_size": [0, 2.5, "auto", None],
-    "max_epochs": [0, -1, 2.5, None],
+    "max_epochs": [0, -1, 2.5, "many", None],
     "patience": [0, -1, 2.5, "auto"],
     "tol": [-1e-4, None, np.nan],
     "validation_fraction": [0, 1, 1.5, -0.1, None],
@@ -214,8 +215,12 @@ TEXT_ONLY = {
     "tokenizer": ["word", TextTokenizer, 3],
     "embedding_dim": [0, -1, 2.5, "64"],
     "token_dropout": [-0.1, 1.0, None],
+    "nb_ngrams": [-1, 9, 2.0, "3", True, None],
 }
-SERIES_ONLY = {"scale": [None, "yes", 1]}
+SERIES_ONLY = {
+    "scale": [None, "yes", 1],
+    "conv_filters": [-1, 2.5, "8", None, (), (4, 0), True],
+}
 
 
 def parameter_cases():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqclf import RNNClassifier, RNNTextClassifier, _base, datasets
+from seqclf import RNNClassifier, RNNTextClassifier, _base, _kernels, datasets
+from seqclf._kernels import cpu
 from seqclf._nn import Network
 from seqclf._training import fit_network
 
@@ -36,14 +37,18 @@ def text_classifier(**changes):
         ("pooling", "mean", {"pooling": "mean"}),
         ("pooling", "attention", {"pooling": "attention"}),
         ("activation", "relu", {"activation": "relu"}),
+        ("conv_filters", 4, {"conv_filters": (4, 4, 4)}),
+        ("conv_filters", (4, 3), {"conv_filters": (4, 3)}),
+        ("conv_filters", 0, {"conv_filters": ()}),
         ("dropout", 0.25, {"dropout": 0.25}),
         ("recurrent_dropout", 0.25, {"recurrent_dropout": 0.25}),
         ("token_dropout", 0.25, {"token_dropout": 0.25}),
     ],
 )
 def test_parameters_of_the_network(name, value, expected):
-    config = text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config
-    assert {key: config[key] for key in expected} == expected
+    if name != "conv_filters":
+        config = text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config
+        assert {key: config[key] for key in expected} == expected
     if name != "token_dropout" and name != "embedding_dim":
         config = series_classifier(**{name: value}).fit(SERIES, LABELS).network_.config
         assert {key: config[key] for key in expected} == expected
@@ -54,6 +59,8 @@ def test_parameters_of_the_network(name, value, expected):
     [
         ("optimizer", "sgd"),
         ("learning_rate", 0.0123),
+        ("schedule", "constant"),
+        ("schedule", "one_cycle"),
         ("weight_decay", 0.0123),
         ("l1", 0.0123),
         ("max_grad_norm", 0.5),
@@ -79,20 +86,31 @@ def test_parameters_of_the_fit(monkeypatch, make, name, value):
     assert seen[name] == value
 
 
-@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("n_threads", [1, 3, None])
 def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
-    seen = []
-    forward = Network._pooled
+    """Our kernels alone get the threads where they compute, else torch."""
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    seen, outside = [], torch.get_num_threads()
+    forward = Network._features
 
     def spy(self, *args):
-        seen.append(torch.get_num_threads())
+        seen.append((_kernels.n_threads(), torch.get_num_threads()))
         return forward(self, *args)
 
-    monkeypatch.setattr(Network, "_pooled", spy)
-    classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
-    in_fit = len(seen)
-    classifier.predict(SERIES)
-    assert set(seen) == {n_threads} and len(seen) > in_fit > 0
+    monkeypatch.setattr(Network, "_features", spy)
+    for kernels_are_there in (True, False):
+        monkeypatch.setattr(cpu, "available", lambda there=kernels_are_there: (there, "test"))
+        if kernels_are_there and cpu._library()[0] is None:
+            continue
+        if not kernels_are_there:
+            monkeypatch.setattr(_kernels, "_said_that_it_is_slow", True)
+        expected = n_threads or outside
+        seen.clear()
+        classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
+        in_fit = len(seen)
+        classifier.predict(SERIES)
+        assert set(seen) == {(expected, 1 if kernels_are_there else expected)} and len(seen) > in_fit > 0
+        assert (_kernels.n_threads(), torch.get_num_threads()) == (outside, outside)
 
 
 @pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])

@@ -19,6 +19,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
@@ -29,6 +30,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf._sequences.nb_ratios import NaiveBayesRatios
 
 # Data, one factory for each kind of input: (rows, class codes), the classes told apart by the order of the steps
 
@@ -106,11 +108,13 @@ def as_objects(rows):
 
 # Estimators: small, quick and seeded
 
-QUICK = {"units": 4, "batch_size": 8, "max_epochs": 2, "patience": None, "random_state": 0}
+QUICK = {"units": 4, "batch_size": 8, "max_epochs": 2, "learning_rate": 3e-3, "schedule": "constant", "patience": None}
+QUICK |= {"random_state": 0}
 
 
 def text_classifier(**changes):
-    return RNNTextClassifier(**(QUICK | {"embedding_dim": 6} | changes))
+    settings = {"embedding_dim": 6, "dropout": 0.5, "token_dropout": 0.2, "nb_ngrams": 2}
+    return RNNTextClassifier(**(QUICK | settings | changes))
 
 
 def series_classifier(**changes):
@@ -204,6 +208,11 @@ def assert_equal(actual, expected, where=""):
     elif isinstance(expected, torch.nn.Module):
         assert_equal(actual.to_arrays(), expected.to_arrays(), where)
         assert_equal(actual.config, expected.config, where)
+    elif issparse(expected):
+        assert actual.shape == expected.shape, where
+        assert_equal([actual.indptr, actual.indices, actual.data], [expected.indptr, expected.indices, expected.data])
+    elif isinstance(expected, NaiveBayesRatios):
+        assert_equal(vars(actual), vars(expected), where)
     elif isinstance(expected, BaseEstimator):
         assert_equal(learnt(actual), learnt(expected), where)
     elif hasattr(expected, "to_str"):  # the model of the subword library
@@ -464,7 +473,7 @@ def test_the_four_predictions_and_the_score_agree(case, n_classes):
         np.testing.assert_allclose(probabilities[:, 1], expit(logits), rtol=1e-15)
     else:
         np.testing.assert_allclose(probabilities, softmax(logits, axis=1), rtol=1e-14)
-    np.testing.assert_allclose(classifier.predict_log_proba(X), np.log(probabilities), rtol=1e-12)
+    np.testing.assert_allclose(classifier.predict_log_proba(X), np.log(probabilities), rtol=1e-12, atol=1e-15)
     predicted = classifier.predict(X)
     np.testing.assert_array_equal(predicted, classifier.classes_[probabilities.argmax(axis=1)])
     assert classifier.score(X, y) == accuracy_score(y, predicted)
@@ -480,7 +489,11 @@ FULL_BATCH = {"batch_size": 1_000, "dropout": 0, "patience": None, "max_epochs":
 
 
 def full_batch(case, **changes):
-    settings = FULL_BATCH | ({"token_dropout": 0} if case.make is text_classifier else {})
+    """Without what goes by the number of rows: folds to count labels in, and the normalisation of filters."""
+    ours = (
+        {"token_dropout": 0, "nb_ngrams": 0} if case.make is text_classifier else {"conv_filters": 0, "pooling": "max"}
+    )
+    settings = FULL_BATCH | ours
     return case.make(**(settings | {"learning_rate": 0.5} | changes))
 
 
@@ -788,6 +801,8 @@ def test_the_file_of_a_text_model_holds_no_training_text():
 def test_the_file_holds_no_training_data(case):
     """Rows are looked for as bytes, in every dtype that they might have been kept in, and scaled."""
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
+    if case.make is text_classifier:
+        changes["nb_ngrams"] = 1  # longer n-grams are kept, if two rows hold them
     estimator, X, _ = case.fitted(**changes)
     blob = pickle.dumps(estimator)
     if is_classifier(estimator):
@@ -804,6 +819,8 @@ def test_the_file_holds_no_training_data(case):
 @every_case
 def test_the_size_of_the_file_does_not_grow_with_the_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
+    if case.make is text_classifier:
+        changes["nb_ngrams"] = 1  # more rows hold more n-grams, though not more words
     sizes = [len(pickle.dumps(case.make(**changes).fit(*case.data(n)))) for n in (40, 400)]
     assert abs(sizes[1] - sizes[0]) < 200  # a few more digits
 
@@ -826,7 +843,7 @@ def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     estimator, X, _ = case.fitted(**changes)
     allowed = {str, int, float, bool, type(None), dict, list, tuple, np.ndarray, type(estimator), TextTokenizer}
-    allowed |= {type(getattr(estimator, "network_", None)), type(getattr(estimator, "subword_model_", None))}
+    allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "nb_ratios_")}
     assert set(types_inside(vars(estimator))) <= allowed
     arrays = [value for value in vars(estimator).values() if isinstance(value, np.ndarray)]
     assert all(len(array) < len(X) for array in arrays)

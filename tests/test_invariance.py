@@ -36,14 +36,17 @@ def series_rows():
 LABELS = np.arange(len(LENGTHS)) % 3
 
 
+QUICK = {"units": 5, "max_epochs": 2, "learning_rate": 0.02, "schedule": "constant", "patience": None, "batch_size": 4}
+QUICK |= {"random_state": 0}
+
+
 def text_classifier(**changes):
-    settings = {"units": 5, "embedding_dim": 4, "max_epochs": 2, "patience": None, "learning_rate": 0.1}
-    return RNNTextClassifier(**(settings | {"batch_size": 4, "random_state": 0} | changes))
+    settings = {"embedding_dim": 4, "dropout": 0.5, "token_dropout": 0.2, "nb_ngrams": 0}
+    return RNNTextClassifier(**(QUICK | settings | changes))
 
 
 def series_classifier(**changes):
-    settings = {"units": 5, "max_epochs": 2, "learning_rate": 0.1, "batch_size": 4, "random_state": 0}
-    return RNNClassifier(**(settings | changes))
+    return RNNClassifier(**(QUICK | {"dropout": 0.1} | changes))
 
 
 def networks():
@@ -54,7 +57,14 @@ def networks():
                 for n_layers in (1, 2):
                     yield {"cell": cell, "pooling": pooling, "bidirectional": bidirectional, "n_layers": n_layers}
         for bidirectional in (False, True):  # this activation runs on kernels of its own
-            yield {"cell": cell, "activation": "relu", "bidirectional": bidirectional, "n_layers": 2}
+            # A lower rate, lest units die.
+            yield {
+                "cell": cell,
+                "activation": "relu",
+                "bidirectional": bidirectional,
+                "n_layers": 2,
+                "learning_rate": 0.02,
+            }
 
 
 def identify(value):
@@ -64,6 +74,8 @@ def identify(value):
 INPUTS = {
     "ids": (text_classifier, id_rows, {}),
     "one-hot ids": (text_classifier, id_rows, {"embedding_dim": None}),
+    "ids with ratios": (text_classifier, id_rows, {"nb_ngrams": 2}),
+    "one-hot ids with ratios": (text_classifier, id_rows, {"embedding_dim": None, "nb_ngrams": 2}),
     "series": (series_classifier, series_rows, {}),
 }
 
@@ -80,7 +92,9 @@ def fitted():
             X = rows()
             model = make(**(changes | network)).fit(X, LABELS)
             models[key] = model, X, model.decision_function(X)
-            assert len(np.unique(models[key][2].round(6), axis=0)) == len(set(map(repr, X)))  # rows differ
+            # Rows differ; but the largest states of two short ones may be those of the same step.
+            n_answers = len(np.unique(models[key][2].round(6), axis=0))
+            assert n_answers >= len(set(map(repr, X))) - (network.get("pooling", "max") == "max")
         return models[key]
 
     return get
@@ -203,12 +217,12 @@ def test_steps_that_the_padder_cuts_off_change_nothing(make, truncate):
 
 # Seeds
 
-# Everything that draws: weights, split, order, and each of the dropouts.
+# Everything that draws: weights, split, order, each of the dropouts, and folds.
 DRAWING = {"patience": 2, "validation_fraction": 0.3, "dropout": 0.4, "recurrent_dropout": 0.3, "n_layers": 2}
 
 
 def drawing(make, **changes):
-    return make(**(DRAWING | ({"token_dropout": 0.3} if make is text_classifier else {}) | changes))
+    return make(**(DRAWING | ({"token_dropout": 0.3, "nb_ngrams": 2} if make is text_classifier else {}) | changes))
 
 
 def model_of(classifier):
@@ -226,9 +240,8 @@ def assert_same_model(one, other):
 
 
 def weights_differ(one, other):
-    return {
-        name: (a != b).any() for (name, a), b in zip(model_of(one)[0].items(), model_of(other)[0].values(), strict=True)
-    }
+    pairs = zip(model_of(one)[0].items(), model_of(other)[0].values(), strict=True)
+    return {name: (a != b).any() for (name, a), b in pairs if not name.endswith("n_batches")}  # the same for any seed
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

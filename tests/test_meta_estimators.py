@@ -45,11 +45,14 @@ CELLS = ("rnn", "lstm", "gru")
 
 # What learns the order from a hundred rows within a second.
 LEARNING = {"units": 8, "learning_rate": 0.02, "dropout": 0, "patience": None, "max_epochs": 20, "batch_size": 16}
+LEARNING |= {"schedule": "constant"}
+# By the order of the words alone, with nothing counted.
+TEXT_LEARNING = LEARNING | {"embedding_dim": 8, "token_dropout": 0, "nb_ngrams": 0}
 QUICK = {"units": 4, "patience": None, "max_epochs": 2, "batch_size": 16}
 
 
 def text_classifier(**changes):
-    return RNNTextClassifier(**(LEARNING | {"embedding_dim": 8, "token_dropout": 0, "random_state": 0} | changes))
+    return RNNTextClassifier(**(TEXT_LEARNING | {"random_state": 0} | changes))
 
 
 def series_classifier(**changes):
@@ -323,7 +326,8 @@ def test_halving_grid_search_in_two_processes(resource):
 
 def test_grid_search_on_ragged_series_in_two_processes():
     grid = {"scale": [True, False], "max_epochs": [1, 15]}
-    search = GridSearchCV(series_classifier(n_threads=1), grid, cv=2, n_jobs=2, error_score="raise")
+    classifier = series_classifier(n_threads=1, conv_filters=0)  # With filters one epoch is enough.
+    search = GridSearchCV(classifier, grid, cv=2, n_jobs=2, error_score="raise")
     search.fit(SERIES.data, SERIES.target)
     assert search.best_params_["max_epochs"] == 15
     assert search.best_score_ > 0.9
@@ -505,6 +509,76 @@ def test_weights_reach_the_classifier_without_routing(weighted):
     search = GridSearchCV(text_classifier(**QUICK), {"cell": ["lstm"]}, cv=2, error_score="raise")
     search.fit(TEXTS, Y, sample_weight=WEIGHTS)
     np.testing.assert_array_equal(search.decision_function(TEXTS), weighted)
+
+
+def test_groups_reach_both_the_folds_and_the_classifier(routing):
+    """The pairs of reviews stay together outside, in the folds, and inside, in the split for early stopping."""
+    weights = WEIGHTS + 1  # with 0 the classifier's own tokenizer would leave rows out that the pipeline's reads
+    changes = QUICK | {"patience": 2, "validation_fraction": 0.3}
+    asking = text_classifier(**changes).set_fit_request(groups=True, sample_weight=True)
+    asking.set_score_request(sample_weight=True)
+    pipeline = text_pipeline(**changes)
+    pipeline["classifier"].set_fit_request(groups=True, sample_weight=True).set_score_request(sample_weight=True)
+    arguments = {"params": {"groups": REVIEWS.groups, "sample_weight": weights}, "cv": GroupKFold(3)}
+    options = {"return_estimator": True, "return_indices": True, "error_score": "raise"}
+    alone = cross_validate(asking, TEXTS, Y, **arguments, **options)
+    piped = cross_validate(pipeline, TEXTS, Y, **arguments, **options)
+    search = GridSearchCV(asking, {"cell": ["lstm"]}, cv=GroupKFold(3), error_score="raise")
+    search.fit(TEXTS, Y, groups=REVIEWS.groups, sample_weight=weights)
+    for fold, train in enumerate(alone["indices"]["train"]):
+        by_hand = text_classifier(**changes).fit(
+            take(TEXTS, train), Y[train], sample_weight=weights[train], groups=REVIEWS.groups[train]
+        )
+        logits = by_hand.decision_function(TEXTS)
+        np.testing.assert_array_equal(alone["estimator"][fold].decision_function(TEXTS), logits)
+        # On the rows that the padder has seen: it cuts longer ones.
+        in_pipeline = piped["estimator"][fold].decision_function(take(TEXTS, train))
+        np.testing.assert_allclose(in_pipeline, logits[train], rtol=0, atol=1e-12)
+        ungrouped = text_classifier(**changes).fit(take(TEXTS, train), Y[train], sample_weight=weights[train])
+        assert (ungrouped.decision_function(TEXTS) != logits).any()
+        assert search.cv_results_[f"split{fold}_test_score"][0] == alone["test_score"][fold]
+
+
+def histories(*classifiers):
+    return [[{k: v for k, v in row.items() if k != "seconds"} for row in one.history_] for one in classifiers]
+
+
+def test_a_pipeline_transforms_x_val_if_it_is_told_of_it(routing):
+    watching = QUICK | {"patience": 2}
+    train, test = slice(None, N_TRAIN), slice(N_TRAIN, None)
+    texts = text_pipeline(**watching).set_params(transform_input=["X_val"])
+    texts["classifier"].set_fit_request(X_val=True, y_val=True)
+    texts.fit(TEXTS[train], Y[train], X_val=TEXTS[test], y_val=Y[test])
+    by_hand = text_classifier(**watching).fit(TEXTS[train], Y[train], X_val=TEXTS[test], y_val=Y[test])
+    assert histories(texts["classifier"]) == histories(by_hand)
+
+    series = Pipeline(
+        [
+            ("padder", SequencePadder()),
+            ("classifier", series_classifier(**watching).set_fit_request(X_val=True, y_val=True)),
+        ],
+        transform_input=["X_val"],
+    )
+    (X, y), (X_val, y_val) = ((SERIES.data[rows], SERIES.target[rows]) for rows in (slice(60), slice(60, None)))
+    series.fit(X, y, X_val=X_val, y_val=y_val)
+    padder = SequencePadder().fit(X)
+    by_hand = series_classifier(**watching).fit(padder.transform(X), y, X_val=padder.transform(X_val), y_val=y_val)
+    assert histories(series["classifier"]) == histories(by_hand)
+
+
+def test_a_pipeline_that_is_not_told_of_x_val():
+    """The older spelling hands X_val on as it is: not of the kind of X any more, and the error says what to do."""
+    with pytest.raises(ValueError, match="Row 0 of X_val is a text") as caught:
+        text_pipeline(**QUICK).fit(TEXTS, Y, classifier__X_val=TEXTS, classifier__y_val=Y)
+    assert "transform_input" in caught.value.__notes__[0]
+
+
+def test_x_val_reaches_the_classifier_through_a_search(routing):
+    classifier = text_classifier(**QUICK).set_fit_request(X_val=True, y_val=True)
+    search = GridSearchCV(classifier, {"cell": ["lstm"]}, cv=2, error_score="raise")
+    search.fit(TEXTS[:N_TRAIN], Y[:N_TRAIN], X_val=TEXTS[N_TRAIN:], y_val=Y[N_TRAIN:])
+    by_hand = text_classifier(**QUICK).fit(TEXTS[:N_TRAIN], Y[:N_TRAIN], X_val=TEXTS[N_TRAIN:], y_val=Y[N_TRAIN:])
+    assert histories(search.best_estimator_) == histories(by_hand)
 
 
 def test_a_frozen_tokenizer_is_used_as_it_is():

@@ -1,8 +1,12 @@
 """RNNClassifier: what a series is, and how its channels are scaled."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 from seqclf import RNNClassifier, datasets
 
@@ -105,3 +109,65 @@ def test_the_ends_of_a_3d_array_are_padding():
     np.testing.assert_array_equal(
         classifier().fit(X, Y).decision_function(X), classifier().fit(ragged, Y).decision_function(ragged)
     )
+
+
+# Filters, and how long they and the recurrent layers are trained
+
+
+def test_filters_see_what_the_recurrent_layer_is_too_narrow_for():
+    """The class is the direction of a short wave early in a noisy series: one unit remembers no such thing."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 60)) * 0.3, np.arange(120) % 2
+    wave = np.array([0.0, 3.0, -3.0, 3.0, 0.0])
+    for row, at in enumerate(rng.integers(0, 25, 120)):
+        X[row, at : at + 5] += wave if y[row] else -wave
+    settings = {"units": 1, "bidirectional": False, "max_epochs": 30, "cell": "rnn", "pooling": "last"}
+    with_filters, without = (
+        classifier(**settings, conv_filters=filters).fit(X[:80], y[:80]).score(X[80:], y[80:]) for filters in (8, 0)
+    )
+    assert with_filters > 0.95 and without < 0.75
+
+
+def test_filters_are_counted_and_kept():
+    X, y = datasets.make_order_series(30, random_state=0)
+    without, fitted = (classifier(conv_filters=filters).fit(X, y) for filters in (0, (4, 6)))
+    assert without.network_.convolutions is None
+    n_channels, n_outputs = fitted.n_channels_in_, fitted.network_.head.out_features
+    # Widths 15 and 9, a bias a filter; the last layer's six features in the head.
+    assert fitted.n_parameters_ - without.n_parameters_ == 4 * n_channels * 15 + 4 + 6 * 4 * 9 + 6 + 6 * n_outputs
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.decision_function(X), fitted.decision_function(X))
+    again = clone(fitted).fit(X, y)
+    np.testing.assert_array_equal(again.decision_function(X), fitted.decision_function(X))
+
+
+def test_filters_go_on_in_a_warm_start():
+    X, y = datasets.make_order_series(30, random_state=0)
+    fitted = classifier(conv_filters=(4,), warm_start=True).fit(X, y)
+    seen = float(fitted.network_.convolutions.layers[0].n_batches)
+    assert float(fitted.fit(X, y).network_.convolutions.layers[0].n_batches) == 2 * seen > 0
+    with pytest.raises(ValueError, match=r"conv_filters must stay \(4,\) as in the first fit; got \(5,\)"):
+        fitted.set_params(conv_filters=(5,)).fit(X, y)
+
+
+def test_filters_are_searchable():
+    X, y = datasets.make_order_series(40, random_state=0)
+    grid = {"conv_filters": [0, 4, (4, 3)]}
+    search = GridSearchCV(classifier(n_threads=1), grid, cv=2, error_score="raise", scoring="neg_log_loss").fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 3
+
+
+def test_series_of_one_step_each_train_filters():
+    X = [np.array([value]) for value in (1.0, -1.0, 2.0, -2.0, 1.5, -1.5)] + [np.empty(0)]
+    fitted = classifier(max_epochs=30, batch_size=1, conv_filters=4).fit(X, [1, 0, 1, 0, 1, 0, 0])
+    assert np.isfinite(fitted.decision_function(X)).all()
+    assert fitted.decision_function(X)[-1] == pytest.approx(fitted.network_.head.bias.item())
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size", "expected"), [(9, 4, 7), (20, 4, 4), (40, 4, 3), (9, 100, 10)])
+def test_max_epochs_auto_aims_at_steps_of_the_optimiser(monkeypatch, n_rows, batch_size, expected):
+    """Twenty steps, but no fewer than 3 epochs and no more than 10."""
+    monkeypatch.setattr(RNNClassifier, "_auto_epochs", (20, 3, 10))
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    fitted = classifier(max_epochs="auto", batch_size=batch_size).fit(X, np.arange(n_rows) % 2)
+    assert fitted.n_iter_ == expected

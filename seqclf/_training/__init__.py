@@ -1,15 +1,17 @@
 """Training: the loop (skorch, privately), what happens around it, and where it runs."""
 
-from seqclf._training.device import resolve_device, torch_threads
-from seqclf._training.fit import OPTIMIZERS, FitResult, fit_network, read_logits
-from seqclf._training.split import validation_rows
+from seqclf._training.data import Labelled, training_data
+from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.fit import OPTIMIZERS, SCHEDULES, FitResult, fit_network, read_logits
 
 __all__ = [
     "OPTIMIZERS",
+    "SCHEDULES",
     "FitResult",
+    "Labelled",
     "fit_network",
     "read_logits",
     "resolve_device",
-    "torch_threads",
-    "validation_rows",
+    "training_data",
+    "use_threads",
 ]

@@ -1,16 +1,17 @@
 """Fitting a network to data, and reading sequences with it: what the estimators' base calls."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback, GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
 from seqclf._nn import Network, warn_where_slow
-from seqclf._sequences import Ragged
-from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensor
+from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensors
+from seqclf._sequences.nb_ratios import Sequences
 from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, raise_diverged
 from seqclf._training.net import Net
 
@@ -23,6 +24,9 @@ OPTIMIZERS: Mapping[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "sgd": (torch.optim.SGD, {"fused": True}),
     "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
+
+SCHEDULES = ("constant", "one_cycle")
+_WARM_UP = 0.2  # Share of the steps that "one_cycle" rises in.
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def fit_network(
     *,
     optimizer: str,
     learning_rate: float,
+    schedule: str,
     weight_decay: float,
     l1: float,
     max_grad_norm: float | None,
@@ -68,6 +73,9 @@ def fit_network(
         callbacks.append(GradientNormClipping(max_grad_norm))
     if early_stopping is not None:
         callbacks.append(early_stopping)
+    batches = TrainingBatches(data, batch_size, rng)
+    if schedule == "one_cycle":
+        callbacks.append(_one_cycle(n_steps=len(batches) * max_epochs))
     progress = Progress(int(verbose), early_stopping) if verbose else None
     if progress is not None:
         callbacks.append(progress)
@@ -86,7 +94,7 @@ def fit_network(
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
     try:
-        net.train(TrainingBatches(data, batch_size, rng), None if validation is None else EvaluationBatches(validation))
+        net.train(batches, None if validation is None else EvaluationBatches(validation))
     finally:
         if progress is not None:
             progress.close()
@@ -97,12 +105,25 @@ def fit_network(
     return FitResult(history, len(history) if early_stopping is None else early_stopping.best_epoch_)
 
 
+def _one_cycle(n_steps: int) -> Callback:
+    """Up to the learning rate in the first fifth of the steps, then down to nothing, each along half a cosine.
+
+    L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+    """
+
+    def share(step: int) -> float:
+        done = (step + 1) / (n_steps + 1)  # No step is taken at a rate of zero.
+        return (1 - math.cos(math.pi * min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP)))) / 2
+
+    return LRScheduler(torch.optim.lr_scheduler.LambdaLR, event_name=None, step_every="batch", lr_lambda=share)
+
+
 def _history_row(row: Mapping[str, Any], step_name: str) -> dict[str, Any]:
     keys = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score", "seconds", "steps")
     return {step_name if key == "steps" else key: row[key] for key in keys if key in row}
 
 
-def read_logits(network: Network, sequences: Ragged, device: torch.device) -> np.ndarray:
+def read_logits(network: Network, sequences: Sequences, device: torch.device) -> np.ndarray:
     """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs)."""
     reader = network.reader(device)
     device = reader.head.weight.device
@@ -110,5 +131,6 @@ def read_logits(network: Network, sequences: Ragged, device: torch.device) -> np
     with torch.inference_mode():
         for rows in prediction_rows(sequences.lengths):
             batch = sequences.take(rows)
-            logits[rows] = reader.read(to_tensor(batch.values, device), batch.lengths).cpu().numpy()
+            values, beside = to_tensors(batch, device)
+            logits[rows] = reader.read(values, batch.lengths, beside).cpu().numpy()
     return logits

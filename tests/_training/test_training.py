@@ -2,17 +2,21 @@
 
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from seqclf import RNNClassifier, RNNTextClassifier, datasets
+from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
+from seqclf._kernels import cpu
 from seqclf._nn import Network
 from seqclf._sequences import Ragged
 from seqclf._sequences.batching import CHUNK_BATCHES, TrainingBatches, TrainingData, prediction_rows
-from seqclf._training import OPTIMIZERS, fit_network, resolve_device, torch_threads, validation_rows
+from seqclf._training import OPTIMIZERS, fit_network, resolve_device, use_threads
 from seqclf._training.callbacks import EarlyStopping
+from seqclf._training.net import Net
+from seqclf._training.split import validation_rows
 
 CPU = torch.device("cpu")
 
@@ -44,6 +48,7 @@ def fit(network, data, validation=None, **changes):
     options = {
         "optimizer": "adam",
         "learning_rate": 1e-2,
+        "schedule": "constant",
         "weight_decay": 0.0,
         "l1": 0.0,
         "max_grad_norm": None,
@@ -223,9 +228,9 @@ def test_recorded_losses_and_scores_are_those_of_the_weights():
 def test_every_optimizer_lowers_the_loss(optimizer):
     X, y = datasets.make_order_series(60, n_steps=8, random_state=0)
     rate = {"sgd": 0.5, "nesterov": 0.2, "adagrad": 0.1}.get(optimizer, 1e-2)
-    classifier = RNNClassifier(units=4, optimizer=optimizer, learning_rate=rate, max_epochs=15, random_state=0).fit(
-        X, y
-    )
+    classifier = RNNClassifier(
+        units=4, optimizer=optimizer, learning_rate=rate, schedule="constant", max_epochs=15, random_state=0
+    ).fit(X, y)
     assert classifier.history_[-1]["train_loss"] < 0.8 * classifier.history_[0]["train_loss"]
 
 
@@ -262,6 +267,64 @@ def test_penalties_move_weights_by_their_gradient_and_spare_biases(penalty):
         if "bias" in name:
             expected = torch.zeros_like(expected)
         np.testing.assert_allclose(moved, expected.numpy(), atol=2e-7)
+
+
+def rates_of_the_steps(monkeypatch, network, data, **changes):
+    """The learning rates of all groups of weights at each step of a fit."""
+    rates = []
+    step = Net.train_step_single
+
+    def spy(self, batch, **kwargs):
+        rates.append([group["lr"] for group in self.optimizer_.param_groups])
+        return step(self, batch, **kwargs)
+
+    monkeypatch.setattr(Net, "train_step_single", spy)
+    fit(network, data, **changes)
+    return np.array(rates)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("n_rows", "max_epochs"), [(4, 1), (8, 1), (4, 3), (9, 5), (40, 10)])
+def test_one_cycle_rises_in_a_fifth_of_the_steps_and_falls_to_nothing(monkeypatch, optimizer, n_rows, max_epochs):
+    """Half a cosine up, half a cosine down, over all epochs; validation takes no step of it."""
+    settings = {"optimizer": optimizer, "learning_rate": 0.03, "max_epochs": max_epochs, "max_grad_norm": 1e-6}
+    rates = rates_of_the_steps(
+        monkeypatch,
+        make_network(),
+        make_data([3] * n_rows),
+        validation=make_data([3, 3]),
+        schedule="one_cycle",
+        **settings,
+    )
+    n_steps = math.ceil(n_rows / 4) * max_epochs
+    assert rates.shape == (n_steps, 2), "weights, and biases, which are not decayed"
+    for step, (of_weights, of_biases) in enumerate(rates, start=1):
+        done = step / (n_steps + 1)
+        if done < 0.2:
+            share = (1 - math.cos(math.pi * done / 0.2)) / 2
+        else:
+            share = (1 + math.cos(math.pi * (done - 0.2) / 0.8)) / 2
+        assert of_weights == of_biases == pytest.approx(0.03 * share, rel=1e-9)
+    assert rates.min() > 0 and rates.max() <= 0.03
+    if n_steps == 100:
+        assert rates.argmax() // 2 in (19, 20) and rates.max() > 0.029 and rates[-1, 0] < 0.03 / 1_000
+
+
+def test_a_constant_rate_stays(monkeypatch):
+    rates = rates_of_the_steps(monkeypatch, make_network(), make_data([3] * 9), schedule="constant", max_epochs=4)
+    assert rates.tolist() == [[0.01, 0.01]] * 12
+
+
+def test_the_rate_of_the_schedule_is_that_of_the_step():
+    """One step of plain gradient descent, the only one: as long as the rate at the middle of the way."""
+
+    def step(**changes):
+        network = make_network()
+        fit(network, make_data([3] * 4), optimizer="sgd", learning_rate=1.0, max_epochs=1, **changes)
+        return network.head.weight.detach() - make_network().head.weight.detach()
+
+    share = (1 + math.cos(math.pi * (0.5 - 0.2) / 0.8)) / 2
+    np.testing.assert_allclose(step(schedule="one_cycle"), share * step(schedule="constant"), rtol=1e-4)
 
 
 def test_a_diverging_loss_names_epoch_and_remedy():
@@ -340,7 +403,8 @@ def test_silence_by_default(capsys):
 
 def test_warm_start_trains_the_network_further():
     X, y = datasets.make_order_reviews(60, random_state=0)
-    classifier = RNNTextClassifier(units=4, max_epochs=2, patience=None, warm_start=True, random_state=0).fit(X, y)
+    settings = {"units": 4, "max_epochs": 2, "learning_rate": 0.01, "schedule": "constant", "patience": None}
+    classifier = RNNTextClassifier(**settings, warm_start=True, random_state=0).fit(X, y)
     first, network, tokenizer = classifier.history_, classifier.network_, classifier.tokenizer_
     classifier.fit(X, y)
     assert classifier.history_[0]["train_loss"] < first[0]["train_loss"]
@@ -391,33 +455,86 @@ def test_auto_never_takes_mps(monkeypatch):
         resolve_device("mps")
 
 
-def test_threads_are_put_back_after_an_error_too():
-    before, inside = torch.get_num_threads(), []
+KERNELS = pytest.mark.skipif(not cpu.available()[0], reason="no compiled kernels")
+OURS, TORCHS = (CPU, "lstm", "tanh"), (CPU, "lstm", "relu")
+
+
+def numbers():
+    return _kernels.n_threads(), torch.get_num_threads()
+
+
+@KERNELS
+def test_our_kernels_get_the_threads_and_torch_gets_one(monkeypatch):
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    outside = numbers()
+    with use_threads(3, *OURS):
+        assert numbers() == (3, 1)
+        with use_threads(None, *OURS):
+            assert numbers() == (3, 1)
+        with use_threads(2, *OURS):
+            assert numbers() == (2, 1)
+        assert numbers() == (3, 1)
+    with use_threads(None, *OURS):
+        assert numbers() == (outside[1], 1)
+    assert numbers() == outside
+
+
+def test_where_our_kernels_do_not_compute_torch_gets_the_threads():
+    before = torch.get_num_threads()
+    for arguments in (TORCHS, (torch.device("cuda"), "lstm", "tanh")):
+        with use_threads(before + 1, *arguments):
+            assert torch.get_num_threads() == before + 1
+        with use_threads(None, *arguments):
+            assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("where", [OURS, TORCHS])
+def test_threads_are_put_back_after_an_error_too(where):
+    before, inside = numbers(), []
 
     def fail():
-        with torch_threads(before + 1):
-            inside.append(torch.get_num_threads())
+        with use_threads(before[1] + 1, *where):
+            inside.append(_kernels.n_threads())
             raise RuntimeError("inside")
 
     with pytest.raises(RuntimeError, match="inside"):
         fail()
-    assert inside == [before + 1]
-    assert torch.get_num_threads() == before
+    assert inside == [before[1] + 1]
+    assert numbers() == before
 
 
-def test_blocks_that_set_threads_wait_for_one_another():
-    inside, order = threading.Event(), []
+@KERNELS
+def test_blocks_in_several_threads_at_once(monkeypatch):
+    """Each sees its own number and that of outside, whichever begins or ends first; torch's is put back in all."""
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 2)
+    met, fresh = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    try:
+        assert met.submit(torch.get_num_threads).result() == before + 2  # torch knows this thread before it comes in
+        entered = {name: threading.Event() for name in ("met", "fresh")}
+        leave = {name: threading.Event() for name in entered}
 
-    def other():
-        inside.wait()
-        with torch_threads(2):
-            order.append("second")
+        def block(name, n):
+            with use_threads(n, *OURS):
+                entered[name].set()
+                assert leave[name].wait(30)
+                seen = numbers()
+            return seen, numbers()
 
-    thread = threading.Thread(target=other)
-    thread.start()
-    with torch_threads(1):
-        inside.set()
-        thread.join(timeout=0.2)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
+        with use_threads(None, *OURS):
+            assert numbers() == (before + 2, 1)
+            results = {"met": met.submit(block, "met", 5), "fresh": fresh.submit(block, "fresh", None)}
+            assert all(event.wait(30) for event in entered.values())
+        assert numbers() == (before + 2, before + 2)
+        leave["met"].set()
+        assert results["met"].result(30) == ((5, 1), (before + 2, before + 2))
+        leave["fresh"].set()
+        assert results["fresh"].result(30) == ((before + 2, 1), (before + 2, before + 2))
+        assert ThreadPoolExecutor(1).submit(torch.get_num_threads).result() == before + 2
+    finally:
+        for event in leave.values():
+            event.set()
+        met.shutdown()
+        fresh.shutdown()
+        torch.set_num_threads(before)

@@ -1,0 +1,359 @@
+"""RNNTextClassifier: what `nb_ngrams` lets the network read, of which rows it is counted, and who may see it."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from seqclf import RNNTextClassifier, TextTokenizer, _base, _rnn_text_classifier
+from seqclf._sequences import Ragged, nb_ratios
+from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds
+from seqclf._training import fit_network
+
+QUICK = {
+    "units": 4,
+    "embedding_dim": 5,
+    "batch_size": 8,
+    "max_epochs": 2,
+    "learning_rate": 0.01,
+    "schedule": "constant",
+    "patience": None,
+    "nb_ngrams": 2,
+    "random_state": 0,
+    "n_threads": 1,
+}
+WORDS = "amber brick cedar delta ember flint grape hazel".split()
+
+
+def text_classifier(**changes):
+    return RNNTextClassifier(**(QUICK | changes))
+
+
+def make_texts(n=40, n_classes=2, seed=0):
+    """Each class prefers words of its own; row 0 has none."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) % n_classes
+    texts = []
+    for code in codes:
+        chances = np.ones(len(WORDS))
+        chances[code % len(WORDS)] = 6
+        texts.append(" ".join(rng.choice(WORDS, size=rng.integers(1, 9), p=chances / chances.sum())))
+    return ["", *texts[1:]], codes
+
+
+TEXTS, CODES = make_texts()
+
+
+def as_ids(rows):
+    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """The training and validation data of the last fit."""
+    seen = []
+
+    def spy(network, data, validation, **kwargs):
+        seen[:] = [data, validation]
+        return fit_network(network, data, validation, **kwargs)
+
+    monkeypatch.setattr(_base, "fit_network", spy)
+    return seen
+
+
+def by_row(rated):
+    return np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
+
+
+def assert_same_ratios(one, other):
+    for ours, theirs in zip(one.tables_, other.tables_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(one.numbers_, other.numbers_, strict=True):
+        np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+
+
+# What is learned, and what the network reads
+
+
+@pytest.mark.parametrize("kind", ["texts", "tokens", "ids"])
+@pytest.mark.parametrize("n_classes", [2, 3, 20])
+@pytest.mark.parametrize("nb_ngrams", [1, 3])
+def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
+    texts, codes = make_texts(80, n_classes)
+    ids = TextTokenizer().fit_transform(texts)
+    X = {"texts": texts, "tokens": [text.split() for text in texts], "ids": list(ids)}[kind]
+    labels = np.array([f"class {code:02}" for code in range(n_classes)])[codes]
+    fitted = text_classifier(nb_ngrams=nb_ngrams).fit(X, labels)
+    expected = NaiveBayesRatios(nb_ngrams, fitted.vocab_size_)
+    expected.learn(as_ids(ids), codes, n_classes, np.ones(80), np.zeros(80, dtype=int))
+    assert_same_ratios(fitted.nb_ratios_, expected)
+    n_beside = nb_ngrams * (1 if n_classes == 2 else n_classes)
+    network = fitted.network_
+    assert network.n_beside == n_beside
+    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_beside
+    assert fitted.n_parameters_ == sum(parameter.numel() for parameter in network.parameters())
+    assert fitted.predict_proba(X).shape == (80, n_classes)
+
+    rated = fitted.nb_ratios_.rate(as_ids(ids))
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(rated.values).long(), rated.lengths, beside=torch.from_numpy(rated.beside))
+    found = fitted.decision_function(X).reshape(80, -1)
+    np.testing.assert_allclose(found, logits.numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[0], network.head.bias.detach().numpy(), rtol=1e-6)  # the text without a word
+
+
+def test_none_without_nb_ngrams(parts):
+    fitted = text_classifier(nb_ngrams=0).fit(TEXTS, CODES)
+    assert not hasattr(fitted, "nb_ratios_")
+    assert isinstance(parts[0].sequences, Ragged)
+    assert fitted.network_.n_beside == 0
+    assert fitted.network_.recurrent.layers[0].directions[0].weight_input.shape[1] == 5
+    refitted = text_classifier(nb_ngrams=2).fit(TEXTS, CODES).set_params(nb_ngrams=0).fit(TEXTS, CODES)
+    assert not hasattr(refitted, "nb_ratios_")
+    np.testing.assert_array_equal(refitted.decision_function(TEXTS), fitted.decision_function(TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("expected", "changes"),
+    [
+        (4_081, {"embedding_dim": None, "cell": "rnn", "units": 8}),
+        (8_209, {"embedding_dim": 16, "cell": "rnn", "units": 8}),
+        # Two numbers beside each token: 2 x 8 weights more in the recurrence, and 2 in the last layer.
+        (8_209 + 18, {"embedding_dim": 16, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
+        # Beside one-hot vectors they go to the last layer alone.
+        (4_081 + 2, {"embedding_dim": None, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
+    ],
+)
+def test_parameters_of_the_textbooks_networks(expected, changes):
+    X = [[2, 499], [3, 4]]
+    settings = {"nb_ngrams": 0, "bidirectional": False, "pooling": "last", "max_epochs": 1} | changes
+    assert text_classifier(**settings).fit(X, [0, 1]).n_parameters_ == expected
+
+
+@pytest.mark.parametrize("changes", [{}, {"embedding_dim": None}])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_row_has_the_same_bits_in_any_company(changes, n_classes):
+    texts, codes = make_texts(60, n_classes)
+    fitted = text_classifier(nb_ngrams=3, **changes).fit(texts, codes)
+    new = [*make_texts(30, seed=1)[0], "", "unseen words amber brick"]
+    together = fitted.decision_function(new)
+    assert len(np.unique(together.round(6), axis=0)) > 20
+    for text, logits in zip(new, together, strict=True):
+        np.testing.assert_array_equal(fitted.decision_function([text])[0], logits)
+    np.testing.assert_array_equal(fitted.decision_function(new[::-1]), together[::-1])
+
+
+def test_they_help_where_rows_are_few():
+    """Sixty words of either class, each in a few rows: more than two epochs teach a network that can't count."""
+    rng = np.random.default_rng(0)
+    words = np.array([f"word{number}" for number in range(400)])
+    y = np.arange(220) % 2
+    texts = [" ".join(rng.choice(np.concatenate((words[code * 60 :][:60], words[120:])), 25)) for code in y]
+    settings = {"max_epochs": 2, "units": 8, "dropout": 0.2}
+    with_ratios, without = (
+        text_classifier(nb_ngrams=n, **settings).fit(texts[:80], y[:80]).score(texts[80:], y[80:]) for n in (1, 0)
+    )
+    assert with_ratios > 0.75 and with_ratios > without + 0.1
+
+
+# Rows that count
+
+
+def test_rows_of_weight_zero_count_nothing(parts):
+    weights = (np.arange(40) % 4 > 0).astype(float)
+    kept = np.flatnonzero(weights)
+    zeroed = text_classifier().fit(TEXTS, CODES, sample_weight=weights)
+    of_zeroed = parts[0].sequences
+    removed = text_classifier().fit([TEXTS[row] for row in kept], CODES[kept])
+    assert_same_ratios(zeroed.nb_ratios_, removed.nb_ratios_)
+    np.testing.assert_array_equal(of_zeroed.beside, parts[0].sequences.beside)
+    whole = text_classifier().fit(TEXTS, CODES)
+    assert not np.array_equal(zeroed.nb_ratios_.tables_[0], whole.nb_ratios_.tables_[0])
+
+
+def test_weights_of_rows_count_and_those_of_classes_do_not():
+    weights = np.random.default_rng(0).uniform(0.2, 5, size=40)
+    plain, weighted = text_classifier().fit(TEXTS, CODES), text_classifier().fit(TEXTS, CODES, sample_weight=weights)
+    ids = weighted.tokenizer_.transform(TEXTS)
+    expected = NaiveBayesRatios(2, weighted.vocab_size_)
+    expected.learn(as_ids(ids), CODES, 2, weights, np.zeros(40, dtype=int))
+    assert_same_ratios(weighted.nb_ratios_, expected)
+    balanced = text_classifier(class_weight={0: 1, 1: 9}).fit(TEXTS, CODES)
+    assert_same_ratios(balanced.nb_ratios_, plain.nb_ratios_)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e300])
+def test_sample_weights_of_any_size(scale):
+    plain = text_classifier().fit(TEXTS, CODES)
+    scaled = text_classifier().fit(TEXTS, CODES, sample_weight=np.full(40, scale))
+    np.testing.assert_allclose(scaled.decision_function(TEXTS), plain.decision_function(TEXTS), rtol=1e-5)
+
+
+def test_rows_that_are_held_out_are_cross_fitted_too(parts):
+    """The split of early stopping takes its rows out of X: their numbers, too, are counted without their labels."""
+    text_classifier(patience=1, validation_fraction=0.25).fit(TEXTS, CODES)
+    assert len(parts[1]) == 10
+    for part in parts:
+        assert isinstance(part.sequences, RatedIds)
+        assert (part.sequences.version > 0).all()
+
+
+def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
+    X_val, y_val = make_texts(20, seed=1)
+    plain = text_classifier(patience=1).fit(TEXTS, CODES, X_val=TEXTS, y_val=CODES)
+    fitted = text_classifier(patience=1).fit(TEXTS, CODES, X_val=X_val, y_val=1 - y_val)
+    assert_same_ratios(fitted.nb_ratios_, plain.nb_ratios_)
+    training, watched = parts
+    assert (training.sequences.version > 0).all()
+    expected = fitted.nb_ratios_.rate(as_ids(fitted.tokenizer_.transform(X_val)))
+    np.testing.assert_array_equal(watched.sequences.beside, expected.beside)
+
+
+# Cross-fitting
+
+
+def test_no_training_row_sees_its_own_label(parts, monkeypatch):
+    """Of the same folds, a row with another label reads the same numbers."""
+    fold = np.random.default_rng(0).integers(0, 5, size=40)
+    monkeypatch.setattr(_rnn_text_classifier, "cross_fitting_folds", lambda *_: fold)
+    text_classifier().fit(TEXTS, CODES)
+    before = by_row(parts[0].sequences)
+    for flipped in (3, 20):
+        y = CODES.copy()
+        y[flipped] = 1 - y[flipped]
+        text_classifier().fit(TEXTS, y)
+        changed = np.array([not np.array_equal(*pair) for pair in zip(before, by_row(parts[0].sequences), strict=True)])
+        assert not changed[fold == fold[flipped]].any()
+        assert changed[fold != fold[flipped]].mean() > 0.9
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_folds_are_drawn_with_the_seed(parts, patience):
+    versions = []
+    for seed in (0, 0, 1):
+        text_classifier(random_state=seed, patience=patience).fit(TEXTS, CODES)
+        versions.append(parts[0].sequences.version)
+    assert np.array_equal(versions[0], versions[1]) and not np.array_equal(versions[0], versions[2])
+    assert patience or np.bincount(versions[0]).tolist() == [0] + [4] * 10
+
+
+def test_a_group_is_counted_without_all_of_its_rows(parts):
+    """What only one group says has no number there, and one for other rows."""
+    groups = np.arange(40) // 4
+    names = [f"{text} name{group}" for text, group in zip(TEXTS, groups, strict=True)]
+    fitted = text_classifier(nb_ngrams=1, random_state=0).fit(names, groups % 2, groups=groups)
+    last = np.array([found[-1, 0] for found in by_row(parts[0].sequences)])
+    np.testing.assert_array_equal(last, 0)
+    of_group = [set(parts[0].sequences.version[groups == group].tolist()) for group in range(10)]
+    assert all(len(versions) == 1 for versions in of_group)
+    known = fitted.nb_ratios_.rate(as_ids(fitted.tokenizer_.transform(names)))
+    assert all(abs(found[-1, 0]) > 0.5 for found in by_row(known))
+    text_classifier(nb_ngrams=1).fit(names, groups % 2)
+    assert all(abs(found[-1, 0]) > 0.3 for found in by_row(parts[0].sequences)), "without groups the name tells"
+
+
+@pytest.mark.parametrize("words", ["in a few rows", "in one row"])
+def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
+    """Labels have nothing to do with the texts: a network that reads its own label in training believes they have."""
+    rng = np.random.default_rng(0)
+    n_words = 400 if words == "in a few rows" else 1_200
+    X = rng.integers(n_words, size=(200, 6)) if words == "in a few rows" else np.arange(1_200).reshape(200, 6)
+    y, new = rng.permutation(np.arange(200) % 2), 2 + rng.integers(n_words, size=(400, 6))
+    # A few numbers to a token, most of them dropped: not much can be learned by heart.
+    settings = {"nb_ngrams": 1, "embedding_dim": 2, "max_epochs": 8, "dropout": 0.5, "token_dropout": 0.5}
+    honest = text_classifier(**settings).fit(2 + X, y)
+
+    def rated_by_their_own_labels(ratios, ids, codes, weights, groups, rng):
+        monkeypatch.setattr(nb_ratios, "_MIN_ROWS", 1)
+        ratios.learn(ids, codes, 2, weights, np.zeros(len(ids), dtype=int))
+        return ratios.rate(ids)
+
+    monkeypatch.setattr(RNNTextClassifier, "_rated", staticmethod(rated_by_their_own_labels))
+    flattered = text_classifier(**settings).fit(2 + X, y)
+    confidence = [np.abs(classifier.decision_function(new)).mean() for classifier in (honest, flattered)]
+    assert confidence[0] < 0.9 < 1.5 < confidence[1]
+    assert flattered.network_.head.weight[0, -1] > 1.2, "where it starts at 1"
+    assert honest.history_[1]["train_score"] < 0.65 < 0.8 < flattered.history_[1]["train_score"]
+
+
+# Warm start
+
+
+def test_warm_start_keeps_the_ratios_and_cross_fits_again(parts):
+    X_more, y_more = make_texts(30, seed=1)
+    classifier = text_classifier(warm_start=True).fit(TEXTS, CODES)
+    ratios, before = classifier.nb_ratios_, pickle.dumps(classifier.nb_ratios_)
+    classifier.fit(X_more, y_more)
+    assert classifier.nb_ratios_ is ratios and pickle.dumps(ratios) == before
+    sequences = parts[0].sequences
+    assert (sequences.version > 0).all()
+    again = NaiveBayesRatios(2, classifier.vocab_size_)
+    fold = sequences.version - 1
+    expected = again.learn(as_ids(classifier.tokenizer_.transform(X_more)), y_more, 2, np.ones(30), fold)
+    np.testing.assert_array_equal(sequences.beside, expected.beside)
+
+
+@pytest.mark.parametrize(("before", "now"), [(0, 2), (2, 0), (2, 3)])
+def test_warm_start_keeps_the_length_of_the_ngrams(before, now):
+    classifier = text_classifier(warm_start=True, nb_ngrams=before).fit(TEXTS, CODES)
+    logits = classifier.decision_function(TEXTS)
+    with pytest.raises(ValueError, match=f"nb_ngrams must stay {before} as in the first fit; got {now}"):
+        classifier.set_params(nb_ngrams=now).fit(TEXTS, CODES)
+    np.testing.assert_array_equal(classifier.decision_function(TEXTS), logits)
+    classifier.set_params(warm_start=False).fit(TEXTS, CODES)
+    expected = text_classifier(nb_ngrams=now).fit(TEXTS, CODES).decision_function(TEXTS)
+    np.testing.assert_array_equal(classifier.decision_function(TEXTS), expected)
+
+
+def test_warm_start_without_ratios(parts):
+    classifier = text_classifier(warm_start=True, nb_ngrams=0).fit(TEXTS, CODES).fit(TEXTS, CODES)
+    assert isinstance(parts[0].sequences, Ragged) and not hasattr(classifier, "nb_ratios_")
+
+
+# Copies
+
+
+@pytest.mark.parametrize("mmap_mode", [None, "r"])
+def test_copies_answer_to_the_bit(tmp_path, mmap_mode):
+    texts, codes = make_texts(60, 3)
+    fitted = text_classifier(nb_ngrams=3).fit(texts, codes)
+    expected = fitted.decision_function(texts)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    for copied in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "model.joblib", mmap_mode=mmap_mode)):
+        np.testing.assert_array_equal(copied.decision_function(texts), expected)
+        assert_same_ratios(copied.nb_ratios_, fitted.nb_ratios_)
+    cloned = clone(fitted)
+    assert cloned.nb_ngrams == 3 and not hasattr(cloned, "nb_ratios_")
+    np.testing.assert_array_equal(cloned.fit(texts, codes).decision_function(texts), expected)
+
+
+def test_the_file_holds_the_ratios_of_all_rows_and_no_fold():
+    fitted = text_classifier(nb_ngrams=3).fit(TEXTS, CODES)
+    assert [len(table) for table in fitted.nb_ratios_.tables_] == [1, 1, 1]
+    assert all(table.base is None for table in fitted.nb_ratios_.tables_), "no view into the tables of all folds"
+
+
+@pytest.mark.parametrize(
+    "grid", [{"nb_ngrams": [0, 1, 3]}, {"schedule": ["constant", "one_cycle"], "nb_ngrams": [0, 2]}]
+)
+def test_it_can_be_searched(grid):
+    search = GridSearchCV(text_classifier(), grid, cv=2, error_score="raise").fit(TEXTS, CODES)
+    best = text_classifier(**search.best_params_).fit(TEXTS, CODES)
+    np.testing.assert_array_equal(search.decision_function(TEXTS), best.decision_function(TEXTS))
+    assert hasattr(search.best_estimator_, "nb_ratios_") == bool(search.best_params_["nb_ngrams"])
+
+
+def test_a_class_within_one_group_is_not_told_by_its_gap():
+    """Its rows would be the only ones without a ratio for it, and noise be learned by heart at once."""
+    rng = np.random.default_rng(0)
+    X = [" ".join(rng.choice(list("abcdefghijklmnop"), size=10)) for _ in range(150)]
+    y = np.arange(150) % 3
+    fitted = RNNTextClassifier(nb_ngrams=1, units=4, max_epochs=20, learning_rate=0.01, random_state=0).fit(
+        X, y, groups=y
+    )
+    assert fitted.history_[-1]["train_score"] < 0.7
+    assert not fitted.nb_ratios_.tables_[0].any()
