@@ -15,8 +15,8 @@ torch padded
 torch packed
     The same module on a ``PackedSequence`` that was packed before.
 Keras on JAX
-    See `_keras_worker.py`; in an environment of its own under ``benchmarks/.peers``, made at the first run with venv
-    and pip.
+    See `_keras_layer_worker.py`; in an environment of its own under ``benchmarks/.peers``, made at the first run with
+    venv and pip.
 
 Each round runs every column once, one after the other, so that a noisy machine disturbs all alike; the figures are
 medians over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
@@ -28,26 +28,22 @@ is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the same number o
 import argparse
 import itertools
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
-import venv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from _peers import NAMES, KerasPeer, start_peers
+from _report import as_line, load, machine, print_load, processor, reached, seconds_of, spread
 from torch.nn.utils.rnn import PackedSequence
 
 from seqclf import _kernels
 from seqclf._kernels import N_GATES, StepLayout, Weights, cpu
 
-HERE = Path(__file__).resolve().parent
-PEERS = HERE / ".peers" / "keras-jax"
-OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", "Keras on JAX"
+OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
 COLUMNS = (OURS, PADDED, PACKED, KERAS)
 # Both sides are float32: outputs within this of torch.nn's, gradients within this of their norm.
 OUTPUT_TOLERANCE, GRADIENT_TOLERANCE = 2e-5, 2e-4
@@ -243,73 +239,6 @@ class TorchPacked(TorchModule):
         return self.module(PackedSequence(self.inputs, self.data.layout.batch_sizes))[0].data
 
 
-class KerasPeer:
-    """The worker with Keras on JAX, if it can be had; `problem` says why not."""
-
-    def __init__(self, n_threads: int):
-        self.process, self.problem, self.versions = None, None, ""
-        try:
-            python = self._environment()
-            self._start(python, n_threads)
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            self.problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-
-    @staticmethod
-    def _environment() -> Path:
-        python = PEERS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        done = PEERS / "installed"
-        if not done.exists():
-            print(f"Making an environment with Keras and JAX in {PEERS} ...", file=sys.stderr)
-            venv.create(PEERS, with_pip=True, clear=True)
-            (PEERS.parent / ".gitignore").write_text("*\n")
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-            installed = subprocess.run([*pip, "keras>=3.10", "jax[cpu]"], capture_output=True, text=True, timeout=900)
-            if installed.returncode:
-                raise RuntimeError(f"pip could not install Keras and JAX: {installed.stderr[-500:]}")
-            done.touch()
-        return python
-
-    def _start(self, python: Path, n_threads: int) -> None:
-        environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("PYTHONPATH", None)
-        before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-        if before is not None and n_threads < len(before):
-            # XLA makes a thread for each core that it sees, and inherits these.
-            os.sched_setaffinity(0, sorted(before)[:n_threads])
-        try:
-            self.process = subprocess.Popen(
-                [str(python), str(HERE / "_keras_worker.py")],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-            )  # fmt: skip
-        finally:
-            if before is not None:
-                os.sched_setaffinity(0, before)
-        self.versions = self._read()["versions"]
-
-    def _read(self) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the Keras worker ended with status {self.process.wait()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer
-
-    def ask(self, **request) -> dict:
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return self._read()
-
-    def set_up(self, case: Case) -> None:
-        lengths = [int(length) for length in case.lengths]
-        setup = {"cell": case.cell, "n_inputs": case.n_inputs, "units": case.units, "lengths": lengths, "seed": 0}
-        self.ask(setup=setup)
-
-    def close(self) -> None:
-        if self.process is not None:
-            self.process.stdin.close()
-            self.process.wait(30)
-
-
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -326,19 +255,14 @@ def check(data: Data, ours: Ours, padded: TorchPadded) -> tuple[float, float]:
     return output_error, gradient_error
 
 
-def seconds_of(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: float) -> tuple[list[Row], tuple]:
     """Both rows of a case, after the check; and the errors that it found."""
     data = Data(case)
     columns = {OURS: Ours(data), PADDED: TorchPadded(data), PACKED: TorchPacked(data)}
     errors = check(data, columns[OURS], columns[PADDED])
     if keras is not None:
-        keras.set_up(case)
+        shape = {"cell": case.cell, "n_inputs": case.n_inputs, "units": case.units}
+        keras.ask(setup={**shape, "lengths": case.lengths.tolist(), "seed": 0})
     square = torch.randn(2048, 2048, generator=torch.Generator().manual_seed(0))
     torch.mm(square, square)
     rows = []
@@ -348,7 +272,7 @@ def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: floa
             name: lambda column=column, what=what: seconds_of(getattr(column, what)) for name, column in columns.items()
         }
         if keras is not None:
-            runs[KERAS] = lambda what=what: keras.ask(run=what)["seconds"]
+            runs[KERAS] = lambda what=what: keras.ask(run={"what": what})["seconds"]
         for run in runs.values():
             run()  # warm up
         started = time.perf_counter()
@@ -365,16 +289,10 @@ def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: floa
 # ---- printing -------------------------------------------------------------------------------------------------------
 
 
-def spread(seconds: list[float]) -> float:
-    """Half the range between the quartiles, as a share of the median."""
-    low, high = np.percentile(seconds, [25, 75])
-    return float((high - low) / 2 / statistics.median(seconds))
-
-
 def verdict(value: float, target: float | None, text: str) -> str:
     if target is None:
         return "-"
-    return f"{text}: " + ("reached" if value >= target else "**missed**")
+    return f"{text}: {reached(value >= target)}"
 
 
 HEADER = ["batch", "layer", "lengths", "cell", "", *COLUMNS, "ratio", "target", "GFLOP/s", "share", "target share"]
@@ -403,19 +321,6 @@ def table_row(row: Row) -> list[str]:
         f"{row.share:.0%}",
         verdict(row.share, share, f"{share or 0:.0%}"),
     ]
-
-
-def as_line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def processor() -> str:
-    """The name of the processor, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 SHAPES = {"16-8": 500, "64-64": 240, "128-128": 240, "256-256": 240}
@@ -465,18 +370,12 @@ def main() -> None:
         kinds = ("equal", "IMDB")
         cases, repeats = [Case(cell, 3, 5, 4, 20, kind) for kind in kinds for cell in arguments.cells], 1
     elif not arguments.no_keras:
-        keras = KerasPeer(arguments.threads)
+        keras = next(iter(start_peers(["jax"], "_keras_layer_worker.py", arguments.threads)), None)
 
-    versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}"]
-    if keras is not None and keras.problem is None:
-        versions.append(keras.versions)
-    print(f"{processor()}, {os.cpu_count()} cores, {arguments.threads} threads; {instructions}; ", end="")
-    print(f"{', '.join(versions)}. Milliseconds, median of up to {repeats} interleaved rounds;", end=" ")
+    described = machine(arguments.threads, "" if keras is None else keras.versions)
+    print(f"{described} Milliseconds, median of up to {repeats} interleaved rounds;", end=" ")
     print("the fastest other column in italics.")
-    if keras is not None and keras.problem is not None:
-        print(f"\n{KERAS} is left out: {keras.problem}")
-        keras = None
-    load = os.getloadavg() if hasattr(os, "getloadavg") else None
+    load_before = load()
     print(f"\n{as_line(HEADER)}\n{as_line(['---'] * len(HEADER))}")
     rows, errors = [], []
     for case in cases:
@@ -498,17 +397,16 @@ def main() -> None:
         share = ragged.lengths.sum() / (ragged.n_rows * ragged.n_times)
         print(f"IMDB lengths: lognormal, median {MEDIAN_LENGTH}, sigma {SIGMA}, cut: {share:.1%} of steps are real.")
     products = [rate for row in rows for rate in row.product_rates]
-    print(f"torch.mm: {statistics.median(products):.0f} GFLOP/s ({min(products):.0f} to {max(products):.0f}). ", end="")
-    if load is not None:
-        print(f"Load of the machine (1 minute) before: {load[0]:.1f}, after: {os.getloadavg()[0]:.1f}.")
+    print(f"torch.mm: {statistics.median(products):.0f} GFLOP/s ({min(products):.0f} to {max(products):.0f}).")
+    print_load(load_before)
     n_targets = sum(row.case.target(row.what) is not None for row in rows)
     n_shares = sum(row.case.target_share(row.what) is not None for row in rows)
     print(f"Ratios reached: {n_targets - len(missed)} of {n_targets}; ", end="")
     print(f"shares: {n_shares - len(missed_share)} of {n_shares}.")
     if arguments.json:
         content = {
-            "processor": processor(), "threads": arguments.threads, "instructions": instructions, "versions": versions,
-            "load_before": load, "rows": [row.summary() for row in rows],
+            "processor": processor(), "threads": arguments.threads, "instructions": instructions,
+            "machine": described, "load_before": load_before, "rows": [row.summary() for row in rows],
         }  # fmt: skip
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 

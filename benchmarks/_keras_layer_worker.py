@@ -1,10 +1,10 @@
 """Times bare Keras layers on JAX for `kernels.py`, which starts this in an environment that has Keras and JAX.
 
-One JSON request a line on the standard input, one JSON answer a line on the standard output:
+It answers two requests (see `_serve.py`):
 
 ``{"setup": {cell, n_inputs, units, lengths, seed}}``
     Builds the layer and compiles both functions (outside any measured time).
-``{"run": "training"}`` or ``{"run": "inference"}``
+``{"run": {"what": "training"}}`` or ``"inference"``
     Runs one of them once, waits for its results, and answers ``{"seconds": ...}``.
 
 Training is ``value_and_grad`` of a projection of the layer's outputs for weights and inputs, inference the layer's
@@ -12,18 +12,17 @@ Training is ``value_and_grad`` of a projection of the layer's outputs for weight
 masked, as a model with ``mask_zero`` does; batches of equal lengths have no mask.
 """
 
-import json
 import os
-import sys
 import time
 
 os.environ["KERAS_BACKEND"] = "jax"
-answers, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not break the protocol
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
 
 
 def functions(cell, n_inputs, units, lengths, seed):
@@ -51,30 +50,24 @@ def functions(cell, n_inputs, units, lengths, seed):
     return {"training": lambda: step(weights, inputs), "inference": lambda: infer(weights, inputs)}
 
 
-def main():
-    """Answer requests until the input ends."""
+READY = {}
 
-    def answer(**content):
-        print(json.dumps(content), file=answers, flush=True)
 
-    answer(versions=f"Keras {keras.__version__} on JAX {jax.__version__}")
-    ready = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "setup" in request:
-                ready = functions(**request["setup"])
-                for function in ready.values():
-                    results = jax.block_until_ready(function())
-                    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(results))
-                answer(ready=True)
-            else:
-                start = time.perf_counter()
-                jax.block_until_ready(ready[request["run"]]())
-                answer(seconds=time.perf_counter() - start)
-        except Exception as error:  # told to the other side, which leaves this column out
-            answer(error=f"{type(error).__name__}: {error}")
+def setup(**case):
+    """Build the layer, and compile and check both functions."""
+    READY.update(functions(**case))
+    for function in READY.values():
+        results = jax.block_until_ready(function())
+        assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(results))
+    return {"ready": True}
+
+
+def run(what):
+    """Run one of them once."""
+    start = time.perf_counter()
+    jax.block_until_ready(READY[what]())
+    return {"seconds": time.perf_counter() - start}
 
 
 if __name__ == "__main__":
-    main()
+    serve(f"Keras {keras.__version__} on JAX {jax.__version__}", {"setup": setup, "run": run})

@@ -1,0 +1,109 @@
+"""Other libraries in environments of their own under ``benchmarks/.peers``, and workers that run in them.
+
+A worker is a script of this folder that answers JSON requests (see `_serve.py`). Its environment is made at the first
+use with venv and pip.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE / ".peers"
+# TensorFlow's build without CUDA has a name of its own where there is one with.
+_TENSORFLOW = "tensorflow" if sys.platform == "darwin" else "tensorflow-cpu"
+_PACKAGES = {"jax": ["keras>=3.10", "jax[cpu]"], "tensorflow": ["keras>=3.10", _TENSORFLOW]}
+NAMES = {"jax": "Keras on JAX", "tensorflow": "Keras on TensorFlow"}
+
+
+class KerasPeer:
+    """A worker with Keras on one of its backends, if it can be had; `problem` says why not.
+
+    Parameters
+    ----------
+    backend : {"jax", "tensorflow"}
+        What Keras runs on.
+    script : str
+        The worker, a file of this folder.
+    n_threads : int
+        How many cores it may use.
+    """
+
+    def __init__(self, backend: str, script: str, n_threads: int):
+        self.backend, self.name = backend, NAMES[backend]
+        self.process, self.problem, self.versions = None, None, ""
+        try:
+            self._start(self._environment(), script, n_threads)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            self.problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+
+    def _environment(self) -> Path:
+        folder = FOLDER / f"keras-{self.backend}"
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        done = folder / "installed"
+        if not done.exists():
+            print(f"Making an environment with {self.name} in {folder} ...", file=sys.stderr)
+            venv.create(folder, with_pip=True, clear=True)
+            (FOLDER / ".gitignore").write_text("*\n")
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+            command = [*pip, *_PACKAGES[self.backend]]
+            installed = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+            if installed.returncode:
+                raise RuntimeError(f"pip could not install {self.name}: {installed.stderr[-500:]}")
+            done.touch()
+        return python
+
+    def _start(self, python: Path, script: str, n_threads: int) -> None:
+        environment = {
+            **os.environ, "KERAS_BACKEND": self.backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_NUM_INTRAOP_THREADS": str(n_threads), "TF_NUM_INTEROP_THREADS": str(n_threads),
+        }  # fmt: skip
+        environment.pop("PYTHONPATH", None)
+        before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+        if before is not None and n_threads < len(before):
+            # XLA makes a thread for each core that it sees, and inherits these.
+            os.sched_setaffinity(0, sorted(before)[:n_threads])
+        try:
+            self.process = subprocess.Popen(
+                [str(python), str(HERE / script)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            )  # fmt: skip
+        finally:
+            if before is not None:
+                os.sched_setaffinity(0, before)
+        self.versions = self._read()["versions"]
+
+    def _read(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the worker with {self.name} ended with status {self.process.wait()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"{self.name}: {answer['error']}")
+        return answer
+
+    def ask(self, **request) -> dict:
+        """Send a request, wait for the answer."""
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        return self._read()
+
+    def close(self) -> None:
+        """End the worker."""
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait(30)
+
+
+def start_peers(backends: list[str], script: str, n_threads: int) -> list[KerasPeer]:
+    """The workers that can be had; says which are left out, and why."""
+    peers = []
+    for backend in backends:
+        peer = KerasPeer(backend, script, n_threads)
+        if peer.problem is None:
+            peers.append(peer)
+        else:
+            print(f"{peer.name} is left out: {peer.problem}")
+    return peers
