@@ -35,7 +35,7 @@ print(f"bag of words: {cross_val_score(bag_of_words, X, y, cv=folds, groups=data
 
 # %%
 # The whole grid on two processes. One thread each, or four threads would share two cores.
-classifier = RNNTextClassifier(max_epochs=10, patience=None, n_threads=1, random_state=0)
+classifier = RNNTextClassifier(max_epochs=10, n_threads=1, random_state=0)
 search = GridSearchCV(classifier, {"cell": ["rnn", "lstm", "gru"], "units": [8, 16]}, n_jobs=2, cv=folds)
 search.fit(X, y, groups=data.groups)
 print(f"grid: {search.best_params_} with {search.best_score_:.3f}")

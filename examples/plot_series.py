@@ -43,7 +43,7 @@ def describe(X):
 rival = LogisticRegression().fit(describe(X_train), y_train)
 print(f"accuracy {classifier.score(X_test, y_test):.3f}")
 print(f"logistic regression on mean, spread and extremes {rival.score(describe(X_test), y_test):.3f}")
-print(f"{classifier.n_parameters_:,} parameters, best of {classifier.n_iter_} epochs: {classifier.best_epoch_}")
+print(f"{classifier.n_parameters_:,} parameters, {classifier.n_iter_} epochs")
 
 # %%
 # Where it errs. The display takes any scikit-learn classifier.
