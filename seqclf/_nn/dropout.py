@@ -26,12 +26,12 @@ class SequenceDropout(nn.Module):
 
     def forward(self, inputs: Tensor, row_of_step: Tensor | None, n_rows: int, generator: Generator | None) -> Tensor:
         """Mask (n_steps, features), or (n_rows, features) where `row_of_step` is None."""
-        if not self.training or self.p == 0:
+        mask = self.mask((n_rows, *inputs.shape[1:]), inputs, generator)
+        if mask is None:
             return inputs
-        mask = _keep_mask((n_rows, inputs.shape[1]), self.p, inputs, generator)
         return inputs * (mask if row_of_step is None else mask.index_select(0, row_of_step))
 
-    def mask(self, shape: tuple[int, int], like: Tensor, generator: Generator | None) -> Tensor | None:
+    def mask(self, shape: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor | None:
         """What (n_rows, features) are multiplied by; None where nothing is dropped."""
         return _keep_mask(shape, self.p, like, generator) if self.training and self.p else None
 

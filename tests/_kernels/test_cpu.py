@@ -378,25 +378,13 @@ def test_the_same_bits_again_and_nearly_those_of_other_thread_counts(cell, activ
 @BOTH_DIRECTIONS
 @pytest.mark.parametrize("units", [8, UNITS])
 @ALL_CELLS
-def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch):
+def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch, poison_memory):
     """Every number of the results was written by the kernels: NaN in the memory they are given changes nothing."""
     layout = StepLayout(RAGGED)
     arguments = (cell, make_inputs(layout, 3), layout, make_weights(cell, 3, units), activation, reverse)
     projection = make_projection(layout, units)
     expected = run_both_ways(cpu, *arguments, projection)
-    poisoned = []
-
-    def poison(function):
-        def filled(*args, **kwargs):
-            tensor = function(*args, **kwargs)
-            poisoned.append(tensor.numel())
-            return tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor
-
-        return filled
-
-    monkeypatch.setattr(torch, "empty", poison(torch.empty))
-    monkeypatch.setattr(torch, "empty_like", poison(torch.empty_like))
-    monkeypatch.setattr(torch.Tensor, "new_empty", poison(torch.Tensor.new_empty))
+    poisoned = poison_memory()
     found = run_both_ways(cpu, *arguments, projection)
     inference = infer(*arguments)
     monkeypatch.undo()

@@ -104,22 +104,10 @@ def test_no_steps(kind, lengths):
 
 
 @KINDS
-def test_fresh_memory_has_no_say(kind, monkeypatch):
+def test_fresh_memory_has_no_say(kind, monkeypatch, poison_memory):
     arguments = (kind, *make(kind, RAGGED, 11))
     expected = both_ways(cpu, *arguments)
-    poisoned = []
-
-    def poison(function):
-        def filled(*args, **kwargs):
-            tensor = function(*args, **kwargs)
-            poisoned.append(tensor.numel())
-            return tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor
-
-        return filled
-
-    monkeypatch.setattr(torch, "empty", poison(torch.empty))
-    monkeypatch.setattr(torch, "empty_like", poison(torch.empty_like))
-    monkeypatch.setattr(torch.Tensor, "new_empty", poison(torch.Tensor.new_empty))
+    poisoned = poison_memory()
     found = both_ways(cpu, *arguments)
     monkeypatch.undo()
     assert len(poisoned) >= 2

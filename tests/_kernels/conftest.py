@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+
+@pytest.fixture
+def poison_memory(monkeypatch):
+    """A function that fills new memory with NaN from now on; it gives the list that the sizes are written into."""
+    sizes = []
+
+    def poison(function):
+        def filled(*args, **kwargs):
+            tensor = function(*args, **kwargs)
+            sizes.append(tensor.numel())
+            return tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor
+
+        return filled
+
+    def start():
+        monkeypatch.setattr(torch, "empty", poison(torch.empty))
+        monkeypatch.setattr(torch, "empty_like", poison(torch.empty_like))
+        monkeypatch.setattr(torch.Tensor, "new_empty", poison(torch.Tensor.new_empty))
+        return sizes
+
+    return start
