@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from copy import deepcopy
 from math import inf
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import torch
@@ -52,6 +52,14 @@ from seqclf._training import (
 Rows = list[Any] | Ragged
 
 
+class Labels(NamedTuple):
+    """What stands beside the training rows: class codes and groups, both from 0, and weights above 0."""
+
+    codes: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray | None
+
+
 class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Fit and predict over ragged sequences; the subclasses read X and name its parameters."""
 
@@ -96,27 +104,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def _learn(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> Sequences:
+    def _learn(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Sequences:
         """Learn from the training rows what encoding needs, and encode them.
 
-        `codes` are the classes of the rows and `groups` their groups, numbered from 0.
+        `labels` stand beside the rows.
         """
 
-    def _learn_more(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> Sequences:
+    def _learn_more(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Sequences:
         """Encode the rows of a warm start with what is learned already; arguments as in `_learn`."""
         return self._encode(rows)
 
@@ -208,7 +202,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             rng = check_random_state(self.random_state)
 
             learn = self._learn_more if warm else self._learn
-            sequences = learn(rows, codes, weights, groups, rng)
+            sequences = learn(rows, Labels(codes, weights, groups), rng)
             network = self._warm_network(classes) if warm else self._new_network(len(classes), rng)
             given = None if watched is None else Labelled(self._encode(watched[0], name="X_val"), *watched[1:])
             training, validation = training_data(

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
-from seqclf._base import BaseRNNClassifier, Rows
+from seqclf._base import BaseRNNClassifier, Labels, Rows
 from seqclf._sequences import Ragged
 from seqclf._sequences.validation import any_of, boolean, integer, read_series, sequence_of, shorten
 
@@ -257,19 +257,12 @@ class RNNClassifier(BaseRNNClassifier):
             validate_data(self, X, reset=False, skip_check_array=True)  # the names of the columns
         return array
 
-    def _learn(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> Ragged:
+    def _learn(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Ragged:
         assert isinstance(rows, Ragged)
         self.channel_mean_ = np.zeros(self.n_channels_in_)
         self.channel_scale_ = np.ones(self.n_channels_in_)
         if self.scale and rows.n_steps:
-            step_weights = np.repeat(weights / weights.max(), rows.lengths)
+            step_weights = np.repeat(labels.weights / labels.weights.max(), rows.lengths)
             largest = np.abs(rows.values).max(axis=0)
             largest[largest == 0] = 1.0
             values = rows.values / largest  # Their squares neither overflow nor vanish.

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Tags
 
-from seqclf._base import BaseRNNClassifier, Rows, refuse_change
+from seqclf._base import BaseRNNClassifier, Labels, Rows, refuse_change
 from seqclf._sequences import Ragged
 from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds, cross_fitting_folds
 from seqclf._sequences.text_input import UNKNOWN
@@ -242,14 +242,7 @@ class RNNTextClassifier(BaseRNNClassifier):
         self.input_kind_ = kind
         return rows
 
-    def _learn(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> Ragged | RatedIds:
+    def _learn(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Ragged | RatedIds:
         if isinstance(rows, Ragged):
             self.__dict__.pop("tokenizer_", None)
             ids = rows
@@ -267,16 +260,9 @@ class RNNTextClassifier(BaseRNNClassifier):
         if not self.nb_ngrams:
             return ids
         self.nb_ratios_ = NaiveBayesRatios(int(self.nb_ngrams), self.vocab_size_)
-        return self._rated(self.nb_ratios_, ids, codes, weights, groups, rng)
+        return self._rated(self.nb_ratios_, ids, labels, rng)
 
-    def _learn_more(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> Ragged | RatedIds:
+    def _learn_more(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Ragged | RatedIds:
         learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
         if self.nb_ngrams != learned:
             refuse_change("nb_ngrams", learned, self.nb_ngrams)
@@ -285,18 +271,12 @@ class RNNTextClassifier(BaseRNNClassifier):
         # The ratios of the first fit may have been counted on these very rows: they get some counted without their own
         # labels. What was learned stays as it is.
         ratios = NaiveBayesRatios(learned, self.vocab_size_)
-        return self._rated(ratios, self._ids(rows), codes, weights, groups, rng)
+        return self._rated(ratios, self._ids(rows), labels, rng)
 
     @staticmethod
-    def _rated(
-        ratios: NaiveBayesRatios,
-        ids: Ragged,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        groups: np.ndarray | None,
-        rng: np.random.RandomState,
-    ) -> RatedIds:
-        return ratios.learn(ids, codes, int(codes.max()) + 1, weights, cross_fitting_folds(codes, groups, rng))
+    def _rated(ratios: NaiveBayesRatios, ids: Ragged, labels: Labels, rng: np.random.RandomState) -> RatedIds:
+        fold = cross_fitting_folds(labels.codes, labels.groups, rng)
+        return ratios.learn(ids, labels.codes, int(labels.codes.max()) + 1, labels.weights, fold)
 
     def _encode(self, rows: Rows, name: str = "X") -> Ragged | RatedIds:
         ids = self._ids(rows)

@@ -267,9 +267,9 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     settings = {"nb_ngrams": 1, "embedding_dim": 2, "max_epochs": 8, "dropout": 0.5, "token_dropout": 0.5}
     honest = text_classifier(**settings).fit(2 + X, y)
 
-    def rated_by_their_own_labels(ratios, ids, codes, weights, groups, rng):
+    def rated_by_their_own_labels(ratios, ids, labels, rng):
         monkeypatch.setattr(nb_ratios, "_MIN_ROWS", 1)
-        ratios.learn(ids, codes, 2, weights, np.zeros(len(ids), dtype=int))
+        ratios.learn(ids, labels.codes, 2, labels.weights, np.zeros(len(ids), dtype=int))
         return ratios.rate(ids)
 
     monkeypatch.setattr(RNNTextClassifier, "_rated", staticmethod(rated_by_their_own_labels))

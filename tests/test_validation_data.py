@@ -363,9 +363,9 @@ def test_learning_sees_codes_weights_and_groups_of_the_rows_that_count(monkeypat
     cls = type(make())
     learn = cls._learn
 
-    def spy(self, rows, codes, weights, groups, rng):
-        seen.update(n=len(rows), codes=codes, weights=weights, groups=groups, rng=rng)
-        return learn(self, rows, codes, weights, groups, rng)
+    def spy(self, rows, labels, rng):
+        seen.update(labels._asdict(), n=len(rows), rng=rng)
+        return learn(self, rows, labels, rng)
 
     monkeypatch.setattr(cls, "_learn", spy)
     X = TEXTS[:6] if make is text_classifier else SERIES[:6]
