@@ -16,6 +16,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc"),
 ]
 
+SANITIZED = "sanitize" in str(cpu._file())
+
 SETTING = """
     import ctypes, os, sys, threading, time
     import torch
@@ -65,7 +67,7 @@ SETTING = """
 """
 
 
-def run_python(code, timeout=60):
+def run_python(code, timeout=120):
     """What a program of its own prints; a deadlock fails instead of hanging."""
     program = textwrap.dedent(SETTING) + textwrap.dedent(code)
     try:
@@ -103,7 +105,7 @@ def test_without_a_thread_to_be_had_the_caller_does_it_all():
         assert torch.equal(run(), alone)
         print(workers(3))
     """
-    if "sanitize" in str(cpu._file()):
+    if SANITIZED:
         pytest.skip("the sanitizer needs memory of its own")
     assert run_python(code) == ["0", "3"]
 
@@ -151,6 +153,7 @@ def test_a_fork_while_other_threads_are_inside_calls():
     run, _ = make_job(16, 64, 30)
     with torch.no_grad(), kernel_threads(3):
         expected = run()
+        assert torch.equal(run(), expected)  # torch's statics are made once, and not in a child whose parent was making them
     stop, wrong = threading.Event(), []
 
     def work():
@@ -177,6 +180,8 @@ def test_a_fork_while_other_threads_are_inside_calls():
         thread.join()
     print(len(wrong))
     """
+    if SANITIZED:
+        pytest.skip("the sanitizer's allocator holds a lock that a child never gets")
     assert run_python(code) == ["0"]
 
 
