@@ -18,8 +18,10 @@ Keras on JAX
     See `_keras_layer_worker.py`; in an environment of its own under ``benchmarks/.peers``, made at the first run with
     venv and pip.
 
-Each round runs every column once, one after the other, so that a noisy machine disturbs all alike; the figures are
-medians over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
+Each round runs every column, one after the other, so that a noisy machine disturbs all alike: a pause first, in which
+the threads of the column before fall asleep (OpenMP's spin for milliseconds, on a core that the next one needs), a call
+that wakes its own, and then three calls on end, as in an epoch, of which the median counts. The figures are medians
+over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
 outputs and gradients are compared with torch.nn's on the same numbers. Rates count the arithmetic of the REAL steps,
 the same for every column: 2 gates units (inputs + units) a step forward and three times that for training; the share
 is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the same number of threads, measured in the same rounds.
@@ -31,6 +33,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,6 +48,7 @@ from seqclf._kernels import N_GATES, StepLayout, Weights, cpu
 
 OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
 COLUMNS = (OURS, PADDED, PACKED, KERAS)
+PAUSE = 0.05  # seconds before a column runs
 # Both sides are float32: outputs within this of torch.nn's, gradients within this of their norm.
 OUTPUT_TOLERANCE, GRADIENT_TOLERANCE = 2e-5, 2e-4
 
@@ -255,6 +259,13 @@ def check(data: Data, ours: Ours, padded: TorchPadded) -> tuple[float, float]:
     return output_error, gradient_error
 
 
+def steady(run: Callable[[], float]) -> float:
+    """The median of three calls on end, in seconds, once other columns' threads sleep and its own are awake."""
+    time.sleep(PAUSE)
+    run()
+    return statistics.median(run() for _ in range(3))
+
+
 def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: float) -> tuple[list[Row], tuple]:
     """Both rows of a case, after the check; and the errors that it found."""
     data = Data(case)
@@ -279,9 +290,9 @@ def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: floa
         for done in range(repeats):
             if done >= 3 and time.perf_counter() - started > row_seconds:
                 break
-            row.product_rates.append(2 * 2048**3 / seconds_of(lambda: torch.mm(square, square)) / 1e9)
+            row.product_rates.append(2 * 2048**3 / steady(lambda: seconds_of(lambda: torch.mm(square, square))) / 1e9)
             for name, run in runs.items():
-                row.seconds.setdefault(name, []).append(run())
+                row.seconds.setdefault(name, []).append(steady(run))
         rows.append(row)
     return rows, errors
 
