@@ -1,8 +1,8 @@
 """The recurrences. This module chooses who computes them, in one place, and can say which and why.
 
-A kernel is a module with ``run(cell, inputs, layout, weights, activation, reverse)``. `reference` is the definition;
-every other kernel is tested against it, outputs and gradients. The way into the first layer, convolution, pooling and
-the last layer are chosen here too.
+A kernel is a module with ``run(cell, inputs, layout, weights, activation, reverse)`` and
+``project(cell, table, weights)``. `reference` is the definition; every other kernel is tested against it, outputs and
+gradients. The way into the first layer, convolution, pooling and the last layer are chosen here too.
 """
 
 import os
@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from seqclf._kernels import cpu, reference, torch_native
+from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.threads import chosen_threads, forked, kernel_threads, n_threads
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
@@ -23,6 +25,7 @@ __all__ = [
     "ACTIVATIONS",
     "CELLS",
     "N_GATES",
+    "Inputs",
     "StepLayout",
     "Weights",
     "attend",
@@ -38,6 +41,7 @@ __all__ = [
     "linear",
     "n_threads",
     "pool",
+    "project",
     "recurrence",
     "use",
     "warn_where_slow",
@@ -121,7 +125,13 @@ def describe() -> list[tuple[str, str]]:
 
 
 def recurrence(
-    cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, *, activation: str = "tanh", reverse: bool = False
+    cell: str,
+    inputs: Tensor | Inputs,
+    layout: StepLayout,
+    weights: Weights,
+    *,
+    activation: str = "tanh",
+    reverse: bool = False,
 ) -> Tensor:
     """Run one layer over a ragged batch in one direction, from an initial state of zero.
 
@@ -129,7 +139,7 @@ def recurrence(
     ----------
     cell : {"rnn", "lstm", "gru"}
         Which recurrence.
-    inputs : Tensor of shape (n_steps, n_inputs) or (n_steps,)
+    inputs : Inputs, or Tensor of shape (n_steps, n_inputs) or (n_steps,)
         The steps in the order of `layout`; whole numbers of shape (n_steps,) stand for one-hot vectors.
     layout : StepLayout
         Where the steps lie.
@@ -145,10 +155,38 @@ def recurrence(
     Tensor of shape (n_steps, units)
         The hidden state after each step, in the order of `layout`.
     """
+    return _kernel_for(cell, activation, weights).run(cell, inputs, layout, weights, activation, reverse)
+
+
+def project(cell: str, table: Tensor, weights: Weights, *, activation: str = "tanh") -> Tensor:
+    """What the vector of each token id gives to a layer's gates, once for all steps that hold it.
+
+    It is for reading more steps than there are ids: as the ``projected`` of :class:`Inputs` it gives, with our kernels,
+    the same bits as the vectors themselves. There are no gradients through it.
+
+    Parameters
+    ----------
+    cell, activation : str
+        As in :func:`recurrence`.
+    table : Tensor of shape (n_ids, dim)
+        The vector of each id.
+    weights : Weights
+        Of the layer, whose input weights have `dim` columns for the vectors and maybe more behind them.
+
+    Returns
+    -------
+    Tensor of shape (n_ids, width)
+        In an order of the chosen kernel's own.
+    """
+    with torch.no_grad():
+        return _kernel_for(cell, activation, weights).project(cell, table, weights)
+
+
+def _kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
     name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
     if name != "reference" and not _KERNELS[name].supports(cell, activation):
         raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
-    return _KERNELS[name].run(cell, inputs, layout, weights, activation, reverse)
+    return _KERNELS[name]
 
 
 def is_exact(cell: str, activation: str) -> bool:

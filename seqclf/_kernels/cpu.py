@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.threads import n_threads
-from seqclf._kernels.weights import Weights
+from seqclf._kernels.weights import N_GATES, Weights
 
 _CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
 # Names another build of the library, as `make sanitize` does.
@@ -36,7 +37,7 @@ class _Batch(ctypes.Structure):
 
 class _Layer(ctypes.Structure):
     _weights = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
-    _fields_ = [(name, ctypes.c_int64) for name in ("cell", "n_inputs", "units", "reverse")] + [
+    _fields_ = [(name, ctypes.c_int64) for name in ("cell", "units", "reverse", "n_looked_up", "n_numbers")] + [
         (name, ctypes.c_void_p) for name in _weights
     ]
 
@@ -45,7 +46,7 @@ class _Forward(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
         ("layer", _Layer),
-        *((name, ctypes.c_void_p) for name in ("inputs", "ids", "outputs", "gates", "memory")),
+        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "projected", "outputs", "gates", "memory")),
         ("n_threads", ctypes.c_int64),
     ]
 
@@ -54,9 +55,18 @@ class _Backward(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
         ("layer", _Layer),
-        *((name, ctypes.c_void_p) for name in ("inputs", "ids", "outputs", "memory", "gates", "grad_outputs")),
+        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "outputs", "memory", "gates", "grad_outputs")),
         ("grad_stride", ctypes.c_int64),
-        *((f"grad_{name}", ctypes.c_void_p) for name in ("inputs", *_Layer._weights)),
+        *((f"grad_{name}", ctypes.c_void_p) for name in ("numbers", *_Layer._weights)),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
+class _Projection(ctypes.Structure):
+    _fields_ = [
+        ("layer", _Layer),
+        ("n_ids", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("table", "projected")),
         ("n_threads", ctypes.c_int64),
     ]
 
@@ -163,83 +173,96 @@ def supports(cell: str, activation: str) -> bool:
     return (cell, activation) in _CELL
 
 
-def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activation: str, reverse: bool) -> Tensor:
+def run(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
+) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
+    numbers, ids, projected = Inputs.of(inputs)
     # Inside a Function's forward the gradient mode is off already, so it is asked here.
     training = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (inputs, *weights)
+        tensor is not None and tensor.requires_grad for tensor in (numbers, *weights)
     )
-    return _Recurrence.apply(cell, activation, layout, reverse, training, inputs, *weights)
+    if training and projected is not None:
+        raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
+    return _Recurrence.apply(cell, activation, layout, reverse, training, ids, projected, numbers, *weights)
 
 
 class _Recurrence(Function):
     """Forward and backward of one layer in one direction."""
 
     @staticmethod
-    def forward(
-        ctx, cell, activation, layout, reverse, training, inputs, weight_input, weight_recurrent, bias, bias_recurrent
-    ):
-        weights = [
-            None if weight is None else weight.contiguous()
-            for weight in (weight_input, weight_recurrent, bias, bias_recurrent)
-        ]
-        one_hot = not inputs.is_floating_point()
-        inputs = inputs.to(torch.int64 if one_hot else torch.float32).contiguous()
-        if one_hot:
-            _check_ids(inputs, weight_input.shape[1])
+    def forward(ctx, cell, activation, layout, reverse, training, ids, projected, numbers, *weights):
+        weights = [None if weight is None else weight.contiguous() for weight in weights]
+        weight_input, weight_recurrent = weights[:2]
+        n_numbers = 0
+        if numbers is not None:
+            numbers = numbers.to(torch.float32).contiguous()
+            n_numbers = numbers.shape[1]
+        n_looked_up = weight_input.shape[1] - n_numbers
+        if ids is not None:
+            ids = ids.to(torch.int64).contiguous()
+            _check_ids(ids, n_looked_up if projected is None else len(projected))
         units = weight_recurrent.shape[1]
-        width = -(-units // 8) * 8
-        outputs = inputs.new_empty(layout.n_steps, width, dtype=torch.float32)
+        width = _width(units)
+        outputs = weight_input.new_empty(layout.n_steps, width)
         gates = memory = None
         if training and cell != "rnn":
             gates = outputs.new_empty(layout.n_steps, 4 * width)
             memory = torch.empty_like(outputs) if cell == "lstm" else None
-        layer = _Layer(_CELL[cell, activation], weight_input.shape[1], units, reverse, *map(_address, weights))
+        layer = _Layer(_CELL[cell, activation], units, reverse, n_looked_up, n_numbers, *map(_address, weights))
         call = _Forward(
             _batch(layout),
             layer,
-            None if one_hot else _address(inputs),
-            _address(inputs) if one_hot else None,
-            *map(_address, (outputs, gates, memory)),
-            _share(n_threads(), layout, _work(weight_input, weight_recurrent)),
+            *map(_address, (numbers, ids, projected, outputs, gates, memory)),
+            _share(n_threads(), layout, _work(weight_recurrent, n_numbers)),
         )
         _loaded().seqclf_forward(ctypes.byref(call))
         ctx.n_threads = n_threads()
-        ctx.save_for_backward(inputs, outputs, memory, *weights)
+        ctx.save_for_backward(numbers, ids, outputs, memory, *weights)
         ctx.cell, ctx.activation, ctx.layout, ctx.reverse, ctx.gates = cell, activation, layout, reverse, gates
         return outputs[:, :units]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_outputs):
-        inputs, outputs, memory, *weights = ctx.saved_tensors
-        weight_input, weight_recurrent, _, _ = weights
-        layout, one_hot = ctx.layout, not inputs.is_floating_point()
+        numbers, ids, outputs, memory, *weights = ctx.saved_tensors
+        weight_input, weight_recurrent = weights[:2]
         units, gates = weight_recurrent.shape[1], None
         if ctx.cell != "rnn":
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
             gates, ctx.gates = ctx.gates, None
-        elif one_hot:
+        elif ids is not None:
             gates = torch.empty_like(outputs)
         if grad_outputs.stride(1) != 1:
             grad_outputs = grad_outputs.contiguous()
-        grad_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[5] else None
+        n_numbers = 0 if numbers is None else numbers.shape[1]
+        grad_numbers = torch.empty_like(numbers) if ctx.needs_input_grad[7] else None
         gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
-        code = _CELL[ctx.cell, ctx.activation]
-        layer = _Layer(code, weight_input.shape[1], units, ctx.reverse, *map(_address, weights))
+        code, n_looked_up = _CELL[ctx.cell, ctx.activation], weight_input.shape[1] - n_numbers
+        layer = _Layer(code, units, ctx.reverse, n_looked_up, n_numbers, *map(_address, weights))
         call = _Backward(
-            _batch(layout),
+            _batch(ctx.layout),
             layer,
-            None if one_hot else _address(inputs),
-            _address(inputs) if one_hot else None,
-            *map(_address, (outputs, memory, gates, grad_outputs)),
+            *map(_address, (numbers, ids, outputs, memory, gates, grad_outputs)),
             grad_outputs.stride(0),
-            *map(_address, (grad_inputs, *gradients)),
-            _share(ctx.n_threads, layout, _work(weight_input, weight_recurrent)),
+            *map(_address, (grad_numbers, *gradients)),
+            _share(ctx.n_threads, ctx.layout, _work(weight_recurrent, n_numbers)),
         )
         _loaded().seqclf_backward(ctypes.byref(call))
-        return None, None, None, None, None, grad_inputs, *gradients
+        return *[None] * 7, grad_numbers, *gradients
+
+
+def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
+    """What each id gives to the gates, in the kernels' own order; see :func:`seqclf._kernels.project`."""
+    arrays = [None if weight is None else weight.detach().contiguous() for weight in weights]
+    table, n_columns = table.detach().contiguous(), weights.input.shape[1]
+    n_ids, dim = table.shape
+    projected = table.new_empty(n_ids, N_GATES[cell] * _width(weights.units))
+    layer = _Layer(_CELL[cell, "tanh"], weights.units, False, dim, n_columns - dim, *map(_address, arrays))
+    call = _Projection(layer, n_ids, _address(table), _address(projected), n_threads())
+    _loaded().seqclf_project(ctypes.byref(call))
+    return projected
 
 
 def embed(
@@ -419,9 +442,14 @@ def _batch(layout: StepLayout) -> _Batch:
     return _Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
 
 
-def _work(weight_input: Tensor, weight_recurrent: Tensor) -> int:
+def _width(units: int) -> int:
+    """Units in the kernels' memory."""
+    return -(-units // 8) * 8
+
+
+def _work(weight_recurrent: Tensor, n_numbers: int) -> int:
     """Multiplications for a step."""
-    return len(weight_input) * (weight_input.shape[1] + weight_recurrent.shape[1] + _PER_GATE)
+    return len(weight_recurrent) * (n_numbers + weight_recurrent.shape[1] + _PER_GATE)
 
 
 def _share(n_threads: int, layout: StepLayout, work_per_step: int) -> int:

@@ -17,17 +17,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import Weights
 
 _ACTIVATION = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-def project_inputs(inputs: Tensor, weights: Weights) -> Tensor:
-    """x W + b for every step; whole numbers stand for one-hot vectors, whose product is a row of W."""
-    if inputs.is_floating_point():
-        return functional.linear(inputs, weights.input, weights.bias)
-    return functional.embedding(inputs, weights.input.t()) + weights.bias
+def project_inputs(inputs: Inputs, weights: Weights) -> Tensor:
+    """x W + b for every step; the product of a one-hot vector is a row of W."""
+    numbers, ids, projected = inputs
+    if ids is None:
+        assert numbers is not None
+        return functional.linear(numbers, weights.input, weights.bias)
+    n_looked_up = weights.input.shape[1] - (0 if numbers is None else numbers.shape[1])
+    if projected is None:
+        sums = functional.embedding(ids, weights.input[:, :n_looked_up].t()) + weights.bias
+    else:
+        sums = functional.embedding(ids, projected)
+    return sums if numbers is None else sums + functional.linear(numbers, weights.input[:, n_looked_up:])
+
+
+def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
+    """x W + b for the vector of each id, shape (n_ids, gates * units); see :func:`seqclf._kernels.project`."""
+    return functional.linear(table, weights.input[:, : table.shape[1]], weights.bias)
 
 
 def _rnn(projected, state, weights, activation):
@@ -58,10 +71,12 @@ def _gru(projected, state, weights, activation):
 _STEP: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
 
 
-def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activation: str, reverse: bool) -> Tensor:
+def run(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
+) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
     step, activate = _STEP[cell], _ACTIVATION[activation]
-    projected = project_inputs(inputs, weights)
+    projected = project_inputs(Inputs.of(inputs), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
     outputs: list[Tensor] = [zeros] * layout.n_times

@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.reference import project, project_inputs
 from seqclf._kernels.weights import Weights
+
+__all__ = ["project", "run", "supports"]
 
 _OPERATION: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
     ("rnn", "tanh"): torch.rnn_tanh,
@@ -26,24 +29,29 @@ def supports(cell: str, activation: str) -> bool:
     return (cell, activation) in _OPERATION
 
 
-def run(cell: str, inputs: Tensor, layout: StepLayout, weights: Weights, activation: str, reverse: bool) -> Tensor:
+def run(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
+) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
     operation = _OPERATION[cell, activation]
-    weight_input = weights.input
-    if not inputs.is_floating_point():
-        # A one-hot vector picks a row of W: look it up, and let torch's own projection be the identity.
-        inputs = functional.embedding(inputs, weights.input.t())
-        weight_input = torch.eye(inputs.shape[1], dtype=inputs.dtype, device=inputs.device)
+    numbers, ids, _ = inputs = Inputs.of(inputs)
+    weight_input, bias = weights.input, weights.bias
+    if ids is not None:
+        # Look the ids' rows of W up, and let torch's own projection be the identity.
+        numbers = project_inputs(inputs, weights)
+        weight_input = torch.eye(numbers.shape[1], dtype=numbers.dtype, device=numbers.device)
+        bias = torch.zeros_like(bias)
+    assert numbers is not None
     # torch adds a second bias to every cell; only the gru's equation has one.
-    recurrent_bias = torch.zeros_like(weights.bias) if weights.recurrent_bias is None else weights.recurrent_bias
-    parameters = [weight_input, weights.recurrent, weights.bias, recurrent_bias]
-    zeros = inputs.new_zeros(1, layout.n_rows, weights.units)
+    recurrent_bias = torch.zeros_like(bias) if weights.recurrent_bias is None else weights.recurrent_bias
+    parameters = [weight_input, weights.recurrent, bias, recurrent_bias]
+    zeros = numbers.new_zeros(1, layout.n_rows, weights.units)
     state = (zeros, zeros) if cell == "lstm" else zeros
 
     # Padding stands at the end of every row, so a row read backwards is turned within its own length.
-    steps = inputs.index_select(0, layout.reversed) if reverse else inputs
+    steps = numbers.index_select(0, layout.reversed) if reverse else numbers
     training = torch.is_grad_enabled()
-    if inputs.device.type == "cuda":
+    if numbers.device.type == "cuda":
         # (data, batch_sizes, state, parameters, has_biases, n_layers, dropout, train, bidirectional)
         outputs = operation(steps, layout.batch_sizes, state, parameters, True, 1, 0.0, training, False)[0]
     else:

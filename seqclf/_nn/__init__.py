@@ -11,12 +11,14 @@ from seqclf._kernels import (
 )
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
+from seqclf._nn.reader import Reader
 
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
     "POOLINGS",
     "Network",
+    "Reader",
     "chosen_threads",
     "forked",
     "is_exact",

@@ -1,6 +1,5 @@
 """The network: embed, recur, pool, classify. An ordinary torch module over ragged batches."""
 
-import copy
 import inspect
 from typing import Any, Self
 
@@ -9,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
-from seqclf._kernels import StepLayout
+from seqclf._kernels import Inputs, StepLayout
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
@@ -61,7 +60,7 @@ class Network(nn.Module):
         if vocab_size is None:
             n_inputs = n_channels
         elif embedding_dim is None:
-            self.embedding, n_inputs = OneHot(), vocab_size
+            self.embedding, n_inputs = OneHot(), vocab_size + n_channels
         else:
             self.embedding, n_inputs = Embedding(vocab_size, embedding_dim), embedding_dim + n_channels
         self.token_dropout = TokenDropout(token_dropout)
@@ -112,9 +111,20 @@ class Network(nn.Module):
         Tensor of shape (n_sequences, n_outputs)
             A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
         """
-        return self.head(self._features(values, beside, lengths, generator))
+        return self.head(self.features(values, lengths, generator, beside))
 
-    def _features(self, values: Tensor, beside: Tensor | None, lengths, generator: Generator | None) -> Tensor:
+    def features(
+        self,
+        values: Tensor,
+        lengths,
+        generator: Generator | None = None,
+        beside: Tensor | None = None,
+        projected: list[Tensor] | None = None,
+    ) -> Tensor:
+        """What the head judges by, shape (n_sequences, n_features); arguments as in :meth:`forward`.
+
+        `projected` is what the first layer's directions made of the embedding (`Direction.project`), for reading.
+        """
         given = 0 if beside is None else beside.shape[1]
         if given != self.n_beside:
             raise ValueError(f"beside holds {given} numbers a step, but the network was built for {self.n_beside}.")
@@ -124,42 +134,37 @@ class Network(nn.Module):
             values = values.index_select(0, layout.gather)
             if beside is not None:
                 beside = beside.index_select(0, layout.gather).to(pooled.dtype)
-            inputs = self._embed(values, beside, layout, generator)
+            inputs = self._inputs(values, beside, layout, generator, projected)
             outputs = self.recurrent(inputs, layout, generator)
             features = self.pooling(outputs, layout)
             if self.convolutions is not None:
-                features = torch.cat((features, self.convolutions(inputs, layout)), dim=1)
+                features = torch.cat((features, self.convolutions(inputs[0].numbers, layout)), dim=1)
             features = self.dropout(features, None, layout.n_rows, generator)
             if beside is not None:
                 features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
             pooled = pooled.index_copy(0, layout.order, features)
         return pooled
 
-    def reader(self, device: torch.device) -> "Network":
-        """The network to predict with on that device, where each row's logits don't depend on the rows beside it.
-
-        Itself where our kernels run, which give a row the same bits in any company. Elsewhere a copy in float64: matrix
-        products of float32 depend on the number of rows by more than anyone would accept, of float64 by less.
-        """
-        if device.type == "cpu" and _kernels.is_exact(self.config["cell"], self.config["activation"]):
-            return (self if self.head.weight.device.type == "cpu" else copy.deepcopy(self).cpu()).eval()
-        if device.type == "mps":  # It has no float64.
-            device = torch.device("cpu")
-        return copy.deepcopy(self).to(device, torch.float64).eval()
-
-    def read(self, values: Tensor, lengths, beside: Tensor | None = None) -> Tensor:
-        """Logits in float64 of a batch of sequences, of a :meth:`reader`; arguments as in :meth:`forward`."""
-        return _kernels.linear(self._features(values, beside, lengths, None), self.head.weight, self.head.bias)
-
-    def _embed(self, values: Tensor, beside: Tensor | None, layout: StepLayout, generator: Generator | None) -> Tensor:
+    def _inputs(
+        self,
+        values: Tensor,
+        beside: Tensor | None,
+        layout: StepLayout,
+        generator: Generator | None,
+        projected: list[Tensor] | None,
+    ) -> list[Inputs]:
+        """What each direction of the first layer reads."""
+        n_directions = len(self.recurrent.first_directions)
         if self.embedding is None:
-            return values.to(self.head.weight.dtype)
+            return n_directions * [Inputs(values.to(self.head.weight.dtype))]
         ids = self.token_dropout(values, generator)
+        if projected is not None:
+            return [Inputs(beside, ids, each) for each in projected]
         if not isinstance(self.embedding, Embedding):
-            return self.embedding(ids)
+            return n_directions * [Inputs(beside, ids)]
         table = self.embedding.weight
         mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
-        return self.embedding(ids, layout, mask, beside)
+        return n_directions * [Inputs(self.embedding(ids, layout, mask, beside))]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Copies of all weights as numpy arrays, whatever the device."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from seqclf._kernels import N_GATES, StepLayout, Weights, recurrence
+from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, project, recurrence
 from seqclf._nn.dropout import SequenceDropout, WeightDropout
 
 
@@ -33,10 +33,16 @@ class Direction(nn.Module):
         if self.bias_recurrent is not None:
             self.bias_recurrent.zero_()
 
-    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> Tensor:
-        recurrent = self.recurrent_dropout(self.weight_recurrent, generator)
-        weights = Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
+    def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
+        weights = self._weights(self.recurrent_dropout(self.weight_recurrent, generator))
         return recurrence(self.cell, inputs, layout, weights, activation=self.activation, reverse=self.reverse)
+
+    def project(self, table: Tensor) -> Tensor:
+        """What each row of an embedding gives to the gates, for reading (see `seqclf._kernels.project`)."""
+        return project(self.cell, table, self._weights(self.weight_recurrent), activation=self.activation)
+
+    def _weights(self, recurrent: Tensor) -> Weights:
+        return Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
 
     def extra_repr(self) -> str:
         direction = "reverse" if self.reverse else "forward"
@@ -56,9 +62,9 @@ class RecurrentLayer(nn.Module):
         )
         self.n_outputs = units * len(self.directions)
 
-    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> list[Tensor]:
-        """The hidden states of each direction, (n_steps, units)."""
-        return [direction(inputs, layout, generator) for direction in self.directions]
+    def forward(self, inputs: list[Inputs], layout: StepLayout, generator: Generator | None) -> list[Tensor]:
+        """The hidden states of each direction, (n_steps, units), from what each of them reads."""
+        return [direction(each, layout, generator) for direction, each in zip(self.directions, inputs, strict=True)]
 
 
 class RecurrentStack(nn.Module):
@@ -83,12 +89,17 @@ class RecurrentStack(nn.Module):
         self.dropout = SequenceDropout(dropout)
         self.n_outputs = n_inputs
 
-    def forward(self, inputs: Tensor, layout: StepLayout, generator: Generator | None) -> list[Tensor]:
-        """The hidden states of each direction of the last layer, (n_steps, units)."""
+    @property
+    def first_directions(self) -> list[Direction]:
+        """Those of the layer that reads the inputs."""
+        return [each for each in self.layers[0].modules() if isinstance(each, Direction)]
+
+    def forward(self, inputs: list[Inputs], layout: StepLayout, generator: Generator | None) -> list[Tensor]:
+        """The hidden states of each direction of the last layer, (n_steps, units), from what the first one's read."""
         outputs = self.layers[0](inputs, layout, generator)
         for layer in self.layers[1:]:
-            inputs = self.dropout(_beside(outputs), layout.row_of_step, layout.n_rows, generator)
-            outputs = layer(inputs, layout, generator)
+            values = self.dropout(_beside(outputs), layout.row_of_step, layout.n_rows, generator)
+            outputs = layer(len(outputs) * [Inputs(values)], layout, generator)
         return outputs
 
 

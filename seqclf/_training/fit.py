@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 
-from seqclf._nn import Network, warn_where_slow
+from seqclf._nn import Network, Reader, warn_where_slow
 from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensors
 from seqclf._sequences.nb_ratios import Sequences
 from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, raise_diverged
@@ -125,12 +125,10 @@ def _history_row(row: Mapping[str, Any], step_name: str) -> dict[str, Any]:
 
 def read_logits(network: Network, sequences: Sequences, device: torch.device) -> np.ndarray:
     """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs)."""
-    reader = network.reader(device)
-    device = reader.head.weight.device
-    logits = np.empty((len(sequences), reader.head.out_features))
-    with torch.inference_mode():
-        for rows in prediction_rows(sequences.lengths):
-            batch = sequences.take(rows)
-            values, beside = to_tensors(batch, device)
-            logits[rows] = reader.read(values, batch.lengths, beside).cpu().numpy()
+    reader = Reader(network, device, int(sequences.lengths.sum()))
+    logits = np.empty((len(sequences), reader.n_outputs))
+    for rows in prediction_rows(sequences.lengths):
+        batch = sequences.take(rows)
+        values, beside = to_tensors(batch, reader.device)
+        logits[rows] = reader.read(values, batch.lengths, beside).cpu().numpy()
     return logits

@@ -153,7 +153,8 @@ def test_a_fork_while_other_threads_are_inside_calls():
     run, _ = make_job(16, 64, 30)
     with torch.no_grad(), kernel_threads(3):
         expected = run()
-        assert torch.equal(run(), expected)  # torch's statics are made once, and not in a child whose parent was making them
+        # torch's statics are made at the first call, and never in a child whose parent was making them.
+        assert torch.equal(run(), expected)
     stop, wrong = threading.Event(), []
 
     def work():

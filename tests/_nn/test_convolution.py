@@ -6,7 +6,7 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import StepLayout, cpu, reference
-from seqclf._nn import Network
+from seqclf._nn import Network, Reader
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 
 LENGTHS = [4, 1, 0, 9, 9, 2, 3]
@@ -162,24 +162,21 @@ STEPS = torch.randn(int(ROWS.sum()), 2, generator=generator(3))
 
 @compiled
 def test_a_row_has_the_same_bits_in_any_company():
-    reader = trained_network().reader(CPU)
-    with torch.inference_mode():
-        together = reader.read(STEPS, ROWS)
-        alone = torch.cat([reader.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
-        half = reader.read(STEPS[: ROWS[:35].sum()], ROWS[:35])
+    reader = Reader(trained_network(), CPU, len(STEPS))
+    together = reader.read(STEPS, ROWS)
+    alone = torch.cat([reader.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
+    half = reader.read(STEPS[: ROWS[:35].sum()], ROWS[:35])
     assert torch.equal(together, alone)
     assert torch.equal(together[:35], half)
 
 
 def test_float32_reading_equals_float64_reading():
     network = trained_network()
-    with torch.inference_mode():
-        found = network.reader(CPU).read(STEPS, ROWS)
-        with _kernels.use("torch_native"):
-            double = network.reader(CPU)
-            assert double.head.weight.dtype == torch.float64
-            expected = double.read(STEPS, ROWS)
-            alone = torch.cat([double.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
+    found = Reader(network, CPU, len(STEPS)).read(STEPS, ROWS)
+    with _kernels.use("torch_native"):
+        double = Reader(network, CPU, len(STEPS))
+        expected = double.read(STEPS, ROWS)
+        alone = torch.cat([double.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
     np.testing.assert_allclose(found, expected, atol=2e-6)
     np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-13)
 

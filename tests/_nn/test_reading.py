@@ -6,7 +6,7 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import cpu
-from seqclf._nn import POOLINGS, Network
+from seqclf._nn import POOLINGS, Network, Reader
 
 CPU = torch.device("cpu")
 LENGTHS = np.random.default_rng(0).integers(0, 30, 70)
@@ -43,18 +43,16 @@ def make_network(**changes):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional):
     network = make_network(pooling=pooling, bidirectional=bidirectional, **changes)
-    reader = network.reader(CPU)
-    assert reader is network, "the kernels read in float32, with no copy"
 
     def read(ids, lengths, beside):
-        return reader.read(ids, lengths, beside if network.n_beside else None)
+        # Alone, a row is shorter than the vocabulary is large: nothing is projected. Together they are longer.
+        return Reader(network, CPU, len(ids)).read(ids, lengths, beside if network.n_beside else None)
 
     parts = zip(IDS.split(LENGTHS.tolist()), BESIDE.split(LENGTHS.tolist()), strict=True)
     n_half = LENGTHS[:35].sum()
-    with torch.inference_mode():
-        together = read(IDS, LENGTHS, BESIDE)
-        alone = torch.cat([read(ids, [len(ids)], beside) for ids, beside in parts])
-        half = read(IDS[:n_half], LENGTHS[:35], BESIDE[:n_half])
+    together = read(IDS, LENGTHS, BESIDE)
+    alone = torch.cat([read(ids, [len(ids)], beside) for ids, beside in parts])
+    half = read(IDS[:n_half], LENGTHS[:35], BESIDE[:n_half])
     assert together.dtype == torch.float64
     assert torch.equal(together, alone)
     assert torch.equal(together[:35], half)
@@ -66,14 +64,27 @@ def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional)
 def test_float32_reading_equals_float64_reading(pooling, cell, n_channels):
     network = make_network(pooling=pooling, cell=cell, n_channels=n_channels)
     beside = BESIDE if n_channels else None
-    with torch.inference_mode():
-        found = network.reader(CPU).read(IDS, LENGTHS, beside)
-        with _kernels.use("torch_native"):
-            double = network.reader(CPU)
-            assert double is not network and double.head.weight.dtype == torch.float64
-            expected = double.read(IDS, LENGTHS, beside)
-    assert network.head.weight.dtype == torch.float32
+    found = Reader(network, CPU, len(IDS)).read(IDS, LENGTHS, beside)
+    with _kernels.use("torch_native"):
+        expected = Reader(network, CPU, len(IDS)).read(IDS, LENGTHS, beside)
+    assert all(weight.dtype == torch.float32 for weight in network.parameters())
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeypatch):
+    network, calls = make_network(n_channels=6), []
+    monkeypatch.setattr(cpu, "project", lambda *args, project=cpu.project: calls.append(args) or project(*args))
+    monkeypatch.setattr(cpu, "embed", lambda *args: pytest.fail("the vectors were written out"))
+    reader = Reader(network, CPU, 31)
+    for _ in range(3):
+        reader.read(IDS, LENGTHS, BESIDE)
+    assert len(calls) == 2, "one for each direction"
+    monkeypatch.undo()
+    monkeypatch.setattr(cpu, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
+    Reader(network, CPU, 30).read(IDS, LENGTHS, BESIDE)
+    monkeypatch.setattr("seqclf._nn.reader._CACHED_BYTES", 30 * 4 * 36 - 1)  # the table's, and one less
+    Reader(network, CPU, 31).read(IDS, LENGTHS, BESIDE)
 
 
 def poolable(seed=0):

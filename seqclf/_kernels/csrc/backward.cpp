@@ -92,9 +92,11 @@ template <int CELL> static void backward_part(const Backward &call, const Transp
 
 template <int CELL> static void backward_cell(const Backward &call) {
   Transposed transposed;
-  pack_transposed<CELL>(transposed.recurrent, call.layer, call.layer.weight_recurrent, call.layer.units, true);
-  if (call.grad_inputs)
-    pack_transposed<CELL>(transposed.input, call.layer, call.layer.weight_input, call.layer.n_inputs, false);
+  const Layer &layer = call.layer;
+  pack_transposed<CELL>(transposed.recurrent, layer, layer.weight_recurrent, layer.units, layer.units, true);
+  if (call.grad_numbers)
+    pack_transposed<CELL>(transposed.numbers, layer, layer.weight_input + layer.n_looked_up,
+                          layer.n_looked_up + layer.n_numbers, layer.n_numbers, false);
   const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows);
   const int64_t size = GradientBlock<CELL>::size_of_sums(call);
   const Buffer<float> sums(n_parts * size);
@@ -114,7 +116,7 @@ template <int CELL> static void backward_cell(const Backward &call) {
                 const Context &context = *(const Context *)pointer;
                 add_up<CELL>(context.call, context.sums.data(), context.size, context.n_parts, block);
               });
-  if (call.ids) scatter_by_id<CELL>(call);
+  if (layer.n_looked_up) scatter_by_id<CELL>(call);
 }
 
 void backward(const Backward &call) {

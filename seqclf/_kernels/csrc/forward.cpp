@@ -28,17 +28,18 @@ static inline __attribute__((always_inline)) void accumulate(v8 (&sums)[ROWS][SL
   }
 }
 
-// Weights as the tiles read them: [block of units][k][gate][8], zeros beyond the last unit.
+// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][8], zeros beyond the
+// last unit.
 template <int CELL>
-static void pack(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t n, bool recurrent) {
+static void pack(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n, bool recurrent) {
   const int gates = Shape<CELL>::gates;
   const int64_t units = layer.units, width = round_up(units), padded_n = recurrent ? width : n;
   packed.allocate(width * padded_n * gates);
   for (int gate = 0; gate < gates; gate++) {
-    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * n;
+    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
       float *target = packed.data() + (unit / 8) * padded_n * gates * 8 + gate * 8 + unit % 8;
-      for (int64_t k = 0; k < n; k++) target[k * gates * 8] = source[unit * n + k];
+      for (int64_t k = 0; k < n; k++) target[k * gates * 8] = source[unit * stride + k];
     }
   }
 }
@@ -58,8 +59,22 @@ template <int CELL> static void pack_bias(Buffer<float> &packed, const Layer &la
     }
 }
 
+// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][8].
+template <int CELL> static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Buffer<float> &bias) {
+  const int gates = Shape<CELL>::gates;
+  const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
+  table.allocate(layer.n_looked_up * width * gates);
+  for (int gate = 0; gate < gates; gate++)
+    for (int64_t unit = 0; unit < units; unit++) {
+      const float *source = layer.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
+      float *target = table.data() + (unit / 8) * gates * 8 + gate * 8 + unit % 8;
+      for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
+    }
+}
+
 struct Packed {
-  Buffer<float> input, recurrent, bias;
+  Buffer<float> numbers, recurrent, bias, one_hot;
+  const float *looked_up = nullptr;  // by id
 };
 
 template <int CELL, int ROWS>
@@ -69,23 +84,24 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
   const Layer &layer = call.layer;
   const int64_t width = round_up(layer.units), unit = block * 8;
   const float *bias = packed.bias.data() + unit;
-  const float *weights = packed.input.data() + block * layer.n_inputs * gates * 8;
 
   v8 sums[ROWS][slots];
-  const float *inputs[ROWS];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int slot = 0; slot < slots; slot++) sums[i][slot] = load(bias + slot * width);
-  if (call.ids) {
+  if (packed.looked_up) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++)
-        sums[i][gate] += load(weights + call.ids[positions[i]] * gates * 8 + gate * 8);
-  } else {
-    for (int i = 0; i < ROWS; i++) inputs[i] = call.inputs + positions[i] * layer.n_inputs;
-    accumulate<ROWS, slots, gates, 0>(sums, inputs, weights, layer.n_inputs);
+        sums[i][gate] = load(packed.looked_up + (call.ids[positions[i]] * width + unit) * gates + gate * 8);
+  }
+  if (layer.n_numbers) {
+    const float *numbers[ROWS];
+    for (int i = 0; i < ROWS; i++) numbers[i] = call.numbers + positions[i] * layer.n_numbers;
+    accumulate<ROWS, slots, gates, 0>(sums, numbers, packed.numbers.data() + block * layer.n_numbers * gates * 8,
+                                      layer.n_numbers);
   }
   if (begun)
     accumulate<ROWS, slots, gates, Shape<CELL>::recurrent_offset>(
@@ -94,38 +110,50 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++) sums[i][slot] = within(sums[i][slot], unit, layer.units);
 
+  // Two passes where one waits for the other: the rows of a pass don't wait for one another.
+  if constexpr (CELL == LSTM) {
 #pragma GCC unroll 16
-  for (int i = 0; i < ROWS; i++) {
-    float *output = call.outputs + positions[i] * width + unit;
-    float *saved = call.gates && slots > 1 ? call.gates + (positions[i] * width + unit) * slots : nullptr;
-    if (CELL == RNN_TANH) {
-      store(output, tanh(sums[i][0]));
-    } else if (CELL == RNN_RELU) {
-      store(output, relu(sums[i][0]));
-    } else if (CELL == LSTM) {
+    for (int i = 0; i < ROWS; i++) {
       const v8 in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
       const v8 candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
       const v8 memory = forget * load(memories[i] + unit) + in * candidate;
-      store(output, out * tanh(memory));
       store(memories[i] + unit, memory);
-      if (saved) {
+      if (call.gates) {
+        float *saved = call.gates + (positions[i] * width + unit) * slots;
         store(saved, in);
         store(saved + 8, forget);
         store(saved + 16, candidate);
         store(saved + 24, out);
         store(call.memory + positions[i] * width + unit, memory);
       }
-    } else {
-      const v8 reset = sigmoid(sums[i][1]), update = sigmoid(sums[i][2]), hidden = sums[i][3];
+      sums[i][0] = memory;
+      sums[i][3] = out;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) store(call.outputs + positions[i] * width + unit, sums[i][3] * tanh(sums[i][0]));
+  } else if constexpr (CELL == GRU) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      sums[i][1] = sigmoid(sums[i][1]);
+      sums[i][2] = sigmoid(sums[i][2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const v8 reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
       const v8 candidate = tanh(sums[i][0] + reset * hidden);
-      store(output, candidate + update * (load(previous[i] + unit) - candidate));
-      if (saved) {
+      store(call.outputs + positions[i] * width + unit, candidate + update * (load(previous[i] + unit) - candidate));
+      if (call.gates) {
+        float *saved = call.gates + (positions[i] * width + unit) * slots;
         store(saved, candidate);
         store(saved + 8, reset);
         store(saved + 16, update);
         store(saved + 24, hidden);
       }
     }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+      store(call.outputs + positions[i] * width + unit, CELL == RNN_TANH ? tanh(sums[i][0]) : relu(sums[i][0]));
   }
 }
 
@@ -167,10 +195,14 @@ template <int CELL> static void forward_part(const Forward &call, const Packed &
 }
 
 template <int CELL> static void forward_cell(const Forward &call) {
+  const Layer &layer = call.layer;
+  const int64_t stride = layer.n_looked_up + layer.n_numbers;
   Packed packed;
-  pack<CELL>(packed.input, call.layer, call.layer.weight_input, call.layer.n_inputs, false);
-  pack<CELL>(packed.recurrent, call.layer, call.layer.weight_recurrent, call.layer.units, true);
-  pack_bias<CELL>(packed.bias, call.layer);
+  pack<CELL>(packed.numbers, layer, layer.weight_input + layer.n_looked_up, stride, layer.n_numbers, false);
+  pack<CELL>(packed.recurrent, layer, layer.weight_recurrent, layer.units, layer.units, true);
+  pack_bias<CELL>(packed.bias, layer);
+  if (layer.n_looked_up && !call.projected) pack_one_hot<CELL>(packed.one_hot, layer, packed.bias);
+  if (layer.n_looked_up) packed.looked_up = call.projected ? call.projected : packed.one_hot.data();
   struct Context {
     const Forward &call;
     const Packed &packed;
@@ -188,6 +220,59 @@ void forward(const Forward &call) {
     case RNN_RELU: return forward_cell<RNN_RELU>(call);
     case LSTM: return forward_cell<LSTM>(call);
     case GRU: return forward_cell<GRU>(call);
+  }
+}
+
+// The bias and the ids' vectors times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
+template <int CELL, int ROWS>
+static void project_tiles(const Projection &call, const Packed &packed, int64_t block, int64_t id, int64_t n) {
+  if (n == ROWS) {
+    const int gates = Shape<CELL>::gates;
+    const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
+    v8 sums[ROWS][gates];
+    const float *vectors[ROWS];
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      vectors[i] = call.table + (id + i) * dim;
+#pragma GCC unroll 4
+      for (int gate = 0; gate < gates; gate++) sums[i][gate] = load(packed.bias.data() + gate * width + block * 8);
+    }
+    accumulate<ROWS, gates, gates, 0>(sums, vectors, packed.numbers.data() + block * dim * gates * 8, dim);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+      for (int gate = 0; gate < gates; gate++)
+        store(call.projected + ((id + i) * width + block * 8) * gates + gate * 8, sums[i][gate]);
+  } else if constexpr (ROWS > 1) {
+    project_tiles<CELL, ROWS - 1>(call, packed, block, id, n);
+  }
+}
+
+template <int CELL> static void project_cell(const Projection &call) {
+  const Layer &layer = call.layer;
+  Packed packed;
+  pack<CELL>(packed.numbers, layer, layer.weight_input, layer.n_looked_up + layer.n_numbers, layer.n_looked_up, false);
+  pack_bias<CELL>(packed.bias, layer);
+  struct Context {
+    const Projection &call;
+    const Packed &packed;
+  } context{call, packed};
+  in_parallel(call.n_threads, 4 * call.n_threads, &context, [](void *pointer, int64_t part, int64_t n_parts) {
+    const Context &context = *(const Context *)pointer;
+    const int64_t first = context.call.n_ids * part / n_parts, last = context.call.n_ids * (part + 1) / n_parts;
+    const int tile = Tile<Shape<CELL>::slots>::rows;
+    for (int64_t block = 0; block < round_up(context.call.layer.units) / 8; block++)
+      for (int64_t id = first; id < last; id += tile)
+        project_tiles<CELL, tile>(context.call, context.packed, block, id, last - id < tile ? last - id : tile);
+  });
+}
+
+void project(const Projection &call) {
+  switch (call.layer.cell) {
+    case RNN_TANH:
+    case RNN_RELU: return project_cell<RNN_TANH>(call);
+    case LSTM: return project_cell<LSTM>(call);
+    case GRU: return project_cell<GRU>(call);
   }
 }
 

@@ -8,24 +8,25 @@
 namespace seqclf {
 namespace ISA {
 
-// Weights for the way back: [pair of blocks of 8 columns][gate of a unit, in the order of a row of gradients][1 or 2][8]; a last
+// Weights for the way back, from rows `stride` long: [pair of blocks of 8 columns][gate of a unit, in the order of a row of gradients][1 or 2][8]; a last
 // block without a partner stands alone. Zeros beyond the last unit and the last column.
 struct Transposed {
-  Buffer<float> input, recurrent;
+  Buffer<float> numbers, recurrent;
 };
 
 template <int CELL>
-static void pack_transposed(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t n, bool recurrent) {
+static void pack_transposed(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n,
+                            bool recurrent) {
   const int gates = Shape<CELL>::gates;
   const int64_t units = layer.units, depth = gates * round_up(units), columns = round_up(n);
   packed.allocate(columns * depth);
   for (int gate = 0; gate < gates; gate++) {
-    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * n;
+    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
       const int64_t row = (unit / 8 * gates + gate) * 8 + unit % 8;
       for (int64_t k = 0; k < n; k++) {
         const int64_t pair = k / 16, blocks = (pair * 16 + 16 <= columns) ? 2 : 1;
-        packed[pair * depth * 16 + row * blocks * 8 + k % 16] = source[unit * n + k];
+        packed[pair * depth * 16 + row * blocks * 8 + k % 16] = source[unit * stride + k];
       }
     }
   }
@@ -120,7 +121,7 @@ struct Tiling {
 // rnn a tile would have more to read than to compute.
 template <int CELL> struct Together { static const int blocks = Shape<CELL>::gates == 1 ? 2 : 1; };
 
-// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: the inputs
+// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: the numbers
 // and a one (for the bias), the previous state and a one.
 template <int CELL> class GradientBlock {
   static const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, offset = Shape<CELL>::recurrent_offset;
@@ -129,7 +130,7 @@ template <int CELL> class GradientBlock {
   int64_t n = 0;
 
   GradientBlock(const Backward &call, const Transposed &transposed, float *sums)
-      : call_(call), transposed_(transposed), width_(round_up(call.layer.units)), n_inputs_(input_columns(call)),
+      : call_(call), transposed_(transposed), width_(round_up(call.layer.units)), n_inputs_(call.layer.n_numbers + 1),
         n_states_(call.layer.units + 1), capacity_(capacity(width_)),
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
         stride_(slots * width_ + 8), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
@@ -138,9 +139,8 @@ template <int CELL> class GradientBlock {
         targets_(capacity_) {}
 
   static int64_t size_of_sums(const Backward &call) {
-    return round_up(call.layer.units) * gates * (input_columns(call) + call.layer.units + 1);
+    return round_up(call.layer.units) * gates * (call.layer.n_numbers + 1 + call.layer.units + 1);
   }
-  static int64_t input_columns(const Backward &call) { return (call.ids ? 0 : call.layer.n_inputs) + 1; }
 
   // How many of the next `wanted` steps there is room for, at least one; empties the block if they don't all fit.
   int64_t room(int64_t wanted) {
@@ -151,12 +151,12 @@ template <int CELL> class GradientBlock {
   // A place for the gradients of one step's gates, (width / 8, slots, 8), which the caller fills.
   float *add(int64_t position, int64_t previous) {
     float *columns = columns_.data() + n * column_stride_;
-    const int64_t inputs = n_inputs_ - 1;
-    const float *from = call_.inputs + position * inputs;
+    const int64_t numbers = n_inputs_ - 1;
+    const float *from = call_.numbers + position * numbers;
     int64_t k = 0;  // Often few, for which memcpy is slow.
-    for (; k + 8 <= inputs; k += 8) store(columns + k, load(from + k));
-    for (; k < inputs; k++) columns[k] = from[k];
-    columns[inputs] = 1.0f;
+    for (; k + 8 <= numbers; k += 8) store(columns + k, load(from + k));
+    for (; k < numbers; k++) columns[k] = from[k];
+    columns[numbers] = 1.0f;
     columns += n_inputs_;
     has_states_ = has_states_ || previous >= 0;
     from = call_.outputs + previous * width_;
@@ -176,11 +176,11 @@ template <int CELL> class GradientBlock {
   void empty() {
     add_products(0, columns_.data(), n_inputs_, sums_input_);
     if (has_states_ || call_.grad_bias_recurrent) add_products(offset, columns_.data() + n_inputs_, n_states_, sums_recurrent_);
-    if (call_.grad_inputs) {
-      for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_inputs + positions_[i] * call_.layer.n_inputs;
-      multiply(transposed_.input, grads_.data(), n, targets_.data(), call_.layer.n_inputs, false);
+    if (call_.grad_numbers) {
+      for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_numbers + positions_[i] * call_.layer.n_numbers;
+      multiply(transposed_.numbers, grads_.data(), n, targets_.data(), call_.layer.n_numbers, false);
     }
-    for (int64_t i = 0; i < n && call_.ids; i++)
+    for (int64_t i = 0; i < n && call_.layer.n_looked_up; i++)
       memcpy(call_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
     n = 0;
     has_states_ = false;
@@ -248,7 +248,7 @@ template <int CELL>
 static void add_up(const Backward &call, const float *sums, int64_t size, int64_t n_parts, int64_t block) {
   const int gates = Shape<CELL>::gates, group = Together<CELL>::blocks;
   const int64_t units = call.layer.units, width = round_up(units);
-  const int64_t n_inputs = GradientBlock<CELL>::input_columns(call), n_states = units + 1;
+  const int64_t n_inputs = call.layer.n_numbers + 1, n_states = units + 1;
   const int64_t lanes = units - block * 8 < 8 ? units - block * 8 : 8;
   for (int recurrent = 0; recurrent < 2; recurrent++) {
     const int64_t n = recurrent ? n_states : n_inputs;
@@ -260,7 +260,8 @@ static void add_up(const Backward &call, const float *sums, int64_t size, int64_
     } else {
       from += block * n * gates * 8;
     }
-    float *weight = recurrent ? call.grad_weight_recurrent : call.grad_weight_input;
+    float *weight = recurrent ? call.grad_weight_recurrent : call.grad_weight_input + call.layer.n_looked_up;
+    const int64_t stride = recurrent ? units : call.layer.n_looked_up + call.layer.n_numbers;
     float *bias = recurrent ? call.grad_bias_recurrent : call.grad_bias;
     for (int gate = 0; gate < gates; gate++) {
       const int64_t row = torch_gate<CELL>(gate, recurrent) * units + block * 8;
@@ -270,7 +271,7 @@ static void add_up(const Backward &call, const float *sums, int64_t size, int64_
         float values[8];
         store(values, total);
         if (column < n - 1)
-          for (int64_t lane = 0; lane < lanes; lane++) weight[(row + lane) * (n - 1) + column] = values[lane];
+          for (int64_t lane = 0; lane < lanes; lane++) weight[(row + lane) * stride + column] = values[lane];
         else if (bias)
           memcpy(bias + row, values, lanes * sizeof(float));
       }
@@ -278,14 +279,14 @@ static void add_up(const Backward &call, const float *sums, int64_t size, int64_
   }
 }
 
-// The input weights' gradient where each input is one-hot: the sum of the gates' gradients of all steps with that id, which
+// The gradient of the input weights of one-hot ids: the sum of the gates' gradients of all steps with that id, which
 // backward has left in call.gates. A part has a range of ids; each sum runs over the steps in their order.
 template <int CELL> static void scatter_by_id(const Backward &call) {
   struct Context {
     const Backward &call;
     Buffer<int64_t> starts, steps;  // the steps of each id, one id after the other
   } context{call, {}, {}};
-  const int64_t n_ids = call.layer.n_inputs, n_steps = call.batch.starts[call.batch.n_times];
+  const int64_t n_ids = call.layer.n_looked_up, n_steps = call.batch.starts[call.batch.n_times];
   context.starts.allocate(n_ids + 2);
   context.steps.allocate(n_steps);
   // Counted two places on and filled one on, so that in the end each start stands at its own place.
@@ -298,7 +299,8 @@ template <int CELL> static void scatter_by_id(const Backward &call) {
     const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, group = 16;  // ids that fill a cache line of the result
     const Context &context = *(const Context *)pointer;
     const Backward &call = context.call;
-    const int64_t n_ids = call.layer.n_inputs, units = call.layer.units, width = round_up(units), size = slots * width;
+    const int64_t n_ids = call.layer.n_looked_up, stride = n_ids + call.layer.n_numbers;
+    const int64_t units = call.layer.units, width = round_up(units), size = slots * width;
     const int64_t n_groups = (n_ids + group - 1) / group;
     const Buffer<float> sums(group * size);
     for (int64_t first = n_groups * part / n_parts * group; first < n_groups * (part + 1) / n_parts * group; first += group) {
@@ -311,7 +313,7 @@ template <int CELL> static void scatter_by_id(const Backward &call) {
         }
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
-          float *target = call.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * n_ids + first;
+          float *target = call.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride + first;
           const float *from = sums.data() + (unit / 8 * slots + gate) * 8 + unit % 8;
           for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
         }

@@ -17,10 +17,13 @@ struct Batch {
   const int64_t *starts;  // (n_times + 1,) position of the first row of each time
 };
 
-// One layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n.
+// One layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n. Each input is a token id, some numbers,
+// or an id and numbers beside it.
 struct Layer {
-  int64_t cell, n_inputs, units, reverse;
-  const float *weight_input;      // (gates * units, n_inputs)
+  int64_t cell, units, reverse;
+  int64_t n_looked_up;            // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
+  int64_t n_numbers;              // columns for the numbers, behind them
+  const float *weight_input;      // (gates * units, n_looked_up + n_numbers)
   const float *weight_recurrent;  // (gates * units, units)
   const float *bias;              // (gates * units,)
   const float *bias_recurrent;    // (gates * units,), gru only
@@ -30,8 +33,9 @@ struct Layer {
 struct Forward {
   Batch batch;
   Layer layer;
-  const float *inputs;  // (n_steps, n_inputs); or null, with ids
-  const int64_t *ids;   // (n_steps,): each input is one-hot
+  const float *numbers;    // (n_steps, n_numbers), or null
+  const int64_t *ids;      // (n_steps,), or null
+  const float *projected;  // what `project` made of the ids' vectors; null where ids are one-hot
   float *outputs;       // (n_steps, width)
   float *gates;         // (n_steps, width / 8, slots, 8) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
   float *memory;        // (n_steps, width) for backward of an lstm, or null
@@ -41,14 +45,23 @@ struct Forward {
 struct Backward {
   Batch batch;
   Layer layer;
-  const float *inputs;  // as forward read them
-  const int64_t *ids;
+  const float *numbers;           // as forward read them
+  const int64_t *ids;             // one-hot
   const float *outputs, *memory;  // as forward left them
   float *gates;                   // the same; overwritten. With ids an rnn, which has none, needs (n_steps, width) here
   const float *grad_outputs;      // (n_steps, units)
   int64_t grad_stride;            // of `grad_outputs` from step to step
-  float *grad_inputs;             // (n_steps, n_inputs), or null
+  float *grad_numbers;            // (n_steps, n_numbers), or null
   float *grad_weight_input, *grad_weight_recurrent, *grad_bias, *grad_bias_recurrent;  // like those of the layer
+  int64_t n_threads;
+};
+
+// What each id's vector gives to the gates, once for all steps that have it: for reading much with few ids.
+struct Projection {
+  Layer layer;
+  int64_t n_ids;
+  const float *table;  // (n_ids, n_looked_up)
+  float *projected;    // (n_ids, width / 8, gates, 8)
   int64_t n_threads;
 };
 

@@ -23,6 +23,7 @@ static inline int64_t parts_of(int64_t n_threads, int64_t n_rows) {
   namespace ISA {                                  \
   void embed(const Embedding &);                   \
   void embed_backward(const EmbeddingBackward &);  \
+  void project(const Projection &);                \
   void forward(const Forward &);                   \
   void backward(const Backward &);                 \
   void pool(const Pooling &);                      \

@@ -12,6 +12,7 @@ struct Kernels {
   const char *name;
   void (*embed)(const Embedding &);
   void (*embed_backward)(const EmbeddingBackward &);
+  void (*project)(const Projection &);
   void (*forward)(const Forward &);
   void (*backward)(const Backward &);
   void (*pool)(const Pooling &);
@@ -32,10 +33,10 @@ static bool has_avx512() {
 }
 #endif
 
-#define SEQCLF_KERNELS(ISA, supported)                                                                 \
-  {                                                                                                    \
-    #ISA, ISA::embed, ISA::embed_backward, ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, \
-        ISA::attend_backward, ISA::linear, supported                                                   \
+#define SEQCLF_KERNELS(ISA, supported)                                                                     \
+  {                                                                                                        \
+    #ISA, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, ISA::pool,           \
+        ISA::pool_backward, ISA::attend_backward, ISA::linear, supported                                   \
   }
 
 // The best first.
@@ -76,6 +77,7 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 
 SEQCLF_EXPORT void seqclf_embed(const Embedding *call) { chosen.load()->embed(*call); }
 SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
+SEQCLF_EXPORT void seqclf_project(const Projection *call) { chosen.load()->project(*call); }
 SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }
 SEQCLF_EXPORT void seqclf_backward(const Backward *call) { chosen.load()->backward(*call); }
 SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call); }

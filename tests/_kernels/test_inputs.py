@@ -1,0 +1,138 @@
+"""Token ids, numbers, and both together, as what a layer reads."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqclf import _kernels
+from seqclf._kernels import Inputs, StepLayout, Weights, cpu, kernel_threads, reference
+
+CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("lstm", "tanh"), ("gru", "tanh")]
+ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), CELLS, ids=[f"{c}-{a}" for c, a in CELLS])
+compiled = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+N_IDS, N_NUMBERS, LENGTHS = 23, 3, [5, 30, 1, 17, 30, 2, 9, 0, 12]
+LAYOUT = StepLayout(LENGTHS)
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make_weights(cell, n_inputs, units, dtype=torch.float32):
+    rows = _kernels.N_GATES[cell] * units
+    shapes = [(rows, n_inputs), (rows, units), (rows,), (rows,) if cell == "gru" else None]
+    drawn = [None if shape is None else draw(*shape, seed=i) / units**0.5 for i, shape in enumerate(shapes)]
+    return Weights(*(None if each is None else each.to(dtype).requires_grad_() for each in drawn))
+
+
+def make_ids():
+    ids = np.random.default_rng(3).integers(0, N_IDS, LAYOUT.n_steps)
+    ids[ids == 5] = 6  # one that doesn't occur
+    return torch.from_numpy(ids)
+
+
+def results(kernel, cell, activation, reverse, units, dtype=torch.float32):
+    """Outputs and all gradients for ids and numbers beside them."""
+    weights = make_weights(cell, N_IDS + N_NUMBERS, units, dtype)
+    numbers = draw(LAYOUT.n_steps, N_NUMBERS, seed=9).to(dtype).requires_grad_()
+    outputs = kernel.run(cell, Inputs(numbers, make_ids()), LAYOUT, weights, activation, reverse)
+    leaves = [numbers, *(weight for weight in weights if weight is not None)]
+    gradients = torch.autograd.grad(outputs, leaves, draw(LAYOUT.n_steps, units, seed=7).to(dtype))
+    return [outputs.detach(), *gradients]
+
+
+def test_of_takes_floats_for_numbers_and_whole_numbers_for_ids():
+    floats, whole = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int32)
+    assert Inputs.of(floats) == Inputs(numbers=floats)
+    assert Inputs.of(whole) == Inputs(ids=whole)
+    both = Inputs(floats, whole)
+    assert Inputs.of(both) is both
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@ALL_CELLS
+def test_the_reference_reads_ids_and_numbers_as_one_vector(cell, activation, reverse):
+    weights = make_weights(cell, N_IDS + N_NUMBERS, 6)
+    numbers, ids = draw(LAYOUT.n_steps, N_NUMBERS), make_ids()
+    vectors = torch.cat((torch.nn.functional.one_hot(ids, N_IDS).float(), numbers), dim=1)
+    found = reference.run(cell, Inputs(numbers, ids), LAYOUT, weights, activation, reverse)
+    expected = reference.run(cell, vectors, LAYOUT, weights, activation, reverse)
+    torch.testing.assert_close(found, expected)
+
+
+@compiled
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("units", [1, 8, 13, 32])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@ALL_CELLS
+def test_the_kernels_equal_the_reference(cell, activation, reverse, units, n_threads, monkeypatch):
+    monkeypatch.setattr(cpu, "_WORTH_A_THREAD", 0)
+    with kernel_threads(n_threads):
+        found = results(cpu, cell, activation, reverse, units)
+    expected = results(reference, cell, activation, reverse, units, torch.float64)
+    torch.testing.assert_close(found[0].double(), expected[0], rtol=0, atol=1e-5)
+    for gradient, of_reference in zip(found[1:], expected[1:], strict=True):
+        assert (gradient - of_reference).norm() <= 1e-4 * of_reference.norm()
+    assert (found[2][:, 5] == 0).all(), "an id that doesn't occur"
+
+
+@ALL_CELLS
+def test_torchs_own_operations_equal_the_reference(cell, activation):
+    found = results(_kernels.torch_native, cell, activation, True, 6, torch.float64)
+    expected = results(reference, cell, activation, True, 6, torch.float64)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("n_numbers", [0, N_NUMBERS])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("kernel", ["reference", "torch_native", pytest.param("cpu", marks=compiled)])
+@ALL_CELLS
+def test_projected_ids_stand_for_their_vectors(cell, activation, kernel, reverse, n_numbers):
+    """To the last bit in our kernels, at widths that fill the blocks of eight and that don't."""
+    dim, ids = 7, make_ids()
+    table, numbers = draw(N_IDS, dim, seed=4), draw(LAYOUT.n_steps, n_numbers, seed=5) if n_numbers else None
+    for units in (5, 16, 27):
+        weights = make_weights(cell, dim + n_numbers, units)
+        vectors = table[ids] if numbers is None else torch.cat((table[ids], numbers), dim=1)
+        with torch.no_grad(), _kernels.use(kernel):
+            projected = _kernels.project(cell, table, weights, activation=activation)
+            inputs = Inputs(numbers, ids, projected)
+            found = _kernels.recurrence(cell, inputs, LAYOUT, weights, activation=activation, reverse=reverse)
+            expected = _kernels.recurrence(cell, vectors, LAYOUT, weights, activation=activation, reverse=reverse)
+        if kernel == "cpu":
+            assert torch.equal(found, expected), units
+        else:
+            torch.testing.assert_close(found, expected)
+
+
+@compiled
+def test_projecting_gives_the_same_bits_on_any_threads_and_reads_no_fresh_memory(poison_memory):
+    weights, table = make_weights("gru", 40 + 2, 21), draw(1001, 40)
+    with kernel_threads(1):
+        expected = _kernels.project("gru", table, weights)
+    poison_memory()
+    for n_threads in (1, 2, 5):
+        with kernel_threads(n_threads):
+            assert torch.equal(_kernels.project("gru", table, weights), expected)
+    assert expected.isfinite().all()
+
+
+@compiled
+def test_ids_beyond_the_table_are_refused():
+    weights, ids = make_weights("lstm", N_IDS + N_NUMBERS, 4), make_ids()
+    ids[7] = N_IDS
+    numbers = draw(LAYOUT.n_steps, N_NUMBERS)
+    with pytest.raises(IndexError, match=f"to {N_IDS}; expected 0 to {N_IDS - 1}"):
+        cpu.run("lstm", Inputs(numbers, ids), LAYOUT, weights, "tanh", False)
+    projected = _kernels.project("lstm", draw(4, N_IDS), weights)
+    with pytest.raises(IndexError, match="expected 0 to 3"), torch.no_grad():
+        cpu.run("lstm", Inputs(numbers, ids, projected), LAYOUT, weights, "tanh", False)
+
+
+@compiled
+def test_no_training_through_projected_ids():
+    weights = make_weights("lstm", 6, 4)
+    projected = _kernels.project("lstm", draw(N_IDS, 6), weights)
+    assert not projected.requires_grad
+    with pytest.raises(RuntimeError, match="for reading only"):
+        cpu.run("lstm", Inputs(None, make_ids(), projected), LAYOUT, weights, "tanh", False)
