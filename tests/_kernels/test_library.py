@@ -1,6 +1,8 @@
 """How the compiled library is found, and what is said where there is none."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,18 @@ def test_a_library_that_does_not_load_is_named(monkeypatch, tmp_path):
     library, text = load()
     assert library is None
     assert "could not be loaded" in text and "broken.so" in text
+
+
+@pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/cpuinfo")
+def test_the_best_instructions_of_this_processor_are_chosen():
+    """The library asks the processor itself; the system has its own list."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = set(next((line for line in lines if line.startswith("flags")), "").split())
+    needed = {
+        "avx512": {"avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw"},
+        "avx2": {"avx2", "fma"},
+        "baseline": set(),
+    }
+    best = next(name for name, flags_needed in needed.items() if flags_needed <= flags)
+    assert load()[1] == f"fused kernels for {best}"

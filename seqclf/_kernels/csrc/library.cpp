@@ -6,6 +6,10 @@
 #include "interface.h"
 #include "kernels.h"
 
+#if SEQCLF_HAS_AVX2
+#include <cpuid.h>
+#endif
+
 namespace seqclf {
 
 struct Kernels {
@@ -24,13 +28,30 @@ struct Kernels {
 
 static bool always() { return true; }
 #if SEQCLF_HAS_AVX2
-static bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+// What the processor has and the system keeps when it changes threads. Asked without __builtin_cpu_supports, which needs a
+// library of the compiler's that nobody links on Windows.
+static bool has(unsigned leaf_1_ecx, unsigned leaf_7_ebx, unsigned kept) {
+  unsigned eax, ebx, ecx, edx;
+  const unsigned osxsave = 1u << 27;
+  leaf_1_ecx |= osxsave;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf_1_ecx) != leaf_1_ecx) return false;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (ebx & leaf_7_ebx) != leaf_7_ebx) return false;
+  __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  return (eax & kept) == kept;
+}
+
+enum Leaf1Ecx : unsigned { FMA = 1u << 12, AVX = 1u << 28 };
+enum Leaf7Ebx : unsigned { AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31 };
+static const unsigned kept_ymm = 0x06;
+static bool has_avx2() { return has(FMA | AVX, AVX2, kept_ymm); }
 #endif
 #if SEQCLF_HAS_AVX512
-static bool has_avx512() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-}
+#ifdef __APPLE__
+static const unsigned kept_zmm = kept_ymm;  // macOS begins to keep the rest at its first use
+#else
+static const unsigned kept_zmm = 0xe6;
+#endif
+static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, kept_zmm); }
 #endif
 
 #define SEQCLF_KERNELS(ISA, supported)                                                                     \
