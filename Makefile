@@ -30,7 +30,7 @@ export SEQCLF_REQUIRE_KERNELS ?= 1
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_kernels/csrc/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all sanitize lint types examples setup clean
+.PHONY: help demo test test-all sanitize emulate lint types examples setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ test-all: $(STAMP) ## the slow tests too
 
 sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
+
+emulate: $(STAMP) ## the kernels' tests as other processors and systems run them, in the emulators that are here
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/emulate all $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	$(RUN) -m ruff check .
