@@ -108,7 +108,9 @@ def warn_where_slow() -> None:
         _said_that_it_is_slow = True
         warnings.warn(
             f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
-            "Install it with a C++ compiler to get its kernels.",
+            # pip keeps the wheel without kernels that it made, and would take it again.
+            "Install it with a C++ compiler to get its kernels: "
+            "pip install --no-cache-dir --force-reinstall --no-deps seqclf",
             UserWarning,
             stacklevel=2,
         )
