@@ -229,7 +229,7 @@ def test_the_library_can_be_unloaded():
         for _ in range(3):
             library = ctypes.CDLL(copy)
             cpu._library, true_library = lambda: (library, ""), cpu._library
-            here = n_workers()
+            here = workers(2)
             with kernel_threads(3):
                 assert same(train(), expected)
             assert workers(here + 2) == here + 2
