@@ -129,8 +129,8 @@ def read_logits(network: Network, sequences: Sequences, device: torch.device) ->
     device = reader.head.weight.device
     logits = np.empty((len(sequences), reader.head.out_features))
     with torch.inference_mode():
-        for rows in prediction_rows(sequences.lengths):
+        for rows in prediction_rows(sequences):
             batch = sequences.take(rows)
-            values, beside = to_tensors(batch, device)
-            logits[rows] = reader.read(values, batch.lengths, beside).cpu().numpy()
+            values, beside, votes = to_tensors(batch, device)
+            logits[rows] = reader.read(values, batch.lengths, beside, votes).cpu().numpy()
     return logits
