@@ -79,7 +79,7 @@ def expected_votes(row, learned):
         held = [ngrams.index(ngram) for ngram in ngrams_of(row, n) if ngram in ngrams]
         tf = np.bincount(held, minlength=len(ngrams))
         weights = np.where(tf > 0, 1 + np.log(np.maximum(tf, 1)), 0) * idf
-        votes += weights / (np.linalg.norm(weights) or 1) * idf @ classes / 2**n
+        votes += weights / (np.linalg.norm(weights) or 1) * idf @ classes * 2 / 4**n
     return votes
 
 
