@@ -159,7 +159,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             early stopping then holds out whole groups, as near to `validation_fraction` as they allow: every class
             keeps rows to train on, and where that is possible has some to watch. With ``patience=None`` or X_val there
             is no such split. Where `nb_ngrams` counts labels, a row's numbers are counted without its whole group.
-            Numbers, strings or other hashable objects, at least two different ones.
+            Numbers, strings or other hashable objects, at least two different ones. Searches and cross-validation hand
+            them on only when they are told to: see the notes.
 
         Returns
         -------
@@ -184,6 +185,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             classifier = RNNClassifier(patience=5).set_fit_request(X_val=True, y_val=True)
             pipeline = Pipeline([("padder", SequencePadder()), ("classifier", classifier)], transform_input=["X_val"])
             pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+
+        ``GridSearchCV(...).fit(X, y, groups=groups)`` and ``cross_validate(..., groups=groups)`` cut the rows up by
+        groups and keep these to themselves: without them the classifier makes its own split, and counts labels, as if
+        all rows were strangers. With metadata routing they reach it too::
+
+            sklearn.set_config(enable_metadata_routing=True)
+            classifier = RNNTextClassifier(patience=2).set_fit_request(groups=True)
+            GridSearchCV(classifier, {"units": [16, 32]}, cv=GroupKFold(5)).fit(X, y, groups=groups)
 
         A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
         X: give it an X_val of another number of rows.

@@ -54,10 +54,12 @@ class RNNTextClassifier(BaseRNNClassifier):
     nb_ngrams : int in [0, 8], default=3
         Beside each token the network reads what the labels say of it: the naive-Bayes log-count ratio of the token, of
         the pair that it ends, and so on up to n-grams of this length; one number each for two classes, one for each
-        class for more. They are counted on the training rows, cross-fitted so that none sees its own label (by groups
-        where `fit` gets some). Their means go to the last layer as well, which starts as a naive-Bayes classifier. This
-        is what makes few rows and few epochs suffice; of many classes it makes wide steps. 0 turns it off. Dropout
-        leaves these numbers alone. With ``embedding_dim=None`` the means alone are used.
+        class for up to ten. They are counted on the training rows, cross-fitted so that none sees its own label (by
+        groups where `fit` gets some). Their means go to the last layer as well, which starts as a naive-Bayes
+        classifier. Of more than ten classes the numbers are 16, of halves of the classes, so that no step gets wider;
+        and to the last layer goes a number for each class, the sum of its ratios over the n-grams of the text, weighted
+        by TF-IDF. This is what makes few rows and few epochs suffice. 0 turns it off. Dropout leaves these numbers
+        alone. With ``embedding_dim=None`` only those that go to the last layer are used.
     weight_decay : float, default=0.0
         L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
     l1 : float, default=0.0
@@ -117,8 +119,9 @@ class RNNTextClassifier(BaseRNNClassifier):
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
-        The trained network: ``network_(values, lengths, beside=ratios)`` takes the token ids of all sequences end to
-        end, how many each has, and with `nb_ngrams` what stands beside each token, and gives logits.
+        The trained network: ``network_(values, lengths, beside=ratios, votes=votes)`` takes the token ids of all
+        sequences end to end, how many each has, with `nb_ngrams` what stands beside each token, and of more than ten
+        classes what the last layer adds for each of them, and gives logits.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
@@ -128,7 +131,8 @@ class RNNTextClassifier(BaseRNNClassifier):
         in fit + 1; larger ones in predict are read as unknown.
     nb_ratios_ : object
         The learned ratios: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape (n_ngrams, n_channels);
-        row i of the first one is that of token id i. Absent with ``nb_ngrams=0``.
+        that of token id i stands in row ``ngrams_.of_tokens_[i]`` of the first one, and is 0 in row 0. Absent with
+        ``nb_ngrams=0``.
     input_kind_ : {"texts", "tokens", "ids"}
         What X held in fit; predict takes the same kind.
 
@@ -303,6 +307,7 @@ class RNNTextClassifier(BaseRNNClassifier):
         return {
             "vocab_size": self.vocab_size_,
             "n_channels": self.nb_ratios_.n_channels if self.nb_ngrams else 0,
+            "votes": bool(self.nb_ngrams) and self.nb_ratios_.gives_votes,
             "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
             "token_dropout": float(self.token_dropout),
         }

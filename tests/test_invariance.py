@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
-from seqclf._sequences import batching
+from seqclf._sequences import Ragged, batching
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
 # seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.
@@ -148,7 +148,7 @@ def test_batches_of_prediction_are_invisible(kind, network, fitted, monkeypatch)
     for rows, steps in [(1, 2**16), (3, 2**16), (512, 7), (2, 13), (512, 1)]:
         monkeypatch.setattr(batching, "PREDICTION_ROWS", rows)
         monkeypatch.setattr(batching, "PREDICTION_STEPS", steps)
-        n_batches = len(batching.prediction_rows(np.array(LENGTHS)))
+        n_batches = len(batching.prediction_rows(Ragged(np.zeros(sum(LENGTHS)), np.array(LENGTHS))))
         assert n_batches > 1, "the setting did not reach the batches"
         np.testing.assert_allclose(model.decision_function(X), expected, rtol=0, atol=ATOL)
 

@@ -539,6 +539,32 @@ def test_groups_reach_both_the_folds_and_the_classifier(routing):
         assert search.cv_results_[f"split{fold}_test_score"][0] == alone["test_score"][fold]
 
 
+@pytest.mark.parametrize("routed", [False, True])
+def test_groups_of_a_search_reach_the_classifier_only_where_they_are_routed(routed, monkeypatch):
+    """Else the splitter alone gets them, and the classifier counts labels and makes its split as if there were none."""
+    seen = []
+    fit = RNNTextClassifier.fit
+
+    def spy(self, X, y, sample_weight=None, **kwargs):
+        seen.append(kwargs.get("groups"))
+        return fit(self, X, y, sample_weight, **kwargs)
+
+    monkeypatch.setattr(RNNTextClassifier, "fit", spy)
+    with config_context(enable_metadata_routing=routed):
+        classifier = text_classifier(**QUICK)
+        if routed:
+            classifier.set_fit_request(groups=True)
+        search = GridSearchCV(classifier, {"units": [3]}, cv=GroupKFold(3), error_score="raise")
+        search.fit(TEXTS, Y, groups=REVIEWS.groups)
+    assert len(seen) == 4
+    if not routed:
+        assert seen == [None] * 4
+        return
+    for (train, _), groups in zip(GroupKFold(3).split(TEXTS, Y, REVIEWS.groups), seen, strict=False):
+        np.testing.assert_array_equal(groups, REVIEWS.groups[train])
+    np.testing.assert_array_equal(seen[-1], REVIEWS.groups)
+
+
 def histories(*classifiers):
     return [[{k: v for k, v in row.items() if k != "seconds"} for row in one.history_] for one in classifiers]
 

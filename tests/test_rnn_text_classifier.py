@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from seqclf import RNNTextClassifier, TextTokenizer, _base, _rnn_text_classifier
-from seqclf._sequences import Ragged, nb_ratios
+from seqclf._sequences import Ragged, ngrams
+from seqclf._sequences.many_classes import N_SPLITS
 from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds
 from seqclf._training import fit_network
 
@@ -72,8 +73,12 @@ def by_row(rated):
 def assert_same_ratios(one, other):
     for ours, theirs in zip(one.tables_, other.tables_, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(one.numbers_, other.numbers_, strict=True):
+    np.testing.assert_array_equal(one.ngrams_.of_tokens_, other.ngrams_.of_tokens_)
+    for ours, theirs in zip(one.ngrams_.of_longer_, other.ngrams_.of_longer_, strict=True):
         np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+    for ours, theirs in zip(one.votes_, other.votes_, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1].own.toarray(), theirs[1].own.toarray())
 
 
 # What is learned, and what the network reads
@@ -91,7 +96,7 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
     expected = NaiveBayesRatios(nb_ngrams, fitted.vocab_size_)
     expected.learn(as_ids(ids), codes, n_classes, np.ones(80), np.zeros(80, dtype=int))
     assert_same_ratios(fitted.nb_ratios_, expected)
-    n_beside = nb_ngrams * (1 if n_classes == 2 else n_classes)
+    n_beside = nb_ngrams * {2: 1, 3: 3, 20: N_SPLITS}[n_classes]
     network = fitted.network_
     assert network.n_beside == n_beside
     assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_beside
@@ -100,7 +105,9 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
 
     rated = fitted.nb_ratios_.rate(as_ids(ids))
     with torch.inference_mode():
-        logits = network(torch.from_numpy(rated.values).long(), rated.lengths, beside=torch.from_numpy(rated.beside))
+        votes = None if n_classes < 20 else torch.from_numpy(rated.votes)
+        beside = torch.from_numpy(rated.beside)
+        logits = network(torch.from_numpy(rated.values).long(), rated.lengths, beside=beside, votes=votes)
     found = fitted.decision_function(X).reshape(80, -1)
     np.testing.assert_allclose(found, logits.numpy(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[0], network.head.bias.detach().numpy(), rtol=1e-6)  # the text without a word
@@ -268,7 +275,7 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     honest = text_classifier(**settings).fit(2 + X, y)
 
     def rated_by_their_own_labels(ratios, ids, labels, rng):
-        monkeypatch.setattr(nb_ratios, "_MIN_ROWS", 1)
+        monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
         ratios.learn(ids, labels.codes, 2, labels.weights, np.zeros(len(ids), dtype=int))
         return ratios.rate(ids)
 

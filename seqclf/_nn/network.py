@@ -32,6 +32,9 @@ class Network(nn.Module):
         Width of the token vectors; None for one-hot.
     n_channels : int
         Numbers per step: all of the input, or what stands beside each token id.
+    votes : bool
+        Whether each sequence comes with a number for each class, which are added to the logits, in place of the means
+        of the numbers beside its token ids.
     cell, units, bidirectional, pooling, activation, dropout, recurrent_dropout, token_dropout, conv_filters
         As in the estimators; `units` is a tuple with one width per layer, and so is `conv_filters`.
     """
@@ -43,6 +46,7 @@ class Network(nn.Module):
         vocab_size: int | None = None,
         embedding_dim: int | None = None,
         n_channels: int = 0,
+        votes: bool = False,
         cell: str,
         units: tuple[int, ...],
         bidirectional: bool,
@@ -73,7 +77,9 @@ class Network(nn.Module):
             self.convolutions = ConvolutionStack(n_inputs, conv_filters)
             n_pooled += self.convolutions.n_outputs
         self.n_beside = 0 if self.embedding is None else n_channels
-        self.head = nn.utils.skip_init(nn.Linear, n_pooled + self.n_beside, n_outputs)
+        self.n_means = 0 if votes else self.n_beside
+        self.head = nn.utils.skip_init(nn.Linear, n_pooled + self.n_means, n_outputs)
+        self.vote_weights = nn.Parameter(torch.empty(n_outputs)) if votes else None
 
     def reset_parameters(self, generator: Generator | None = None) -> Self:
         """Fill all weights anew from `generator` (None: torch's global one)."""
@@ -81,17 +87,24 @@ class Network(nn.Module):
             if isinstance(module, Embedding | Direction | AttentionPooling | Convolution):
                 module.reset_parameters(generator)
         nn.init.xavier_uniform_(self.head.weight, generator=generator)
-        if self.n_beside:
+        if self.n_means:
             # The means of the channels start as a vote, each for the class that it speaks of.
             n_outputs = self.head.out_features
-            votes = torch.eye(n_outputs).repeat(1, self.n_beside // n_outputs)
+            votes = torch.eye(n_outputs).repeat(1, self.n_means // n_outputs)
             with torch.no_grad():
-                self.head.weight[:, self.head.in_features - self.n_beside :] = votes
+                self.head.weight[:, self.head.in_features - self.n_means :] = votes
+        if self.vote_weights is not None:
+            nn.init.ones_(self.vote_weights)
         nn.init.zeros_(self.head.bias)
         return self
 
     def forward(
-        self, values: Tensor, lengths, generator: Generator | None = None, beside: Tensor | None = None
+        self,
+        values: Tensor,
+        lengths,
+        generator: Generator | None = None,
+        beside: Tensor | None = None,
+        votes: Tensor | None = None,
     ) -> Tensor:
         """Logits of a batch of sequences.
 
@@ -105,13 +118,22 @@ class Network(nn.Module):
             Source of the dropout masks in training mode (None: torch's global one).
         beside : Tensor of shape (n_steps, n_channels), default=None
             Numbers beside the token ids, for a network that was built with some.
+        votes : Tensor of shape (n_sequences, n_outputs), default=None
+            Numbers beside the sequences, for a network that was built for them.
 
         Returns
         -------
         Tensor of shape (n_sequences, n_outputs)
             A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
         """
-        return self.head(self.features(values, lengths, generator, beside))
+        return self.vote(self.head(self.features(values, lengths, generator, beside)), votes)
+
+    def vote(self, logits: Tensor, votes: Tensor | None) -> Tensor:
+        """The logits with the votes, for a network that was built with them."""
+        if (votes is None) != (self.vote_weights is None):
+            given = "are missing" if votes is None else "were given"
+            raise ValueError(f"votes {given}, but the network was built with votes={self.config['votes']}.")
+        return logits if votes is None or self.vote_weights is None else logits + votes * self.vote_weights
 
     def features(
         self,
@@ -140,7 +162,7 @@ class Network(nn.Module):
             if self.convolutions is not None:
                 features = torch.cat((features, self.convolutions(inputs[0].numbers, layout)), dim=1)
             features = self.dropout(features, None, layout.n_rows, generator)
-            if beside is not None:
+            if beside is not None and self.n_means:
                 features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
             pooled = pooled.index_copy(0, layout.order, features)
         return pooled

@@ -56,9 +56,9 @@ class Reader:
             if n_steps > len(table) and (n_bytes <= _CACHED_BYTES or table.shape[1] >= _WIDE):
                 self._projected = [direction.project(table) for direction in directions]
 
-    def read(self, values: Tensor, lengths, beside: Tensor | None = None) -> Tensor:
+    def read(self, values: Tensor, lengths, beside: Tensor | None = None, votes: Tensor | None = None) -> Tensor:
         """Logits in float64 of a batch of sequences; arguments as in :meth:`Network.forward`."""
         head = self._network.head
         with torch.inference_mode():
             features = self._network.features(values, lengths, beside=beside, projected=self._projected)
-            return _kernels.linear(features, head.weight, head.bias)
+            return self._network.vote(_kernels.linear(features, head.weight, head.bias), votes)

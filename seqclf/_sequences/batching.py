@@ -12,8 +12,9 @@ from seqclf._sequences.nb_ratios import Sequences
 # Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then
 # hold little padding where a kernel pads, and an epoch still mixes short and long ones.
 CHUNK_BATCHES = 50
-# A prediction batch holds at most so many steps, padding counted, and so many sequences.
+# A prediction batch holds at most so many steps, padding counted, so many numbers of wide steps, and so many sequences.
 PREDICTION_STEPS = 2**16
+PREDICTION_NUMBERS = 2**22
 PREDICTION_ROWS = 512
 
 
@@ -23,6 +24,7 @@ class Batch:
 
     values: Tensor  # (n_steps,) or (n_steps, n_channels)
     beside: Tensor | None  # (n_steps, n_channels), numbers beside token ids
+    votes: Tensor | None  # (n_sequences, n_classes)
     lengths: np.ndarray  # (n_sequences,)
     targets: Tensor  # (n_sequences,)
     weights: Tensor  # (n_sequences,), what a row counts in the loss
@@ -74,11 +76,15 @@ class TrainingData:
         )
 
 
-def to_tensors(sequences: Sequences, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Their values, and what stands beside these: ids as int64, numbers as float32 (what the network computes with)."""
-    values, beside = sequences.values, sequences.beside
+def to_tensors(sequences: Sequences, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Values, what stands beside them, votes: ids as int64, numbers as float32 (what the network computes with)."""
+    values = sequences.values
     tensor = torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iu" else np.float32)).to(device)
-    return tensor, None if beside is None else torch.from_numpy(beside).to(device)
+    beside, votes = (
+        None if numbers is None else torch.from_numpy(numbers).to(device)
+        for numbers in (sequences.beside, sequences.votes)
+    )
+    return tensor, beside, votes
 
 
 class TrainingBatches:
@@ -117,7 +123,7 @@ class EvaluationBatches:
 
     def __init__(self, data: TrainingData):
         self.data = data
-        self._rows = prediction_rows(data.sequences.lengths)
+        self._rows = prediction_rows(data.sequences)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -127,13 +133,15 @@ class EvaluationBatches:
             yield self.data.batch(rows)
 
 
-def prediction_rows(lengths: np.ndarray) -> list[np.ndarray]:
+def prediction_rows(sequences: Sequences) -> list[np.ndarray]:
     """Rows of each batch for reading every sequence once: sorted by length, cut by memory."""
+    lengths = sequences.lengths
+    n_steps = min(PREDICTION_STEPS, PREDICTION_NUMBERS // max(sequences.n_channels, 1))
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
         longest = max(int(lengths[order[start]]), 1)
-        size = min(max(PREDICTION_STEPS // longest, 1), PREDICTION_ROWS)
+        size = min(max(n_steps // longest, 1), PREDICTION_ROWS)
         batches.append(order[start : start + size])
         start += size
     return batches

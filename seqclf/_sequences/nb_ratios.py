@@ -7,8 +7,8 @@ of that class than in the others (Wang & Manning 2012, eq. 1):
 
 where |.| is the sum over all n-grams of the same n (of pairs and longer ones over those learned, and one that no row
 holds). The r of an n-gram in m rows is shrunk by m / (m + 2), because few rows say little. A step of a sequence gets,
-for n = 1, 2 and so on, the ratio of the n-gram that ends there: one number for two classes, one for each class for
-more; 0 for an n-gram that was not learned, or that only one row holds.
+for n = 1, 2 and so on, the ratio of the n-gram that ends there: one number for two classes, one for each class for up
+to ten, for more what `many_classes` tells of; 0 for an n-gram that was not learned, or that only one row holds.
 
 A training row must not see its own label in its inputs, or the network would learn to read it there. So the training
 rows are split into folds, and each gets the ratios counted without its own fold (cross-fitting, as in scikit-learn's
@@ -26,20 +26,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
 
+from seqclf._sequences.many_classes import N_SPLITS, SHRINKAGE, SMOOTHING, VoteTable, learn_many, tf_idf
+from seqclf._sequences.ngrams import Holders, NGrams
 from seqclf._sequences.ragged import Ragged
 
 N_FOLDS = 10
-_SMOOTHING = 1.0
-_SHRINKAGE = 2.0
-# N-grams that fewer training rows hold have no ratio. Without its own label the only row of one has nothing to read, so
-# that the network can't learn what the number is worth that other texts would read.
-_MIN_ROWS = 2
-# At most so many pairs (triples, ...) times classes are learned, those in the most rows: a limit to memory.
+# Of up to so many classes each has a number of its own beside every token.
+FEW_CLASSES = 10
+# At most so many n-grams of one length times numbers beside each are learned: a limit to memory.
 _MAX_COUNTS = 2**22
-# The number of an n-gram that was not learned: its ratios are 0. Of single tokens it is padding, which none holds.
-_NEVER = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +44,20 @@ class RatedIds:
 
     Parameters
     ----------
-    steps : Ragged of shape (n_steps, n_orders), int32
-        For n = 1, 2 and so on the numbers of the n-grams that end at each step; that of a single token is its id.
+    steps : Ragged of shape (n_steps, 1 + n_orders), int32
+        The token ids, and for n = 1, 2 and so on the numbers of the n-grams that end at each step.
     tables : tuple of ndarray of shape (n_tables, n_ngrams, n_channels), float32
         For each n the ratios of the n-grams by their numbers, in one or several versions (folds).
     version : ndarray of shape (n_sequences,)
         The version that each sequence gets.
+    votes : ndarray of shape (n_sequences, n_classes), float32, or None
+        Of many classes what the n-grams of a sequence say together of each.
     """
 
     steps: Ragged
     tables: tuple[NDArray[np.float32], ...]
     version: NDArray[np.int64]
+    votes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -73,16 +72,22 @@ class RatedIds:
         """The number of steps of each sequence."""
         return self.steps.lengths
 
+    @property
+    def n_channels(self) -> int:
+        """How many ratios stand beside each token id."""
+        return sum(table.shape[2] for table in self.tables)
+
     @cached_property
     def beside(self) -> NDArray[np.float32]:
         """The ratios, (n_steps, n_orders * n_channels): for each n, those of all channels."""
         version = np.repeat(self.version, self.lengths)
-        parts = [table[version, numbers] for table, numbers in zip(self.tables, self.steps.values.T, strict=True)]
+        parts = [table[version, numbers] for table, numbers in zip(self.tables, self.steps.values.T[1:], strict=True)]
         return np.concatenate(parts, axis=1)
 
     def take(self, rows: Any) -> "RatedIds":
         """The sequences at these positions, in this order."""
-        return RatedIds(self.steps.take(rows), self.tables, self.version[rows])
+        votes = None if self.votes is None else self.votes[rows]
+        return RatedIds(self.steps.take(rows), self.tables, self.version[rows], votes)
 
 
 # What the network reads.
@@ -115,11 +120,12 @@ class NaiveBayesRatios:
 
     Attributes
     ----------
-    numbers_ : tuple of csr_array of shape (n_shorter, vocab_size), int32
-        For n = 2 and more the numbers of the learned n-grams, from 1, by the number of the n-gram one shorter that its
-        last token follows, and by that token. The number of a single token is its id.
+    ngrams_ : NGrams
+        The numbers of the learned n-grams.
     tables_ : tuple of ndarray of shape (1, n_ngrams, n_channels), float32
         The ratios of the n-grams by their numbers, counted on all rows, for n = 1 and more.
+    votes_ : tuple of (ndarray of shape (n_ngrams,), VoteTable)
+        Of more than `FEW_CLASSES` classes, for n = 1 and more, the weights of the n-grams and what they say of each.
 
     Examples
     --------
@@ -137,6 +143,10 @@ class NaiveBayesRatios:
            [ 0. ]], dtype=float32)
     """
 
+    ngrams_: NGrams
+    tables_: tuple[NDArray[np.float32], ...]
+    votes_: tuple[tuple[NDArray[np.float32], VoteTable], ...]
+
     def __init__(self, n_orders: int, vocab_size: int):
         self.n_orders, self.vocab_size = n_orders, vocab_size
 
@@ -144,6 +154,11 @@ class NaiveBayesRatios:
     def n_channels(self) -> int:
         """Numbers beside each token."""
         return sum(table.shape[2] for table in self.tables_)
+
+    @property
+    def gives_votes(self) -> bool:
+        """Whether a row has a vote for each class, in place of the means of the numbers beside its tokens."""
+        return bool(self.votes_)
 
     def learn(
         self,
@@ -170,69 +185,43 @@ class NaiveBayesRatios:
         """
         weights = weights / weights.max()  # They may be so large that their sum is not finite.
         weights = weights / weights.mean()
-        row_of_step = np.repeat(np.arange(len(ids), dtype=np.int32), ids.lengths)
         spread = _spread(codes, n_classes, fold)
-        holders = _matrix(ids.values, row_of_step, (self.vocab_size, len(ids)))
-        columns, tables = [ids.values], [_ratios(holders, codes, n_classes, weights, fold, spread)]
-        tables[0][:, np.diff(holders.indptr) < _MIN_ROWS] = 0
-        self.numbers_: tuple[csr_array, ...] = ()
-        for _ in range(1, self.n_orders):
-            # All n-grams that occur, numbered in the order of the matrix; then those kept, in the same order.
-            found = _matrix(*_ends(ids, columns[-1])[1:], (tables[-1].shape[1], self.vocab_size))
-            found.data = np.arange(1, found.nnz + 1, dtype=np.int32)
-            numbers = _look_up(found, ids, columns[-1])
-            steps = np.flatnonzero(numbers != _NEVER)
-            holders = _matrix(numbers[steps], row_of_step[steps], (found.nnz + 1, len(ids)))
-            kept = _frequent(np.diff(holders.indptr), max(_MAX_COUNTS // n_classes, 1))
-            number_of_kept = np.where(kept, np.cumsum(kept, dtype=np.int32) - 1, _NEVER)
-            found.data = number_of_kept[found.data]
-            found.eliminate_zeros()
-            self.numbers_ += (found,)
-            columns.append(number_of_kept[numbers])
-            tables.append(_ratios(holders[np.flatnonzero(kept)], codes, n_classes, weights, fold, spread))
+        many = n_classes > FEW_CLASSES
+        votes = np.zeros((len(ids), n_classes), dtype=np.float32) if many else None
+        columns, tables, vote_tables = [ids.values], [], []
+        self.ngrams_ = NGrams(self.n_orders, self.vocab_size)
+        limit = max(_MAX_COUNTS // (N_SPLITS if many else n_classes), 1)
+        for order, (numbers, holders) in enumerate(self.ngrams_.learn(ids, limit)):
+            columns.append(numbers)
+            if votes is None:
+                tables.append(_ratios(holders, codes, n_classes, weights, fold, spread))
+                continue
+            # The rows of a class in one fold alone don't count: without that fold nothing would be known of it.
+            counted = weights * spread[codes]
+            table, idf, vote_table, ours = learn_many(
+                holders, Ragged(numbers, ids.lengths), codes, n_classes, counted, fold
+            )
+            tables.append(table)
+            vote_tables.append((idf, vote_table))
+            votes += _share(order) * ours
         self.tables_ = tuple(table[:1].copy() for table in tables)
-        return RatedIds(Ragged(np.stack(columns, axis=1), ids.lengths), tuple(tables), fold + 1)
+        self.votes_ = tuple(vote_tables)
+        return RatedIds(Ragged(np.stack(columns, axis=1), ids.lengths), tuple(tables), fold + 1, votes)
 
     def rate(self, ids: Ragged) -> RatedIds:
         """Give rows that are not of the training data their ratios."""
-        columns = [ids.values]
-        for found in self.numbers_:
-            columns.append(_look_up(found, ids, columns[-1]))
+        columns = self.ngrams_.numbers(ids)
+        votes = None
+        for order, (numbers, (idf, table)) in enumerate(zip(columns, self.votes_, strict=False)):
+            ours = _share(order) * table.votes(tf_idf(Ragged(numbers, ids.lengths), idf))
+            votes = ours if votes is None else votes + ours
         version = np.zeros(len(ids), dtype=np.int64)
-        return RatedIds(Ragged(np.stack(columns, axis=1), ids.lengths), self.tables_, version)
+        return RatedIds(Ragged(np.stack([ids.values, *columns], axis=1), ids.lengths), self.tables_, version, votes)
 
 
-def _matrix(rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]) -> csr_array:
-    """True where a pair occurs: scipy brings them in order in linear time, and drops those that occur again."""
-    return coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=shape).tocsr()
-
-
-def _ends(ids: Ragged, shorter: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """The steps before which one of the `shorter` n-grams ends, the number of that, and the token at the step."""
-    continued = np.ones(ids.n_steps, dtype=bool)
-    continued[ids.offsets[:-1][ids.lengths > 0]] = False
-    continued[1:] &= shorter[:-1] != _NEVER
-    steps = np.flatnonzero(continued)
-    return steps, shorter[steps - 1], ids.values[steps]
-
-
-def _look_up(found: csr_array, ids: Ragged, shorter: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The number of the n-gram that ends at each step, from the numbers of those one shorter."""
-    steps, before, last = _ends(ids, shorter)
-    numbers = np.full(ids.n_steps, _NEVER, dtype=np.int32)
-    if len(steps):
-        numbers[steps] = found[before, last]
-    return numbers
-
-
-def _frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
-    """Which numbers are kept: that of none, and at most `limit` of n-grams in enough rows, those in the most rows."""
-    kept = n_rows >= _MIN_ROWS
-    if np.count_nonzero(kept) > limit:
-        kept = np.zeros(len(n_rows), dtype=bool)
-        kept[np.argsort(-n_rows, kind="stable")[:limit]] = True
-    kept[_NEVER] = True
-    return kept
+def _share(order: int) -> np.float32:
+    """What the n-grams of each length count in the votes: a quarter of those one shorter, because they say it again."""
+    return np.float32(0.5 * 0.25**order)
 
 
 def _spread(codes: NDArray[np.int64], n_classes: int, fold: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -248,43 +237,55 @@ def _spread(codes: NDArray[np.int64], n_classes: int, fold: NDArray[np.int64]) -
 
 
 def _ratios(
-    holders: csr_array,
+    holders: Holders,
     codes: NDArray[np.int64],
     n_classes: int,
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
     spread: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """The ratios of n-grams from the rows that hold each: counted on all rows, then without each fold.
+    """The ratios of n-grams of few classes: counted on all rows, then without each fold.
 
     Shape (1 + n_folds, n_ngrams, n_channels).
     """
-    n_ngrams, n_folds = holders.shape[0], int(fold.max()) + 1
-    rows = holders.indices
-    cells = codes[rows] * n_ngrams + np.repeat(np.arange(n_ngrams), np.diff(holders.indptr))
+    kept = holders.kept
+    n_ngrams, n_folds = kept.shape[0], int(fold.max()) + 1
+    rows = kept.indices
+    cells = codes[rows] * n_ngrams + np.repeat(np.arange(n_ngrams), np.diff(kept.indptr))
+    # N-grams that are not kept, but summed over.
+    n_more = holders.n_all - n_ngrams
+    more = np.bincount(codes * n_folds + fold, weights * holders.others, minlength=n_classes * n_folds)
+    more = more.reshape(n_classes, n_folds).T
     # Sums over a fold and over all rows then add up in one order: what only one fold holds is exactly 0 without it.
-    by_fold = np.argsort(fold[rows].astype(np.int16), kind="stable")  # Of so few bits numpy sorts in linear time.
-    cells, weights = cells[by_fold], weights[rows[by_fold]]
-    edges = np.searchsorted(fold[rows[by_fold]], np.arange(n_folds + 1))
+    in_order = np.argsort(fold[rows].astype(np.int16), kind="stable")  # Of so few bits numpy sorts in linear time.
+    cells, weights = cells[in_order], weights[rows[in_order]]
+    edges = np.searchsorted(fold[rows[in_order]], np.arange(n_folds + 1))
 
     def counts(start: int, stop: int) -> NDArray[np.float64]:
         counted = np.bincount(cells[start:stop], weights[start:stop], minlength=n_classes * n_ngrams)
         return counted.astype(np.float64, copy=False).reshape(n_classes, n_ngrams)  # Of nothing they are integers.
 
-    total = counts(0, len(rows))
-    ratios = np.stack([_ratio(total), *(_ratio(total - counts(*span)) for span in pairwise(edges.tolist()))])
+    total, all_more = counts(0, len(rows)), more.sum(axis=0)
+    spans = zip(pairwise(edges.tolist()), more, strict=True)
+    by_fold = [_ratio(total - counts(*span), all_more - theirs, n_more) for span, theirs in spans]
+    ratios = np.stack([_ratio(total, all_more, n_more), *by_fold])
     ratios[:, :, ~spread] = 0
     return ratios
 
 
-def _ratio(counts: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(n_classes, size) -> (size, n_channels); a class without rows says nothing."""
+def _ratio(counts: NDArray[np.float64], more: NDArray[np.float64], n_more: int) -> NDArray[np.float32]:
+    """(n_classes, size) -> (size, n_channels); a class without rows says nothing.
+
+    `more` are the counts of `n_more` further n-grams together, (n_classes,).
+    """
     held = counts.sum(axis=0)
     ratios = np.zeros((counts.shape[1], 1 if len(counts) == 2 else len(counts)))
-    for channel, ours in enumerate(counts[1:] if len(counts) == 2 else counts):
-        others = held - ours
-        if ours.any() and others.any():
-            p, q = _SMOOTHING + ours, _SMOOTHING + others
-            ratios[:, channel] = np.log(p / p.sum()) - np.log(q / q.sum())
-    ratios *= (held / (held + _SHRINKAGE))[:, None]
+    for channel, code in enumerate((1,) if len(counts) == 2 else range(len(counts))):
+        others, more_others = held - counts[code], more.sum() - more[code]
+        if (counts[code].any() or more[code] > 0) and (others.any() or more_others > 0):
+            p, q = SMOOTHING + counts[code], SMOOTHING + others
+            p_sum = p.sum() + (SMOOTHING * n_more + more[code])
+            q_sum = q.sum() + (SMOOTHING * n_more + more_others)
+            ratios[:, channel] = np.log(p / p_sum) - np.log(q / q_sum)
+    ratios *= (held / (held + SHRINKAGE))[:, None]
     return ratios.astype(np.float32)

@@ -42,8 +42,9 @@ class Ragged:
 
     values: NDArray[Any]
     lengths: NDArray[np.int64]
-    # Numbers beside the values; see `nb_ratios`.
+    # Numbers beside the values, and beside the sequences; see `nb_ratios`.
     beside: ClassVar[None] = None
+    votes: ClassVar[None] = None
 
     @classmethod
     def from_items(
@@ -85,6 +86,11 @@ class Ragged:
     def n_steps(self) -> int:
         """The number of steps of all sequences together."""
         return len(self.values)
+
+    @property
+    def n_channels(self) -> int:
+        """How many numbers a step has, ids not counted."""
+        return self.values.shape[1] if self.values.ndim == 2 else 0
 
     def __len__(self) -> int:
         return len(self.lengths)

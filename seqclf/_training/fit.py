@@ -127,8 +127,8 @@ def read_logits(network: Network, sequences: Sequences, device: torch.device) ->
     """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs)."""
     reader = Reader(network, device, int(sequences.lengths.sum()))
     logits = np.empty((len(sequences), reader.n_outputs))
-    for rows in prediction_rows(sequences.lengths):
+    for rows in prediction_rows(sequences):
         batch = sequences.take(rows)
-        values, beside = to_tensors(batch, reader.device)
-        logits[rows] = reader.read(values, batch.lengths, beside).cpu().numpy()
+        values, beside, votes = to_tensors(batch, reader.device)
+        logits[rows] = reader.read(values, batch.lengths, beside, votes).cpu().numpy()
     return logits

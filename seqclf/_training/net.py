@@ -119,7 +119,7 @@ class Net(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Logits of a batch."""
-        return self.module_(x.values, x.lengths, self.generator, x.beside)
+        return self.module_(x.values, x.lengths, self.generator, x.beside, x.votes)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Weighted mean of the row losses `y_pred` of the batch `y_true`.

@@ -217,6 +217,33 @@ def test_an_empty_sequence_gets_the_bias_beside_numbers_too():
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
+def test_votes_are_added_to_the_logits():
+    """Each class's own, times a weight that starts at 1; and the means of the numbers beside tokens are left out."""
+    network = make_network(n_outputs=3, n_channels=6, votes=True)
+    plain = make_network(n_outputs=3, n_channels=6)
+    assert plain.head.in_features - network.head.in_features == 6
+    np.testing.assert_array_equal(network.vote_weights.detach(), 1)
+    votes = torch.randn(len(LENGTHS), 3, generator=torch.Generator().manual_seed(0))
+    beside = numbers_beside(network)
+    without = network(IDS, LENGTHS, beside=beside, votes=torch.zeros_like(votes))
+    np.testing.assert_allclose((network(IDS, LENGTHS, beside=beside, votes=votes) - without).detach(), votes, atol=1e-5)
+    with torch.no_grad():
+        network.vote_weights.copy_(torch.tensor([2.0, 0.0, -1.0]))
+    weighted = (network(IDS, LENGTHS, beside=beside, votes=votes) - without).detach()
+    np.testing.assert_allclose(weighted, votes * torch.tensor([2.0, 0.0, -1.0]), atol=1e-5)
+    network(IDS, LENGTHS, beside=beside, votes=votes).sum().backward()
+    np.testing.assert_allclose(network.vote_weights.grad, votes.sum(dim=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("built_for_votes", [False, True])
+def test_votes_where_there_should_be_none_and_the_other_way_round(built_for_votes):
+    network = make_network(n_outputs=3, votes=built_for_votes)
+    votes = None if built_for_votes else torch.zeros(len(LENGTHS), 3)
+    given = "are missing" if built_for_votes else "were given"
+    with pytest.raises(ValueError, match=f"votes {given}, but the network was built with votes={built_for_votes}"):
+        network(IDS, LENGTHS, votes=votes)
+
+
 def test_numbers_beside_are_never_dropped():
     """Neither by the dropout of features nor with the token that they stand beside."""
     network = make_network(n_outputs=1, n_channels=2, dropout=0.9, token_dropout=0.9)

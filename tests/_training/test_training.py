@@ -13,6 +13,7 @@ from seqclf._kernels import cpu
 from seqclf._nn import Network
 from seqclf._sequences import Ragged
 from seqclf._sequences.batching import CHUNK_BATCHES, TrainingBatches, TrainingData, prediction_rows
+from seqclf._sequences.nb_ratios import RatedIds
 from seqclf._training import OPTIMIZERS, fit_network, resolve_device, use_threads
 from seqclf._training.callbacks import EarlyStopping
 from seqclf._training.net import Net
@@ -103,10 +104,21 @@ def test_a_batch_holds_its_rows():
 
 def test_prediction_batches_read_every_row_once_within_the_budget(monkeypatch):
     monkeypatch.setattr("seqclf._sequences.batching.PREDICTION_STEPS", 100)
+    monkeypatch.setattr("seqclf._sequences.batching.PREDICTION_NUMBERS", 300)
     lengths = np.random.default_rng(0).integers(0, 150, 300)
-    batches = prediction_rows(lengths)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(300))
-    assert all(len(rows) == 1 or lengths[rows].max() * len(rows) <= 100 for rows in batches)
+    ids, series = np.ones(lengths.sum(), dtype=np.int32), np.zeros((lengths.sum(), 5))
+    tables = (np.zeros((1, 1, 3), dtype=np.float32), np.zeros((1, 1, 2), dtype=np.float32))
+    steps = Ragged(np.stack([ids, ids * 0, ids * 0], axis=1), lengths)
+    # At most 100 steps; of 5 numbers each, 60.
+    for sequences, budget in (
+        (Ragged(ids, lengths), 100),
+        (Ragged(series, lengths), 60),
+        (RatedIds(steps, tables, lengths * 0), 60),
+    ):
+        batches = prediction_rows(sequences)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(300))
+        assert all(len(rows) == 1 or lengths[rows].max() * len(rows) <= budget for rows in batches)
+        assert max(lengths[rows].max() * len(rows) for rows in batches if len(rows) > 1) > 0.7 * budget
 
 
 # Validation split
