@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from _report import print_table, reached, spread
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from seqclf import RNNTextClassifier
 from seqclf._sequences.batching import TrainingData
 from seqclf._training.net import Net
+from seqclf._training.optimizers import OneCall
 
 GOAL_MS = 8.0
 RECURRENCE = ("recurrence, forward", "recurrence, backward")
@@ -119,14 +119,12 @@ def _watched(clock: Clock) -> Iterator[None]:
         for handle in (
             register_module_forward_pre_hook(lambda module, _: clock.enter(_MODULES.get(type(module).__name__))),
             register_module_forward_hook(lambda *_: clock.leave(), always_call=True),
-            register_optimizer_step_pre_hook(lambda *_: clock.enter("optimiser")),
-            register_optimizer_step_post_hook(lambda *_: clock.leave()),
         ):
             stack.callback(handle.remove)
         for place, name, part in (
             (TrainingData, "batch", "cutting out the batch"),
-            (Net, "train_step_single", _REST),  # the optimiser calls it
-            (Net, "_zero_grad_optimizer", "optimiser"),
+            (OneCall, "zero_grad", "optimiser"),
+            (OneCall, "update", "optimiser"),
             (Net, "notify", _REST),
             (Net, "fit_loop", _REST),
         ):

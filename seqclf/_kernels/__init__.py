@@ -7,7 +7,7 @@ gradients. The way into the first layer, convolution, pooling and the last layer
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -18,6 +18,7 @@ from torch import Tensor
 from seqclf._kernels import cpu, reference, torch_native
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.optimizer import Plan, Rates, State
 from seqclf._kernels.threads import chosen_threads, forked, kernel_threads, n_threads
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
 
@@ -26,6 +27,9 @@ __all__ = [
     "CELLS",
     "N_GATES",
     "Inputs",
+    "Plan",
+    "Rates",
+    "State",
     "StepLayout",
     "Weights",
     "attend",
@@ -40,8 +44,10 @@ __all__ = [
     "kernel_threads",
     "linear",
     "n_threads",
+    "optimize",
     "pool",
     "project",
+    "reads_rows",
     "recurrence",
     "use",
     "warn_where_slow",
@@ -49,6 +55,8 @@ __all__ = [
 
 _KERNELS = {"cpu": cpu, "reference": reference, "torch_native": torch_native}
 _VARIABLE = "SEQCLF_KERNELS"
+# The gradient of a table up to this size is cleared and read as a whole in less time than it takes to find its rows.
+_WORTH_ROWS = 500_000
 _said_that_it_is_slow = False
 _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 
@@ -197,14 +205,20 @@ def is_exact(cell: str, activation: str) -> bool:
 
 
 def _ours(values: Tensor) -> bool:
-    forced = _forced.get() or os.environ.get(_VARIABLE)
-    if forced not in (None, "", "cpu") or values.device.type != "cpu" or values.dtype != torch.float32:
-        return False
-    return cpu.available()[0]
+    return values.device.type == "cpu" and values.dtype == torch.float32 and _not_switched_off()
+
+
+def _not_switched_off() -> bool:
+    return (_forced.get() or os.environ.get(_VARIABLE)) in (None, "", "cpu") and cpu.available()[0]
 
 
 def embed(
-    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+    ids: Tensor,
+    table: Tensor,
+    layout: StepLayout,
+    mask: Tensor | None = None,
+    channels: Tensor | None = None,
+    sparse: bool = False,
 ) -> Tensor:
     """What the first layer reads of token ids: their vectors, with dropout, and numbers beside them.
 
@@ -220,12 +234,14 @@ def embed(
         What the vectors of each row are multiplied by. It gets no gradient.
     channels : Tensor of shape (n_steps, n_channels), default=None
         Numbers that stand behind each vector as they are, in the order of `layout`. They get no gradient.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor of the rows of `ids`.
 
     Returns
     -------
     Tensor of shape (n_steps, dim + n_channels)
     """
-    return (cpu if _ours(table) else reference).embed(ids, table, layout, mask, channels)
+    return (cpu if _ours(table) else reference).embed(ids, table, layout, mask, channels, sparse)
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
@@ -296,3 +312,33 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if _ours(values):
         return cpu.linear(values, weight, bias)
     return torch.nn.functional.linear(values.double(), weight.double(), bias.double())
+
+
+def reads_rows(table: Tensor) -> bool:
+    """Whether a sparse gradient of a table of vectors is the faster one: it is large, and our kernels read it."""
+    return table.numel() > _WORTH_ROWS and _ours(table)
+
+
+def optimize(plan: Plan, gradients: Sequence[Tensor], rates: Sequence[Rates], max_norm: float | None = None) -> bool:
+    """Take one step of an optimiser, if our kernels can; elsewhere torch's own optimisers do.
+
+    Parameters
+    ----------
+    plan : Plan
+        The rule by which the parameters move, they themselves, and their state; both are written.
+    gradients : sequence of Tensor
+        Of each parameter, dense or a sparse tensor of rows.
+    rates : sequence of Rates
+        Of each parameter.
+    max_norm : float, default=None
+        The gradients count as scaled down to this norm, taken over all of them. They are not written.
+
+    Returns
+    -------
+    bool
+        Whether the step was taken; if not, nothing was touched.
+    """
+    if not _not_switched_off() or not plan.fits(gradients):
+        return False
+    plan.step(gradients, rates, max_norm)
+    return True

@@ -95,11 +95,18 @@ class _Embedding(ctypes.Structure):
 class _EmbeddingBackward(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("dim", "n_ids")),
+        *((name, ctypes.c_int64) for name in ("dim", "n_rows")),
         *((name, ctypes.c_void_p) for name in ("ids", "mask", "grad_vectors")),
         ("grad_stride", ctypes.c_int64),
-        ("grad_table", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("places", "grad_table")),
         ("n_threads", ctypes.c_int64),
+    ]
+
+
+class _EmbeddingRows(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("n_steps", "n_ids")),
+        *((name, ctypes.c_void_p) for name in ("ids", "rows", "places")),
     ]
 
 
@@ -152,6 +159,7 @@ def _library() -> tuple[ctypes.CDLL | None, str]:
     except OSError as error:
         return None, f"the compiled library could not be loaded: {error}"
     library.seqclf_instructions.restype = ctypes.c_char_p
+    library.seqclf_embedding_rows.restype = ctypes.c_int64
     return library, f"fused kernels for {library.seqclf_instructions().decode()}"
 
 
@@ -266,19 +274,28 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
 
 
 def embed(
-    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+    ids: Tensor,
+    table: Tensor,
+    layout: StepLayout,
+    mask: Tensor | None = None,
+    channels: Tensor | None = None,
+    sparse: bool = False,
 ) -> Tensor:
     """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
-    return _Embed.apply(ids, table, layout, mask, channels)
+    return _Embed.apply(ids, table, layout, mask, channels, sparse)
 
 
 class _Embed(Function):
     """Rows of a table, and their gradient back into it."""
 
     @staticmethod
-    def forward(ctx, ids, table, layout, mask, channels):
+    def forward(ctx, ids, table, layout, mask, channels, sparse):
         table, ids = table.contiguous(), ids.to(torch.int64).contiguous()
-        _check_ids(ids, len(table))
+        rows = places = None
+        if sparse and ctx.needs_input_grad[1]:
+            rows, places = _rows(ids, len(table))
+        else:
+            _check_ids(ids, len(table))
         if mask is not None:
             mask = mask.to(torch.float32).contiguous()
         if channels is not None:
@@ -288,7 +305,7 @@ class _Embed(Function):
         n = _share(n_threads(), layout, _PER_VALUE * dim)
         call = _Embedding(_batch(layout), dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
         _loaded().seqclf_embed(ctypes.byref(call))
-        ctx.save_for_backward(ids, mask)
+        ctx.save_for_backward(ids, mask, rows, places)
         ctx.layout, ctx.shape, ctx.n_threads = layout, table.shape, n
         return vectors
 
@@ -296,23 +313,36 @@ class _Embed(Function):
     @once_differentiable
     def backward(ctx, grad_vectors):
         if not ctx.needs_input_grad[1]:
-            return None, None, None, None, None
-        ids, mask = ctx.saved_tensors
+            return None, None, None, None, None, None
+        ids, mask, rows, places = ctx.saved_tensors
         if grad_vectors.stride(1) != 1:
             grad_vectors = grad_vectors.contiguous()
         n_ids, dim = ctx.shape
-        grad_table = grad_vectors.new_empty(n_ids, dim)
+        gradient = grad_vectors.new_empty(n_ids if rows is None else rows.shape[1], dim)
         call = _EmbeddingBackward(
             _batch(ctx.layout),
             dim,
-            n_ids,
+            len(gradient),
             *map(_address, (ids, mask, grad_vectors)),
             grad_vectors.stride(0),
-            _address(grad_table),
+            *map(_address, (places, gradient)),
             ctx.n_threads,
         )
         _loaded().seqclf_embed_backward(ctypes.byref(call))
-        return None, grad_table, None, None, None
+        if rows is not None:
+            gradient = torch.sparse_coo_tensor(rows, gradient, ctx.shape, is_coalesced=True, check_invariants=False)
+        return None, gradient, None, None, None, None
+
+
+def _rows(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:
+    """The ids that occur, rising, shape (1, n), and where each of all ids stands among them."""
+    rows = ids.new_empty(1, min(len(ids), n_ids) + 1)
+    places = torch.empty(n_ids, dtype=torch.int32)
+    call = _EmbeddingRows(len(ids), n_ids, *map(_address, (ids, rows, places)))
+    n = _loaded().seqclf_embedding_rows(ctypes.byref(call))
+    if n < 0:
+        _check_ids(ids, n_ids)
+    return rows[:, :n], places
 
 
 def _check_ids(ids: Tensor, n_ids: int) -> None:

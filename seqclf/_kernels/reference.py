@@ -92,10 +92,15 @@ def run(
 
 
 def embed(
-    ids: Tensor, table: Tensor, layout: StepLayout, mask: Tensor | None = None, channels: Tensor | None = None
+    ids: Tensor,
+    table: Tensor,
+    layout: StepLayout,
+    mask: Tensor | None = None,
+    channels: Tensor | None = None,
+    sparse: bool = False,
 ) -> Tensor:
     """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
-    vectors = functional.embedding(ids, table)
+    vectors = functional.embedding(ids, table, sparse=sparse)
     if mask is not None:
         vectors = vectors * mask.index_select(0, layout.row_of_step)
     return vectors if channels is None else torch.cat((vectors, channels.to(vectors.dtype)), dim=1)

@@ -3,12 +3,18 @@
 from seqclf._kernels import (
     ACTIVATIONS,
     CELLS,
+    Plan,
+    Rates,
+    State,
     chosen_threads,
     forked,
     is_exact,
     kernel_threads,
+    optimize,
+    reads_rows,
     warn_where_slow,
 )
+from seqclf._nn.embedding import Embedding
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
 from seqclf._nn.reader import Reader
@@ -17,11 +23,17 @@ __all__ = [
     "ACTIVATIONS",
     "CELLS",
     "POOLINGS",
+    "Embedding",
     "Network",
+    "Plan",
+    "Rates",
     "Reader",
+    "State",
     "chosen_threads",
     "forked",
     "is_exact",
     "kernel_threads",
+    "optimize",
+    "reads_rows",
     "warn_where_slow",
 ]

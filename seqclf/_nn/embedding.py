@@ -10,6 +10,9 @@ from seqclf._kernels import StepLayout
 class Embedding(nn.Module):
     """One learned vector per token id, the padding (0) and the unknown token (1) among them."""
 
+    # Whether the gradient holds the rows of the ids of the batch alone, as torch's sparse tensor.
+    sparse = False
+
     def __init__(self, vocab_size: int, dim: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocab_size, dim))
@@ -20,7 +23,7 @@ class Embedding(nn.Module):
 
     def forward(self, ids: Tensor, layout: StepLayout, mask: Tensor | None, channels: Tensor | None) -> Tensor:
         """Vectors (n_steps, dim), times the mask of each row (n_rows, dim), the channels (n_steps, n) beside them."""
-        return _kernels.embed(ids, self.weight, layout, mask, channels)
+        return _kernels.embed(ids, self.weight, layout, mask, channels, self.sparse)
 
     def extra_repr(self) -> str:
         return "{}, {}".format(*self.weight.shape)

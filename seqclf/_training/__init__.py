@@ -2,7 +2,8 @@
 
 from seqclf._training.data import Labelled, training_data
 from seqclf._training.device import resolve_device, use_threads
-from seqclf._training.fit import OPTIMIZERS, SCHEDULES, FitResult, fit_network, read_logits
+from seqclf._training.fit import SCHEDULES, FitResult, fit_network, read_logits
+from seqclf._training.optimizers import OPTIMIZERS
 
 __all__ = [
     "OPTIMIZERS",

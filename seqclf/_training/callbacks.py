@@ -1,6 +1,7 @@
 """What happens around the loop, a callback each; they are notified in the order in which they are listed."""
 
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
@@ -19,6 +20,22 @@ class L1Penalty(Callback):
             for _, parameter in named_parameters:
                 if parameter.grad is not None and parameter.ndim > 1:
                     parameter.grad.add_(parameter.sign(), alpha=self.strength)
+
+
+class Schedule(Callback):
+    """Gives step n, counted from 0 through all epochs, the share ``share(n)`` of the learning rate."""
+
+    def __init__(self, share: Callable[[int], float]):
+        self.share = share
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_steps_ = 0
+
+    def on_batch_begin(self, net, training=None, **kwargs):
+        if training:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = net.lr * self.share(self.n_steps_)
+            self.n_steps_ += 1
 
 
 class FiniteLoss(Callback):

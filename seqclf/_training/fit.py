@@ -7,23 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
+from skorch.callbacks import Callback
 
-from seqclf._nn import Network, Reader, warn_where_slow
+from seqclf._nn import Embedding, Network, Reader, reads_rows, warn_where_slow
 from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensors
 from seqclf._sequences.nb_ratios import Sequences
-from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, raise_diverged
+from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, Schedule, raise_diverged
 from seqclf._training.net import Net
-
-# Fused where torch has it: one pass over the weights instead of five.
-OPTIMIZERS: Mapping[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
-    "rmsprop": (torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-7}),
-    "adagrad": (torch.optim.Adagrad, {"fused": True}),
-    "sgd": (torch.optim.SGD, {"fused": True}),
-    "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
-}
+from seqclf._training.optimizers import OPTIMIZERS
 
 SCHEDULES = ("constant", "one_cycle")
 _WARM_UP = 0.2  # Share of the steps that "one_cycle" rises in.
@@ -69,8 +60,6 @@ def fit_network(
     callbacks: list[Callback] = [FiniteLoss()]
     if l1:
         callbacks.append(L1Penalty(l1))
-    if max_grad_norm is not None:
-        callbacks.append(GradientNormClipping(max_grad_norm))
     if early_stopping is not None:
         callbacks.append(early_stopping)
     batches = TrainingBatches(data, batch_size, rng)
@@ -79,23 +68,27 @@ def fit_network(
     progress = Progress(int(verbose), early_stopping) if verbose else None
     if progress is not None:
         callbacks.append(progress)
-    optimizer_class, options = OPTIMIZERS[optimizer]
     net = Net(
         network,
         generator=generator,
-        optimizer=optimizer_class,
+        optimizer=OPTIMIZERS[optimizer],
         lr=learning_rate,
         max_epochs=max_epochs,
         callbacks=callbacks,
         device=str(data.device),
+        optimizer__max_grad_norm=max_grad_norm,
         optimizer__weight_decay=weight_decay,
         # Biases are not decayed.
         optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})],
-        **{f"optimizer__{name}": value for name, value in options.items()},
     )
+    table = network.embedding if isinstance(network.embedding, Embedding) else None
     try:
+        if table is not None:
+            table.sparse = not l1 and reads_rows(table.weight)
         net.train(batches, None if validation is None else EvaluationBatches(validation))
     finally:
+        if table is not None:
+            table.sparse = False
         if progress is not None:
             progress.close()
     if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
@@ -115,7 +108,7 @@ def _one_cycle(n_steps: int) -> Callback:
         done = (step + 1) / (n_steps + 1)  # No step is taken at a rate of zero.
         return (1 - math.cos(math.pi * min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP)))) / 2
 
-    return LRScheduler(torch.optim.lr_scheduler.LambdaLR, event_name=None, step_every="batch", lr_lambda=share)
+    return Schedule(share)
 
 
 def _history_row(row: Mapping[str, Any], step_name: str) -> dict[str, Any]:

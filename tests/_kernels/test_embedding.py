@@ -118,6 +118,41 @@ def test_memory_that_is_not_contiguous():
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.usefixtures("_every_instruction_set")
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
+@pytest.mark.parametrize("dim", [1, 16, 33])
+@PARTS
+def test_a_sparse_gradient_holds_the_rows_that_occur(lengths, dim, with_mask, n_channels, use_threads, poison_memory):
+    """The bits of the dense one, in rows that rise; and what stood in their memory has no say."""
+    arguments, grad_vectors = make(lengths, dim, with_mask, n_channels)
+    ids = arguments[0]
+    vectors, dense = both_ways(cpu, arguments, grad_vectors)
+    sizes = poison_memory()
+    for n_threads in (1, 3):
+        use_threads(n_threads)
+        table = arguments[1].detach().clone().requires_grad_()
+        found = cpu.embed(ids, table, *arguments[2:], True)
+        assert torch.equal(found.detach(), vectors)
+        sizes.clear()
+        found.backward(grad_vectors)
+        assert table.grad.is_sparse
+        rows = table.grad._indices()[0]
+        assert torch.equal(rows, torch.unique(ids))
+        assert len(rows) * dim in sizes and N_IDS * dim not in sizes, "only those rows were made"
+        assert torch.equal(table.grad.to_dense(), dense)
+
+
+def test_the_twin_gives_the_same_sparse_gradient():
+    arguments, grad_vectors = make(LENGTHS["ragged"], 5)
+    gradients = []
+    for kernel in (cpu, reference):
+        table = arguments[1].detach().clone().requires_grad_()
+        kernel.embed(arguments[0], table, *arguments[2:], True).backward(grad_vectors)
+        assert table.grad.is_sparse
+        gradients.append(table.grad.to_dense().numpy())
+    np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_what_is_not_finite_goes_through(value):
     (ids, table, layout, mask, channels), grad_vectors = make(LENGTHS["ragged"], 9, True, 1)
@@ -131,11 +166,13 @@ def test_what_is_not_finite_goes_through(value):
 
 @pytest.mark.parametrize("wrong", [-1, N_IDS, 2**40])
 @pytest.mark.parametrize("kernel", ["cpu", "reference"])
-def test_an_id_outside_the_table_is_refused(kernel, wrong):
+@pytest.mark.parametrize("sparse", [False, True])
+def test_an_id_outside_the_table_is_refused(kernel, wrong, sparse):
     arguments, _ = make(LENGTHS["ragged"], 4)
     arguments[0][7] = wrong
+    arguments[1].requires_grad_()
     with _kernels.use(kernel), pytest.raises(IndexError):
-        _kernels.embed(*arguments)
+        _kernels.embed(*arguments, sparse)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8], ids=str)

@@ -48,6 +48,24 @@ void embed(const Embedding &call) {
   });
 }
 
+// How many rows there are; -1 if an id is none of the table.
+int64_t embedding_rows(const EmbeddingRows &call) {
+  memset(call.places, 0, call.n_ids * sizeof(int32_t));
+  for (int64_t step = 0; step < call.n_steps; step++) {
+    const int64_t id = call.ids[step];
+    if (id < 0 || id >= call.n_ids) return -1;
+    call.places[id] = 1;
+  }
+  int64_t n = 0;
+  for (int64_t id = 0; id < call.n_ids; id++) {  // No branches, which nobody could guess.
+    const int32_t occurs = call.places[id];
+    call.rows[n] = id;
+    call.places[id] = (int32_t)n;
+    n += occurs;
+  }
+  return n;
+}
+
 // A part of the work is a range of columns, a cache line wide or more: each sum runs over the steps in their order, whatever
 // the number of threads.
 void embed_backward(const EmbeddingBackward &call) {
@@ -57,14 +75,14 @@ void embed_backward(const EmbeddingBackward &call) {
     const int64_t dim = call.dim, lines = (dim + 15) / 16;
     const int64_t first = lines * part / n_parts * 16, end = lines * (part + 1) / n_parts * 16;
     const int64_t n = (end < dim ? end : dim) - first;
-    if (n == dim)
-      memset(call.grad_table, 0, call.n_ids * dim * sizeof(float));
+    if (n == dim && call.n_rows > 0)
+      memset(call.grad_table, 0, call.n_rows * dim * sizeof(float));
     else
-      for (int64_t id = 0; id < call.n_ids; id++) memset(call.grad_table + id * dim + first, 0, n * sizeof(float));
+      for (int64_t row = 0; row < call.n_rows; row++) memset(call.grad_table + row * dim + first, 0, n * sizeof(float));
     for (int64_t time = 0; time < call.batch.n_times; time++)
       for (int64_t row = 0; row < call.batch.active[time]; row++) {
-        const int64_t position = call.batch.starts[time] + row;
-        times_mask<true>(call.grad_table + call.ids[position] * dim + first,
+        const int64_t position = call.batch.starts[time] + row, id = call.ids[position];
+        times_mask<true>(call.grad_table + (call.places ? call.places[id] : id) * dim + first,
                          call.grad_vectors + position * call.grad_stride + first,
                          call.mask ? call.mask + row * dim + first : nullptr, n);
       }

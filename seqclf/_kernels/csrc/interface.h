@@ -80,13 +80,22 @@ struct Embedding {
 
 struct EmbeddingBackward {
   Batch batch;
-  int64_t dim, n_ids;
+  int64_t dim, n_rows;
   const int64_t *ids;
   const float *mask;
   const float *grad_vectors;  // (n_steps, dim), the first columns of those of `vectors`
   int64_t grad_stride;        // of `grad_vectors` from step to step
-  float *grad_table;          // (n_ids, dim)
+  const int32_t *places;      // (n_ids,), as EmbeddingRows left them; or null: each id has the row of its number
+  float *grad_table;          // (n_rows, dim)
   int64_t n_threads;
+};
+
+// Which rows of a table a batch reads.
+struct EmbeddingRows {
+  int64_t n_steps, n_ids;
+  const int64_t *ids;  // (n_steps,)
+  int64_t *rows;       // the ids among `ids`, rising; one more than there can be of them
+  int32_t *places;     // (n_ids,) where each id stands in `rows`; of those that do not, anything
 };
 
 // Several vectors per row into one.
@@ -132,4 +141,36 @@ struct Linear {
   const float *weight;  // (n_outputs, n_inputs)
   const float *bias;    // (n_outputs,)
   double *outputs;      // (n_rows, n_outputs)
+};
+
+// How the parameters move. With g the gradient, p the parameters, r the learning rate:
+enum Rule {
+  SGD = 0,       // p -= r g
+  NESTEROV = 1,  // m = momentum m + g, p -= r (g + momentum m)
+  RMSPROP = 2,   // s = decay s + (1 - decay) g g, p -= r g / (sqrt(s) + eps)
+  ADAGRAD = 3,   // s = s + g g, p -= r g / (sqrt(s) + eps)
+  ADAM = 4,      // m = momentum m + (1 - momentum) g, s as of rmsprop, p -= r m^ / (sqrt(s^) + eps), both freed of bias
+  ADAMW = 5      // the same; weight decay is no part of g, but p -= r weight_decay p comes before
+};
+
+// Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Those whose values depend on nothing but
+// their own gradient (sgd, rmsprop, adagrad, without weight decay) are left alone where it is zero.
+struct Parameter {
+  int64_t n_rows, dim;
+  float *values;          // (n_rows, dim)
+  float *mean, *square;   // (n_rows, dim), m and s; null where the rule has none
+  float *n_steps;         // steps taken, a whole number that is counted up here; null where the rule has no s
+  int64_t sparse;         // whether only some rows have a gradient
+  int64_t n_touched;      // how many: n_rows where it is not sparse
+  const float *gradient;  // (n_touched, dim)
+  const int64_t *rows;    // (n_touched,) sparse only: whose gradient each of them is, rising
+  int64_t *last;          // (n_rows,) sparse rmsprop without weight decay: the step that each row of s is of
+  double learning_rate, weight_decay, momentum, decay, eps;
+};
+
+struct Step {
+  int64_t rule, n_parameters;
+  const Parameter *parameters;
+  double max_norm;  // all gradients together are scaled down to this norm; infinity leaves them as they are
+  int64_t n_threads;
 };

@@ -30,6 +30,8 @@ static inline int64_t parts_of(int64_t n_threads, int64_t n_rows) {
   void pool_backward(const PoolingBackward &);     \
   void attend_backward(const AttentionBackward &); \
   void linear(const Linear &);                     \
+  int64_t embedding_rows(const EmbeddingRows &);   \
+  bool optimize(const Step &);                     \
   }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)

@@ -23,6 +23,8 @@ struct Kernels {
   void (*pool_backward)(const PoolingBackward &);
   void (*attend_backward)(const AttentionBackward &);
   void (*linear)(const Linear &);
+  int64_t (*embedding_rows)(const EmbeddingRows &);
+  bool (*optimize)(const Step &);
   bool (*supported)();
 };
 
@@ -54,10 +56,10 @@ static const unsigned kept_zmm = 0xe6;
 static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, kept_zmm); }
 #endif
 
-#define SEQCLF_KERNELS(ISA, supported)                                                                     \
-  {                                                                                                        \
-    #ISA, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, ISA::pool,           \
-        ISA::pool_backward, ISA::attend_backward, ISA::linear, supported                                   \
+#define SEQCLF_KERNELS(ISA, supported)                                                                       \
+  {                                                                                                          \
+    #ISA, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, ISA::pool,             \
+        ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows, ISA::optimize, supported \
   }
 
 // The best first.
@@ -105,3 +107,9 @@ SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call)
 SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.load()->pool_backward(*call); }
 SEQCLF_EXPORT void seqclf_attend_backward(const AttentionBackward *call) { chosen.load()->attend_backward(*call); }
 SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }
+
+// How many rows were written, or -1 if an id is none of the table.
+SEQCLF_EXPORT int64_t seqclf_embedding_rows(const EmbeddingRows *call) { return chosen.load()->embedding_rows(*call); }
+
+// 0, and nothing done, if the rows of a gradient do not rise or are not rows of the parameter.
+SEQCLF_EXPORT int seqclf_optimize(const Step *call) { return chosen.load()->optimize(*call); }
