@@ -16,6 +16,20 @@ from torch.autograd.function import once_differentiable
 
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.structures import (
+    AttentionBackward,
+    Backward,
+    Batch,
+    Embedding,
+    EmbeddingBackward,
+    EmbeddingRows,
+    Forward,
+    Layer,
+    Linear,
+    Pooling,
+    PoolingBackward,
+    Projection,
+)
 from seqclf._kernels.threads import n_threads
 from seqclf._kernels.weights import N_GATES, Weights
 
@@ -29,48 +43,6 @@ _WORTH_A_THREAD = 10_000_000
 _PER_GATE, _PER_VALUE = 24, 12
 
 
-class _Batch(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("n_rows", "n_times")] + [
-        (name, ctypes.c_void_p) for name in ("active", "starts")
-    ]
-
-
-class _Layer(ctypes.Structure):
-    _weights = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
-    _fields_ = [(name, ctypes.c_int64) for name in ("cell", "units", "reverse", "n_looked_up", "n_numbers")] + [
-        (name, ctypes.c_void_p) for name in _weights
-    ]
-
-
-class _Forward(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        ("layer", _Layer),
-        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "projected", "outputs", "gates", "memory")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _Backward(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        ("layer", _Layer),
-        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "outputs", "memory", "gates", "grad_outputs")),
-        ("grad_stride", ctypes.c_int64),
-        *((f"grad_{name}", ctypes.c_void_p) for name in ("numbers", *_Layer._weights)),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _Projection(ctypes.Structure):
-    _fields_ = [
-        ("layer", _Layer),
-        ("n_ids", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("table", "projected")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
 def _file() -> Path | None:
     """The compiled library: the one that an environment variable names (another build of it), or that of the package.
 
@@ -81,68 +53,6 @@ def _file() -> Path | None:
     folder = resources.files("seqclf._kernels")
     found = [Path(str(entry)) for entry in folder.iterdir() if entry.name in ("_cpu.so", "_cpu.dll")]
     return found[0] if found else None
-
-
-class _Embedding(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("dim", "n_channels")),
-        *((name, ctypes.c_void_p) for name in ("ids", "table", "mask", "channels", "vectors")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _EmbeddingBackward(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("dim", "n_rows")),
-        *((name, ctypes.c_void_p) for name in ("ids", "mask", "grad_vectors")),
-        ("grad_stride", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("places", "grad_table")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _EmbeddingRows(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("n_steps", "n_ids")),
-        *((name, ctypes.c_void_p) for name in ("ids", "rows", "places")),
-    ]
-
-
-class _Pooling(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("kind", "n_features", "stride")),
-        *((name, ctypes.c_void_p) for name in ("values", "keys", "query", "pooled", "chosen", "scales")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _PoolingBackward(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("kind", "n_features")),
-        *((name, ctypes.c_void_p) for name in ("grad_pooled", "chosen", "grad_values")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _AttentionBackward(ctypes.Structure):
-    _fields_ = [
-        ("batch", _Batch),
-        *((name, ctypes.c_int64) for name in ("n_features", "stride")),
-        *((name, ctypes.c_void_p) for name in ("values", "keys", "query", "pooled", "scales", "grad_pooled")),
-        *((f"grad_{name}", ctypes.c_void_p) for name in ("values", "keys", "query")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
-class _Linear(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("n_rows", "n_inputs", "n_outputs")),
-        *((name, ctypes.c_void_p) for name in ("values", "weight", "bias", "outputs")),
-    ]
 
 
 @cache
@@ -217,8 +127,8 @@ class _Recurrence(Function):
         if training and cell != "rnn":
             gates = outputs.new_empty(layout.n_steps, 4 * width)
             memory = torch.empty_like(outputs) if cell == "lstm" else None
-        layer = _Layer(_CELL[cell, activation], units, reverse, n_looked_up, n_numbers, *map(_address, weights))
-        call = _Forward(
+        layer = Layer(_CELL[cell, activation], units, reverse, n_looked_up, n_numbers, *map(_address, weights))
+        call = Forward(
             _batch(layout),
             layer,
             *map(_address, (numbers, ids, projected, outputs, gates, memory)),
@@ -248,8 +158,8 @@ class _Recurrence(Function):
         grad_numbers = torch.empty_like(numbers) if ctx.needs_input_grad[7] else None
         gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
         code, n_looked_up = _CELL[ctx.cell, ctx.activation], weight_input.shape[1] - n_numbers
-        layer = _Layer(code, units, ctx.reverse, n_looked_up, n_numbers, *map(_address, weights))
-        call = _Backward(
+        layer = Layer(code, units, ctx.reverse, n_looked_up, n_numbers, *map(_address, weights))
+        call = Backward(
             _batch(ctx.layout),
             layer,
             *map(_address, (numbers, ids, outputs, memory, gates, grad_outputs)),
@@ -267,8 +177,8 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     table, n_columns = table.detach().contiguous(), weights.input.shape[1]
     n_ids, dim = table.shape
     projected = table.new_empty(n_ids, N_GATES[cell] * _width(weights.units))
-    layer = _Layer(_CELL[cell, "tanh"], weights.units, False, dim, n_columns - dim, *map(_address, arrays))
-    call = _Projection(layer, n_ids, _address(table), _address(projected), n_threads())
+    layer = Layer(_CELL[cell, "tanh"], weights.units, False, dim, n_columns - dim, *map(_address, arrays))
+    call = Projection(layer, n_ids, _address(table), _address(projected), n_threads())
     _loaded().seqclf_project(ctypes.byref(call))
     return projected
 
@@ -303,7 +213,7 @@ class _Embed(Function):
         dim, n_channels = table.shape[1], 0 if channels is None else channels.shape[1]
         vectors = table.new_empty(layout.n_steps, dim + n_channels)
         n = _share(n_threads(), layout, _PER_VALUE * dim)
-        call = _Embedding(_batch(layout), dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
+        call = Embedding(_batch(layout), dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
         _loaded().seqclf_embed(ctypes.byref(call))
         ctx.save_for_backward(ids, mask, rows, places)
         ctx.layout, ctx.shape, ctx.n_threads = layout, table.shape, n
@@ -319,7 +229,7 @@ class _Embed(Function):
             grad_vectors = grad_vectors.contiguous()
         n_ids, dim = ctx.shape
         gradient = grad_vectors.new_empty(n_ids if rows is None else rows.shape[1], dim)
-        call = _EmbeddingBackward(
+        call = EmbeddingBackward(
             _batch(ctx.layout),
             dim,
             len(gradient),
@@ -338,7 +248,7 @@ def _rows(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:
     """The ids that occur, rising, shape (1, n), and where each of all ids stands among them."""
     rows = ids.new_empty(1, min(len(ids), n_ids) + 1)
     places = torch.empty(n_ids, dtype=torch.int32)
-    call = _EmbeddingRows(len(ids), n_ids, *map(_address, (ids, rows, places)))
+    call = EmbeddingRows(len(ids), n_ids, *map(_address, (ids, rows, places)))
     n = _loaded().seqclf_embedding_rows(ctypes.byref(call))
     if n < 0:
         _check_ids(ids, n_ids)
@@ -381,7 +291,7 @@ class _Pool(Function):
         (chosen,) = ctx.saved_tensors
         layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
         grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
-        call = _PoolingBackward(
+        call = PoolingBackward(
             _batch(layout),
             _POOL[ctx.kind],
             grad_pooled.shape[1],
@@ -422,7 +332,7 @@ class _Attend(Function):
         values, keys, query, pooled, scales = ctx.saved_tensors
         layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
         gradients = [keys.new_empty(tensor.shape) for tensor in (values, keys, query)]
-        call = _AttentionBackward(
+        call = AttentionBackward(
             _batch(layout),
             values.shape[1],
             values.stride(0),
@@ -447,13 +357,13 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``values weight' + bias`` in float64, each row by itself; it has no gradients."""
     values, weight, bias = values.contiguous(), weight.contiguous(), bias.contiguous()
     outputs = torch.empty(len(values), len(weight), dtype=torch.float64)
-    call = _Linear(*values.shape, len(weight), *map(_address, (values, weight, bias, outputs)))
+    call = Linear(*values.shape, len(weight), *map(_address, (values, weight, bias, outputs)))
     _loaded().seqclf_linear(ctypes.byref(call))
     return outputs
 
 
 def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **others: Tensor | None):
-    return _Pooling(
+    return Pooling(
         _batch(layout),
         kind,
         values.shape[1],
@@ -468,8 +378,8 @@ def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _batch(layout: StepLayout) -> _Batch:
-    return _Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
+def _batch(layout: StepLayout) -> Batch:
+    return Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
 
 
 def _width(units: int) -> int:

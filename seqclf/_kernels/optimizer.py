@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqclf._kernels import cpu
+from seqclf._kernels.structures import Parameter, Step
 from seqclf._kernels.threads import n_threads
 
 _RULE = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw": 5}
@@ -39,25 +40,6 @@ class State(NamedTuple):
     last: Tensor | None = None
 
 
-class _Parameter(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("n_rows", "dim")),
-        *((name, ctypes.c_void_p) for name in ("values", "mean", "square", "n_steps")),
-        *((name, ctypes.c_int64) for name in ("sparse", "n_touched")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "rows", "last")),
-        *((name, ctypes.c_double) for name in Rates._fields),
-    ]
-
-
-class _Step(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("rule", "n_parameters")),
-        ("parameters", ctypes.c_void_p),
-        ("max_norm", ctypes.c_double),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
 class Plan:
     """Where parameters and state lie, found out once for many steps.
 
@@ -76,7 +58,7 @@ class Plan:
         self.parameters, self.states = list(parameters), list(states)
         self._readable = all(map(_readable, self.parameters, self.states))
         self._n_values = sum(parameter.numel() for parameter in parameters)
-        self._array = (_Parameter * len(self.parameters))()
+        self._array = (Parameter * len(self.parameters))()
         self._entries = list(self._array)
         for entry, parameter, state in zip(self._entries, self.parameters, self.states, strict=True):
             entry.values = parameter.data_ptr()
@@ -114,7 +96,7 @@ class Plan:
                 entry.n_rows, entry.dim, entry.n_touched, entry.rows = 1, gradient.numel(), 1, None
             entry.gradient = gradient.data_ptr()
             entry.learning_rate, entry.weight_decay, entry.momentum, entry.decay, entry.eps = rate
-        call = _Step(
+        call = Step(
             self._rule,
             len(self._entries),
             ctypes.addressof(self._array),

@@ -3,15 +3,12 @@
 Weights and inputs are drawn in float32 and widened for the reference, so that both read the same numbers.
 """
 
-import ctypes
 import os
-import re
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -865,32 +862,6 @@ def test_only_float32_on_the_cpu_gets_here(cell, monkeypatch):
         except (RuntimeError, TypeError, ValueError):
             continue
         np.testing.assert_allclose(outputs.double().numpy(), expected.numpy(), rtol=0.05, atol=0.05)
-
-
-def fields_of_the_header():
-    """Name and kind ("int", "pointer" or the name of a structure) of each field of each structure in interface.h."""
-    text = (Path(_kernels.__file__).parent / "csrc" / "interface.h").read_text()
-    text = re.sub(r"//.*", "", text)
-    structures = {}
-    for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, re.DOTALL):
-        fields = structures[name] = []
-        for kind, names in re.findall(r"(?:const )?(\w+)\s+([^;]+);", body):
-            for field in names.split(","):
-                pointer = "*" in field
-                assert pointer or kind == "int64_t" or kind in structures, (name, kind)
-                fields.append((field.strip(" *\n"), "pointer" if pointer else {"int64_t": "int"}.get(kind, kind)))
-    return structures
-
-
-def test_the_structures_are_those_of_the_header():
-    """ctypes has no header to read; a field out of place would give the kernels a wrong address."""
-    kinds = {ctypes.c_int64: "int", ctypes.c_void_p: "pointer"}
-    in_header = fields_of_the_header()
-    assert len(in_header) >= 10
-    for name, fields in in_header.items():
-        structure = getattr(cpu, f"_{name}")
-        found = [(field, kinds.get(kind, kind.__name__.strip("_"))) for field, kind in structure._fields_]
-        assert found == fields, name
 
 
 def test_unknown_instructions_are_refused():

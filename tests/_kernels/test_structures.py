@@ -1,0 +1,35 @@
+"""The structures that ctypes lays out, against the header that the kernels were compiled with."""
+
+import ctypes
+import re
+from pathlib import Path
+
+from seqclf._kernels import structures
+
+KINDS = {"int64_t": "int", "double": "float"}
+
+
+def fields_of_the_header():
+    """Name and kind ("int", "float", "pointer" or a structure) of each field of each structure in interface.h."""
+    text = (Path(structures.__file__).parent / "csrc" / "interface.h").read_text()
+    text = re.sub(r"//.*", "", text)
+    found = {}
+    for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, re.DOTALL):
+        fields = found[name] = []
+        for kind, names in re.findall(r"(?:const )?(\w+)\s+([^;]+);", body):
+            for field in names.split(","):
+                pointer = "*" in field
+                assert pointer or kind in KINDS or kind in found, (name, kind)
+                fields.append((field.strip(" *\n"), "pointer" if pointer else KINDS.get(kind, kind)))
+    return found
+
+
+def test_the_structures_are_those_of_the_header():
+    """ctypes has no header to read; a field out of place would give the kernels a wrong address."""
+    kinds = {ctypes.c_int64: "int", ctypes.c_double: "float", ctypes.c_void_p: "pointer"}
+    in_header = fields_of_the_header()
+    assert len(in_header) >= 10
+    for name, fields in in_header.items():
+        structure = getattr(structures, name)
+        found = [(field, kinds.get(kind, kind.__name__)) for field, kind in structure._fields_]
+        assert found == fields, name
