@@ -77,29 +77,24 @@ class Net(NeuralNet):
         return self
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Loss and accuracy of an epoch, summed on the device and read once."""
+        """Loss and accuracy of an epoch, kept on the device and read once."""
         if iterator is None:
             return
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
-        n_steps = 0
+        self._set_training(training)
+        rows, n_steps = [], 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            with torch.no_grad():
-                hits = predicted_classes(step["y_pred"]) == batch.targets
-                sums += torch.stack(
-                    (
-                        (step["row_losses"] * batch.weights).sum(),
-                        batch.weights.sum(),
-                        (hits * batch.score_weights).sum(),
-                        batch.score_weights.sum(),
-                    )
-                )
+            predicted = predicted_classes(step["y_pred"])
+            rows.append((step["row_losses"], batch.weights, predicted, batch.targets, batch.score_weights))
             n_steps += len(batch.values)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        loss, weight, score, score_weight = sums.tolist()
-        self.history.record(f"{prefix}_loss", loss / weight)
-        self.history.record(f"{prefix}_score", score / score_weight)
+        losses, weights, predicted, targets, score_weights = map(torch.cat, zip(*rows, strict=True))
+        # On the CPU, because not every device has float64.
+        weights, score_weights = (each.cpu().double() for each in (weights, score_weights))
+        loss, hits = losses.cpu().double() @ weights, (predicted == targets).cpu().double() @ score_weights
+        self.history.record(f"{prefix}_loss", (loss / weights.sum()).item())
+        self.history.record(f"{prefix}_score", (hits / score_weights.sum()).item())
         if training:
             self.history.record("steps", n_steps)
 
@@ -114,7 +109,6 @@ class Net(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Forward and backward of one batch."""
-        self._set_training(True)
         logits = self.infer(batch)
         row_losses = self.criterion_(logits, batch.targets)
         loss = self.get_loss(row_losses, batch, training=True)
@@ -123,7 +117,6 @@ class Net(NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         """Forward of one batch, dropout off."""
-        self._set_training(False)
         logits = self.infer(batch)
         row_losses = self.criterion_(logits, batch.targets)
         return {"loss": self.get_loss(row_losses, batch), "y_pred": logits, "row_losses": row_losses}
