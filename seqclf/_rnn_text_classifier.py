@@ -59,7 +59,7 @@ class RNNTextClassifier(BaseRNNClassifier):
         classifier. Of more than ten classes the numbers are 16, of halves of the classes, so that no step gets wider;
         and to the last layer goes a number for each class, the sum of its ratios over the n-grams of the text, weighted
         by TF-IDF. This is what makes few rows and few epochs suffice. 0 turns it off. Dropout leaves these numbers
-        alone. With ``embedding_dim=None`` only those that go to the last layer are used.
+        alone.
     weight_decay : float, default=0.0
         L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
     l1 : float, default=0.0

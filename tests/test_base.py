@@ -91,13 +91,13 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
     """Our kernels alone get the threads where they compute, else torch."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     seen, outside = [], torch.get_num_threads()
-    forward = Network._features
+    forward = Network.features
 
-    def spy(self, *args):
+    def spy(self, *args, **kwargs):
         seen.append((_kernels.n_threads(), torch.get_num_threads()))
-        return forward(self, *args)
+        return forward(self, *args, **kwargs)
 
-    monkeypatch.setattr(Network, "_features", spy)
+    monkeypatch.setattr(Network, "features", spy)
     for kernels_are_there in (True, False):
         monkeypatch.setattr(cpu, "available", lambda there=kernels_are_there: (there, "test"))
         if kernels_are_there and cpu._library()[0] is None:

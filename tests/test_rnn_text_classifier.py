@@ -131,8 +131,7 @@ def test_none_without_nb_ngrams(parts):
         (8_209, {"embedding_dim": 16, "cell": "rnn", "units": 8}),
         # Two numbers beside each token: 2 x 8 weights more in the recurrence, and 2 in the last layer.
         (8_209 + 18, {"embedding_dim": 16, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
-        # Beside one-hot vectors they go to the last layer alone.
-        (4_081 + 2, {"embedding_dim": None, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
+        (4_081 + 18, {"embedding_dim": None, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
     ],
 )
 def test_parameters_of_the_textbooks_networks(expected, changes):
