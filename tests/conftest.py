@@ -65,3 +65,30 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip(f"SEQCLF_DATA names {named!r}, which is not a folder")
     return folder
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def _every_instruction_set(request):
+    from seqclf._kernels import cpu
+
+    library = cpu._library()[0]
+    before = library.seqclf_instructions()
+    if not library.seqclf_use_instructions(request.param.encode()):
+        pytest.skip(f"no {request.param} here")
+    yield
+    library.seqclf_use_instructions(before)
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """The training and validation data of the last fit."""
+    from seqclf import _base
+
+    seen, fit_network = [], _base.fit_network
+
+    def spy(network, data, validation, **kwargs):
+        seen[:] = [data, validation]
+        return fit_network(network, data, validation, **kwargs)
+
+    monkeypatch.setattr(_base, "fit_network", spy)
+    return seen

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from seqclf import RNNTextClassifier, _base, _rnn_text_classifier
+from seqclf import RNNTextClassifier, _rnn_text_classifier
 from seqclf._sequences.many_classes import N_SPLITS
 from seqclf._sequences.nb_ratios import FEW_CLASSES
-from seqclf._training import fit_network
 
 QUICK = {"units": 4, "embedding_dim": 5, "batch_size": 16, "max_epochs": 2, "random_state": 0, "n_threads": 1}
 N_CLASSES = 20
@@ -36,19 +35,6 @@ def make_texts(n=200, n_classes=N_CLASSES, seed=0, length=8):
 
 
 TEXTS, CODES = make_texts()
-
-
-@pytest.fixture
-def parts(monkeypatch):
-    """The training and validation data of the last fit."""
-    seen = []
-
-    def spy(network, data, validation, **kwargs):
-        seen[:] = [data, validation]
-        return fit_network(network, data, validation, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
-    return seen
 
 
 def by_row(rated):

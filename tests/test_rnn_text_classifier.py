@@ -9,11 +9,10 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from seqclf import RNNTextClassifier, TextTokenizer, _base, _rnn_text_classifier
+from seqclf import RNNTextClassifier, TextTokenizer, _rnn_text_classifier
 from seqclf._sequences import Ragged, ngrams
 from seqclf._sequences.many_classes import N_SPLITS
 from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds
-from seqclf._training import fit_network
 
 QUICK = {
     "units": 4,
@@ -51,19 +50,6 @@ TEXTS, CODES = make_texts()
 
 def as_ids(rows):
     return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
-
-
-@pytest.fixture
-def parts(monkeypatch):
-    """The training and validation data of the last fit."""
-    seen = []
-
-    def spy(network, data, validation, **kwargs):
-        seen[:] = [data, validation]
-        return fit_network(network, data, validation, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
-    return seen
 
 
 def by_row(rated):

@@ -31,7 +31,7 @@ from scipy.sparse import csr_array
 from seqclf._sequences.ngrams import Holders
 from seqclf._sequences.ragged import Ragged
 
-# As in `nb_ratios`: what is added to every count, and how few rows say little.
+# What is added to every count, and how few rows say little; the ratios of few classes are counted with them too.
 SMOOTHING = 1.0
 SHRINKAGE = 2.0
 # Numbers beside each token for n-grams of one length. Fewer tell less of the order of the words, more cost time.

@@ -33,16 +33,6 @@ def use_threads(monkeypatch):
     torch.set_num_threads(before)
 
 
-@pytest.fixture(params=["avx512", "avx2", "baseline"])
-def _every_instruction_set(request):
-    library = cpu._library()[0]
-    before = library.seqclf_instructions()
-    if not library.seqclf_use_instructions(request.param.encode()):
-        pytest.skip(f"no {request.param} here")
-    yield
-    library.seqclf_use_instructions(before)
-
-
 def make(lengths, dim, with_mask=True, n_channels=0, seed=0):
     """(ids, table, layout, mask, channels), and a gradient for the vectors."""
     rng = np.random.default_rng(seed)

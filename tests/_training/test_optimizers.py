@@ -26,16 +26,6 @@ RARE, NEVER = 7, 11  # rows of the table: met twice, far apart; never met
 SHAPES = {"table": (N_ROWS, DIM), "matrix": (7, 5), "long": (20_011,), "one": (), "bias": (3,), "none": (0, 4)}
 
 
-@pytest.fixture(params=["avx512", "avx2", "baseline"])
-def _every_instruction_set(request):
-    library = cpu._library()[0]
-    before = library.seqclf_instructions()
-    if not library.seqclf_use_instructions(request.param.encode()):
-        pytest.skip(f"no {request.param} here")
-    yield
-    library.seqclf_use_instructions(before)
-
-
 @pytest.fixture
 def steps_of(monkeypatch):
     """Lists of the steps that our kernels and torch have taken from now on."""
