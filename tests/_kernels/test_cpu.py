@@ -228,6 +228,20 @@ def test_equals_reference_where_a_time_has_more_rows_than_a_block(cell, activati
     compare_with_reference(cell, activation, lengths, 18, units, reverse=units == 64)
 
 
+@pytest.mark.parametrize("n_threads", [2, 3, 7, 40])
+@pytest.mark.parametrize(
+    "lengths",
+    [[300, *[2] * 20], [90, 90, *[1] * 9], [1] * 41, [40] * 5],
+    ids=["one long", "two long", "short", "equal"],
+)
+@BOTH_DIRECTIONS
+@ALL_CELLS
+def test_equals_reference_however_the_rows_are_shared_out(cell, activation, reverse, lengths, n_threads, use_threads):
+    """By their steps: where one row has most of them, some threads have no row."""
+    use_threads(n_threads)
+    compare_with_reference(cell, activation, lengths, 4, 9, reverse)
+
+
 @ALL_CELLS
 def test_one_hot_inputs_have_the_gradient_of_their_rows(cell, activation, use_threads):
     """As of the same numbers written out as vectors; and a sum runs over the steps in their order on any threads."""

@@ -6,6 +6,7 @@
 #include "cells.h"
 #include "gradients.h"
 #include "kernels.h"
+#include "parts.h"
 
 namespace seqclf {
 namespace ISA {
@@ -61,22 +62,23 @@ template <int CELL> static void backward_part(const Backward &call, const Transp
                                               float *sums) {
   const Batch &batch = call.batch;
   const int64_t width = round_up(call.layer.units);
-  const Rows rows(batch.n_rows, part, n_parts);
-  const Buffer<float> hidden(rows.n * width), memory(CELL == LSTM ? rows.n * width : 0);
-  Buffer<float *> grad_hidden(rows.n);
-  for (int64_t j = 0; j < rows.n; j++) grad_hidden[j] = hidden.data() + j * width;
+  const Rows rows(batch, part, n_parts);
+  const Buffer<float> hidden(rows.count() * width), memory(CELL == LSTM ? rows.count() * width : 0);
+  Buffer<float *> grad_hidden(rows.count());
+  for (int64_t j = 0; j < rows.count(); j++) grad_hidden[j] = hidden.data() + j * width;
   GradientBlock<CELL> block(call, transposed, sums);
 
   for (int64_t step = 0; step < batch.n_times; step++) {
     const int64_t time = call.layer.reverse ? step : batch.n_times - 1 - step;
     const int64_t before = call.layer.reverse ? time + 1 : time - 1;
     const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
-    const int64_t n = prefix(rows, batch.active[time], rows.n);
-    const int64_t m = prefix(rows, running_before, n);  // rows that have a state before this one
+    const int64_t n = rows.running(batch.active[time]);
+    const int64_t m = rows.running(running_before);  // rows that have a state before this one
     for (int64_t first = 0; first < n;) {
       const int64_t last = first + block.room(n - first), begin = block.n;
       for (int64_t j = first; j < last; j++) {
-        const int64_t position = batch.starts[time] + rows[j], previous = j < m ? batch.starts[before] + rows[j] : -1;
+        const int64_t row = rows.first + j;
+        const int64_t position = batch.starts[time] + row, previous = j < m ? batch.starts[before] + row : -1;
         float *grads = block.add(position, previous);
         for (int64_t unit = 0; unit < width; unit += 8)
           backward_unit<CELL>(call, position, previous, unit, width, grad_hidden[j] + unit,
@@ -97,7 +99,7 @@ template <int CELL> static void backward_cell(const Backward &call) {
   if (call.grad_numbers)
     pack_transposed<CELL>(transposed.numbers, layer, layer.weight_input + layer.n_looked_up,
                           layer.n_looked_up + layer.n_numbers, layer.n_numbers, false);
-  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows);
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.layer.units);
   const int64_t size = GradientBlock<CELL>::size_of_sums(call);
   const Buffer<float> sums(n_parts * size);
   struct Context {

@@ -1,4 +1,4 @@
-// What forward and backward share: how a cell's gates lie, which rows a part has, how large the tiles are.
+// What forward and backward share: how a cell's gates lie, how large the tiles are.
 #pragma once
 #include "buffer.h"
 #include "interface.h"
@@ -34,24 +34,12 @@ template <int ACCUMULATORS> struct Tile {
                                           : (ACCUMULATORS >= 4 ? 3 : ACCUMULATORS == 3 ? 4 : ACCUMULATORS == 2 ? 6 : 12);
 };
 
-// The rows of a part: every so many-th group of neighbours, so that long and short sequences are shared out evenly.
-struct Rows {
-  Buffer<int64_t> rows;
-  int64_t n = 0;
-  Rows(int64_t n_rows, int64_t part, int64_t n_parts) : rows(n_rows) {
-    int64_t group = (n_rows + n_parts - 1) / n_parts;
-    if (group > 8) group = 8;
-    for (int64_t first = part * group; first < n_rows; first += n_parts * group)
-      for (int64_t row = first; row < first + group && row < n_rows; row++) rows[n++] = row;
-  }
-  int64_t operator[](int64_t j) const { return rows[j]; }
+// Tiles of nearly equal size: none is left with a single row.
+struct Tiling {
+  int64_t n, tiles;
+  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
+  int64_t first(int64_t tile) const { return n * tile / tiles; }
 };
-
-// How many of the rows (rising) are below `bound`; `count` is an upper limit of it.
-static inline int64_t prefix(const Rows &rows, int64_t bound, int64_t count) {
-  while (count > 0 && rows[count - 1] >= bound) count--;
-  return count;
-}
 
 // Zeros in the lanes beyond the last unit: an infinite input times a weight of zero is NaN there, which must not come back
 // through the recurrent weights.

@@ -7,6 +7,7 @@
 // inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
 #include "cells.h"
 #include "kernels.h"
+#include "parts.h"
 
 namespace seqclf {
 namespace ISA {
@@ -169,28 +170,32 @@ static void forward_tiles(const Forward &call, const Packed &packed, const int64
 template <int CELL> static void forward_part(const Forward &call, const Packed &packed, int64_t part, int64_t n_parts) {
   const Batch &batch = call.batch;
   const int64_t width = round_up(call.layer.units);
-  const Rows rows(batch.n_rows, part, n_parts);
-  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.n * width : 0);
-  Buffer<int64_t> positions(rows.n);
-  Buffer<const float *> previous(rows.n);
-  Buffer<float *> memories(rows.n);
-  for (int64_t j = 0; j < rows.n && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
+  const Rows rows(batch, part, n_parts);
+  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.count() * width : 0);
+  Buffer<int64_t> positions(rows.count());
+  Buffer<const float *> previous(rows.count());
+  Buffer<float *> memories(rows.count());
+  for (int64_t j = 0; j < rows.count() && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
 
   for (int64_t step = 0; step < batch.n_times; step++) {
     const int64_t time = call.layer.reverse ? batch.n_times - 1 - step : step;
     const int64_t before = call.layer.reverse ? time + 1 : time - 1;
     const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
-    const int64_t n = prefix(rows, batch.active[time], rows.n);
+    const int64_t n = rows.running(batch.active[time]);
     for (int64_t j = 0; j < n; j++) {
-      positions[j] = batch.starts[time] + rows[j];
-      previous[j] = rows[j] < running_before ? call.outputs + (batch.starts[before] + rows[j]) * width : zeros.data();
+      const int64_t row = rows.first + j;
+      positions[j] = batch.starts[time] + row;
+      previous[j] = row < running_before ? call.outputs + (batch.starts[before] + row) * width : zeros.data();
     }
-    const int tile = Tile<Shape<CELL>::slots>::rows;
+    const int most = Tile<Shape<CELL>::slots>::rows;
+    const Tiling tiling(n, most);
     for (int64_t block = 0; block < width / 8; block++)
-      for (int64_t j = 0; j < n; j += tile)
+      for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+        const int64_t j = tiling.first(tile);
         // The first row is the longest: where it has no state before this one, none of the others has.
-        forward_tiles<CELL, tile>(call, packed, &positions[j], &previous[j], &memories[j], rows[j] < running_before, block,
-                                  n - j < tile ? n - j : tile);
+        forward_tiles<CELL, most>(call, packed, &positions[j], &previous[j], &memories[j], rows.first + j < running_before,
+                                  block, tiling.first(tile + 1) - j);
+      }
   }
 }
 
@@ -207,7 +212,7 @@ template <int CELL> static void forward_cell(const Forward &call) {
     const Forward &call;
     const Packed &packed;
   } context{call, packed};
-  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows);
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.layer.units);
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
     forward_part<CELL>(context.call, context.packed, part, n_parts);

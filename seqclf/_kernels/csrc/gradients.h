@@ -110,13 +110,6 @@ static void weight_tiles(const float *grads, int64_t stride, const float *column
     weight_tiles<VECTORS, COLUMNS - 1>(grads, stride, columns, column_stride, n, target, n_columns);
 }
 
-// Tiles of nearly equal size: none is left with a single row.
-struct Tiling {
-  int64_t n, tiles;
-  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
-  int64_t first(int64_t tile) const { return n * tile / tiles; }
-};
-
 // Blocks of eight units whose sums are made together; a last one without a partner stands alone. With the single gate of an
 // rnn a tile would have more to read than to compute.
 template <int CELL> struct Together { static const int blocks = Shape<CELL>::gates == 1 ? 2 : 1; };

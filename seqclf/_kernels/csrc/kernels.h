@@ -12,13 +12,6 @@ typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
 // flushed to zero; returns when all are done. The floating-point state of the calling thread is put back.
 void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 
-// Into how many parts the rows of a batch are cut. More than threads, where there are rows for it: a thread that has to share
-// its core with other work then does fewer of them. It depends on nothing else, since sums are taken part by part.
-static inline int64_t parts_of(int64_t n_threads, int64_t n_rows) {
-  const int64_t n = n_threads <= 1 ? 1 : n_rows >= 16 * n_threads ? 2 * n_threads : n_threads;
-  return n < n_rows ? n : n_rows > 1 ? n_rows : 1;
-}
-
 #define SEQCLF_DECLARE(ISA)                        \
   namespace ISA {                                  \
   void embed(const Embedding &);                   \

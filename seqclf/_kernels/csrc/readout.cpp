@@ -8,28 +8,17 @@
 #include "buffer.h"
 #include "interface.h"
 #include "kernels.h"
+#include "parts.h"
 #include "vector.h"
 
 namespace seqclf {
 namespace ISA {
 
-struct Range {
-  int64_t first, last;
-};
-
-static Range rows_of_part(int64_t n_rows, int64_t part, int64_t n_parts) {
-  return {n_rows * part / n_parts, n_rows * (part + 1) / n_parts};
-}
-
-static inline int64_t running(const Batch &batch, int64_t time, const Range &rows) {
-  return batch.active[time] < rows.last ? batch.active[time] : rows.last;
-}
-
-static void pool_max(const Pooling &call, const Range &rows) {
+static void pool_max(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
   const Buffer<int32_t> unused(n);
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
       const int64_t position = call.batch.starts[time] + row;
       const float *value = call.values + position * call.stride;
       float *best = call.pooled + row * n;
@@ -46,12 +35,12 @@ static void pool_max(const Pooling &call, const Range &rows) {
     }
 }
 
-static void pool_mean(const Pooling &call, const Range &rows) {
+static void pool_mean(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
-  const Buffer<double> sums((rows.last - rows.first) * n);
-  const Buffer<int64_t> lengths(rows.last - rows.first);
+  const Buffer<double> sums(rows.count() * n);
+  const Buffer<int64_t> lengths(rows.count());
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
       const float *value = call.values + (call.batch.starts[time] + row) * call.stride;
       double *sum = sums.data() + (row - rows.first) * n;
       for (int64_t k = 0; k < n; k++) sum[k] += value[k];
@@ -74,12 +63,12 @@ static inline double dot(const float *a, const float *b, int64_t n) {
 }
 
 // The softmax runs with the steps: sums are scaled down whenever a larger score comes.
-static void pool_attention(const Pooling &call, const Range &rows) {
+static void pool_attention(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
-  const Buffer<double> sums((rows.last - rows.first) * n), totals(rows.last - rows.first);
-  const Buffer<double> largest(rows.last - rows.first);
+  const Buffer<double> sums(rows.count() * n), totals(rows.count());
+  const Buffer<double> largest(rows.count());
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
       const int64_t position = call.batch.starts[time] + row, local = row - rows.first;
       const float *value = call.values + position * call.stride, *key = call.keys + position * n;
       double *sum = sums.data() + local * n;
@@ -102,18 +91,18 @@ static void pool_attention(const Pooling &call, const Range &rows) {
 }
 
 void pool(const Pooling &call) {
-  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch.n_rows), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch, call.n_features), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const Pooling &call = *(const Pooling *)pointer;
-    const Range rows = rows_of_part(call.batch.n_rows, part, n_parts);
+    const Rows rows(call.batch, part, n_parts);
     if (call.kind == MAX) return pool_max(call, rows);
     if (call.kind == MEAN) return pool_mean(call, rows);
     pool_attention(call, rows);
   });
 }
 
-static void pool_backward_part(const PoolingBackward &call, const Range &rows) {
+static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
   const int64_t n = call.n_features;
-  const Buffer<float> shares((rows.last - rows.first) * n);
+  const Buffer<float> shares(rows.count() * n);
   if (call.kind == MEAN)
     for (int64_t row = rows.first; row < rows.last; row++) {
       int64_t length = 0;
@@ -121,7 +110,7 @@ static void pool_backward_part(const PoolingBackward &call, const Range &rows) {
       for (int64_t k = 0; k < n; k++) shares[(row - rows.first) * n + k] = call.grad_pooled[row * n + k] / length;
     }
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
       const int64_t position = call.batch.starts[time] + row;
       float *grad = call.grad_values + position * n;
       if (call.kind == MEAN) {
@@ -135,21 +124,21 @@ static void pool_backward_part(const PoolingBackward &call, const Range &rows) {
 }
 
 void pool_backward(const PoolingBackward &call) {
-  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch.n_rows), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch, call.n_features), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const PoolingBackward &call = *(const PoolingBackward *)pointer;
-    pool_backward_part(call, rows_of_part(call.batch.n_rows, part, n_parts));
+    pool_backward_part(call, Rows(call.batch, part, n_parts));
   });
 }
 
 // With a = softmax(s), s = keys . query and v = sum a values: the gradient of a value is a times that of v, and of a score
 // a (grad . value - grad . v).
-static void attend_backward_part(const AttentionBackward &call, const Range &rows, double *grad_query) {
+static void attend_backward_part(const AttentionBackward &call, const Rows &rows, double *grad_query) {
   const int64_t n = call.n_features;
-  const Buffer<double> together(rows.last - rows.first);
+  const Buffer<double> together(rows.count());
   for (int64_t row = rows.first; row < rows.last; row++)
     together[row - rows.first] = dot(call.grad_pooled + row * n, call.pooled + row * n, n);
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < running(call.batch, time, rows); row++) {
+    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
       const int64_t position = call.batch.starts[time] + row;
       const float *value = call.values + position * call.stride, *key = call.keys + position * n;
       const float *grad = call.grad_pooled + row * n;
@@ -166,7 +155,7 @@ static void attend_backward_part(const AttentionBackward &call, const Range &row
 }
 
 void attend_backward(const AttentionBackward &call) {
-  const int64_t n_parts = parts_of(call.n_threads, call.batch.n_rows), n = call.n_features;
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features), n = call.n_features;
   const Buffer<double> sums(n_parts * n);
   struct Context {
     const AttentionBackward &call;
@@ -175,7 +164,7 @@ void attend_backward(const AttentionBackward &call) {
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
     const AttentionBackward &call = context.call;
-    attend_backward_part(call, rows_of_part(call.batch.n_rows, part, n_parts), context.sums.data() + part * call.n_features);
+    attend_backward_part(call, Rows(call.batch, part, n_parts), context.sums.data() + part * call.n_features);
   });
   for (int64_t k = 0; k < n; k++) {
     double total = 0;
