@@ -32,6 +32,7 @@ __all__ = [
     "State",
     "StepLayout",
     "Weights",
+    "arrange",
     "attend",
     "choose",
     "chosen_threads",
@@ -210,6 +211,31 @@ def _ours(values: Tensor) -> bool:
 
 def _not_switched_off() -> bool:
     return (_forced.get() or os.environ.get(_VARIABLE)) in (None, "", "cpu") and cpu.available()[0]
+
+
+def arrange(values: Tensor, layout: StepLayout) -> Tensor:
+    """Steps that lie end to end, sequence after sequence, in the order of `layout`.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_steps,) or (n_steps, features)
+        Token ids or numbers.
+    layout : StepLayout
+        Made of the lengths of the sequences.
+
+    Returns
+    -------
+    Tensor of the shape and dtype of `values`
+
+    Raises
+    ------
+    ValueError
+        If there are more values than steps, or fewer.
+    """
+    if len(values) != layout.n_steps:
+        raise ValueError(f"There are {len(values)} steps of values, but the lengths add up to {layout.n_steps}.")
+    fast = values.device.type == "cpu" and not values.requires_grad and _not_switched_off()
+    return (cpu if fast else reference).arrange(values, layout)
 
 
 def embed(

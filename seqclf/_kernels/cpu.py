@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.structures import (
+    Arrangement,
     AttentionBackward,
     Backward,
     Batch,
@@ -181,6 +182,17 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     call = Projection(layer, n_ids, _address(table), _address(projected), n_threads())
     _loaded().seqclf_project(ctypes.byref(call))
     return projected
+
+
+def arrange(values: Tensor, layout: StepLayout) -> Tensor:
+    """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`. It has no gradients."""
+    values = values.contiguous()
+    arranged = torch.empty_like(values)
+    step_bytes = values[:1].nbytes
+    addresses = map(_address, (values, arranged))
+    call = Arrangement(_batch(layout), layout.offsets.ctypes.data, step_bytes, *addresses)
+    _loaded().seqclf_arrange(ctypes.byref(call))
+    return arranged
 
 
 def embed(

@@ -31,6 +31,10 @@ class StepLayout:
         How many rows are still running at each time; it never rises.
     starts : ndarray of shape (n_times + 1,)
         Position of the first row of each time.
+    offsets : ndarray of shape (n_rows,)
+        Where the sequence of each row begins, with the sequences end to end.
+    is_sorted : bool
+        Whether the sequences are the rows: longest first, none without a step.
 
     Examples
     --------
@@ -50,10 +54,11 @@ class StepLayout:
         self.n_sequences = len(lengths)
         order = np.argsort(-lengths, kind="stable")
         order = order[: np.count_nonzero(lengths)]
-        self._offsets = (np.cumsum(lengths) - lengths)[order]
+        self.offsets = (np.cumsum(lengths) - lengths)[order]
         self._order = order
         self.lengths = lengths[order]
         self.n_rows = len(order)
+        self.is_sorted = self.n_rows == self.n_sequences and bool((order[1:] > order[:-1]).all())
         self.n_times = int(self.lengths[0]) if self.n_rows else 0
         self.n_steps = int(self.lengths.sum())
         self.active = self.n_rows - np.cumsum(np.bincount(self.lengths, minlength=1))[: self.n_times]
@@ -78,7 +83,7 @@ class StepLayout:
     @cached_property
     def gather(self) -> Tensor:
         """For each step here, its position in the sequences laid end to end, shape (n_steps,)."""
-        return self._index(self._offsets[self._row] + self._time)
+        return self._index(self.offsets[self._row] + self._time)
 
     @cached_property
     def row_of_step(self) -> Tensor:

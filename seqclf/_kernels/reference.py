@@ -91,6 +91,11 @@ def run(
     return torch.cat(outputs)
 
 
+def arrange(values: Tensor, layout: StepLayout) -> Tensor:
+    """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
+    return values.index_select(0, layout.gather)
+
+
 def embed(
     ids: Tensor,
     table: Tensor,

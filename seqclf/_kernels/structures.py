@@ -65,6 +65,15 @@ class EmbeddingBackward(ctypes.Structure):
     ]
 
 
+class Arrangement(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        ("offsets", ctypes.c_void_p),
+        ("step_bytes", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("steps", "arranged")),
+    ]
+
+
 class EmbeddingRows(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("n_steps", "n_ids")),

@@ -151,21 +151,21 @@ class Network(nn.Module):
         if given != self.n_beside:
             raise ValueError(f"beside holds {given} numbers a step, but the network was built for {self.n_beside}.")
         layout = StepLayout(lengths, values.device)
-        pooled = self.head.weight.new_zeros(layout.n_sequences, self.head.in_features)
-        if layout.n_rows:
-            values = values.index_select(0, layout.gather)
-            if beside is not None:
-                beside = beside.index_select(0, layout.gather).to(pooled.dtype)
-            inputs = self._inputs(values, beside, layout, generator, projected)
-            outputs = self.recurrent(inputs, layout, generator)
-            features = self.pooling(outputs, layout)
-            if self.convolutions is not None:
-                features = torch.cat((features, self.convolutions(inputs[0].numbers, layout)), dim=1)
-            features = self.dropout(features, None, layout.n_rows, generator)
-            if beside is not None and self.n_means:
-                features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
-            pooled = pooled.index_copy(0, layout.order, features)
-        return pooled
+        zeros = self.head.weight.new_zeros(layout.n_sequences, self.head.in_features)
+        if not layout.n_rows:
+            return zeros
+        values = _kernels.arrange(values, layout)
+        if beside is not None:
+            beside = _kernels.arrange(beside, layout).to(self.head.weight.dtype)
+        inputs = self._inputs(values, beside, layout, generator, projected)
+        outputs = self.recurrent(inputs, layout, generator)
+        features = self.pooling(outputs, layout)
+        if self.convolutions is not None:
+            features = torch.cat((features, self.convolutions(inputs[0].numbers, layout)), dim=1)
+        features = self.dropout(features, None, layout.n_rows, generator)
+        if beside is not None and self.n_means:
+            features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
+        return features if layout.is_sorted else zeros.index_copy(0, layout.order, features)
 
     def _inputs(
         self,

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Side = Literal["start", "end"]
+# Spans of so many steps on average are copied one by one, shorter ones by the position of each step.
+_LONG = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,10 @@ class Ragged:
 
     def _spans(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "Ragged":
         """One span of `values` for each new sequence, gathered in one go."""
+        if len(lengths) and lengths.sum() >= _LONG * len(lengths):
+            stops = (starts + lengths).tolist()
+            spans = [self.values[start:stop] for start, stop in zip(starts.tolist(), stops, strict=True)]
+            return Ragged(np.concatenate(spans), lengths)
         before = np.cumsum(lengths) - lengths  # where each span starts in the result
         index = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
         return Ragged(self.values[index], lengths)

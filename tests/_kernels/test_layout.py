@@ -24,6 +24,8 @@ def test_positions_equal_the_plain_loop(lengths):
     position = {step: p for p, step in enumerate(steps)}
     assert layout.order.tolist() == order
     assert layout.gather.tolist() == [starts[i] + t for i, t in steps]
+    assert layout.offsets.tolist() == [starts[i] for i in order]
+    assert layout.is_sorted == (order == list(range(len(lengths))))
     assert layout.row_of_step.tolist() == [order.index(i) for i, _ in steps]
     assert layout.last_step.tolist() == [position[i, lengths[i] - 1] for i in order]
     assert layout.reversed.tolist() == [position[i, lengths[i] - 1 - t] for i, t in steps]

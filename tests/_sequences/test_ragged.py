@@ -120,6 +120,18 @@ def test_take_equals_a_plain_loop(rows, data):
     assert as_lists(ragged.take(np.array(chosen, dtype=np.int64))) == [rows[row] for row in chosen]
 
 
+@pytest.mark.parametrize("long", [0, 10**9])
+def test_take_of_long_and_of_short_sequences(long, monkeypatch):
+    """They are copied in two ways; here each way copies all of them."""
+    monkeypatch.setattr("seqclf._sequences.ragged._LONG", long)
+    rng = np.random.default_rng(0)
+    rows = [rng.standard_normal((length, 2)) for length in (3, 0, 5, 1, 0, 7)]
+    for chosen in ([2, 5, 1, 2], [1, 4], [], [0]):
+        taken = Ragged.from_items(rows).take(np.array(chosen, dtype=np.int64))
+        np.testing.assert_array_equal(taken.values, np.concatenate([np.empty((0, 2)), *(rows[row] for row in chosen)]))
+        assert taken.lengths.tolist() == [len(rows[row]) for row in chosen]
+
+
 def test_take_with_mask_slice_and_channels():
     ragged = Ragged(np.arange(12.0).reshape(6, 2), np.array([1, 3, 2]))
     np.testing.assert_array_equal(ragged.take(np.array([True, False, True])).values, ragged.values[[0, 4, 5]])

@@ -1,4 +1,4 @@
-// The way into the first layer: token ids to vectors, and their gradient back into the table. Compiled like forward.cpp.
+// The way into the first layer: steps into the order of the batch, token ids to vectors, and their gradient back into the table. Compiled like forward.cpp.
 #include <string.h>
 
 #include "kernels.h"
@@ -18,6 +18,22 @@ template <bool ADD> static inline void times_mask(float *target, const float *fr
     const float value = mask ? from[k] * mask[k] : from[k];
     target[k] = ADD ? target[k] + value : value;
   }
+}
+
+template <typename T> static void arrange_as(const Arrangement &call) {
+  const T *steps = (const T *)call.steps;
+  T *arranged = (T *)call.arranged;
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = 0; row < call.batch.active[time]; row++) *arranged++ = steps[call.offsets[row] + time];
+}
+
+void arrange(const Arrangement &call) {
+  if (call.step_bytes == 8) return arrange_as<int64_t>(call);
+  if (call.step_bytes == 4) return arrange_as<int32_t>(call);
+  char *arranged = (char *)call.arranged;
+  for (int64_t time = 0; time < call.batch.n_times; time++)
+    for (int64_t row = 0; row < call.batch.active[time]; row++, arranged += call.step_bytes)
+      memcpy(arranged, (const char *)call.steps + (call.offsets[row] + time) * call.step_bytes, call.step_bytes);
 }
 
 // The time that the step at `position` belongs to.

@@ -66,6 +66,15 @@ struct Projection {
 };
 
 // What the first layer reads: at each step the vector of its token id, times what dropout leaves of the row, and beside it some
+// Steps that lie end to end, sequence after sequence, put into the order of the batch.
+struct Arrangement {
+  Batch batch;
+  const int64_t *offsets;  // (n_rows,) where the sequence of each row begins
+  int64_t step_bytes;      // the size of a step
+  const void *steps;
+  void *arranged;
+};
+
 // numbers as they are.
 struct Embedding {
   Batch batch;

@@ -14,6 +14,7 @@ namespace seqclf {
 
 struct Kernels {
   const char *name;
+  void (*arrange)(const Arrangement &);
   void (*embed)(const Embedding &);
   void (*embed_backward)(const EmbeddingBackward &);
   void (*project)(const Projection &);
@@ -58,8 +59,9 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 
 #define SEQCLF_KERNELS(ISA, supported)                                                                       \
   {                                                                                                          \
-    #ISA, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, ISA::pool,             \
-        ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows, ISA::optimize, supported \
+    #ISA, ISA::arrange, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
+        ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows,               \
+        ISA::optimize, supported                                                                             \
   }
 
 // The best first.
@@ -98,6 +100,7 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
   return 0;
 }
 
+SEQCLF_EXPORT void seqclf_arrange(const Arrangement *call) { chosen.load()->arrange(*call); }
 SEQCLF_EXPORT void seqclf_embed(const Embedding *call) { chosen.load()->embed(*call); }
 SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
 SEQCLF_EXPORT void seqclf_project(const Projection *call) { chosen.load()->project(*call); }
