@@ -12,19 +12,22 @@
 namespace seqclf {
 namespace ISA {
 
-// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, 8)
-template <int ROWS, int SLOTS, int GATES, int OFFSET>
+// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, 8), or, of the single gates of BLOCKS, (BLOCKS, n, 8)
+template <int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
 static inline __attribute__((always_inline)) void accumulate(v8 (&sums)[ROWS][SLOTS], const float *const *rows,
                                                              const float *weights, int64_t n) {
+  static_assert(BLOCKS == 1 || GATES == 1, "several blocks of several gates");
+  const int columns = BLOCKS * GATES;
+  const int64_t apart = BLOCKS == 1 ? 8 : n * 8;
   for (int64_t k = 0; k < n; k++, weights += GATES * 8) {
-    v8 w[GATES];
+    v8 w[columns];
 #pragma GCC unroll 8
-    for (int g = 0; g < GATES; g++) w[g] = load(weights + 8 * g);
+    for (int g = 0; g < columns; g++) w[g] = load(weights + apart * g);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
       const v8 value = broadcast(rows[i][k]);
 #pragma GCC unroll 8
-      for (int g = 0; g < GATES; g++) sums[i][OFFSET + g] += value * w[g];
+      for (int g = 0; g < columns; g++) sums[i][OFFSET + g] += value * w[g];
     }
   }
 }
@@ -78,38 +81,40 @@ struct Packed {
   const float *looked_up = nullptr;  // by id
 };
 
-template <int CELL, int ROWS>
+// The first of BLOCKS is `block`.
+template <int CELL, int BLOCKS, int ROWS>
 static inline void forward_tile(const Forward &call, const Packed &packed, const int64_t *positions,
                                 const float *const *previous, float *const *memories, bool begun, int64_t block) {
-  const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates;
+  const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates;
   const Layer &layer = call.layer;
-  const int64_t width = round_up(layer.units), unit = block * 8;
+  const int64_t width = round_up(layer.units), unit = block * 8, apart = BLOCKS == 1 ? width : 8;
   const float *bias = packed.bias.data() + unit;
 
   v8 sums[ROWS][slots];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-    for (int slot = 0; slot < slots; slot++) sums[i][slot] = load(bias + slot * width);
+    for (int slot = 0; slot < slots; slot++) sums[i][slot] = load(bias + slot * apart);
   if (packed.looked_up) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-      for (int gate = 0; gate < gates; gate++)
+      for (int gate = 0; gate < BLOCKS * gates; gate++)
         sums[i][gate] = load(packed.looked_up + (call.ids[positions[i]] * width + unit) * gates + gate * 8);
   }
   if (layer.n_numbers) {
     const float *numbers[ROWS];
     for (int i = 0; i < ROWS; i++) numbers[i] = call.numbers + positions[i] * layer.n_numbers;
-    accumulate<ROWS, slots, gates, 0>(sums, numbers, packed.numbers.data() + block * layer.n_numbers * gates * 8,
-                                      layer.n_numbers);
+    accumulate<ROWS, slots, BLOCKS, gates, 0>(sums, numbers, packed.numbers.data() + block * layer.n_numbers * gates * 8,
+                                              layer.n_numbers);
   }
   if (begun)
-    accumulate<ROWS, slots, gates, Shape<CELL>::recurrent_offset>(
+    accumulate<ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
         sums, previous, packed.recurrent.data() + block * width * gates * 8, width);
-  if (unit + 8 > layer.units)
+  if (unit + 8 * BLOCKS > layer.units)
     for (int i = 0; i < ROWS; i++)
-      for (int slot = 0; slot < slots; slot++) sums[i][slot] = within(sums[i][slot], unit, layer.units);
+      for (int slot = 0; slot < slots; slot++)
+        sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + 8 * slot, layer.units);
 
   // Two passes where one waits for the other: the rows of a pass don't wait for one another.
   if constexpr (CELL == LSTM) {
@@ -154,17 +159,33 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
-      store(call.outputs + positions[i] * width + unit, CELL == RNN_TANH ? tanh(sums[i][0]) : relu(sums[i][0]));
+#pragma GCC unroll 2
+      for (int b = 0; b < BLOCKS; b++)
+        store(call.outputs + positions[i] * width + unit + 8 * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
   }
 }
 
-template <int CELL, int ROWS>
+template <int CELL, int BLOCKS, int ROWS>
 static void forward_tiles(const Forward &call, const Packed &packed, const int64_t *positions,
                           const float *const *previous, float *const *memories, bool begun, int64_t block, int64_t n) {
   if (n == ROWS)
-    forward_tile<CELL, ROWS>(call, packed, positions, previous, memories, begun, block);
+    forward_tile<CELL, BLOCKS, ROWS>(call, packed, positions, previous, memories, begun, block);
   else if constexpr (ROWS > 1)
-    forward_tiles<CELL, ROWS - 1>(call, packed, positions, previous, memories, begun, block, n);
+    forward_tiles<CELL, BLOCKS, ROWS - 1>(call, packed, positions, previous, memories, begun, block, n);
+}
+
+// BLOCKS of units of the first `n` rows of a part.
+template <int CELL, int BLOCKS>
+static void forward_blocks(const Forward &call, const Packed &packed, const int64_t *positions, const float *const *previous,
+                           float *const *memories, int64_t n, int64_t n_begun, int64_t block) {
+  const int most = Tile<BLOCKS * Shape<CELL>::slots>::rows;
+  const Tiling tiling(n, most);
+  for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+    const int64_t j = tiling.first(tile);
+    // The first row is the longest: where it has no state before this one, none of the others has.
+    forward_tiles<CELL, BLOCKS, most>(call, packed, positions + j, previous + j, memories + j, j < n_begun, block,
+                                      tiling.first(tile + 1) - j);
+  }
 }
 
 template <int CELL> static void forward_part(const Forward &call, const Packed &packed, int64_t part, int64_t n_parts) {
@@ -181,21 +202,19 @@ template <int CELL> static void forward_part(const Forward &call, const Packed &
     const int64_t time = call.layer.reverse ? batch.n_times - 1 - step : step;
     const int64_t before = call.layer.reverse ? time + 1 : time - 1;
     const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
-    const int64_t n = rows.running(batch.active[time]);
+    const int64_t n = rows.running(batch.active[time]), n_begun = rows.running(running_before);
     for (int64_t j = 0; j < n; j++) {
       const int64_t row = rows.first + j;
       positions[j] = batch.starts[time] + row;
-      previous[j] = row < running_before ? call.outputs + (batch.starts[before] + row) * width : zeros.data();
+      previous[j] = j < n_begun ? call.outputs + (batch.starts[before] + row) * width : zeros.data();
     }
-    const int most = Tile<Shape<CELL>::slots>::rows;
-    const Tiling tiling(n, most);
-    for (int64_t block = 0; block < width / 8; block++)
-      for (int64_t tile = 0; tile < tiling.tiles; tile++) {
-        const int64_t j = tiling.first(tile);
-        // The first row is the longest: where it has no state before this one, none of the others has.
-        forward_tiles<CELL, most>(call, packed, &positions[j], &previous[j], &memories[j], rows.first + j < running_before,
-                                  block, tiling.first(tile + 1) - j);
-      }
+    // Two blocks of single gates at a time: one would leave a load for each multiplication.
+    int64_t block = 0;
+    if constexpr (Shape<CELL>::slots == 1)
+      for (; block + 2 <= width / 8; block += 2)
+        forward_blocks<CELL, 2>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, block);
+    for (; block < width / 8; block++)
+      forward_blocks<CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, block);
   }
 }
 
@@ -242,7 +261,7 @@ static void project_tiles(const Projection &call, const Packed &packed, int64_t 
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++) sums[i][gate] = load(packed.bias.data() + gate * width + block * 8);
     }
-    accumulate<ROWS, gates, gates, 0>(sums, vectors, packed.numbers.data() + block * dim * gates * 8, dim);
+    accumulate<ROWS, gates, 1, gates, 0>(sums, vectors, packed.numbers.data() + block * dim * gates * 8, dim);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
