@@ -18,7 +18,7 @@ from torch import Tensor
 from seqclf._kernels import cpu, reference, torch_native
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.optimizer import Plan, Rates, State
+from seqclf._kernels.optimizer import Plan, Rates, State, may_rest
 from seqclf._kernels.threads import chosen_threads, forked, kernel_threads, n_threads
 from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
 
@@ -44,6 +44,7 @@ __all__ = [
     "is_exact",
     "kernel_threads",
     "linear",
+    "may_rest",
     "n_threads",
     "optimize",
     "pool",

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from seqclf._kernels import cpu
-from seqclf._kernels.structures import Parameter, Step
+from seqclf._kernels.structures import CatchUp, Parameter, Step
 from seqclf._kernels.threads import n_threads
 
 _RULE = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw": 5}
 # Below so many values, a quarter of a millisecond or so, one thread does it all.
 _WORTH_A_THREAD = 500_000
+# With fewer rows, of which a batch of reviews reads some thousands, adam moves them all in less time than it takes to
+# bring up to date those that will be read.
+_WORTH_RESTING = 25_000
+# After so many steps all rows are brought up to date: what they missed is kept for each step since they were.
+_ROOM = 1024
 
 
 class Rates(NamedTuple):
@@ -30,14 +35,33 @@ class Rates(NamedTuple):
 class State(NamedTuple):
     """What an optimiser keeps of a parameter, as far as its rule has it; the kernels write into it.
 
-    `last` holds the step that each row of `square` is of. It goes with a sparse gradient for the rule "rmsprop" without
-    weight decay: rows without a gradient fall behind.
+    `last` and `missed` say how far rows have fallen behind: those of a table whose gradient is sparse, and so has no
+    numbers for them. They are for the parameters that :func:`may_rest`.
     """
 
     mean: Tensor | None = None
     square: Tensor | None = None
     n_steps: Tensor | None = None
     last: Tensor | None = None
+    missed: Tensor | None = None
+
+    def resting(self, parameter: Tensor) -> "State":
+        """The same for rows that may rest from now on."""
+        missed = None if self.mean is None else torch.zeros(_ROOM, 4, dtype=torch.float64)
+        return self._replace(last=torch.zeros(len(parameter), dtype=torch.int32), missed=missed)
+
+
+def may_rest(rule: str, table: Tensor, rates: Rates) -> bool:
+    """Whether rows without a gradient are best left alone, their values and state brought up to date later.
+
+    So it is for "rmsprop" without weight decay (of its values nothing is missed), and in a large table for "adam"
+    without and "adamw" with it, where the first moment fades well before the second.
+    """
+    if rule == "rmsprop":
+        return rates.weight_decay == 0
+    decays = rule == "adam" and rates.weight_decay != 0
+    fades = rates.momentum < rates.decay**1.5
+    return rule in ("adam", "adamw") and not decays and fades and len(table) > _WORTH_RESTING
 
 
 class Plan:
@@ -62,7 +86,10 @@ class Plan:
         self._entries = list(self._array)
         for entry, parameter, state in zip(self._entries, self.parameters, self.states, strict=True):
             entry.values = parameter.data_ptr()
-            entry.mean, entry.square, entry.n_steps, entry.last = map(cpu._address, state)
+            entry.mean, entry.square, entry.n_steps, entry.last, entry.missed = map(cpu._address, state)
+            entry.room = _ROOM
+            if state.last is not None:
+                entry.n_rows, entry.dim = parameter.shape
 
     def serves(self, parameters: Sequence[Tensor]) -> bool:
         """Whether it is for these, and they lie where they lay."""
@@ -77,11 +104,42 @@ class Plan:
 
     def step(self, gradients: Sequence[Tensor], rates: Sequence[Rates], max_norm: float | None) -> None:
         """Move every parameter; see :func:`seqclf._kernels.optimize`."""
+        for entry, rate in zip(self._entries, rates, strict=True):
+            # The rows that rest have missed the decay as it was.
+            if entry.n_recent and (entry.momentum, entry.decay) != (rate.momentum, rate.decay):
+                self.catch_up()
         if not self._step(gradients, rates, max_norm):
             # Several gradients were added up, whose rows stand one after the other.
             gradients = [gradient.coalesce() if gradient.is_sparse else gradient for gradient in gradients]
             if not self._step(gradients, rates, max_norm):
                 raise IndexError("A sparse gradient names a row that its parameter doesn't have.")
+
+    def catch_up(self, table: Tensor | None = None, ids: Tensor | None = None) -> None:
+        """Bring rows that rest up to date: those of `table` that `ids` name, or all.
+
+        Parameters
+        ----------
+        table : Tensor, default=None
+            One of the parameters.
+        ids : Tensor of shape (n,), default=None
+            Its rows that will be read, in any order, each as often as it may be.
+        """
+        for entry, parameter, state in zip(self._entries, self.parameters, self.states, strict=True):
+            if not entry.n_recent or not (table is None or (table is parameter and state.mean is not None)):
+                continue
+            if not _readable(parameter, state):
+                raise RuntimeError(
+                    "A table was changed to something that the kernels don't read while rows of it were behind: "
+                    f"{parameter.dtype} of shape {tuple(parameter.shape)} on {parameter.device}. Call catch_up before."
+                )
+            entry.values = parameter.data_ptr()  # It may have been moved.
+            n_values = parameter.numel()
+            if ids is not None:
+                ids = ids.to(torch.int64).contiguous()
+                n_values = len(ids) * entry.dim
+            n = n_threads() if n_values > _WORTH_A_THREAD else 1
+            call = CatchUp(ctypes.addressof(entry), 0 if ids is None else len(ids), cpu._address(ids), n)
+            cpu._loaded().seqclf_catch_up(ctypes.byref(call))
 
     def _step(self, gradients: Sequence[Tensor], rates: Sequence[Rates], max_norm: float | None) -> bool:
         kept = []  # the memory of the call

@@ -121,7 +121,8 @@ class Parameter(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("n_rows", "dim")),
         *((name, ctypes.c_void_p) for name in ("values", "mean", "square", "n_steps")),
         *((name, ctypes.c_int64) for name in ("sparse", "n_touched")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "rows", "last")),
+        *((name, ctypes.c_void_p) for name in ("gradient", "rows", "last", "missed")),
+        *((name, ctypes.c_int64) for name in ("n_recent", "room")),
         *((name, ctypes.c_double) for name in ("learning_rate", "weight_decay", "momentum", "decay", "eps")),
     ]
 
@@ -131,5 +132,14 @@ class Step(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rule", "n_parameters")),
         ("parameters", ctypes.c_void_p),
         ("max_norm", ctypes.c_double),
+        ("n_threads", ctypes.c_int64),
+    ]
+
+
+class CatchUp(ctypes.Structure):
+    _fields_ = [
+        ("parameter", ctypes.c_void_p),
+        ("n_ids", ctypes.c_int64),
+        ("ids", ctypes.c_void_p),
         ("n_threads", ctypes.c_int64),
     ]

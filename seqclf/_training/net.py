@@ -1,7 +1,8 @@
 """The training loop: a skorch net bound to our batches and losses. Nobody sees it but the estimators' base."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from skorch import NeuralNet
@@ -9,6 +10,7 @@ from skorch.utils import TeeGenerator
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from seqclf._nn import Embedding
 from seqclf._sequences.batching import Batch
 
 
@@ -28,12 +30,13 @@ def predicted_classes(logits: Tensor) -> Tensor:
 
 
 class Net(NeuralNet):
-    """skorch's net, with five differences.
+    """skorch's net, with six differences.
 
     It iterates over our batches; it reads nothing back from the device before an epoch has ended (skorch asks for
     ``.item()`` every batch); a callback stops it by setting ``stop_training`` (skorch's stop is a KeyboardInterrupt
     that it swallows, here Ctrl-C is raised); rows have weights; the optimiser is told to clear and to move, where
-    skorch gives it a function to call (whose way through torch's hooks takes longer than a small step).
+    skorch gives it a function to call (whose way through torch's hooks takes longer than a small step); rows of the
+    embedding may fall behind while it trains on other words, and are up to date whenever somebody reads them.
 
     Parameters
     ----------
@@ -67,7 +70,8 @@ class Net(NeuralNet):
         for _ in range(self.max_epochs if epochs is None else epochs):
             started = time.perf_counter()
             self.notify("on_epoch_begin", **datasets)
-            self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
+            with self._rows_up_to_date():
+                self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
             with torch.inference_mode():
                 self.run_single_epoch(y, training=False, prefix="valid", step_fn=self.validation_step)
             self.history.record("seconds", time.perf_counter() - started)
@@ -75,6 +79,21 @@ class Net(NeuralNet):
             if self.stop_training:
                 break
         return self
+
+    @contextmanager
+    def _rows_up_to_date(self) -> Iterator[None]:
+        """Inside, rows of a table are brought up to date before a batch reads them; at the end, or an error, all."""
+        table = self.module_.embedding
+        if not isinstance(table, Embedding):
+            yield
+            return
+        catch_up = self.optimizer_.catch_up
+        hook = table.register_forward_pre_hook(lambda _, inputs: catch_up(table.weight, inputs[0]))
+        try:
+            yield
+        finally:
+            hook.remove()
+            catch_up()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Loss and accuracy of an epoch, kept on the device and read once."""

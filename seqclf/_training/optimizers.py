@@ -13,14 +13,16 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from seqclf._nn import Plan, Rates, State, optimize
+from seqclf._nn import Plan, Rates, State, may_rest, optimize
 
 
 class OneCall(Optimizer):
     """A step in one call of our kernels, or by the torch class that stands behind this one.
 
-    A row of a table that has no gradient is left alone where that is exact up to rounding. The square average of
-    RMSprop, which shrinks all the same, catches up when the row is met again, and before the state is saved.
+    A row of a table that has no gradient is left alone where that changes nothing but the rounding (SGD, Adagrad), or
+    where it can catch up later (RMSprop, and in a large table Adam and AdamW): when it has a gradient again, before the
+    state is saved, and when `catch_up` is called. With Adam the values themselves rest: whoever reads a table that gets
+    sparse gradients calls `catch_up` before.
     """
 
     _rule: str
@@ -29,7 +31,6 @@ class OneCall(Optimizer):
     _square: str | None = None
     _options: Mapping[str, Any]
     _plan: Plan | None = None
-    _decay: float  # that the plan's rows which rest have missed
 
     def __init__(self, params: Any, lr: float, weight_decay: float = 0.0, max_grad_norm: float | None = None):
         super().__init__(params, lr=lr, weight_decay=weight_decay, **self._options)  # type: ignore[call-arg]
@@ -72,7 +73,7 @@ class OneCall(Optimizer):
 
     @torch.no_grad()
     def _update_by_twin(self, parameters: Sequence[Tensor]) -> None:
-        self._catch_up()
+        self.catch_up()
         for parameter in parameters:
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.to_dense()
@@ -83,22 +84,17 @@ class OneCall(Optimizer):
 
     def _planned(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Rates]) -> Plan:
         """The plan of the last step, or a new one where it is not for this one."""
-        resting = [False] * len(parameters)
-        if self._rule == "rmsprop":
-            resting = [g.is_sparse and rate.weight_decay == 0 for g, rate in zip(gradients, rates, strict=True)]
+        rest = [
+            gradient.is_sparse and may_rest(self._rule, parameter, rate)
+            for parameter, gradient, rate in zip(parameters, gradients, rates, strict=True)
+        ]
         plan = self._plan
-        if (
-            plan is None
-            or not plan.serves(parameters)
-            or resting != [state.last is not None for state in plan.states]
-            or any(rate.decay != self._decay for rate, rests in zip(rates, resting, strict=True) if rests)
-        ):
-            self._catch_up()
-            plan = self._plan = Plan(self._rule, parameters, list(map(self._state_of, parameters, resting)))
-            self._decay = next((rate.decay for rate, rests in zip(rates, resting, strict=True) if rests), 0.0)
+        if plan is None or not plan.serves(parameters) or rest != [state.last is not None for state in plan.states]:
+            self.catch_up()
+            plan = self._plan = Plan(self._rule, parameters, list(map(self._state_of, parameters, rest)))
         return plan
 
-    def _state_of(self, parameter: Tensor, rests: bool) -> State:
+    def _state_of(self, parameter: Tensor, rest: bool) -> State:
         if self._mean is None and self._square is None:
             return State()
         state = self.state[parameter]
@@ -107,27 +103,25 @@ class OneCall(Optimizer):
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         if self._square is not None and "step" not in state:
             state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-        last = state["step"].to(torch.int64).repeat(len(parameter)) if rests else None
-        return State(state.get(self._mean), state.get(self._square), state.get("step"), last)
+        found = State(state.get(self._mean), state.get(self._square), state.get("step"))
+        return found.resting(parameter) if rest else found
 
-    def _catch_up(self) -> None:
-        """Bring the rows that rest up to date."""
-        for _, square, n_steps, last in [] if self._plan is None else self._plan.states:
-            if last is not None:
-                assert square is not None and n_steps is not None
-                square.mul_((self._decay ** (n_steps - last).double()).to(square.dtype).unsqueeze(1))
-                self._plan = None
+    def catch_up(self, table: Tensor | None = None, ids: Tensor | None = None) -> None:
+        """Bring rows that rest up to date: those of `table` that `ids` name, before they are read, or all."""
+        if self._plan is not None:
+            self._plan.catch_up(table, ids)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's."""
-        self._catch_up()
+        self.catch_up()
         return super().state_dict()
 
     def __getstate__(self) -> dict[str, Any]:
-        self._catch_up()
+        self.catch_up()
         return super().__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.catch_up()
         super().__setstate__(state)
         self._plan = None
 

@@ -162,8 +162,9 @@ enum Rule {
   ADAMW = 5      // the same; weight decay is no part of g, but p -= r weight_decay p comes before
 };
 
-// Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Those whose values depend on nothing but
-// their own gradient (sgd, rmsprop, adagrad, without weight decay) are left alone where it is zero.
+// Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Of one with a sparse gradient the rows
+// without are left alone where the rule lets them be (sgd, adagrad, without weight decay), or where `last` says what they
+// missed: such rows rest. Both rmsprop and adam catch up when a row has a gradient again, and when `catch_up` is called.
 struct Parameter {
   int64_t n_rows, dim;
   float *values;          // (n_rows, dim)
@@ -173,13 +174,25 @@ struct Parameter {
   int64_t n_touched;      // how many: n_rows where it is not sparse
   const float *gradient;  // (n_touched, dim)
   const int64_t *rows;    // (n_touched,) sparse only: whose gradient each of them is, rising
-  int64_t *last;          // (n_rows,) sparse rmsprop without weight decay: the step that each row of s is of
+  int32_t *last;          // (n_rows,) where rows may rest, or null: how many of the `n_recent` steps each row has had
+  double *missed;         // (room, 4) where rows of adam or adamw may: see optimizer.cpp
+  int64_t n_recent;       // steps since all rows were up to date, counted up here; when there is no more room they all are
+  int64_t room;
   double learning_rate, weight_decay, momentum, decay, eps;
 };
 
 struct Step {
   int64_t rule, n_parameters;
-  const Parameter *parameters;
+  Parameter *parameters;
   double max_norm;  // all gradients together are scaled down to this norm; infinity leaves them as they are
+  int64_t n_threads;
+};
+
+// Rows that rest are brought up to date. For rmsprop and adam that changes their state, for adam their values too, which so
+// have to be read after this.
+struct CatchUp {
+  Parameter *parameter;
+  int64_t n_ids;
+  const int64_t *ids;  // (n_ids,) whose rows, in any order, more than once too; or null: all. Those of none are passed over
   int64_t n_threads;
 };

@@ -26,6 +26,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
   void linear(const Linear &);                     \
   int64_t embedding_rows(const EmbeddingRows &);   \
   bool optimize(const Step &);                     \
+  void catch_up(const CatchUp &);                  \
   }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)

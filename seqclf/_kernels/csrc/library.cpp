@@ -26,6 +26,7 @@ struct Kernels {
   void (*linear)(const Linear &);
   int64_t (*embedding_rows)(const EmbeddingRows &);
   bool (*optimize)(const Step &);
+  void (*catch_up)(const CatchUp &);
   bool (*supported)();
 };
 
@@ -61,7 +62,7 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
   {                                                                                                          \
     #ISA, ISA::arrange, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
         ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows,               \
-        ISA::optimize, supported                                                                             \
+        ISA::optimize, ISA::catch_up, supported                                                              \
   }
 
 // The best first.
@@ -116,3 +117,4 @@ SEQCLF_EXPORT int64_t seqclf_embedding_rows(const EmbeddingRows *call) { return 
 
 // 0, and nothing done, if the rows of a gradient do not rise or are not rows of the parameter.
 SEQCLF_EXPORT int seqclf_optimize(const Step *call) { return chosen.load()->optimize(*call); }
+SEQCLF_EXPORT void seqclf_catch_up(const CatchUp *call) { chosen.load()->catch_up(*call); }
