@@ -17,7 +17,7 @@ _RULE = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw"
 _WORTH_A_THREAD = 500_000
 # With fewer rows, of which a batch of reviews reads some thousands, adam moves them all in less time than it takes to
 # bring up to date those that will be read.
-_WORTH_RESTING = 25_000
+_WORTH_RESTING = 40_000
 # After so many steps all rows are brought up to date: what they missed is kept for each step since they were.
 _ROOM = 1024
 
