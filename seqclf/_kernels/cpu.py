@@ -20,7 +20,6 @@ from seqclf._kernels.structures import (
     Arrangement,
     AttentionBackward,
     Backward,
-    Batch,
     Embedding,
     EmbeddingBackward,
     EmbeddingRows,
@@ -130,7 +129,7 @@ class _Recurrence(Function):
             memory = torch.empty_like(outputs) if cell == "lstm" else None
         layer = Layer(_CELL[cell, activation], units, reverse, n_looked_up, n_numbers, *map(_address, weights))
         call = Forward(
-            _batch(layout),
+            layout.structure,
             layer,
             *map(_address, (numbers, ids, projected, outputs, gates, memory)),
             _share(n_threads(), layout, _work(weight_recurrent, n_numbers)),
@@ -161,7 +160,7 @@ class _Recurrence(Function):
         code, n_looked_up = _CELL[ctx.cell, ctx.activation], weight_input.shape[1] - n_numbers
         layer = Layer(code, units, ctx.reverse, n_looked_up, n_numbers, *map(_address, weights))
         call = Backward(
-            _batch(ctx.layout),
+            ctx.layout.structure,
             layer,
             *map(_address, (numbers, ids, outputs, memory, gates, grad_outputs)),
             grad_outputs.stride(0),
@@ -188,9 +187,9 @@ def arrange(values: Tensor, layout: StepLayout) -> Tensor:
     """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`. It has no gradients."""
     values = values.contiguous()
     arranged = torch.empty_like(values)
-    step_bytes = values[:1].nbytes
+    step_bytes = values.nbytes // max(len(values), 1)
     addresses = map(_address, (values, arranged))
-    call = Arrangement(_batch(layout), layout.offsets.ctypes.data, step_bytes, *addresses)
+    call = Arrangement(layout.structure, layout.offsets.ctypes.data, step_bytes, *addresses)
     _loaded().seqclf_arrange(ctypes.byref(call))
     return arranged
 
@@ -225,7 +224,7 @@ class _Embed(Function):
         dim, n_channels = table.shape[1], 0 if channels is None else channels.shape[1]
         vectors = table.new_empty(layout.n_steps, dim + n_channels)
         n = _share(n_threads(), layout, _PER_VALUE * dim)
-        call = Embedding(_batch(layout), dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
+        call = Embedding(layout.structure, dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
         _loaded().seqclf_embed(ctypes.byref(call))
         ctx.save_for_backward(ids, mask, rows, places)
         ctx.layout, ctx.shape, ctx.n_threads = layout, table.shape, n
@@ -242,7 +241,7 @@ class _Embed(Function):
         n_ids, dim = ctx.shape
         gradient = grad_vectors.new_empty(n_ids if rows is None else rows.shape[1], dim)
         call = EmbeddingBackward(
-            _batch(ctx.layout),
+            ctx.layout.structure,
             dim,
             len(gradient),
             *map(_address, (ids, mask, grad_vectors)),
@@ -304,7 +303,7 @@ class _Pool(Function):
         layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
         grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
         call = PoolingBackward(
-            _batch(layout),
+            layout.structure,
             _POOL[ctx.kind],
             grad_pooled.shape[1],
             *map(_address, (grad_pooled, chosen, grad_values)),
@@ -345,7 +344,7 @@ class _Attend(Function):
         layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
         gradients = [keys.new_empty(tensor.shape) for tensor in (values, keys, query)]
         call = AttentionBackward(
-            _batch(layout),
+            layout.structure,
             values.shape[1],
             values.stride(0),
             *map(_address, (values, keys, query, pooled, scales, grad_pooled, *gradients)),
@@ -376,7 +375,7 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **others: Tensor | None):
     return Pooling(
-        _batch(layout),
+        layout.structure,
         kind,
         values.shape[1],
         values.stride(0),
@@ -388,10 +387,6 @@ def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **ot
 
 def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
-
-
-def _batch(layout: StepLayout) -> Batch:
-    return Batch(layout.n_rows, layout.n_times, layout.active.ctypes.data, layout.starts.ctypes.data)
 
 
 def _width(units: int) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqclf._kernels.structures import Batch
+
 
 class StepLayout:
     """The time-major layout of a batch of sequences, made from their lengths alone.
@@ -66,6 +68,11 @@ class StepLayout:
 
     def _index(self, positions: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(positions)).to(self.device)
+
+    @cached_property
+    def structure(self) -> Batch:
+        """What our kernels read of it. It lives no longer than the layout, whose memory it points to."""
+        return Batch(self.n_rows, self.n_times, self.active.ctypes.data, self.starts.ctypes.data)
 
     @cached_property
     def _time(self) -> np.ndarray:

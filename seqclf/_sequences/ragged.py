@@ -122,6 +122,8 @@ class Ragged:
 
     def stripped(self, is_padding: NDArray[np.bool_], sides: Sequence[Side] = ("start", "end")) -> "Ragged":
         """Without the steps marked in `is_padding` (n_steps,) at the ends; a marked step further inside stays."""
+        if not is_padding.any():
+            return self
         starts, stops = self.offsets[:-1], self.offsets[1:]
         # indices[first:last] are the real steps of one sequence
         indices = np.flatnonzero(~is_padding)

@@ -66,6 +66,10 @@ def read_text_input(
             raise ValueError(_other_kind(name, 0, "texts", kind, "in fit they were"))
         return "texts", rows if types == {str} else [str(row) for row in rows]
 
+    arrays = types == {np.ndarray} and all(row.ndim == 1 and row.dtype.kind in "iu" for row in rows)
+    if arrays and kind in (None, "ids"):  # what the loop below finds too, row by row
+        return "ids", _clean_ids(Ragged.from_items(rows), name, max_id)
+
     found_in, known, items = "in fit they were", kind, []
     for position, row in enumerate(rows):
         row_kind, item = _read_row(row, position, name, known)

@@ -10,7 +10,13 @@ from seqclf._training.optimizers import OneCall
 
 pytestmark = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
 
-N_WORDS, N_TEXTS = 42_000, 600
+N_WORDS, N_TEXTS = 26_000, 600
+
+
+@pytest.fixture(autouse=True)
+def _in_smaller_tables(monkeypatch):
+    """More words make for longer fits, in which roundings grow until two fits are not the same."""
+    monkeypatch.setattr("seqclf._kernels.optimizer._WORTH_RESTING", 25_000)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def test_a_fit_is_what_it_is_when_all_rows_move(texts, changes, woken, monkeypat
     """Validation, early stopping and the weights it keeps see the same table after every epoch."""
     found = make(**changes).fit(*texts)
     table = found.network_.embedding.weight
-    assert len(table) > 40_000
+    assert len(table) > 25_000
     n_batches = sum(count > 0 for count in woken["named"])
     assert n_batches > 15 * len(found.history_) - 5
     assert len(table) > np.median(woken["named"]) > 100 and max(woken["all"]) > 10_000
