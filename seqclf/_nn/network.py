@@ -151,9 +151,9 @@ class Network(nn.Module):
         if given != self.n_beside:
             raise ValueError(f"beside holds {given} numbers a step, but the network was built for {self.n_beside}.")
         layout = StepLayout(lengths, values.device)
-        zeros = self.head.weight.new_zeros(layout.n_sequences, self.head.in_features)
+        shape = (layout.n_sequences, self.head.in_features)
         if not layout.n_rows:
-            return zeros
+            return self.head.weight.new_zeros(shape)
         values = _kernels.arrange(values, layout)
         if beside is not None:
             beside = _kernels.arrange(beside, layout).to(self.head.weight.dtype)
@@ -165,7 +165,7 @@ class Network(nn.Module):
         features = self.dropout(features, None, layout.n_rows, generator)
         if beside is not None and self.n_means:
             features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
-        return features if layout.is_sorted else zeros.index_copy(0, layout.order, features)
+        return features if layout.is_sorted else features.new_zeros(shape).index_copy(0, layout.order, features)
 
     def _inputs(
         self,

@@ -12,6 +12,8 @@ class LastPooling(nn.Module):
 
     def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
         last = outputs[0].index_select(0, layout.last_step)
+        if len(outputs) == 1:
+            return last
         # In time-major order the first steps of all rows come first.
         return torch.cat([last, *(reverse[: layout.n_rows] for reverse in outputs[1:])], dim=1)
 

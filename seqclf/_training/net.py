@@ -20,13 +20,18 @@ class RowLoss(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         if logits.shape[1] == 1:
             targets = targets.to(logits.dtype)
-            return functional.binary_cross_entropy_with_logits(logits[:, 0], targets, reduction="none")
+            return functional.binary_cross_entropy_with_logits(logits.squeeze(1), targets, reduction="none")
         return functional.cross_entropy(logits, targets, reduction="none")
 
 
-def predicted_classes(logits: Tensor) -> Tensor:
-    """The class of the largest logit; of one logit, its sign."""
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
+def decisions(logits: Tensor) -> Tensor:
+    """What tells the class of each row, one number: the class of the largest logit, or the single logit as it is."""
+    return logits.squeeze(1) if logits.shape[1] == 1 else logits.argmax(dim=1)
+
+
+def predicted_classes(decisions: Tensor) -> Tensor:
+    """The classes; of a single logit, its sign. Read once an epoch, since small operations add up."""
+    return decisions > 0 if decisions.is_floating_point() else decisions
 
 
 class Net(NeuralNet):
@@ -104,14 +109,18 @@ class Net(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            predicted = predicted_classes(step["y_pred"])
-            rows.append((step["row_losses"], batch.weights, predicted, batch.targets, batch.score_weights))
+            rows.append(
+                (step["row_losses"], batch.weights, decisions(step["y_pred"]), batch.targets, batch.score_weights)
+            )
             n_steps += len(batch.values)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        losses, weights, predicted, targets, score_weights = map(torch.cat, zip(*rows, strict=True))
+        losses, weights, decided, targets, score_weights = map(torch.cat, zip(*rows, strict=True))
         # On the CPU, because not every device has float64.
         weights, score_weights = (each.cpu().double() for each in (weights, score_weights))
-        loss, hits = losses.cpu().double() @ weights, (predicted == targets).cpu().double() @ score_weights
+        loss, hits = (
+            losses.cpu().double() @ weights,
+            (predicted_classes(decided) == targets).cpu().double() @ score_weights,
+        )
         self.history.record(f"{prefix}_loss", (loss / weights.sum()).item())
         self.history.record(f"{prefix}_score", (hits / score_weights.sum()).item())
         if training:
@@ -150,4 +159,4 @@ class Net(NeuralNet):
         Divided by the number of rows and not by the sum of their weights (whose mean over the training data is 1), so
         that a row counts the same whichever batch it falls into.
         """
-        return (y_pred * y_true.weights).sum() / len(y_true)
+        return torch.dot(y_pred, y_true.weights) / len(y_true)
