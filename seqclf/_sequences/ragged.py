@@ -161,7 +161,7 @@ class Ragged:
         return out
 
     def _spans(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "Ragged":
-        """One span of `values` for each new sequence, gathered in one go."""
+        """One span of `values` for each new sequence: long ones copied one by one, short ones gathered in one go."""
         if len(lengths) and lengths.sum() >= _LONG * len(lengths):
             stops = (starts + lengths).tolist()
             spans = [self.values[start:stop] for start, stop in zip(starts.tolist(), stops, strict=True)]

@@ -29,9 +29,12 @@ def decisions(logits: Tensor) -> Tensor:
     return logits.squeeze(1) if logits.shape[1] == 1 else logits.argmax(dim=1)
 
 
-def predicted_classes(decisions: Tensor) -> Tensor:
-    """The classes; of a single logit, its sign. Read once an epoch, since small operations add up."""
-    return decisions > 0 if decisions.is_floating_point() else decisions
+def predicted_classes(decided: Tensor) -> Tensor:
+    """The classes (of two, whether it is the second) from what `decisions` gave, for many batches at once.
+
+    A single logit is the one decision that is no whole number.
+    """
+    return decided > 0 if decided.is_floating_point() else decided
 
 
 class Net(NeuralNet):
@@ -40,8 +43,9 @@ class Net(NeuralNet):
     It iterates over our batches; it reads nothing back from the device before an epoch has ended (skorch asks for
     ``.item()`` every batch); a callback stops it by setting ``stop_training`` (skorch's stop is a KeyboardInterrupt
     that it swallows, here Ctrl-C is raised); rows have weights; the optimiser is told to clear and to move, where
-    skorch gives it a function to call (whose way through torch's hooks takes longer than a small step); rows of the
-    embedding may fall behind while it trains on other words, and are up to date whenever somebody reads them.
+    skorch gives it a function to call (whose way through torch's hooks takes longer than a small step); rows of a
+    large embedding may fall behind while it trains on other words: they are up to date when a batch reads them, and all
+    of them when the training batches of an epoch have ended.
 
     Parameters
     ----------
@@ -159,4 +163,4 @@ class Net(NeuralNet):
         Divided by the number of rows and not by the sum of their weights (whose mean over the training data is 1), so
         that a row counts the same whichever batch it falls into.
         """
-        return torch.dot(y_pred, y_true.weights) / len(y_true)
+        return torch.dot(y_pred, y_true.weights.to(y_pred.dtype)) / len(y_true)

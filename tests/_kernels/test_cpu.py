@@ -242,6 +242,16 @@ def test_equals_reference_however_the_rows_are_shared_out(cell, activation, reve
     compare_with_reference(cell, activation, lengths, 4, 9, reverse)
 
 
+@pytest.mark.parametrize("n_threads", [2, 3])
+@ALL_CELLS
+def test_equals_reference_in_a_long_call(cell, activation, n_threads, use_threads):
+    """One of 500,000 states and 16 rows a thread is cut into two parts for each thread."""
+    use_threads(n_threads)
+    lengths = np.random.default_rng(11).integers(1, 320, 60)
+    assert lengths.sum() * 64 >= 500_000
+    compare_with_reference(cell, activation, lengths, 5, 64, reverse=n_threads == 3)
+
+
 @ALL_CELLS
 def test_one_hot_inputs_have_the_gradient_of_their_rows(cell, activation, use_threads):
     """As of the same numbers written out as vectors; and a sum runs over the steps in their order on any threads."""

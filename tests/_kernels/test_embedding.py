@@ -212,11 +212,12 @@ def test_a_network_trains_through_it(n_channels, monkeypatch):
 
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize("shape", [(), (1,), (2,), (3,), (16,)], ids=str)
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2,), (3,), (16,)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.float32, torch.float64, torch.uint8], ids=str)
 def test_arranged_steps_are_those_of_the_plain_twin(lengths, shape, dtype):
     layout = StepLayout(lengths)
-    values = torch.arange(1, 1 + layout.n_steps * max(sum(shape), 1)).reshape(-1, *shape).to(dtype)
+    n_values = layout.n_steps * (sum(shape) if shape else 1)
+    values = torch.arange(1, 1 + n_values).reshape(layout.n_steps, *shape).to(dtype)
     assert torch.equal(cpu.arrange(values, layout), reference.arrange(values, layout))
     with_gaps = torch.stack((values, values), dim=-1)[..., 0]
     assert torch.equal(cpu.arrange(with_gaps, layout), reference.arrange(values, layout))

@@ -81,6 +81,17 @@ def test_equals_reference(kind, n_features, lengths, name, use_threads):
         library.seqclf_use_instructions(before)
 
 
+@KINDS
+def test_equals_reference_in_a_long_call(kind, use_threads):
+    """One of 500,000 values and 16 rows a thread is cut into two parts for each thread."""
+    lengths = np.random.default_rng(1).integers(1, 320, 60)
+    assert lengths.sum() * 64 >= 500_000
+    leaves, layout, grad_pooled = make(kind, lengths, 64)
+    use_threads(2)
+    found = both_ways(cpu, kind, leaves, layout, grad_pooled)
+    assert_close(found, both_ways(reference, kind, leaves, layout, grad_pooled, torch.float64))
+
+
 def test_attention_that_looks_at_one_step_alone():
     """Scores of hundreds, where all weights but the largest vanish and exp without a scale would overflow."""
     leaves, layout, grad_pooled = make("attention", RAGGED, 12)

@@ -550,3 +550,17 @@ def test_blocks_in_several_threads_at_once(monkeypatch):
         met.shutdown()
         fresh.shutdown()
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_where_torch_makes_float64(n_classes):
+    """Some users set that for the whole process."""
+    before = torch.get_default_dtype()
+    X, y = np.random.default_rng(0).standard_normal((30, 5, 1)), np.arange(30) % n_classes
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = RNNClassifier(units=2, max_epochs=2, random_state=0).fit(X, y)
+        assert model.predict(X).shape == y.shape
+    finally:
+        torch.set_default_dtype(before)
+    assert all(np.isfinite(epoch["train_loss"]) for epoch in model.history_)

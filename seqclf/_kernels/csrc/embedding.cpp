@@ -1,4 +1,5 @@
-// The way into the first layer: steps into the order of the batch, token ids to vectors, and their gradient back into the table. Compiled like forward.cpp.
+// The way into the first layer: steps into the order of the batch, token ids to vectors, and their gradient back into the
+// table. Compiled like forward.cpp.
 #include <string.h>
 
 #include "kernels.h"
@@ -30,6 +31,7 @@ template <typename T> static void arrange_as(const Arrangement &call) {
 void arrange(const Arrangement &call) {
   if (call.step_bytes == 8) return arrange_as<int64_t>(call);
   if (call.step_bytes == 4) return arrange_as<int32_t>(call);
+  if (call.step_bytes == 0) return;
   char *arranged = (char *)call.arranged;
   for (int64_t time = 0; time < call.batch.n_times; time++)
     for (int64_t row = 0; row < call.batch.active[time]; row++, arranged += call.step_bytes)

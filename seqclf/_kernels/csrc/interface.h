@@ -65,7 +65,6 @@ struct Projection {
   int64_t n_threads;
 };
 
-// What the first layer reads: at each step the vector of its token id, times what dropout leaves of the row, and beside it some
 // Steps that lie end to end, sequence after sequence, put into the order of the batch.
 struct Arrangement {
   Batch batch;
@@ -75,6 +74,7 @@ struct Arrangement {
   void *arranged;
 };
 
+// What the first layer reads: at each step the vector of its token id, times what dropout leaves of the row, and beside it some
 // numbers as they are.
 struct Embedding {
   Batch batch;
@@ -163,7 +163,7 @@ enum Rule {
 };
 
 // Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Of one with a sparse gradient the rows
-// without are left alone where the rule lets them be (sgd, adagrad, without weight decay), or where `last` says what they
+// that have none are left alone where the rule lets them be (sgd, adagrad, without weight decay), or where `last` says what they
 // missed: such rows rest. Both rmsprop and adam catch up when a row has a gradient again, and when `catch_up` is called.
 struct Parameter {
   int64_t n_rows, dim;
