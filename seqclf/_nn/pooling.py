@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
 from seqclf._kernels import StepLayout
+from seqclf._nn.recurrent import side_by_side
 
 
 class LastPooling(nn.Module):
@@ -12,24 +13,22 @@ class LastPooling(nn.Module):
 
     def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
         last = outputs[0].index_select(0, layout.last_step)
-        if len(outputs) == 1:
-            return last
         # In time-major order the first steps of all rows come first.
-        return torch.cat([last, *(reverse[: layout.n_rows] for reverse in outputs[1:])], dim=1)
+        return side_by_side([last, *(reverse[: layout.n_rows] for reverse in outputs[1:])])
 
 
 class MeanPooling(nn.Module):
     """The mean over the steps of each sequence."""
 
     def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return torch.cat([_kernels.pool("mean", states, layout) for states in outputs], dim=1)
+        return side_by_side([_kernels.pool("mean", states, layout) for states in outputs])
 
 
 class MaxPooling(nn.Module):
     """The largest value of each feature over the steps of each sequence."""
 
     def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return torch.cat([_kernels.pool("max", states, layout) for states in outputs], dim=1)
+        return side_by_side([_kernels.pool("max", states, layout) for states in outputs])
 
 
 class AttentionPooling(nn.Module):
@@ -53,7 +52,7 @@ class AttentionPooling(nn.Module):
         nn.init.normal_(self.query, std=len(self.query) ** -0.5, generator=generator)
 
     def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return _kernels.attend(torch.cat(outputs, dim=1), layout, self.weight, self.bias, self.query)
+        return _kernels.attend(side_by_side(outputs), layout, self.weight, self.bias, self.query)
 
 
 POOLINGS = ("last", "mean", "max", "attention")

@@ -98,10 +98,11 @@ class RecurrentStack(nn.Module):
         """The hidden states of each direction of the last layer, (n_steps, units), from what the first one's read."""
         outputs = self.layers[0](inputs, layout, generator)
         for layer in self.layers[1:]:
-            values = self.dropout(_beside(outputs), layout.row_of_step, layout.n_rows, generator)
+            values = self.dropout(side_by_side(outputs), layout.row_of_step, layout.n_rows, generator)
             outputs = layer(len(outputs) * [Inputs(values)], layout, generator)
         return outputs
 
 
-def _beside(outputs: list[Tensor]) -> Tensor:
+def side_by_side(outputs: list[Tensor]) -> Tensor:
+    """The features of all directions in one matrix; a single one is not copied."""
     return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
