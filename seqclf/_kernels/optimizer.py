@@ -137,8 +137,8 @@ class Plan:
             if ids is not None:
                 ids = ids.to(torch.int64).contiguous()
                 n_values = len(ids) * entry.dim
-            n = n_threads() if n_values > _WORTH_A_THREAD else 1
-            call = CatchUp(ctypes.addressof(entry), 0 if ids is None else len(ids), cpu._address(ids), n)
+            n_ids = 0 if ids is None else len(ids)
+            call = CatchUp(ctypes.addressof(entry), n_ids, cpu._address(ids), _share(n_values))
             cpu._loaded().seqclf_catch_up(ctypes.byref(call))
 
     def _step(self, gradients: Sequence[Tensor], rates: Sequence[Rates], max_norm: float | None) -> bool:
@@ -159,9 +159,14 @@ class Plan:
             len(self._entries),
             ctypes.addressof(self._array),
             math.inf if max_norm is None else max_norm,
-            n_threads() if self._n_values > _WORTH_A_THREAD else 1,
+            _share(self._n_values),
         )
         return bool(cpu._loaded().seqclf_optimize(ctypes.byref(call)))
+
+
+def _share(n_values: int) -> int:
+    """How many of the threads a call that writes so many values is worth."""
+    return n_threads() if n_values > _WORTH_A_THREAD else 1
 
 
 def _readable(parameter: Tensor, state: State) -> bool:

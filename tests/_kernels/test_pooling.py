@@ -54,31 +54,24 @@ def assert_close(found, right):
         assert (gradient.double() - expected).norm() <= 1e-4 * expected.norm() + 1e-12
 
 
-@pytest.mark.parametrize("name", ["avx512", "avx2", "baseline"])
+@pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize(
     "lengths", [RAGGED, [9] * 20, [1], [50], [1] * 30, [0, 300, 2]], ids=lambda n: f"{len(n)} rows"
 )
 @pytest.mark.parametrize("n_features", [1, 7, 8, 19, 64])
 @KINDS
-def test_equals_reference(kind, n_features, lengths, name, use_threads):
-    library = cpu._library()[0]
-    before = library.seqclf_instructions()
-    if not library.seqclf_use_instructions(name.encode()):
-        pytest.skip(f"no {name} here")
-    try:
-        leaves, layout, grad_pooled = make(kind, lengths, n_features)
-        right = both_ways(reference, kind, leaves, layout, grad_pooled, torch.float64)
-        pooled = []
-        for n_threads in (1, 2, 5):
-            use_threads(n_threads)
-            found = both_ways(cpu, kind, leaves, layout, grad_pooled)
-            assert_close(found, right)
-            again = both_ways(cpu, kind, leaves, layout, grad_pooled)
-            assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True))
-            pooled.append(found[0])
-        assert torch.equal(pooled[0], pooled[1]) and torch.equal(pooled[0], pooled[2])
-    finally:
-        library.seqclf_use_instructions(before)
+def test_equals_reference(kind, n_features, lengths, use_threads):
+    leaves, layout, grad_pooled = make(kind, lengths, n_features)
+    right = both_ways(reference, kind, leaves, layout, grad_pooled, torch.float64)
+    pooled = []
+    for n_threads in (1, 2, 5):
+        use_threads(n_threads)
+        found = both_ways(cpu, kind, leaves, layout, grad_pooled)
+        assert_close(found, right)
+        again = both_ways(cpu, kind, leaves, layout, grad_pooled)
+        assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True))
+        pooled.append(found[0])
+    assert torch.equal(pooled[0], pooled[1]) and torch.equal(pooled[0], pooled[2])
 
 
 @KINDS
