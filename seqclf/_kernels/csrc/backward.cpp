@@ -11,49 +11,51 @@
 namespace seqclf {
 namespace ISA {
 
-// The first `n` of eight floats, then zeros.
-static inline v8 load_first(const float *from, int64_t n) {
-  if (n >= 8) return load(from);
-  float lanes[8] = {0};
-  memcpy(lanes, from, n * sizeof(float));
-  return load(lanes);
+// The first `n` floats of a vector, then zeros.
+template <class V> static inline V load_first(const float *from, int64_t n) {
+  if (n >= lanes<V>) return load<V>(from);
+  float first[lanes<V>] = {0};
+  memcpy(first, from, n * sizeof(float));
+  return load<V>(first);
 }
 
-// Gradients of the gates of one row at one step from that of its hidden state; 8 units.
-template <int CELL>
-static inline void backward_unit(const Backward &call, int64_t position, int64_t previous, int64_t unit, int64_t width,
-                                 float *grad_hidden, float *grad_memory, float *grads) {
-  const v8 one = broadcast(1.0f), zero = broadcast(0.0f);
-  const int64_t units = call.layer.units;
+// Gradients of the gates of one row at one step from that of its hidden state; a block of units.
+template <class V, int CELL>
+static inline void backward_units(const Backward &call, int64_t position, int64_t previous, int64_t unit, int64_t width,
+                                  float *grad_hidden, float *grad_memory, float *grads) {
+  const V one = broadcast<V>(1.0f), zero = broadcast<V>(0.0f);
+  const int64_t units = call.layer.units, size = lanes<V>;
   const float *gates = call.gates + (position * width + unit) * Shape<CELL>::slots;
-  const v8 from_above = load_first(call.grad_outputs + position * call.grad_stride + unit, units - unit);
-  const v8 grad = within(load(grad_hidden) + from_above, unit, units);
+  const V from_above = load_first<V>(call.grad_outputs + position * call.grad_stride + unit, units - unit);
+  const V grad = within(load<V>(grad_hidden) + from_above, unit, units);
   if (CELL == RNN_TANH || CELL == RNN_RELU) {
-    const v8 hidden = load(call.outputs + position * width + unit);
+    const V hidden = load<V>(call.outputs + position * width + unit);
     if (CELL == RNN_TANH)
       store(grads, grad * (one - hidden * hidden));
     else
       store(grads, hidden > zero ? grad : grad * zero + (hidden - hidden));  // NaN stays NaN
     store(grad_hidden, zero);
   } else if constexpr (CELL == LSTM) {
-    const v8 in = load(gates), forget = load(gates + 8), candidate = load(gates + 16), out = load(gates + 24);
-    const v8 before = previous < 0 ? zero : load(call.memory + previous * width + unit);
-    const v8 squashed = tanh(load(call.memory + position * width + unit));
-    const v8 memory = load(grad_memory) + grad * out * (one - squashed * squashed);
+    const V in = load<V>(gates), forget = load<V>(gates + size), candidate = load<V>(gates + 2 * size);
+    const V out = load<V>(gates + 3 * size);
+    const V before = previous < 0 ? zero : load<V>(call.memory + previous * width + unit);
+    const V squashed = tanh(load<V>(call.memory + position * width + unit));
+    const V memory = load<V>(grad_memory) + grad * out * (one - squashed * squashed);
     store(grads, memory * candidate * in * (one - in));
-    store(grads + 8, memory * before * forget * (one - forget));
-    store(grads + 16, memory * in * (one - candidate * candidate));
-    store(grads + 24, grad * squashed * out * (one - out));
+    store(grads + size, memory * before * forget * (one - forget));
+    store(grads + 2 * size, memory * in * (one - candidate * candidate));
+    store(grads + 3 * size, grad * squashed * out * (one - out));
     store(grad_memory, memory * forget);
     store(grad_hidden, zero);
   } else if constexpr (CELL == GRU) {
-    const v8 candidate = load(gates), reset = load(gates + 8), update = load(gates + 16), hidden = load(gates + 24);
-    const v8 before = previous < 0 ? zero : load(call.outputs + previous * width + unit);
-    const v8 grad_candidate = grad * (one - update) * (one - candidate * candidate);
+    const V candidate = load<V>(gates), reset = load<V>(gates + size), update = load<V>(gates + 2 * size);
+    const V hidden = load<V>(gates + 3 * size);
+    const V before = previous < 0 ? zero : load<V>(call.outputs + previous * width + unit);
+    const V grad_candidate = grad * (one - update) * (one - candidate * candidate);
     store(grads, grad_candidate);
-    store(grads + 8, grad_candidate * hidden * reset * (one - reset));
-    store(grads + 16, grad * (before - candidate) * update * (one - update));
-    store(grads + 24, grad_candidate * reset);
+    store(grads + size, grad_candidate * hidden * reset * (one - reset));
+    store(grads + 2 * size, grad * (before - candidate) * update * (one - update));
+    store(grads + 3 * size, grad_candidate * reset);
     store(grad_hidden, grad * update);
   }
 }
@@ -80,10 +82,14 @@ template <int CELL> static void backward_part(const Backward &call, const Transp
         const int64_t row = rows.first + j;
         const int64_t position = batch.starts[time] + row, previous = j < m ? batch.starts[before] + row : -1;
         float *grads = block.add(position, previous);
-        for (int64_t unit = 0; unit < width; unit += 8)
-          backward_unit<CELL>(call, position, previous, unit, width, grad_hidden[j] + unit,
-                              CELL == LSTM ? memory.data() + j * width + unit : nullptr,
-                              grads + unit * Shape<CELL>::slots);
+        float *grad_memory = memory.data() + (CELL == LSTM ? j * width : 0);
+        int64_t unit = 0;
+        for (; unit + lanes<wide> <= width; unit += lanes<wide>)
+          backward_units<wide, CELL>(call, position, previous, unit, width, grad_hidden[j] + unit, grad_memory + unit,
+                                     grads + unit * Shape<CELL>::slots);
+        if (unit < width)
+          backward_units<v8, CELL>(call, position, previous, unit, width, grad_hidden[j] + unit, grad_memory + unit,
+                                   grads + unit * Shape<CELL>::slots);
       }
       if (m > first) block.to_states(begin, (m < last ? m : last) - first, &grad_hidden[first]);
       first = last;
@@ -112,11 +118,11 @@ template <int CELL> static void backward_cell(const Backward &call) {
     const Context &context = *(const Context *)pointer;
     backward_part<CELL>(context.call, context.transposed, part, n_parts, context.sums.data() + part * context.size);
   });
-  const int64_t n_blocks = round_up(call.layer.units) / 8;
+  const int64_t n_blocks = (round_up(call.layer.units) + lanes<wide> - 1) / lanes<wide>;
   in_parallel(n_blocks * size * n_parts > 1000000 ? call.n_threads : 1, n_blocks, &context,
               [](void *pointer, int64_t block, int64_t) {
                 const Context &context = *(const Context *)pointer;
-                add_up<CELL>(context.call, context.sums.data(), context.size, context.n_parts, block);
+                add_up<CELL>(context.call, context.sums.data(), context.size, context.n_parts, block * lanes<wide>);
               });
   if (layer.n_looked_up) scatter_by_id<CELL>(call);
 }

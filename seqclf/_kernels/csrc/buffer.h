@@ -1,4 +1,4 @@
-// Zeroed memory for the length of a call.
+// Zeroed memory for the length of a call, at the beginning of a cache line, so that no vector lies in two.
 #pragma once
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,18 +12,21 @@ template <typename T> class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t size) { allocate(size); }
-  ~Buffer() { free(data_); }
+  ~Buffer() { free(memory_); }
   Buffer(const Buffer &) = delete;
   Buffer &operator=(const Buffer &) = delete;
   void allocate(int64_t size) {
-    free(data_);
-    data_ = (T *)calloc(size > 0 ? size : 1, sizeof(T));
-    if (!data_) abort();
+    free(memory_);
+    memory_ = calloc(size * sizeof(T) + line, 1);
+    if (!memory_) abort();
+    data_ = (T *)(((uintptr_t)memory_ + line - 1) / line * line);
   }
   T *data() const { return data_; }
   T &operator[](int64_t i) const { return data_[i]; }
 
  private:
+  static const uintptr_t line = 64;
+  void *memory_ = nullptr;
   T *data_ = nullptr;
 };
 

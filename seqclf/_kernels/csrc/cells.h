@@ -4,16 +4,34 @@
 #include "interface.h"
 #include "vector.h"
 
-#if defined(__AVX512VL__)
-#define REGISTERS 32
-#else
-#define REGISTERS 16
-#endif
-
 namespace seqclf {
 namespace ISA {
 
+#if defined(__AVX512VL__)
+static const int registers = 32;
+typedef v16 wide;
+#else
+static const int registers = 16;
+typedef v8 wide;
+#endif
+
 static inline int64_t round_up(int64_t n) { return (n + 7) / 8 * 8; }
+
+// Units (or the columns of a matrix) are taken a block at a time: as many as `wide` holds, and in the end eight where no more
+// are left. A unit's numbers, several to a unit, lie block by block: [block][number][unit of the block].
+struct Block {
+  int64_t first, size;
+
+  // That of a unit, `width` being round_up(units).
+  Block(int64_t unit, int64_t width)
+      : first(unit / lanes<wide> * lanes<wide>), size(width - first < lanes<wide> ? 8 : lanes<wide>) {}
+};
+
+// Where number `number` of `n` stands, of a unit.
+static inline int64_t place(int64_t unit, int64_t width, int number, int64_t n) {
+  const Block block(unit, width);
+  return block.first * n + number * block.size + unit - block.first;
+}
 
 // Gates in the order in which the kernels hold them. The gru keeps the input and the recurrent part of n apart, and has
 // them at the ends: its inputs go into the first three, its hidden state into the last three.
@@ -30,7 +48,7 @@ template <int CELL> static int torch_gate(int gate, bool recurrent) {
 
 // Rows of a tile: as many as leave registers for a row of weights and a broadcast value.
 template <int ACCUMULATORS> struct Tile {
-  static const int rows = REGISTERS == 32 ? (ACCUMULATORS >= 4 ? 6 : ACCUMULATORS == 3 ? 8 : ACCUMULATORS == 2 ? 12 : 12)
+  static const int rows = registers == 32 ? (ACCUMULATORS >= 4 ? 6 : ACCUMULATORS == 3 ? 8 : 12)
                                           : (ACCUMULATORS >= 4 ? 3 : ACCUMULATORS == 3 ? 4 : ACCUMULATORS == 2 ? 6 : 12);
 };
 
@@ -43,12 +61,12 @@ struct Tiling {
 
 // Zeros in the lanes beyond the last unit: an infinite input times a weight of zero is NaN there, which must not come back
 // through the recurrent weights.
-static inline v8 within(v8 value, int64_t unit, int64_t units) {
-  if (unit + 8 <= units) return value;
-  float lanes[8];
-  store(lanes, value);
-  for (int64_t k = units - unit; k < 8; k++) lanes[k] = 0.0f;
-  return load(lanes);
+template <class V> static inline V within(V value, int64_t unit, int64_t units) {
+  if (unit + lanes<V> <= units) return value;
+  float kept[lanes<V>];
+  store(kept, value);
+  for (int64_t k = units - unit; k < lanes<V>; k++) kept[k] = 0.0f;
+  return load<V>(kept);
 }
 
 }  // namespace ISA

@@ -2,7 +2,7 @@
 // of a namespace for it.
 //
 // A part of the work is some rows (sequences), all their steps; threads never wait for one another. At every step the
-// units are taken eight at a time (a block): the gates of a block, for a few rows, are accumulated in registers over the
+// units are taken as many at a time as a vector holds (a block): the gates of a block, for a few rows, are accumulated in registers over the
 // inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run over
 // inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
 #include "cells.h"
@@ -12,28 +12,28 @@
 namespace seqclf {
 namespace ISA {
 
-// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, 8), or, of the single gates of BLOCKS, (BLOCKS, n, 8)
-template <int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
-static inline __attribute__((always_inline)) void accumulate(v8 (&sums)[ROWS][SLOTS], const float *const *rows,
+// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n, lanes)
+template <class V, int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
+static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLOTS], const float *const *rows,
                                                              const float *weights, int64_t n) {
   static_assert(BLOCKS == 1 || GATES == 1, "several blocks of several gates");
   const int columns = BLOCKS * GATES;
-  const int64_t apart = BLOCKS == 1 ? 8 : n * 8;
-  for (int64_t k = 0; k < n; k++, weights += GATES * 8) {
-    v8 w[columns];
+  const int64_t apart = BLOCKS == 1 ? lanes<V> : n * lanes<V>;
+  for (int64_t k = 0; k < n; k++, weights += GATES * lanes<V>) {
+    V w[columns];
 #pragma GCC unroll 8
-    for (int g = 0; g < columns; g++) w[g] = load(weights + apart * g);
+    for (int g = 0; g < columns; g++) w[g] = load<V>(weights + apart * g);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
-      const v8 value = broadcast(rows[i][k]);
+      const V value = broadcast<V>(rows[i][k]);
 #pragma GCC unroll 8
       for (int g = 0; g < columns; g++) sums[i][OFFSET + g] += value * w[g];
     }
   }
 }
 
-// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][8], zeros beyond the
-// last unit.
+// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
+// the last unit.
 template <int CELL>
 static void pack(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n, bool recurrent) {
   const int gates = Shape<CELL>::gates;
@@ -42,8 +42,9 @@ static void pack(Buffer<float> &packed, const Layer &layer, const float *weights
   for (int gate = 0; gate < gates; gate++) {
     const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
-      float *target = packed.data() + (unit / 8) * padded_n * gates * 8 + gate * 8 + unit % 8;
-      for (int64_t k = 0; k < n; k++) target[k * gates * 8] = source[unit * stride + k];
+      const Block block(unit, width);
+      float *target = packed.data() + block.first * padded_n * gates + gate * block.size + unit - block.first;
+      for (int64_t k = 0; k < n; k++) target[k * gates * block.size] = source[unit * stride + k];
     }
   }
 }
@@ -63,7 +64,7 @@ template <int CELL> static void pack_bias(Buffer<float> &packed, const Layer &la
     }
 }
 
-// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][8].
+// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
 template <int CELL> static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Buffer<float> &bias) {
   const int gates = Shape<CELL>::gates;
   const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
@@ -71,7 +72,7 @@ template <int CELL> static void pack_one_hot(Buffer<float> &table, const Layer &
   for (int gate = 0; gate < gates; gate++)
     for (int64_t unit = 0; unit < units; unit++) {
       const float *source = layer.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
-      float *target = table.data() + (unit / 8) * gates * 8 + gate * 8 + unit % 8;
+      float *target = table.data() + place(unit, width, gate, gates);
       for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
     }
 }
@@ -81,55 +82,55 @@ struct Packed {
   const float *looked_up = nullptr;  // by id
 };
 
-// The first of BLOCKS is `block`.
-template <int CELL, int BLOCKS, int ROWS>
+// The units from `unit` on: BLOCKS of as many as V holds.
+template <class V, int CELL, int BLOCKS, int ROWS>
 static inline void forward_tile(const Forward &call, const Packed &packed, const int64_t *positions,
-                                const float *const *previous, float *const *memories, bool begun, int64_t block) {
-  const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates;
+                                const float *const *previous, float *const *memories, bool begun, int64_t unit) {
+  const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates, size = lanes<V>;
   const Layer &layer = call.layer;
-  const int64_t width = round_up(layer.units), unit = block * 8, apart = BLOCKS == 1 ? width : 8;
+  const int64_t width = round_up(layer.units), apart = BLOCKS == 1 ? width : size;
   const float *bias = packed.bias.data() + unit;
 
-  v8 sums[ROWS][slots];
+  V sums[ROWS][slots];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-    for (int slot = 0; slot < slots; slot++) sums[i][slot] = load(bias + slot * apart);
+    for (int slot = 0; slot < slots; slot++) sums[i][slot] = load<V>(bias + slot * apart);
   if (packed.looked_up) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < BLOCKS * gates; gate++)
-        sums[i][gate] = load(packed.looked_up + (call.ids[positions[i]] * width + unit) * gates + gate * 8);
+        sums[i][gate] = load<V>(packed.looked_up + (call.ids[positions[i]] * width + unit) * gates + gate * size);
   }
   if (layer.n_numbers) {
     const float *numbers[ROWS];
     for (int i = 0; i < ROWS; i++) numbers[i] = call.numbers + positions[i] * layer.n_numbers;
-    accumulate<ROWS, slots, BLOCKS, gates, 0>(sums, numbers, packed.numbers.data() + block * layer.n_numbers * gates * 8,
-                                              layer.n_numbers);
+    accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, numbers, packed.numbers.data() + unit * layer.n_numbers * gates,
+                                                 layer.n_numbers);
   }
   if (begun)
-    accumulate<ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
-        sums, previous, packed.recurrent.data() + block * width * gates * 8, width);
-  if (unit + 8 * BLOCKS > layer.units)
+    accumulate<V, ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
+        sums, previous, packed.recurrent.data() + unit * width * gates, width);
+  if (unit + size * BLOCKS > layer.units)
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
-        sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + 8 * slot, layer.units);
+        sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, layer.units);
 
   // Two passes where one waits for the other: the rows of a pass don't wait for one another.
   if constexpr (CELL == LSTM) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
-      const v8 in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
-      const v8 candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
-      const v8 memory = forget * load(memories[i] + unit) + in * candidate;
+      const V in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
+      const V candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
+      const V memory = forget * load<V>(memories[i] + unit) + in * candidate;
       store(memories[i] + unit, memory);
       if (call.gates) {
         float *saved = call.gates + (positions[i] * width + unit) * slots;
         store(saved, in);
-        store(saved + 8, forget);
-        store(saved + 16, candidate);
-        store(saved + 24, out);
+        store(saved + size, forget);
+        store(saved + 2 * size, candidate);
+        store(saved + 3 * size, out);
         store(call.memory + positions[i] * width + unit, memory);
       }
       sums[i][0] = memory;
@@ -145,15 +146,15 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     }
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
-      const v8 reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
-      const v8 candidate = tanh(sums[i][0] + reset * hidden);
-      store(call.outputs + positions[i] * width + unit, candidate + update * (load(previous[i] + unit) - candidate));
+      const V reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
+      const V candidate = tanh(sums[i][0] + reset * hidden);
+      store(call.outputs + positions[i] * width + unit, candidate + update * (load<V>(previous[i] + unit) - candidate));
       if (call.gates) {
         float *saved = call.gates + (positions[i] * width + unit) * slots;
         store(saved, candidate);
-        store(saved + 8, reset);
-        store(saved + 16, update);
-        store(saved + 24, hidden);
+        store(saved + size, reset);
+        store(saved + 2 * size, update);
+        store(saved + 3 * size, hidden);
       }
     }
   } else {
@@ -161,30 +162,30 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
       for (int b = 0; b < BLOCKS; b++)
-        store(call.outputs + positions[i] * width + unit + 8 * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
+        store(call.outputs + positions[i] * width + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
   }
 }
 
-template <int CELL, int BLOCKS, int ROWS>
+template <class V, int CELL, int BLOCKS, int ROWS>
 static void forward_tiles(const Forward &call, const Packed &packed, const int64_t *positions,
-                          const float *const *previous, float *const *memories, bool begun, int64_t block, int64_t n) {
+                          const float *const *previous, float *const *memories, bool begun, int64_t unit, int64_t n) {
   if (n == ROWS)
-    forward_tile<CELL, BLOCKS, ROWS>(call, packed, positions, previous, memories, begun, block);
+    forward_tile<V, CELL, BLOCKS, ROWS>(call, packed, positions, previous, memories, begun, unit);
   else if constexpr (ROWS > 1)
-    forward_tiles<CELL, BLOCKS, ROWS - 1>(call, packed, positions, previous, memories, begun, block, n);
+    forward_tiles<V, CELL, BLOCKS, ROWS - 1>(call, packed, positions, previous, memories, begun, unit, n);
 }
 
 // BLOCKS of units of the first `n` rows of a part.
-template <int CELL, int BLOCKS>
+template <class V, int CELL, int BLOCKS>
 static void forward_blocks(const Forward &call, const Packed &packed, const int64_t *positions, const float *const *previous,
-                           float *const *memories, int64_t n, int64_t n_begun, int64_t block) {
+                           float *const *memories, int64_t n, int64_t n_begun, int64_t unit) {
   const int most = Tile<BLOCKS * Shape<CELL>::slots>::rows;
   const Tiling tiling(n, most);
   for (int64_t tile = 0; tile < tiling.tiles; tile++) {
     const int64_t j = tiling.first(tile);
     // The first row is the longest: where it has no state before this one, none of the others has.
-    forward_tiles<CELL, BLOCKS, most>(call, packed, positions + j, previous + j, memories + j, j < n_begun, block,
-                                      tiling.first(tile + 1) - j);
+    forward_tiles<V, CELL, BLOCKS, most>(call, packed, positions + j, previous + j, memories + j, j < n_begun, unit,
+                                         tiling.first(tile + 1) - j);
   }
 }
 
@@ -209,12 +210,14 @@ template <int CELL> static void forward_part(const Forward &call, const Packed &
       previous[j] = j < n_begun ? call.outputs + (batch.starts[before] + row) * width : zeros.data();
     }
     // Two blocks of single gates at a time: one would leave a load for each multiplication.
-    int64_t block = 0;
+    int64_t unit = 0;
     if constexpr (Shape<CELL>::slots == 1)
-      for (; block + 2 <= width / 8; block += 2)
-        forward_blocks<CELL, 2>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, block);
-    for (; block < width / 8; block++)
-      forward_blocks<CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, block);
+      for (; unit + 2 * lanes<wide> <= width; unit += 2 * lanes<wide>)
+        forward_blocks<wide, CELL, 2>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
+    for (; unit + lanes<wide> <= width; unit += lanes<wide>)
+      forward_blocks<wide, CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
+    if (unit < width)
+      forward_blocks<v8, CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
   }
 }
 
@@ -248,27 +251,27 @@ void forward(const Forward &call) {
 }
 
 // The bias and the ids' vectors times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
-template <int CELL, int ROWS>
-static void project_tiles(const Projection &call, const Packed &packed, int64_t block, int64_t id, int64_t n) {
+template <class V, int CELL, int ROWS>
+static void project_tiles(const Projection &call, const Packed &packed, int64_t unit, int64_t id, int64_t n) {
   if (n == ROWS) {
     const int gates = Shape<CELL>::gates;
     const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
-    v8 sums[ROWS][gates];
+    V sums[ROWS][gates];
     const float *vectors[ROWS];
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
       vectors[i] = call.table + (id + i) * dim;
 #pragma GCC unroll 4
-      for (int gate = 0; gate < gates; gate++) sums[i][gate] = load(packed.bias.data() + gate * width + block * 8);
+      for (int gate = 0; gate < gates; gate++) sums[i][gate] = load<V>(packed.bias.data() + gate * width + unit);
     }
-    accumulate<ROWS, gates, 1, gates, 0>(sums, vectors, packed.numbers.data() + block * dim * gates * 8, dim);
+    accumulate<V, ROWS, gates, 1, gates, 0>(sums, vectors, packed.numbers.data() + unit * dim * gates, dim);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++)
-        store(call.projected + ((id + i) * width + block * 8) * gates + gate * 8, sums[i][gate]);
+        store(call.projected + ((id + i) * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
   } else if constexpr (ROWS > 1) {
-    project_tiles<CELL, ROWS - 1>(call, packed, block, id, n);
+    project_tiles<V, CELL, ROWS - 1>(call, packed, unit, id, n);
   }
 }
 
@@ -284,10 +287,16 @@ template <int CELL> static void project_cell(const Projection &call) {
   in_parallel(call.n_threads, 4 * call.n_threads, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
     const int64_t first = context.call.n_ids * part / n_parts, last = context.call.n_ids * (part + 1) / n_parts;
+    const int64_t width = round_up(context.call.layer.units);
     const int tile = Tile<Shape<CELL>::slots>::rows;
-    for (int64_t block = 0; block < round_up(context.call.layer.units) / 8; block++)
-      for (int64_t id = first; id < last; id += tile)
-        project_tiles<CELL, tile>(context.call, context.packed, block, id, last - id < tile ? last - id : tile);
+    for (int64_t unit = 0; unit < width; unit += Block(unit, width).size)
+      for (int64_t id = first; id < last; id += tile) {
+        const int64_t n = last - id < tile ? last - id : tile;
+        if (Block(unit, width).size == lanes<wide>)
+          project_tiles<wide, CELL, tile>(context.call, context.packed, unit, id, n);
+        else
+          project_tiles<v8, CELL, tile>(context.call, context.packed, unit, id, n);
+      }
   });
 }
 

@@ -8,8 +8,15 @@
 namespace seqclf {
 namespace ISA {
 
-// Weights for the way back, from rows `stride` long: [pair of blocks of 8 columns][gate of a unit, in the order of a row of gradients][1 or 2][8]; a last
-// block without a partner stands alone. Zeros beyond the last unit and the last column.
+// How many columns a tile makes together where so many are left: two vectors' or one, or eight. It may be more than are left,
+// but not where that is a multiple of eight.
+static inline int64_t panel(int64_t left) {
+  const int64_t one = lanes<wide>;
+  return left > 2 * one - 8 ? 2 * one : left > 8 ? one : 8;
+}
+
+// Weights for the way back, from rows `stride` long: [panel of columns][gate of a unit, in the order of a row of gradients]
+// [column of the panel]. Zeros beyond the last unit and the last column.
 struct Transposed {
   Buffer<float> numbers, recurrent;
 };
@@ -18,79 +25,84 @@ template <int CELL>
 static void pack_transposed(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n,
                             bool recurrent) {
   const int gates = Shape<CELL>::gates;
-  const int64_t units = layer.units, depth = gates * round_up(units), columns = round_up(n);
-  packed.allocate(columns * depth);
+  const int64_t units = layer.units, width = round_up(units), depth = gates * width;
+  packed.allocate(round_up(n) * depth);
   for (int gate = 0; gate < gates; gate++) {
     const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
-      const int64_t row = (unit / 8 * gates + gate) * 8 + unit % 8;
-      for (int64_t k = 0; k < n; k++) {
-        const int64_t pair = k / 16, blocks = (pair * 16 + 16 <= columns) ? 2 : 1;
-        packed[pair * depth * 16 + row * blocks * 8 + k % 16] = source[unit * stride + k];
+      const int64_t row = place(unit, width, gate, gates);
+      for (int64_t first = 0; first < n; first += panel(n - first)) {
+        const int64_t size = panel(n - first);
+        for (int64_t k = 0; k < size && first + k < n; k++)
+          packed[first * depth + row * size + k] = source[unit * stride + first + k];
       }
     }
   }
 }
 
-// targets (ROWS, BLOCKS * 8) = or += grads (ROWS, n_groups times GATES of SLOTS * 8) times weights, from `column` on. Fewer than
-// BLOCKS * 8 columns may be left.
-template <int SLOTS, int GATES, int BLOCKS, int ROWS>
-static inline void row_tile(const float *grads, int64_t stride, int64_t n_groups, const float *weights,
-                            float *const *targets, int64_t column, int64_t columns, bool add) {
-  v8 sums[ROWS][BLOCKS];
+// targets (ROWS, BLOCKS vectors) = or += grads (ROWS, all gates of `width` units) times weights, from `column` on. Of the SLOTS
+// numbers that stand for each unit in a row of grads, GATES from OFFSET on take part. Fewer columns may be left.
+template <class V, int SLOTS, int GATES, int OFFSET, int BLOCKS, int ROWS>
+static inline void row_tile(const float *grads, int64_t stride, int64_t width, const float *weights, float *const *targets,
+                            int64_t column, int64_t columns, bool add) {
+  const int size = lanes<V>;
+  V sums[ROWS][BLOCKS];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
-    for (int b = 0; b < BLOCKS; b++) sums[i][b] = add ? load(targets[i] + column + 8 * b) : broadcast(0.0f);
-  // Where all slots take part the groups are one.
-  const int64_t group = SLOTS == GATES ? n_groups * GATES * 8 : GATES * 8;
-  for (int64_t g = 0; g < (SLOTS == GATES ? 1 : n_groups); g++, grads += SLOTS * 8)
-    for (int64_t k = 0; k < group; k++, weights += BLOCKS * 8) {
-      v8 w[BLOCKS];
+    for (int b = 0; b < BLOCKS; b++) sums[i][b] = add ? load<V>(targets[i] + column + size * b) : broadcast<V>(0.0f);
+  for (int64_t unit = 0; unit < width;) {
+    // Where all slots take part there is nothing between the blocks.
+    const int64_t together = SLOTS == GATES ? width : Block(unit, width).size;
+    const float *from = grads + unit * SLOTS + OFFSET * together;
+    for (int64_t k = 0; k < GATES * together; k++, weights += BLOCKS * size) {
+      V w[BLOCKS];
 #pragma GCC unroll 2
-      for (int b = 0; b < BLOCKS; b++) w[b] = load(weights + 8 * b);
+      for (int b = 0; b < BLOCKS; b++) w[b] = load<V>(weights + size * b);
 #pragma GCC unroll 16
       for (int i = 0; i < ROWS; i++) {
-        const v8 value = broadcast(grads[i * stride + k]);
+        const V value = broadcast<V>(from[i * stride + k]);
 #pragma GCC unroll 2
         for (int b = 0; b < BLOCKS; b++) sums[i][b] += value * w[b];
       }
     }
-  if (columns >= BLOCKS * 8) {
+    unit += together;
+  }
+  if (columns >= BLOCKS * size) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
-      for (int b = 0; b < BLOCKS; b++) store(targets[i] + column + 8 * b, sums[i][b]);
+      for (int b = 0; b < BLOCKS; b++) store(targets[i] + column + size * b, sums[i][b]);
   } else {
     for (int i = 0; i < ROWS; i++) memcpy(targets[i] + column, sums[i], columns * sizeof(float));
   }
 }
 
-template <int SLOTS, int GATES, int BLOCKS, int ROWS>
-static void row_tiles(const float *grads, int64_t stride, int64_t n_groups, const float *weights,
-                      float *const *targets, int64_t column, int64_t columns, bool add, int64_t n) {
+template <class V, int SLOTS, int GATES, int OFFSET, int BLOCKS, int ROWS>
+static void row_tiles(const float *grads, int64_t stride, int64_t width, const float *weights, float *const *targets,
+                      int64_t column, int64_t columns, bool add, int64_t n) {
   if (n == ROWS)
-    row_tile<SLOTS, GATES, BLOCKS, ROWS>(grads, stride, n_groups, weights, targets, column, columns, add);
+    row_tile<V, SLOTS, GATES, OFFSET, BLOCKS, ROWS>(grads, stride, width, weights, targets, column, columns, add);
   else if constexpr (ROWS > 1)
-    row_tiles<SLOTS, GATES, BLOCKS, ROWS - 1>(grads, stride, n_groups, weights, targets, column, columns, add, n);
+    row_tiles<V, SLOTS, GATES, OFFSET, BLOCKS, ROWS - 1>(grads, stride, width, weights, targets, column, columns, add, n);
 }
 
-// sums (COLUMNS, VECTORS * 8) += columns' (COLUMNS, n) times grads (n, VECTORS * 8)
-template <int VECTORS, int COLUMNS>
+// sums (COLUMNS, VECTORS vectors) += columns' (COLUMNS, n) times grads (n, VECTORS vectors)
+template <class V, int VECTORS, int COLUMNS>
 static inline void weight_tile(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
                                float *target) {
-  v8 sums[COLUMNS][VECTORS];
+  V sums[COLUMNS][VECTORS];
 #pragma GCC unroll 16
   for (int c = 0; c < COLUMNS; c++)
 #pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; v++) sums[c][v] = load(target + (c * VECTORS + v) * 8);
+    for (int v = 0; v < VECTORS; v++) sums[c][v] = load<V>(target + (c * VECTORS + v) * lanes<V>);
   for (int64_t k = 0; k < n; k++, grads += stride, columns += column_stride) {
-    v8 values[VECTORS];
+    V values[VECTORS];
 #pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; v++) values[v] = load(grads + 8 * v);
+    for (int v = 0; v < VECTORS; v++) values[v] = load<V>(grads + lanes<V> * v);
 #pragma GCC unroll 16
     for (int c = 0; c < COLUMNS; c++) {
-      const v8 column = broadcast(columns[c]);
+      const V column = broadcast<V>(columns[c]);
 #pragma GCC unroll 4
       for (int v = 0; v < VECTORS; v++) sums[c][v] += column * values[v];
     }
@@ -98,21 +110,23 @@ static inline void weight_tile(const float *grads, int64_t stride, const float *
 #pragma GCC unroll 16
   for (int c = 0; c < COLUMNS; c++)
 #pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; v++) store(target + (c * VECTORS + v) * 8, sums[c][v]);
+    for (int v = 0; v < VECTORS; v++) store(target + (c * VECTORS + v) * lanes<V>, sums[c][v]);
 }
 
-template <int VECTORS, int COLUMNS>
+template <class V, int VECTORS, int COLUMNS>
 static void weight_tiles(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
                          float *target, int64_t n_columns) {
   if (n_columns == COLUMNS)
-    weight_tile<VECTORS, COLUMNS>(grads, stride, columns, column_stride, n, target);
+    weight_tile<V, VECTORS, COLUMNS>(grads, stride, columns, column_stride, n, target);
   else if constexpr (COLUMNS > 1)
-    weight_tiles<VECTORS, COLUMNS - 1>(grads, stride, columns, column_stride, n, target, n_columns);
+    weight_tiles<V, VECTORS, COLUMNS - 1>(grads, stride, columns, column_stride, n, target, n_columns);
 }
 
-// Blocks of eight units whose sums are made together; a last one without a partner stands alone. With the single gate of an
-// rnn a tile would have more to read than to compute.
-template <int CELL> struct Together { static const int blocks = Shape<CELL>::gates == 1 ? 2 : 1; };
+// How many blocks of units, from `unit` on, have their sums made together: with the single gate of an rnn a tile would have
+// more to read than to compute.
+template <int CELL> static int blocks_together(int64_t unit, int64_t width) {
+  return Shape<CELL>::gates == 1 && unit + 2 * lanes<wide> <= width ? 2 : 1;
+}
 
 // A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: the numbers
 // and a one (for the bias), the previous state and a one.
@@ -126,7 +140,7 @@ template <int CELL> class GradientBlock {
       : call_(call), transposed_(transposed), width_(round_up(call.layer.units)), n_inputs_(call.layer.n_numbers + 1),
         n_states_(call.layer.units + 1), capacity_(capacity(width_)),
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
-        stride_(slots * width_ + 8), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
+        stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
         sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
         columns_(capacity_ * column_stride_), positions_(capacity_),
         targets_(capacity_) {}
@@ -141,7 +155,7 @@ template <int CELL> class GradientBlock {
     return wanted < capacity_ ? wanted : capacity_;
   }
 
-  // A place for the gradients of one step's gates, (width / 8, slots, 8), which the caller fills.
+  // A place for the gradients of one step's gates, [block of units][slot][unit], which the caller fills.
   float *add(int64_t position, int64_t previous) {
     float *columns = columns_.data() + n * column_stride_;
     const int64_t numbers = n_inputs_ - 1;
@@ -163,7 +177,7 @@ template <int CELL> class GradientBlock {
   // The previous states' gradients, n_rows of them, += those of the gates of step `begin` of the block and following ones
   // times the recurrent weights.
   void to_states(int64_t begin, int64_t n_rows, float *const *targets) const {
-    multiply(transposed_.recurrent, grads_.data() + begin * stride_ + offset * 8, n_rows, targets, width_, true);
+    multiply<offset>(transposed_.recurrent, grads_.data() + begin * stride_, n_rows, targets, width_, true);
   }
 
   void empty() {
@@ -171,7 +185,7 @@ template <int CELL> class GradientBlock {
     if (has_states_ || call_.grad_bias_recurrent) add_products(offset, columns_.data() + n_inputs_, n_states_, sums_recurrent_);
     if (call_.grad_numbers) {
       for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_numbers + positions_[i] * call_.layer.n_numbers;
-      multiply(transposed_.numbers, grads_.data(), n, targets_.data(), call_.layer.n_numbers, false);
+      multiply<0>(transposed_.numbers, grads_.data(), n, targets_.data(), call_.layer.n_numbers, false);
     }
     for (int64_t i = 0; i < n && call_.layer.n_looked_up; i++)
       memcpy(call_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
@@ -195,78 +209,88 @@ template <int CELL> class GradientBlock {
   }
 
   void add_products(int slot, const float *columns, int64_t n_columns, float *sums) const {
-    const int group = Together<CELL>::blocks;
-    for (int64_t block = 0; block < width_ / 8; block += group) {
-      const float *grads = grads_.data() + (block * slots + slot) * 8;
-      float *target = sums + block * n_columns * gates * 8;
-      if (block + group <= width_ / 8)
-        add_tiles<group * gates>(grads, columns, n_columns, target);
+    for (int64_t unit = 0; unit < width_;) {
+      const float *grads = grads_.data() + unit * slots;
+      float *target = sums + unit * n_columns * gates;
+      const int64_t size = Block(unit, width_).size, blocks = blocks_together<CELL>(unit, width_);
+      grads += slot * size;
+      if (size < lanes<wide>)
+        add_tiles<v8, gates>(grads, columns, n_columns, target);
+      else if (blocks == 1)
+        add_tiles<wide, gates>(grads, columns, n_columns, target);
       else
-        add_tiles<gates>(grads, columns, n_columns, target);
+        add_tiles<wide, 2>(grads, columns, n_columns, target);
+      unit += size * blocks;
     }
   }
 
-  template <int VECTORS> void add_tiles(const float *grads, const float *columns, int64_t n_columns, float *sums) const {
+  template <class V, int VECTORS>
+  void add_tiles(const float *grads, const float *columns, int64_t n_columns, float *sums) const {
     const int most = Tile<VECTORS>::rows;
     const Tiling tiling(n_columns, most);
     for (int64_t tile = 0; tile < tiling.tiles; tile++) {
       const int64_t first = tiling.first(tile);
-      weight_tiles<VECTORS, most>(grads, stride_, columns + first, column_stride_, n, sums + first * VECTORS * 8,
-                                  tiling.first(tile + 1) - first);
+      weight_tiles<V, VECTORS, most>(grads, stride_, columns + first, column_stride_, n,
+                                     sums + first * VECTORS * lanes<V>, tiling.first(tile + 1) - first);
     }
   }
 
+  template <int OFFSET>
   void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets, int64_t n_columns,
                 bool add) const {
-    const int pairs = Tile<2>::rows, singles = Tile<1>::rows;
-    for (int64_t column = 0; column < n_columns; column += 16) {
-      const float *panel = weights.data() + column * gates * width_;
-      const bool pair = column + 8 < n_columns;
-      const Tiling tiling(n_rows, pair ? pairs : singles);
-      for (int64_t tile = 0; tile < tiling.tiles; tile++) {
-        const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
-        if (pair)
-          row_tiles<slots, gates, 2, pairs>(grads + first * stride_, stride_, width_ / 8, panel, targets + first, column,
-                                            n_columns - column, add, rows);
-        else
-          row_tiles<slots, gates, 1, singles>(grads + first * stride_, stride_, width_ / 8, panel, targets + first, column,
-                                              n_columns - column, add, rows);
-      }
+    for (int64_t column = 0; column < n_columns; column += panel(n_columns - column)) {
+      const int64_t size = panel(n_columns - column);
+      const float *from = weights.data() + column * gates * width_;
+      if (size == 2 * lanes<wide>)
+        multiply_panel<wide, OFFSET, 2>(from, grads, n_rows, targets, column, n_columns - column, add);
+      else if (size == lanes<wide>)
+        multiply_panel<wide, OFFSET, 1>(from, grads, n_rows, targets, column, n_columns - column, add);
+      else
+        multiply_panel<v8, OFFSET, 1>(from, grads, n_rows, targets, column, n_columns - column, add);
+    }
+  }
+
+  template <class V, int OFFSET, int BLOCKS>
+  void multiply_panel(const float *weights, const float *grads, int64_t n_rows, float *const *targets, int64_t column,
+                      int64_t columns, bool add) const {
+    const int most = Tile<BLOCKS>::rows;
+    const Tiling tiling(n_rows, most);
+    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+      const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
+      row_tiles<V, slots, gates, OFFSET, BLOCKS, most>(grads + first * stride_, stride_, width_, weights, targets + first,
+                                                       column, columns, add, rows);
     }
   }
 };
 
-// The sums of all parts, in their order, to the place and order of torch's gradients; 8 units.
+// The sums of all parts, in their order, to the place and order of torch's gradients; the block of units from `unit` on.
 template <int CELL>
-static void add_up(const Backward &call, const float *sums, int64_t size, int64_t n_parts, int64_t block) {
-  const int gates = Shape<CELL>::gates, group = Together<CELL>::blocks;
+static void add_up(const Backward &call, const float *sums, int64_t size, int64_t n_parts, int64_t unit) {
+  const int gates = Shape<CELL>::gates;
   const int64_t units = call.layer.units, width = round_up(units);
   const int64_t n_inputs = call.layer.n_numbers + 1, n_states = units + 1;
-  const int64_t lanes = units - block * 8 < 8 ? units - block * 8 : 8;
+  const Block block(unit, width);
+  // The sums of a pair of blocks lie side by side.
+  const int64_t first = Shape<CELL>::gates == 1 ? unit / (2 * lanes<wide>) * 2 * lanes<wide> : unit;
+  const int64_t vectors = gates * blocks_together<CELL>(first, width);
+  const int64_t lanes_left = units - unit < block.size ? units - unit : block.size;
   for (int recurrent = 0; recurrent < 2; recurrent++) {
     const int64_t n = recurrent ? n_states : n_inputs;
     const float *from = sums + (recurrent ? width * gates * n_inputs : 0);
-    int64_t vectors = gates;
-    if (group > 1 && block / group * group + group <= width / 8) {
-      from += block / group * group * n * gates * 8 + block % group * gates * 8;
-      vectors *= group;
-    } else {
-      from += block * n * gates * 8;
-    }
+    from += vectors > gates ? first * n * gates + (unit - first) : unit * n * gates;
     float *weight = recurrent ? call.grad_weight_recurrent : call.grad_weight_input + call.layer.n_looked_up;
     const int64_t stride = recurrent ? units : call.layer.n_looked_up + call.layer.n_numbers;
     float *bias = recurrent ? call.grad_bias_recurrent : call.grad_bias;
     for (int gate = 0; gate < gates; gate++) {
-      const int64_t row = torch_gate<CELL>(gate, recurrent) * units + block * 8;
+      const int64_t row = torch_gate<CELL>(gate, recurrent) * units + unit;
       for (int64_t column = 0; column < n; column++) {
-        v8 total = broadcast(0.0f);
-        for (int64_t part = 0; part < n_parts; part++) total += load(from + part * size + (column * vectors + gate) * 8);
-        float values[8];
-        store(values, total);
+        float totals[lanes<wide>] = {0};
+        for (int64_t part = 0; part < n_parts; part++)
+          for (int64_t k = 0; k < lanes_left; k++) totals[k] += from[part * size + (column * vectors + gate) * block.size + k];
         if (column < n - 1)
-          for (int64_t lane = 0; lane < lanes; lane++) weight[(row + lane) * stride + column] = values[lane];
+          for (int64_t k = 0; k < lanes_left; k++) weight[(row + k) * stride + column] = totals[k];
         else if (bias)
-          memcpy(bias + row, values, lanes * sizeof(float));
+          memcpy(bias + row, totals, lanes_left * sizeof(float));
       }
     }
   }
@@ -307,7 +331,7 @@ template <int CELL> static void scatter_by_id(const Backward &call) {
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
           float *target = call.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride + first;
-          const float *from = sums.data() + (unit / 8 * slots + gate) * 8 + unit % 8;
+          const float *from = sums.data() + place(unit, width, gate, slots);
           for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
         }
     }

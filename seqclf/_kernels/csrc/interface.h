@@ -37,7 +37,7 @@ struct Forward {
   const int64_t *ids;      // (n_steps,), or null
   const float *projected;  // what `project` made of the ids' vectors; null where ids are one-hot
   float *outputs;       // (n_steps, width)
-  float *gates;         // (n_steps, width / 8, slots, 8) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
+  float *gates;         // (n_steps, width * slots) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
   float *memory;        // (n_steps, width) for backward of an lstm, or null
   int64_t n_threads;
 };
@@ -61,7 +61,7 @@ struct Projection {
   Layer layer;
   int64_t n_ids;
   const float *table;  // (n_ids, n_looked_up)
-  float *projected;    // (n_ids, width / 8, gates, 8)
+  float *projected;    // (n_ids, width * gates)
   int64_t n_threads;
 };
 
