@@ -27,8 +27,7 @@ RECURRENCE = ("recurrence, forward", "recurrence, backward")
 _REST, _HOOKS, _OUTSIDE = "Python and all else", "these measurements", "fit, around the epoch"
 _MODULES = {
     "Network": "between the layers (layout, order of steps)",
-    "Embedding": "embedding, forward",
-    "Direction": "recurrence, forward",
+    "RecurrentLayer": "recurrence, forward",
     "LastPooling": "pooling",
     "MeanPooling": "pooling",
     "MaxPooling": "pooling",
@@ -39,8 +38,7 @@ _MODULES = {
 }
 _NODES = {
     "_RecurrenceBackward": "recurrence, backward",
-    "_EmbedBackward": "embedding, backward",  # in the kernels
-    "EmbeddingBackward": "embedding, backward",
+    "EmbeddingBackward": "embedding, backward",  # where it isn't in the kernels
     "_PoolBackward": "pooling",
 }
 _OTHER_NODES = "other backward (dropout, pooling, classifier, sums)"

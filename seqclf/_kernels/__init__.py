@@ -2,7 +2,7 @@
 
 A kernel is a module with ``run(cell, inputs, layout, weights, activation, reverse)`` and
 ``project(cell, table, weights)``. `reference` is the definition; every other kernel is tested against it, outputs and
-gradients. The way into the first layer, convolution, pooling and the last layer are chosen here too.
+gradients. The order of the steps, convolution, pooling and the last layer are chosen here too.
 """
 
 import os
@@ -34,12 +34,12 @@ __all__ = [
     "Weights",
     "arrange",
     "attend",
+    "bidirectional",
     "choose",
     "chosen_threads",
     "convolve",
     "convolve_relu",
     "describe",
-    "embed",
     "forked",
     "is_exact",
     "kernel_threads",
@@ -53,6 +53,7 @@ __all__ = [
     "recurrence",
     "use",
     "warn_where_slow",
+    "written_out",
 ]
 
 _KERNELS = {"cpu": cpu, "reference": reference, "torch_native": torch_native}
@@ -170,6 +171,40 @@ def recurrence(
     return _kernel_for(cell, activation, weights).run(cell, inputs, layout, weights, activation, reverse)
 
 
+def bidirectional(
+    cell: str,
+    inputs: Tensor | Inputs,
+    layout: StepLayout,
+    weights: tuple[Weights, Weights],
+    *,
+    activation: str = "tanh",
+) -> Tensor:
+    """Run one layer in both directions.
+
+    Parameters
+    ----------
+    cell, inputs, layout, activation
+        As in :func:`recurrence`.
+    weights : tuple of two Weights
+        Those of the forward direction and those of the reverse one, of the same shapes.
+
+    Returns
+    -------
+    Tensor of shape (n_steps, 2 * units)
+        The hidden states of both after each step, in the order of `layout`.
+    """
+    kernel = _kernel_for(cell, activation, weights[0])
+    if kernel is cpu:
+        return cpu.run_both(cell, inputs, layout, weights, activation)
+    outputs = []
+    for index, (each, reverse) in enumerate(zip(weights, (False, True), strict=True)):
+        given = Inputs.of(inputs)
+        if given.projected is not None:
+            given = given._replace(projected=given.projected[index : index + 1])
+        outputs.append(kernel.run(cell, given, layout, each, activation, reverse))
+    return torch.cat(outputs, dim=1)
+
+
 def project(cell: str, table: Tensor, weights: Weights, *, activation: str = "tanh") -> Tensor:
     """What the vector of each token id gives to a layer's gates, once for all steps that hold it.
 
@@ -239,38 +274,6 @@ def arrange(values: Tensor, layout: StepLayout) -> Tensor:
     return (cpu if fast else reference).arrange(values, layout)
 
 
-def embed(
-    ids: Tensor,
-    table: Tensor,
-    layout: StepLayout,
-    mask: Tensor | None = None,
-    channels: Tensor | None = None,
-    sparse: bool = False,
-) -> Tensor:
-    """What the first layer reads of token ids: their vectors, with dropout, and numbers beside them.
-
-    Parameters
-    ----------
-    ids : Tensor of shape (n_steps,)
-        Token ids in the order of `layout`, whole numbers.
-    table : Tensor of shape (n_ids, dim)
-        The vector of each id.
-    layout : StepLayout
-        Where the steps lie.
-    mask : Tensor of shape (n_rows, dim), default=None
-        What the vectors of each row are multiplied by. It gets no gradient.
-    channels : Tensor of shape (n_steps, n_channels), default=None
-        Numbers that stand behind each vector as they are, in the order of `layout`. They get no gradient.
-    sparse : bool, default=False
-        Whether the gradient of the table is a sparse tensor of the rows of `ids`.
-
-    Returns
-    -------
-    Tensor of shape (n_steps, dim + n_channels)
-    """
-    return (cpu if _ours(table) else reference).embed(ids, table, layout, mask, channels, sparse)
-
-
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """The largest values, or the means, of each row over its steps.
 
@@ -288,6 +291,13 @@ def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     Tensor of shape (n_rows, features)
     """
     return (cpu if _ours(values) else reference).pool(kind, values, layout)
+
+
+def written_out(values: Tensor | Inputs, layout: StepLayout) -> Tensor:
+    """The numbers of every step, the vectors of ids that a table has among them; on plain torch."""
+    numbers = reference.written_out(values, layout).numbers
+    assert numbers is not None
+    return numbers
 
 
 def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:

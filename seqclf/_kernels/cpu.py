@@ -8,22 +8,25 @@ import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from seqclf._kernels import structures
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.structures import (
     Arrangement,
     AttentionBackward,
     Backward,
-    Embedding,
+    Direction,
     EmbeddingBackward,
     EmbeddingRows,
     Forward,
+    Gradients,
     Layer,
     Linear,
     Pooling,
@@ -95,80 +98,158 @@ def run(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
-    numbers, ids, projected = Inputs.of(inputs)
+    return _run(cell, Inputs.of(inputs), layout, weights, activation, (reverse,))
+
+
+def run_both(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: tuple[Weights, Weights], activation: str
+) -> Tensor:
+    """Those of both directions, shape (n_steps, 2 * units); see :func:`seqclf._kernels.bidirectional`."""
+    return _run(cell, Inputs.of(inputs), layout, (*weights[0], *weights[1]), activation, (False, True))
+
+
+def _run(cell, inputs, layout, weights, activation, reverse):
     # Inside a Function's forward the gradient mode is off already, so it is asked here.
     training = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (numbers, *weights)
+        tensor is not None and tensor.requires_grad for tensor in (inputs.numbers, inputs.table, *weights)
     )
-    if training and projected is not None:
+    if training and inputs.projected is not None:
         raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
-    return _Recurrence.apply(cell, activation, layout, reverse, training, ids, projected, numbers, *weights)
+    settings = _Settings(cell, activation, layout, reverse, training, n_threads())
+    return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
+
+
+class _Settings(NamedTuple):
+    """What a call is made with beside tensors."""
+
+    cell: str
+    activation: str
+    layout: StepLayout
+    reverse: tuple[bool, ...]  # of each direction
+    training: bool
+    n_threads: int
+
+    def layer(self, weights: list[Tensor | None], n_looked_up: int, n_numbers: int, projected=None) -> Layer:
+        """The structure of the weights, of both directions one after the other."""
+        each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
+        directions = [
+            Direction(reverse, *map(_address, weights), None if projected is None else _address(projected[index]))
+            for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
+        ]
+        code, units = _CELL[self.cell, self.activation], weights[1].shape[1]
+        return Layer(code, units, len(each), n_looked_up, n_numbers, (2 * Direction)(*directions))
+
+    def share(self, weight_recurrent: Tensor, n_read: int) -> int:
+        """How many threads the call is worth."""
+        return _share(self.n_threads, self.layout, len(self.reverse) * _work(weight_recurrent, n_read))
 
 
 class _Recurrence(Function):
-    """Forward and backward of one layer in one direction."""
+    """Forward and backward of one layer in one direction or both."""
 
     @staticmethod
-    def forward(ctx, cell, activation, layout, reverse, training, ids, projected, numbers, *weights):
+    def forward(ctx, settings, inputs, numbers, table, *weights):
+        layout, n_directions = settings.layout, len(settings.reverse)
         weights = [None if weight is None else weight.contiguous() for weight in weights]
         weight_input, weight_recurrent = weights[:2]
-        n_numbers = 0
-        if numbers is not None:
-            numbers = numbers.to(torch.float32).contiguous()
-            n_numbers = numbers.shape[1]
-        n_looked_up = weight_input.shape[1] - n_numbers
-        if ids is not None:
-            ids = ids.to(torch.int64).contiguous()
-            _check_ids(ids, n_looked_up if projected is None else len(projected))
         units = weight_recurrent.shape[1]
         width = _width(units)
-        outputs = weight_input.new_empty(layout.n_steps, width)
+        numbers, ids, table, mask = _as_read(inputs)
+        n_numbers = 0 if numbers is None else numbers.shape[1]
+        n_looked_up = weight_input.shape[1] - n_numbers
+        rows = places = None
+        if table is not None and inputs.sparse and ctx.needs_input_grad[3]:
+            rows, places = _rows(ids, len(table))
+        elif ids is not None:
+            looked_up_in = table if inputs.projected is None else inputs.projected[0]
+            _check_ids(ids, n_looked_up if looked_up_in is None else len(looked_up_in))
+        outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
         gates = memory = None
-        if training and cell != "rnn":
-            gates = outputs.new_empty(layout.n_steps, 4 * width)
-            memory = torch.empty_like(outputs) if cell == "lstm" else None
-        layer = Layer(_CELL[cell, activation], units, reverse, n_looked_up, n_numbers, *map(_address, weights))
+        if settings.training and settings.cell != "rnn":
+            gates = outputs.new_empty(n_directions, layout.n_steps, 4 * width)
+            memory = torch.empty_like(outputs) if settings.cell == "lstm" else None
         call = Forward(
             layout.structure,
-            layer,
-            *map(_address, (numbers, ids, projected, outputs, gates, memory)),
-            _share(n_threads(), layout, _work(weight_recurrent, n_numbers)),
+            settings.layer(weights, n_looked_up, n_numbers, inputs.projected),
+            structures.Inputs(*map(_address, (numbers, ids, table, mask))),
+            *map(_address, (outputs, gates, memory)),
+            settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up),
         )
         _loaded().seqclf_forward(ctypes.byref(call))
-        ctx.n_threads = n_threads()
-        ctx.save_for_backward(numbers, ids, outputs, memory, *weights)
-        ctx.cell, ctx.activation, ctx.layout, ctx.reverse, ctx.gates = cell, activation, layout, reverse, gates
-        return outputs[:, :units]
+        ctx.save_for_backward(numbers, ids, table, mask, rows, places, outputs, memory, *weights)
+        ctx.settings, ctx.gates = settings, gates
+        if width == units:
+            return outputs.view(outputs.shape)
+        return outputs.view(layout.n_steps, n_directions, width)[..., :units].reshape(layout.n_steps, -1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_outputs):
-        numbers, ids, outputs, memory, *weights = ctx.saved_tensors
+        numbers, ids, table, mask, rows, places, outputs, memory, *weights = ctx.saved_tensors
+        settings, layout = ctx.settings, ctx.settings.layout
         weight_input, weight_recurrent = weights[:2]
-        units, gates = weight_recurrent.shape[1], None
-        if ctx.cell != "rnn":
+        gates = None
+        if settings.cell != "rnn":
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
             gates, ctx.gates = ctx.gates, None
-        elif ids is not None:
+        elif ids is not None and table is None:
             gates = torch.empty_like(outputs)
         if grad_outputs.stride(1) != 1:
             grad_outputs = grad_outputs.contiguous()
         n_numbers = 0 if numbers is None else numbers.shape[1]
-        grad_numbers = torch.empty_like(numbers) if ctx.needs_input_grad[7] else None
+        n_looked_up = weight_input.shape[1] - n_numbers
+        grad_inputs = None
+        if table is not None:
+            grad_inputs = table.new_empty(layout.n_steps, n_looked_up) if ctx.needs_input_grad[3] else None
+        elif ctx.needs_input_grad[2]:
+            grad_inputs = torch.empty_like(numbers)
         gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
-        code, n_looked_up = _CELL[ctx.cell, ctx.activation], weight_input.shape[1] - n_numbers
-        layer = Layer(code, units, ctx.reverse, n_looked_up, n_numbers, *map(_address, weights))
+        each = [Gradients(*map(_address, gradients[:4])), Gradients(*map(_address, gradients[4:]))]
+        n_threads = settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up)
         call = Backward(
-            ctx.layout.structure,
-            layer,
-            *map(_address, (numbers, ids, outputs, memory, gates, grad_outputs)),
+            layout.structure,
+            settings.layer(weights, n_looked_up, n_numbers),
+            structures.Inputs(*map(_address, (numbers, ids, table, mask))),
+            *map(_address, (outputs, memory, gates, grad_outputs)),
             grad_outputs.stride(0),
-            *map(_address, (grad_numbers, *gradients)),
-            _share(ctx.n_threads, ctx.layout, _work(weight_recurrent, n_numbers)),
+            _address(grad_inputs),
+            (2 * Gradients)(*each),
+            n_threads,
         )
         _loaded().seqclf_backward(ctypes.byref(call))
-        return *[None] * 7, grad_numbers, *gradients
+        if table is None:
+            return None, None, grad_inputs, None, *gradients
+        if grad_inputs is not None:
+            grad_inputs = _table_gradient(settings, ids, table, mask, rows, places, grad_inputs)
+        return None, None, None, grad_inputs, *gradients
+
+
+def _as_read(inputs: Inputs) -> tuple[Tensor | None, ...]:
+    """Numbers, ids, table and mask as the kernels read them."""
+
+    def floats(tensor):
+        return None if tensor is None else tensor.to(torch.float32).contiguous()
+
+    ids = None if inputs.ids is None else inputs.ids.to(torch.int64).contiguous()
+    return floats(inputs.numbers), ids, floats(inputs.table), floats(inputs.mask)
+
+
+def _table_gradient(settings, ids, table, mask, rows, places, grad_vectors) -> Tensor:
+    """From the gradients of the vectors of all steps: dense, or of the rows that occur."""
+    n_ids, dim = table.shape
+    gradient = grad_vectors.new_empty(n_ids if rows is None else rows.shape[1], dim)
+    call = EmbeddingBackward(
+        settings.layout.structure,
+        dim,
+        len(gradient),
+        *map(_address, (ids, mask, grad_vectors, places, gradient)),
+        _share(settings.n_threads, settings.layout, _PER_VALUE * dim),
+    )
+    _loaded().seqclf_embed_backward(ctypes.byref(call))
+    if rows is None:
+        return gradient
+    return torch.sparse_coo_tensor(rows, gradient, table.shape, is_coalesced=True, check_invariants=False)
 
 
 def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
@@ -177,7 +258,8 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     table, n_columns = table.detach().contiguous(), weights.input.shape[1]
     n_ids, dim = table.shape
     projected = table.new_empty(n_ids, N_GATES[cell] * _width(weights.units))
-    layer = Layer(_CELL[cell, "tanh"], weights.units, False, dim, n_columns - dim, *map(_address, arrays))
+    directions = (2 * Direction)(Direction(False, *map(_address, arrays)))
+    layer = Layer(_CELL[cell, "tanh"], weights.units, 1, dim, n_columns - dim, directions)
     call = Projection(layer, n_ids, _address(table), _address(projected), n_threads())
     _loaded().seqclf_project(ctypes.byref(call))
     return projected
@@ -192,67 +274,6 @@ def arrange(values: Tensor, layout: StepLayout) -> Tensor:
     call = Arrangement(layout.structure, layout.offsets.ctypes.data, step_bytes, *addresses)
     _loaded().seqclf_arrange(ctypes.byref(call))
     return arranged
-
-
-def embed(
-    ids: Tensor,
-    table: Tensor,
-    layout: StepLayout,
-    mask: Tensor | None = None,
-    channels: Tensor | None = None,
-    sparse: bool = False,
-) -> Tensor:
-    """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
-    return _Embed.apply(ids, table, layout, mask, channels, sparse)
-
-
-class _Embed(Function):
-    """Rows of a table, and their gradient back into it."""
-
-    @staticmethod
-    def forward(ctx, ids, table, layout, mask, channels, sparse):
-        table, ids = table.contiguous(), ids.to(torch.int64).contiguous()
-        rows = places = None
-        if sparse and ctx.needs_input_grad[1]:
-            rows, places = _rows(ids, len(table))
-        else:
-            _check_ids(ids, len(table))
-        if mask is not None:
-            mask = mask.to(torch.float32).contiguous()
-        if channels is not None:
-            channels = channels.to(torch.float32).contiguous()
-        dim, n_channels = table.shape[1], 0 if channels is None else channels.shape[1]
-        vectors = table.new_empty(layout.n_steps, dim + n_channels)
-        n = _share(n_threads(), layout, _PER_VALUE * dim)
-        call = Embedding(layout.structure, dim, n_channels, *map(_address, (ids, table, mask, channels, vectors)), n)
-        _loaded().seqclf_embed(ctypes.byref(call))
-        ctx.save_for_backward(ids, mask, rows, places)
-        ctx.layout, ctx.shape, ctx.n_threads = layout, table.shape, n
-        return vectors
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_vectors):
-        if not ctx.needs_input_grad[1]:
-            return None, None, None, None, None, None
-        ids, mask, rows, places = ctx.saved_tensors
-        if grad_vectors.stride(1) != 1:
-            grad_vectors = grad_vectors.contiguous()
-        n_ids, dim = ctx.shape
-        gradient = grad_vectors.new_empty(n_ids if rows is None else rows.shape[1], dim)
-        call = EmbeddingBackward(
-            ctx.layout.structure,
-            dim,
-            len(gradient),
-            *map(_address, (ids, mask, grad_vectors)),
-            grad_vectors.stride(0),
-            *map(_address, (places, gradient)),
-            ctx.n_threads,
-        )
-        _loaded().seqclf_embed_backward(ctypes.byref(call))
-        if rows is not None:
-            gradient = torch.sparse_coo_tensor(rows, gradient, ctx.shape, is_coalesced=True, check_invariants=False)
-        return None, gradient, None, None, None, None
 
 
 def _rows(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:

@@ -24,16 +24,31 @@ from seqclf._kernels.weights import Weights
 _ACTIVATION = {"tanh": torch.tanh, "relu": torch.relu}
 
 
+def written_out(values: Tensor | Inputs, layout: StepLayout) -> Inputs:
+    """The same, with the vectors of ids that a table has as numbers."""
+    inputs = Inputs.of(values)
+    if inputs.table is None:
+        return inputs
+    assert inputs.ids is not None
+    vectors = functional.embedding(inputs.ids, inputs.table, sparse=inputs.sparse)
+    if inputs.mask is not None:
+        vectors = vectors * inputs.mask.index_select(0, layout.row_of_step)
+    if inputs.numbers is not None:
+        vectors = torch.cat((vectors, inputs.numbers.to(vectors.dtype)), dim=1)
+    return Inputs(vectors)
+
+
 def project_inputs(inputs: Inputs, weights: Weights) -> Tensor:
     """x W + b for every step; the product of a one-hot vector is a row of W."""
-    numbers, ids, projected = inputs
+    numbers, ids = inputs.numbers, inputs.ids
     if ids is None:
         assert numbers is not None
         return functional.linear(numbers, weights.input, weights.bias)
     n_looked_up = weights.input.shape[1] - (0 if numbers is None else numbers.shape[1])
-    if projected is None:
+    if inputs.projected is None:
         sums = functional.embedding(ids, weights.input[:, :n_looked_up].t()) + weights.bias
     else:
+        (projected,) = inputs.projected
         sums = functional.embedding(ids, projected)
     return sums if numbers is None else sums + functional.linear(numbers, weights.input[:, n_looked_up:])
 
@@ -76,7 +91,7 @@ def run(
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
     step, activate = _STEP[cell], _ACTIVATION[activation]
-    projected = project_inputs(Inputs.of(inputs), weights)
+    projected = project_inputs(written_out(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
     outputs: list[Tensor] = [zeros] * layout.n_times
@@ -94,21 +109,6 @@ def run(
 def arrange(values: Tensor, layout: StepLayout) -> Tensor:
     """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
     return values.index_select(0, layout.gather)
-
-
-def embed(
-    ids: Tensor,
-    table: Tensor,
-    layout: StepLayout,
-    mask: Tensor | None = None,
-    channels: Tensor | None = None,
-    sparse: bool = False,
-) -> Tensor:
-    """Vectors of every step, shape (n_steps, dim + n_channels); see :func:`seqclf._kernels.embed`."""
-    vectors = functional.embedding(ids, table, sparse=sparse)
-    if mask is not None:
-        vectors = vectors * mask.index_select(0, layout.row_of_step)
-    return vectors if channels is None else torch.cat((vectors, channels.to(vectors.dtype)), dim=1)
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:

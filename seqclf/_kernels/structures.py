@@ -9,29 +9,50 @@ class Batch(ctypes.Structure):
     ]
 
 
-class Layer(ctypes.Structure):
-    _weights = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
-    _fields_ = [(name, ctypes.c_int64) for name in ("cell", "units", "reverse", "n_looked_up", "n_numbers")] + [
-        (name, ctypes.c_void_p) for name in _weights
+_WEIGHTS = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
+
+
+class Direction(ctypes.Structure):
+    _fields_ = [
+        ("reverse", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in (*_WEIGHTS, "projected")),
     ]
+
+
+class Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("cell", "units", "n_directions", "n_looked_up", "n_numbers")),
+        ("directions", 2 * Direction),
+    ]
+
+
+class Inputs(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("numbers", "ids", "table", "mask")]
 
 
 class Forward(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         ("layer", Layer),
-        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "projected", "outputs", "gates", "memory")),
+        ("inputs", Inputs),
+        *((name, ctypes.c_void_p) for name in ("outputs", "gates", "memory")),
         ("n_threads", ctypes.c_int64),
     ]
+
+
+class Gradients(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in _WEIGHTS]
 
 
 class Backward(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         ("layer", Layer),
-        *((name, ctypes.c_void_p) for name in ("numbers", "ids", "outputs", "memory", "gates", "grad_outputs")),
+        ("inputs", Inputs),
+        *((name, ctypes.c_void_p) for name in ("outputs", "memory", "gates", "grad_outputs")),
         ("grad_stride", ctypes.c_int64),
-        *((f"grad_{name}", ctypes.c_void_p) for name in ("numbers", *Layer._weights)),
+        ("grad_inputs", ctypes.c_void_p),
+        ("gradients", 2 * Gradients),
         ("n_threads", ctypes.c_int64),
     ]
 
@@ -45,22 +66,11 @@ class Projection(ctypes.Structure):
     ]
 
 
-class Embedding(ctypes.Structure):
-    _fields_ = [
-        ("batch", Batch),
-        *((name, ctypes.c_int64) for name in ("dim", "n_channels")),
-        *((name, ctypes.c_void_p) for name in ("ids", "table", "mask", "channels", "vectors")),
-        ("n_threads", ctypes.c_int64),
-    ]
-
-
 class EmbeddingBackward(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         *((name, ctypes.c_int64) for name in ("dim", "n_rows")),
-        *((name, ctypes.c_void_p) for name in ("ids", "mask", "grad_vectors")),
-        ("grad_stride", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("places", "grad_table")),
+        *((name, ctypes.c_void_p) for name in ("ids", "mask", "grad_vectors", "places", "grad_table")),
         ("n_threads", ctypes.c_int64),
     ]
 

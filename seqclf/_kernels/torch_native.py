@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.reference import project, project_inputs
+from seqclf._kernels.reference import project, project_inputs, written_out
 from seqclf._kernels.weights import Weights
 
 __all__ = ["project", "run", "supports"]
@@ -34,9 +34,10 @@ def run(
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
     operation = _OPERATION[cell, activation]
-    numbers, ids, _ = inputs = Inputs.of(inputs)
+    inputs = written_out(inputs, layout)
+    numbers = inputs.numbers
     weight_input, bias = weights.input, weights.bias
-    if ids is not None:
+    if inputs.ids is not None:
         # Look the ids' rows of W up, and let torch's own projection be the identity.
         numbers = project_inputs(inputs, weights)
         weight_input = torch.eye(numbers.shape[1], dtype=numbers.dtype, device=numbers.device)

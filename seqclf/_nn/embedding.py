@@ -3,8 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from seqclf import _kernels
-from seqclf._kernels import StepLayout
+from seqclf._kernels import Inputs
 
 
 class Embedding(nn.Module):
@@ -21,9 +20,12 @@ class Embedding(nn.Module):
         """Normal with a standard deviation of 0.1."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
 
-    def forward(self, ids: Tensor, layout: StepLayout, mask: Tensor | None, channels: Tensor | None) -> Tensor:
-        """Vectors (n_steps, dim), times the mask of each row (n_rows, dim), the channels (n_steps, n) beside them."""
-        return _kernels.embed(ids, self.weight, layout, mask, channels, self.sparse)
+    def forward(self, ids: Tensor, mask: Tensor | None, channels: Tensor | None) -> Inputs:
+        """Vectors of ids (n_steps,), times the mask of each row (n_rows, dim), the channels (n_steps, n) beside them.
+
+        They are never written out: the kernels read the table themselves.
+        """
+        return Inputs(channels, ids, self.weight, mask, self.sparse)
 
     def extra_repr(self) -> str:
         return "{}, {}".format(*self.weight.shape)

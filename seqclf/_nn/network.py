@@ -70,7 +70,7 @@ class Network(nn.Module):
         self.token_dropout = TokenDropout(token_dropout)
         self.dropout = SequenceDropout(dropout)
         self.recurrent = RecurrentStack(cell, n_inputs, units, bidirectional, activation, dropout, recurrent_dropout)
-        self.pooling = make_pooling(pooling, self.recurrent.n_outputs)
+        self.pooling = make_pooling(pooling, self.recurrent.n_outputs, units[-1])
         n_pooled = self.recurrent.n_outputs
         self.convolutions = None
         if conv_filters:
@@ -145,7 +145,7 @@ class Network(nn.Module):
     ) -> Tensor:
         """What the head judges by, shape (n_sequences, n_features); arguments as in :meth:`forward`.
 
-        `projected` is what the first layer's directions made of the embedding (`Direction.project`), for reading.
+        `projected` is what the first layer made of the embedding (`RecurrentLayer.project`), for reading.
         """
         given = 0 if beside is None else beside.shape[1]
         if given != self.n_beside:
@@ -161,7 +161,7 @@ class Network(nn.Module):
         outputs = self.recurrent(inputs, layout, generator)
         features = self.pooling(outputs, layout)
         if self.convolutions is not None:
-            features = torch.cat((features, self.convolutions(inputs[0].numbers, layout)), dim=1)
+            features = torch.cat((features, self.convolutions(_kernels.written_out(inputs, layout), layout)), dim=1)
         features = self.dropout(features, None, layout.n_rows, generator)
         if beside is not None and self.n_means:
             features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", beside, layout)), dim=1)
@@ -174,19 +174,18 @@ class Network(nn.Module):
         layout: StepLayout,
         generator: Generator | None,
         projected: list[Tensor] | None,
-    ) -> list[Inputs]:
-        """What each direction of the first layer reads."""
-        n_directions = len(self.recurrent.first_directions)
+    ) -> Inputs:
+        """What the first layer reads."""
         if self.embedding is None:
-            return n_directions * [Inputs(values.to(self.head.weight.dtype))]
+            return Inputs(values.to(self.head.weight.dtype))
         ids = self.token_dropout(values, generator)
         if projected is not None:
-            return [Inputs(beside, ids, each) for each in projected]
+            return Inputs(beside, ids, projected=projected)
         if not isinstance(self.embedding, Embedding):
-            return n_directions * [Inputs(beside, ids)]
+            return Inputs(beside, ids)
         table = self.embedding.weight
         mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
-        return n_directions * [Inputs(self.embedding(ids, layout, mask, beside))]
+        return self.embedding(ids, mask, beside)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Copies of all weights as numpy arrays, whatever the device."""

@@ -5,30 +5,35 @@ from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
 from seqclf._kernels import StepLayout
-from seqclf._nn.recurrent import side_by_side
 
 
 class LastPooling(nn.Module):
     """The state after everything was read: forward at the last step, in reverse at the first."""
 
-    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        last = outputs[0].index_select(0, layout.last_step)
+    def __init__(self, n_forward: int):
+        super().__init__()
+        self.n_forward = n_forward
+
+    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
+        last = outputs[:, : self.n_forward].index_select(0, layout.last_step)
+        if self.n_forward == outputs.shape[1]:
+            return last
         # In time-major order the first steps of all rows come first.
-        return side_by_side([last, *(reverse[: layout.n_rows] for reverse in outputs[1:])])
+        return torch.cat((last, outputs[: layout.n_rows, self.n_forward :]), dim=1)
 
 
 class MeanPooling(nn.Module):
     """The mean over the steps of each sequence."""
 
-    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return side_by_side([_kernels.pool("mean", states, layout) for states in outputs])
+    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
+        return _kernels.pool("mean", outputs, layout)
 
 
 class MaxPooling(nn.Module):
     """The largest value of each feature over the steps of each sequence."""
 
-    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return side_by_side([_kernels.pool("max", states, layout) for states in outputs])
+    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
+        return _kernels.pool("max", outputs, layout)
 
 
 class AttentionPooling(nn.Module):
@@ -51,15 +56,15 @@ class AttentionPooling(nn.Module):
         self.bias.zero_()
         nn.init.normal_(self.query, std=len(self.query) ** -0.5, generator=generator)
 
-    def forward(self, outputs: list[Tensor], layout: StepLayout) -> Tensor:
-        return _kernels.attend(side_by_side(outputs), layout, self.weight, self.bias, self.query)
+    def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
+        return _kernels.attend(outputs, layout, self.weight, self.bias, self.query)
 
 
 POOLINGS = ("last", "mean", "max", "attention")
 
 
-def make_pooling(name: str, n_features: int) -> nn.Module:
-    """The pooling of that name over `n_features` features, of all directions together."""
+def make_pooling(name: str, n_features: int, n_forward: int) -> nn.Module:
+    """The pooling of that name over `n_features` features, of which the first `n_forward` were read forward."""
     if name == "attention":
         return AttentionPooling(n_features)
-    return {"last": LastPooling, "mean": MeanPooling, "max": MaxPooling}[name]()
+    return LastPooling(n_forward) if name == "last" else {"mean": MeanPooling, "max": MaxPooling}[name]()

@@ -49,12 +49,13 @@ class Reader:
             self._network = copy.deepcopy(network).to(device, torch.float64).eval()
         self.device, self.n_outputs = self._network.head.weight.device, self._network.head.out_features
         self._projected: list[Tensor] | None = None
-        directions = self._network.recurrent.first_directions
+        first_layer = self._network.recurrent.layers[0]
         if exact and isinstance(self._network.embedding, Embedding):
             table = self._network.embedding.weight
-            n_bytes = len(table) * 4 * len(directions[0].weight_input)
+            n_bytes = len(table) * 4 * len(first_layer.directions[0].weight_input)
             if n_steps > len(table) and (n_bytes <= _CACHED_BYTES or table.shape[1] >= _WIDE):
-                self._projected = [direction.project(table) for direction in directions]
+                with torch.no_grad():
+                    self._projected = first_layer.project(table)
 
     def read(self, values: Tensor, lengths, beside: Tensor | None = None, votes: Tensor | None = None) -> Tensor:
         """Logits in float64 of a batch of sequences; arguments as in :meth:`Network.forward`."""

@@ -3,16 +3,16 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, project, recurrence
+from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, bidirectional, project, recurrence
 from seqclf._nn.dropout import SequenceDropout, WeightDropout
 
 
 class Direction(nn.Module):
-    """The weights of one layer in one direction, and the recurrence over them."""
+    """The weights of one layer in one direction."""
 
-    def __init__(self, cell: str, n_inputs: int, units: int, activation: str, recurrent_dropout: float, reverse: bool):
+    def __init__(self, cell: str, n_inputs: int, units: int, recurrent_dropout: float, reverse: bool):
         super().__init__()
-        self.cell, self.units, self.activation, self.reverse = cell, units, activation, reverse
+        self.cell, self.units, self.reverse = cell, units, reverse
         rows = N_GATES[cell] * units
         self.weight_input = nn.Parameter(torch.empty(rows, n_inputs))
         self.weight_recurrent = nn.Parameter(torch.empty(rows, units))
@@ -33,20 +33,14 @@ class Direction(nn.Module):
         if self.bias_recurrent is not None:
             self.bias_recurrent.zero_()
 
-    def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
-        weights = self._weights(self.recurrent_dropout(self.weight_recurrent, generator))
-        return recurrence(self.cell, inputs, layout, weights, activation=self.activation, reverse=self.reverse)
-
-    def project(self, table: Tensor) -> Tensor:
-        """What each row of an embedding gives to the gates, for reading (see `seqclf._kernels.project`)."""
-        return project(self.cell, table, self._weights(self.weight_recurrent), activation=self.activation)
-
-    def _weights(self, recurrent: Tensor) -> Weights:
+    def weights(self, generator: Generator | None) -> Weights:
+        """As a batch reads them: some of the recurrent ones are dropped in training."""
+        recurrent = self.recurrent_dropout(self.weight_recurrent, generator)
         return Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
 
     def extra_repr(self) -> str:
         direction = "reverse" if self.reverse else "forward"
-        return f"{self.cell}, {self.weight_input.shape[1]} -> {self.units}, {self.activation}, {direction}"
+        return f"{self.cell}, {self.weight_input.shape[1]} -> {self.units}, {direction}"
 
 
 class RecurrentLayer(nn.Module):
@@ -56,15 +50,27 @@ class RecurrentLayer(nn.Module):
         self, cell: str, n_inputs: int, units: int, bidirectional: bool, activation: str, recurrent_dropout: float
     ):
         super().__init__()
+        self.cell, self.activation = cell, activation
         self.directions = nn.ModuleList(
-            Direction(cell, n_inputs, units, activation, recurrent_dropout, reverse)
+            Direction(cell, n_inputs, units, recurrent_dropout, reverse)
             for reverse in ((False, True) if bidirectional else (False,))
         )
         self.n_outputs = units * len(self.directions)
 
-    def forward(self, inputs: list[Inputs], layout: StepLayout, generator: Generator | None) -> list[Tensor]:
-        """The hidden states of each direction, (n_steps, units), from what each of them reads."""
-        return [direction(each, layout, generator) for direction, each in zip(self.directions, inputs, strict=True)]
+    def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
+        """The hidden states, (n_steps, n_outputs), those of the forward direction first."""
+        forward, *reverse = [direction.weights(generator) for direction in self.directions]
+        if not reverse:
+            return recurrence(self.cell, inputs, layout, forward, activation=self.activation)
+        return bidirectional(self.cell, inputs, layout, (forward, *reverse), activation=self.activation)
+
+    def project(self, table: Tensor) -> list[Tensor]:
+        """What each row of an embedding gives to the gates of each direction, for reading (`seqclf._kernels.project`)."""
+        weights = [direction.weights(None) for direction in self.directions]
+        return [project(self.cell, table, each, activation=self.activation) for each in weights]
+
+    def extra_repr(self) -> str:
+        return self.activation
 
 
 class RecurrentStack(nn.Module):
@@ -89,20 +95,10 @@ class RecurrentStack(nn.Module):
         self.dropout = SequenceDropout(dropout)
         self.n_outputs = n_inputs
 
-    @property
-    def first_directions(self) -> list[Direction]:
-        """Those of the layer that reads the inputs."""
-        return [each for each in self.layers[0].modules() if isinstance(each, Direction)]
-
-    def forward(self, inputs: list[Inputs], layout: StepLayout, generator: Generator | None) -> list[Tensor]:
-        """The hidden states of each direction of the last layer, (n_steps, units), from what the first one's read."""
+    def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
+        """The hidden states of the last layer, (n_steps, n_outputs), those of the forward direction first."""
         outputs = self.layers[0](inputs, layout, generator)
         for layer in self.layers[1:]:
-            values = self.dropout(side_by_side(outputs), layout.row_of_step, layout.n_rows, generator)
-            outputs = layer(len(outputs) * [Inputs(values)], layout, generator)
+            values = self.dropout(outputs, layout.row_of_step, layout.n_rows, generator)
+            outputs = layer(Inputs(values), layout, generator)
         return outputs
-
-
-def side_by_side(outputs: list[Tensor]) -> Tensor:
-    """The features of all directions in one matrix; a single one is not copied."""
-    return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]

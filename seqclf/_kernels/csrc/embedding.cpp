@@ -1,25 +1,12 @@
-// The way into the first layer: steps into the order of the batch, token ids to vectors, and their gradient back into the
+// The way into the first layer: steps into the order of the batch, and the gradient of their ids' vectors back into the
 // table. Compiled like forward.cpp.
 #include <string.h>
 
 #include "kernels.h"
-#include "vector.h"
+#include "reading.h"
 
 namespace seqclf {
 namespace ISA {
-
-// target = or += from * mask (ones where there is none), `n` floats
-template <bool ADD> static inline void times_mask(float *target, const float *from, const float *mask, int64_t n) {
-  int64_t k = 0;
-  for (; k + 8 <= n; k += 8) {
-    const v8 value = mask ? load(from + k) * load(mask + k) : load(from + k);
-    store(target + k, ADD ? load(target + k) + value : value);
-  }
-  for (; k < n; k++) {
-    const float value = mask ? from[k] * mask[k] : from[k];
-    target[k] = ADD ? target[k] + value : value;
-  }
-}
 
 template <typename T> static void arrange_as(const Arrangement &call) {
   const T *steps = (const T *)call.steps;
@@ -36,34 +23,6 @@ void arrange(const Arrangement &call) {
   for (int64_t time = 0; time < call.batch.n_times; time++)
     for (int64_t row = 0; row < call.batch.active[time]; row++, arranged += call.step_bytes)
       memcpy(arranged, (const char *)call.steps + (call.offsets[row] + time) * call.step_bytes, call.step_bytes);
-}
-
-// The time that the step at `position` belongs to.
-static int64_t time_of(const Batch &batch, int64_t position) {
-  int64_t first = 0, last = batch.n_times;
-  while (last - first > 1) {
-    const int64_t middle = (first + last) / 2;
-    (batch.starts[middle] <= position ? first : last) = middle;
-  }
-  return first;
-}
-
-// A part of the work is a range of positions.
-void embed(const Embedding &call) {
-  const int64_t n_steps = call.batch.n_times ? call.batch.starts[call.batch.n_times] : 0;
-  in_parallel(call.n_threads, n_steps ? 2 * call.n_threads : 0, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Embedding &call = *(const Embedding *)pointer;
-    const int64_t n_steps = call.batch.starts[call.batch.n_times], dim = call.dim, width = dim + call.n_channels;
-    const int64_t first = n_steps * part / n_parts, last = n_steps * (part + 1) / n_parts;
-    int64_t time = time_of(call.batch, first);
-    for (int64_t position = first; position < last; position++) {
-      while (position >= call.batch.starts[time + 1]) time++;
-      const float *mask = call.mask ? call.mask + (position - call.batch.starts[time]) * dim : nullptr;
-      float *vector = call.vectors + position * width;
-      times_mask<false>(vector, call.table + call.ids[position] * dim, mask, dim);
-      for (int64_t k = 0; k < call.n_channels; k++) vector[dim + k] = call.channels[position * call.n_channels + k];
-    }
-  });
 }
 
 // How many rows there are; -1 if an id is none of the table.
@@ -101,7 +60,7 @@ void embed_backward(const EmbeddingBackward &call) {
       for (int64_t row = 0; row < call.batch.active[time]; row++) {
         const int64_t position = call.batch.starts[time] + row, id = call.ids[position];
         times_mask<true>(call.grad_table + (call.places ? call.places[id] : id) * dim + first,
-                         call.grad_vectors + position * call.grad_stride + first,
+                         call.grad_vectors + position * dim + first,
                          call.mask ? call.mask + row * dim + first : nullptr, n);
       }
   });

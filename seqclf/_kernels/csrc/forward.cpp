@@ -8,6 +8,7 @@
 #include "cells.h"
 #include "kernels.h"
 #include "parts.h"
+#include "reading.h"
 
 namespace seqclf {
 namespace ISA {
@@ -35,9 +36,9 @@ static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLO
 // `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
 // the last unit.
 template <int CELL>
-static void pack(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n, bool recurrent) {
+static void pack(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n, bool recurrent) {
   const int gates = Shape<CELL>::gates;
-  const int64_t units = layer.units, width = round_up(units), padded_n = recurrent ? width : n;
+  const int64_t width = round_up(units), padded_n = recurrent ? width : n;
   packed.allocate(width * padded_n * gates);
   for (int gate = 0; gate < gates; gate++) {
     const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
@@ -49,46 +50,74 @@ static void pack(Buffer<float> &packed, const Layer &layer, const float *weights
   }
 }
 
-template <int CELL> static void pack_bias(Buffer<float> &packed, const Layer &layer) {
+template <int CELL> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
   const int slots = Shape<CELL>::slots;
-  const int64_t units = layer.units, width = round_up(units);
+  const int64_t width = round_up(units);
   packed.allocate(slots * width);
   for (int64_t unit = 0; unit < units; unit++)
     if (CELL == GRU) {
-      packed[0 * width + unit] = layer.bias[2 * units + unit];
-      packed[1 * width + unit] = layer.bias[unit] + layer.bias_recurrent[unit];
-      packed[2 * width + unit] = layer.bias[units + unit] + layer.bias_recurrent[units + unit];
-      packed[3 * width + unit] = layer.bias_recurrent[2 * units + unit];
+      packed[0 * width + unit] = weights.bias[2 * units + unit];
+      packed[1 * width + unit] = weights.bias[unit] + weights.bias_recurrent[unit];
+      packed[2 * width + unit] = weights.bias[units + unit] + weights.bias_recurrent[units + unit];
+      packed[3 * width + unit] = weights.bias_recurrent[2 * units + unit];
     } else {
-      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = layer.bias[slot * units + unit];
+      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = weights.bias[slot * units + unit];
     }
 }
 
 // What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
-template <int CELL> static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Buffer<float> &bias) {
+template <int CELL>
+static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Direction &weights, const Buffer<float> &bias) {
   const int gates = Shape<CELL>::gates;
   const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
   table.allocate(layer.n_looked_up * width * gates);
   for (int gate = 0; gate < gates; gate++)
     for (int64_t unit = 0; unit < units; unit++) {
-      const float *source = layer.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
+      const float *source = weights.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
       float *target = table.data() + place(unit, width, gate, gates);
       for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
     }
 }
 
 struct Packed {
-  Buffer<float> numbers, recurrent, bias, one_hot;
+  Buffer<float> inputs, recurrent, bias, one_hot;
   const float *looked_up = nullptr;  // by id
+};
+
+// The steps of a layer in one direction.
+struct Pass {
+  const Forward &call;
+  const Packed &packed;
+  const Direction &direction;
+  const int64_t units, width, n_read;
+  float *const outputs, *const gates, *const memory;  // this direction's; gates and memory may be null
+  const int64_t stride;                               // of `outputs` from step to step
+
+  Pass(const Forward &call, const Packed &packed, int64_t index, int64_t slots)
+      : call(call), packed(packed), direction(call.layer.directions[index]), units(call.layer.units),
+        width(round_up(units)), n_read(Columns(call.layer, call.inputs).n), outputs(call.outputs + index * width),
+        gates(call.gates ? call.gates + index * n_steps(call.batch) * width * slots : nullptr),
+        memory(call.memory ? call.memory + index * n_steps(call.batch) * width : nullptr),
+        stride(call.layer.n_directions * width) {}
+};
+
+// A few rows of a part at one step.
+struct RowsOfStep {
+  const int64_t *positions;
+  const float *const *inputs;    // what each reads
+  const float *const *previous;  // its state before
+  float *const *memories;        // an lstm's, which is updated
+
+  RowsOfStep from(int64_t row) const { return {positions + row, inputs + row, previous + row, memories + row}; }
 };
 
 // The units from `unit` on: BLOCKS of as many as V holds.
 template <class V, int CELL, int BLOCKS, int ROWS>
-static inline void forward_tile(const Forward &call, const Packed &packed, const int64_t *positions,
-                                const float *const *previous, float *const *memories, bool begun, int64_t unit) {
+static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit) {
   const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates, size = lanes<V>;
-  const Layer &layer = call.layer;
-  const int64_t width = round_up(layer.units), apart = BLOCKS == 1 ? width : size;
+  const Packed &packed = pass.packed;
+  const int64_t *positions = rows.positions;
+  const int64_t width = pass.width, apart = BLOCKS == 1 ? width : size;
   const float *bias = packed.bias.data() + unit;
 
   V sums[ROWS][slots];
@@ -101,21 +130,18 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < BLOCKS * gates; gate++)
-        sums[i][gate] = load<V>(packed.looked_up + (call.ids[positions[i]] * width + unit) * gates + gate * size);
+        sums[i][gate] = load<V>(packed.looked_up + (pass.call.inputs.ids[positions[i]] * width + unit) * gates + gate * size);
   }
-  if (layer.n_numbers) {
-    const float *numbers[ROWS];
-    for (int i = 0; i < ROWS; i++) numbers[i] = call.numbers + positions[i] * layer.n_numbers;
-    accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, numbers, packed.numbers.data() + unit * layer.n_numbers * gates,
-                                                 layer.n_numbers);
-  }
+  if (pass.n_read)
+    accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * pass.n_read * gates,
+                                                 pass.n_read);
   if (begun)
     accumulate<V, ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
-        sums, previous, packed.recurrent.data() + unit * width * gates, width);
-  if (unit + size * BLOCKS > layer.units)
+        sums, rows.previous, packed.recurrent.data() + unit * width * gates, width);
+  if (unit + size * BLOCKS > pass.units)
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
-        sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, layer.units);
+        sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, pass.units);
 
   // Two passes where one waits for the other: the rows of a pass don't wait for one another.
   if constexpr (CELL == LSTM) {
@@ -123,21 +149,21 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++) {
       const V in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
       const V candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
-      const V memory = forget * load<V>(memories[i] + unit) + in * candidate;
-      store(memories[i] + unit, memory);
-      if (call.gates) {
-        float *saved = call.gates + (positions[i] * width + unit) * slots;
+      const V memory = forget * load<V>(rows.memories[i] + unit) + in * candidate;
+      store(rows.memories[i] + unit, memory);
+      if (pass.gates) {
+        float *saved = pass.gates + (positions[i] * width + unit) * slots;
         store(saved, in);
         store(saved + size, forget);
         store(saved + 2 * size, candidate);
         store(saved + 3 * size, out);
-        store(call.memory + positions[i] * width + unit, memory);
+        store(pass.memory + positions[i] * width + unit, memory);
       }
       sums[i][0] = memory;
       sums[i][3] = out;
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) store(call.outputs + positions[i] * width + unit, sums[i][3] * tanh(sums[i][0]));
+    for (int i = 0; i < ROWS; i++) store(pass.outputs + positions[i] * pass.stride + unit, sums[i][3] * tanh(sums[i][0]));
   } else if constexpr (CELL == GRU) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
@@ -148,9 +174,9 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++) {
       const V reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
       const V candidate = tanh(sums[i][0] + reset * hidden);
-      store(call.outputs + positions[i] * width + unit, candidate + update * (load<V>(previous[i] + unit) - candidate));
-      if (call.gates) {
-        float *saved = call.gates + (positions[i] * width + unit) * slots;
+      store(pass.outputs + positions[i] * pass.stride + unit, candidate + update * (load<V>(rows.previous[i] + unit) - candidate));
+      if (pass.gates) {
+        float *saved = pass.gates + (positions[i] * width + unit) * slots;
         store(saved, candidate);
         store(saved + size, reset);
         store(saved + 2 * size, update);
@@ -162,82 +188,85 @@ static inline void forward_tile(const Forward &call, const Packed &packed, const
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
       for (int b = 0; b < BLOCKS; b++)
-        store(call.outputs + positions[i] * width + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
+        store(pass.outputs + positions[i] * pass.stride + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
   }
 }
 
 template <class V, int CELL, int BLOCKS, int ROWS>
-static void forward_tiles(const Forward &call, const Packed &packed, const int64_t *positions,
-                          const float *const *previous, float *const *memories, bool begun, int64_t unit, int64_t n) {
+static void forward_tiles(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit, int64_t n) {
   if (n == ROWS)
-    forward_tile<V, CELL, BLOCKS, ROWS>(call, packed, positions, previous, memories, begun, unit);
+    forward_tile<V, CELL, BLOCKS, ROWS>(pass, rows, begun, unit);
   else if constexpr (ROWS > 1)
-    forward_tiles<V, CELL, BLOCKS, ROWS - 1>(call, packed, positions, previous, memories, begun, unit, n);
+    forward_tiles<V, CELL, BLOCKS, ROWS - 1>(pass, rows, begun, unit, n);
 }
 
 // BLOCKS of units of the first `n` rows of a part.
 template <class V, int CELL, int BLOCKS>
-static void forward_blocks(const Forward &call, const Packed &packed, const int64_t *positions, const float *const *previous,
-                           float *const *memories, int64_t n, int64_t n_begun, int64_t unit) {
+static void forward_blocks(const Pass &pass, const RowsOfStep &rows, int64_t n, int64_t n_begun, int64_t unit) {
   const int most = Tile<BLOCKS * Shape<CELL>::slots>::rows;
   const Tiling tiling(n, most);
   for (int64_t tile = 0; tile < tiling.tiles; tile++) {
     const int64_t j = tiling.first(tile);
     // The first row is the longest: where it has no state before this one, none of the others has.
-    forward_tiles<V, CELL, BLOCKS, most>(call, packed, positions + j, previous + j, memories + j, j < n_begun, unit,
-                                         tiling.first(tile + 1) - j);
+    forward_tiles<V, CELL, BLOCKS, most>(pass, rows.from(j), j < n_begun, unit, tiling.first(tile + 1) - j);
   }
 }
 
-template <int CELL> static void forward_part(const Forward &call, const Packed &packed, int64_t part, int64_t n_parts) {
+template <int CELL> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
+  const Forward &call = pass.call;
   const Batch &batch = call.batch;
-  const int64_t width = round_up(call.layer.units);
+  const int64_t width = pass.width, reverse = pass.direction.reverse, room = call.inputs.table ? pass.n_read : 0;
   const Rows rows(batch, part, n_parts);
-  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.count() * width : 0);
+  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.count() * width : 0), written(rows.count() * room);
   Buffer<int64_t> positions(rows.count());
-  Buffer<const float *> previous(rows.count());
+  Buffer<const float *> inputs(rows.count()), previous(rows.count());
   Buffer<float *> memories(rows.count());
   for (int64_t j = 0; j < rows.count() && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
+  const RowsOfStep at_step{positions.data(), inputs.data(), previous.data(), memories.data()};
 
   for (int64_t step = 0; step < batch.n_times; step++) {
-    const int64_t time = call.layer.reverse ? batch.n_times - 1 - step : step;
-    const int64_t before = call.layer.reverse ? time + 1 : time - 1;
+    const int64_t time = reverse ? batch.n_times - 1 - step : step, before = reverse ? time + 1 : time - 1;
     const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
     const int64_t n = rows.running(batch.active[time]), n_begun = rows.running(running_before);
     for (int64_t j = 0; j < n; j++) {
-      const int64_t row = rows.first + j;
-      positions[j] = batch.starts[time] + row;
-      previous[j] = j < n_begun ? call.outputs + (batch.starts[before] + row) * width : zeros.data();
+      const int64_t row = rows.first + j, position = batch.starts[time] + row;
+      positions[j] = position;
+      inputs[j] = read_step(call.layer, call.inputs, position, row, written.data() + j * room);
+      previous[j] = j < n_begun ? pass.outputs + (batch.starts[before] + row) * pass.stride : zeros.data();
     }
     // Two blocks of single gates at a time: one would leave a load for each multiplication.
     int64_t unit = 0;
     if constexpr (Shape<CELL>::slots == 1)
       for (; unit + 2 * lanes<wide> <= width; unit += 2 * lanes<wide>)
-        forward_blocks<wide, CELL, 2>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
-    for (; unit + lanes<wide> <= width; unit += lanes<wide>)
-      forward_blocks<wide, CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
-    if (unit < width)
-      forward_blocks<v8, CELL, 1>(call, packed, positions.data(), previous.data(), memories.data(), n, n_begun, unit);
+        forward_blocks<wide, CELL, 2>(pass, at_step, n, n_begun, unit);
+    for (; unit + lanes<wide> <= width; unit += lanes<wide>) forward_blocks<wide, CELL, 1>(pass, at_step, n, n_begun, unit);
+    if (unit < width) forward_blocks<v8, CELL, 1>(pass, at_step, n, n_begun, unit);
   }
 }
 
 template <int CELL> static void forward_cell(const Forward &call) {
   const Layer &layer = call.layer;
-  const int64_t stride = layer.n_looked_up + layer.n_numbers;
-  Packed packed;
-  pack<CELL>(packed.numbers, layer, layer.weight_input + layer.n_looked_up, stride, layer.n_numbers, false);
-  pack<CELL>(packed.recurrent, layer, layer.weight_recurrent, layer.units, layer.units, true);
-  pack_bias<CELL>(packed.bias, layer);
-  if (layer.n_looked_up && !call.projected) pack_one_hot<CELL>(packed.one_hot, layer, packed.bias);
-  if (layer.n_looked_up) packed.looked_up = call.projected ? call.projected : packed.one_hot.data();
+  const int64_t units = layer.units, stride = layer.n_looked_up + layer.n_numbers;
+  const Columns read(layer, call.inputs);
+  Packed packed[2];
+  for (int64_t i = 0; i < layer.n_directions; i++) {
+    const Direction &weights = layer.directions[i];
+    pack<CELL>(packed[i].inputs, units, weights.weight_input + read.first, stride, read.n, false);
+    pack<CELL>(packed[i].recurrent, units, weights.weight_recurrent, units, units, true);
+    pack_bias<CELL>(packed[i].bias, units, weights);
+    if (!call.inputs.ids || call.inputs.table) continue;
+    if (!weights.projected) pack_one_hot<CELL>(packed[i].one_hot, layer, weights, packed[i].bias);
+    packed[i].looked_up = weights.projected ? weights.projected : packed[i].one_hot.data();
+  }
   struct Context {
     const Forward &call;
-    const Packed &packed;
+    const Packed *packed;
   } context{call, packed};
-  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.layer.units);
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, units);
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
-    forward_part<CELL>(context.call, context.packed, part, n_parts);
+    for (int64_t i = 0; i < context.call.layer.n_directions; i++)
+      forward_part<CELL>(Pass(context.call, context.packed[i], i, Shape<CELL>::slots), part, n_parts);
   });
 }
 
@@ -264,7 +293,7 @@ static void project_tiles(const Projection &call, const Packed &packed, int64_t 
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++) sums[i][gate] = load<V>(packed.bias.data() + gate * width + unit);
     }
-    accumulate<V, ROWS, gates, 1, gates, 0>(sums, vectors, packed.numbers.data() + unit * dim * gates, dim);
+    accumulate<V, ROWS, gates, 1, gates, 0>(sums, vectors, packed.inputs.data() + unit * dim * gates, dim);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
@@ -278,8 +307,10 @@ static void project_tiles(const Projection &call, const Packed &packed, int64_t 
 template <int CELL> static void project_cell(const Projection &call) {
   const Layer &layer = call.layer;
   Packed packed;
-  pack<CELL>(packed.numbers, layer, layer.weight_input, layer.n_looked_up + layer.n_numbers, layer.n_looked_up, false);
-  pack_bias<CELL>(packed.bias, layer);
+  const Direction &weights = layer.directions[0];
+  const int64_t stride = layer.n_looked_up + layer.n_numbers;
+  pack<CELL>(packed.inputs, layer.units, weights.weight_input, stride, layer.n_looked_up, false);
+  pack_bias<CELL>(packed.bias, layer.units, weights);
   struct Context {
     const Projection &call;
     const Packed &packed;

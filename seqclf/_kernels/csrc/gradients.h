@@ -4,12 +4,40 @@
 
 #include "cells.h"
 #include "kernels.h"
+#include "parts.h"
+#include "reading.h"
 
 namespace seqclf {
 namespace ISA {
 
-// How many columns a tile makes together where so many are left: two vectors' or one, or eight. It may be more than are left,
-// but not where that is a multiple of eight.
+// Ids without a table stand for one-hot vectors: what is projected has no gradients.
+static inline bool is_one_hot(const Inputs &inputs) { return inputs.ids && !inputs.table; }
+
+// How many numbers of a step's inputs get a gradient, from the first one that is read on: the id's vector or the numbers.
+static inline int64_t n_grad_inputs(const Backward &call) {
+  return call.inputs.table ? call.layer.n_looked_up : call.layer.n_numbers;
+}
+
+// The steps of a layer in one direction, on the way back.
+struct Return {
+  const Backward &call;
+  const int64_t index;
+  const Direction &direction;
+  const int64_t units, width;
+  const float *const outputs, *const memory;  // this direction's
+  float *const gates;
+  const float *const grad_outputs;
+  const int64_t stride;  // of `outputs` from step to step
+
+  Return(const Backward &call, int64_t index, int64_t slots)
+      : call(call), index(index), direction(call.layer.directions[index]), units(call.layer.units), width(round_up(units)),
+        outputs(call.outputs + index * width),
+        memory(call.memory ? call.memory + index * n_steps(call.batch) * width : nullptr),
+        gates(call.gates ? call.gates + index * n_steps(call.batch) * width * slots : nullptr),
+        grad_outputs(call.grad_outputs + index * units), stride(call.layer.n_directions * width) {}
+};
+
+// How many columns a tile makes together where so many are left: two vectors' or one, or eight, which may be more.
 static inline int64_t panel(int64_t left) {
   const int64_t one = lanes<wide>;
   return left > 2 * one - 8 ? 2 * one : left > 8 ? one : 8;
@@ -18,14 +46,14 @@ static inline int64_t panel(int64_t left) {
 // Weights for the way back, from rows `stride` long: [panel of columns][gate of a unit, in the order of a row of gradients]
 // [column of the panel]. Zeros beyond the last unit and the last column.
 struct Transposed {
-  Buffer<float> numbers, recurrent;
+  Buffer<float> inputs, recurrent;
 };
 
 template <int CELL>
-static void pack_transposed(Buffer<float> &packed, const Layer &layer, const float *weights, int64_t stride, int64_t n,
+static void pack_transposed(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n,
                             bool recurrent) {
   const int gates = Shape<CELL>::gates;
-  const int64_t units = layer.units, width = round_up(units), depth = gates * width;
+  const int64_t width = round_up(units), depth = gates * width;
   packed.allocate(round_up(n) * depth);
   for (int gate = 0; gate < gates; gate++) {
     const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
@@ -40,6 +68,14 @@ static void pack_transposed(Buffer<float> &packed, const Layer &layer, const flo
   }
 }
 
+// The first `n` floats of a vector, then zeros.
+template <class V> static inline V load_first(const float *from, int64_t n) {
+  if (n >= lanes<V>) return load<V>(from);
+  float first[lanes<V>] = {0};
+  if (n > 0) memcpy(first, from, n * sizeof(float));
+  return load<V>(first);
+}
+
 // targets (ROWS, BLOCKS vectors) = or += grads (ROWS, all gates of `width` units) times weights, from `column` on. Of the SLOTS
 // numbers that stand for each unit in a row of grads, GATES from OFFSET on take part. Fewer columns may be left.
 template <class V, int SLOTS, int GATES, int OFFSET, int BLOCKS, int ROWS>
@@ -50,7 +86,8 @@ static inline void row_tile(const float *grads, int64_t stride, int64_t width, c
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
-    for (int b = 0; b < BLOCKS; b++) sums[i][b] = add ? load<V>(targets[i] + column + size * b) : broadcast<V>(0.0f);
+    for (int b = 0; b < BLOCKS; b++)
+      sums[i][b] = add ? load_first<V>(targets[i] + column + size * b, columns - size * b) : broadcast<V>(0.0f);
   for (int64_t unit = 0; unit < width;) {
     // Where all slots take part there is nothing between the blocks.
     const int64_t together = SLOTS == GATES ? width : Block(unit, width).size;
@@ -128,7 +165,7 @@ template <int CELL> static int blocks_together(int64_t unit, int64_t width) {
   return Shape<CELL>::gates == 1 && unit + 2 * lanes<wide> <= width ? 2 : 1;
 }
 
-// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: the numbers
+// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was read
 // and a one (for the bias), the previous state and a one.
 template <int CELL> class GradientBlock {
   static const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, offset = Shape<CELL>::recurrent_offset;
@@ -136,9 +173,9 @@ template <int CELL> class GradientBlock {
  public:
   int64_t n = 0;
 
-  GradientBlock(const Backward &call, const Transposed &transposed, float *sums)
-      : call_(call), transposed_(transposed), width_(round_up(call.layer.units)), n_inputs_(call.layer.n_numbers + 1),
-        n_states_(call.layer.units + 1), capacity_(capacity(width_)),
+  GradientBlock(const Return &pass, const Transposed &transposed, float *sums)
+      : pass_(pass), call_(pass.call), transposed_(transposed), width_(pass.width),
+        n_inputs_(Columns(call_.layer, call_.inputs).n + 1), n_states_(pass.units + 1), capacity_(capacity(width_)),
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
         stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
         sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
@@ -146,7 +183,7 @@ template <int CELL> class GradientBlock {
         targets_(capacity_) {}
 
   static int64_t size_of_sums(const Backward &call) {
-    return round_up(call.layer.units) * gates * (call.layer.n_numbers + 1 + call.layer.units + 1);
+    return round_up(call.layer.units) * gates * (Columns(call.layer, call.inputs).n + 1 + call.layer.units + 1);
   }
 
   // How many of the next `wanted` steps there is room for, at least one; empties the block if they don't all fit.
@@ -156,17 +193,19 @@ template <int CELL> class GradientBlock {
   }
 
   // A place for the gradients of one step's gates, [block of units][slot][unit], which the caller fills.
-  float *add(int64_t position, int64_t previous) {
+  float *add(int64_t position, int64_t row, int64_t previous) {
     float *columns = columns_.data() + n * column_stride_;
-    const int64_t numbers = n_inputs_ - 1;
-    const float *from = call_.numbers + position * numbers;
-    int64_t k = 0;  // Often few, for which memcpy is slow.
-    for (; k + 8 <= numbers; k += 8) store(columns + k, load(from + k));
-    for (; k < numbers; k++) columns[k] = from[k];
-    columns[numbers] = 1.0f;
+    const int64_t n_read = n_inputs_ - 1;
+    const float *from = read_step(call_.layer, call_.inputs, position, row, columns);
+    if (from != columns) {
+      int64_t k = 0;  // Often few, for which memcpy is slow.
+      for (; k + 8 <= n_read; k += 8) store(columns + k, load(from + k));
+      for (; k < n_read; k++) columns[k] = from[k];
+    }
+    columns[n_read] = 1.0f;
     columns += n_inputs_;
     has_states_ = has_states_ || previous >= 0;
-    from = call_.outputs + previous * width_;
+    from = pass_.outputs + previous * pass_.stride;
     for (int64_t unit = 0; unit < width_; unit += 8)
       store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
     columns[n_states_ - 1] = 1.0f;
@@ -182,18 +221,21 @@ template <int CELL> class GradientBlock {
 
   void empty() {
     add_products(0, columns_.data(), n_inputs_, sums_input_);
-    if (has_states_ || call_.grad_bias_recurrent) add_products(offset, columns_.data() + n_inputs_, n_states_, sums_recurrent_);
-    if (call_.grad_numbers) {
-      for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_numbers + positions_[i] * call_.layer.n_numbers;
-      multiply<0>(transposed_.numbers, grads_.data(), n, targets_.data(), call_.layer.n_numbers, false);
+    if (has_states_ || call_.gradients[pass_.index].bias_recurrent)
+      add_products(offset, columns_.data() + n_inputs_, n_states_, sums_recurrent_);
+    if (call_.grad_inputs) {
+      const int64_t n_grad = n_grad_inputs(call_);
+      for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_inputs + positions_[i] * n_grad;
+      multiply<0>(transposed_.inputs, grads_.data(), n, targets_.data(), n_grad, pass_.index > 0);
     }
-    for (int64_t i = 0; i < n && call_.layer.n_looked_up; i++)
-      memcpy(call_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
+    for (int64_t i = 0; i < n && is_one_hot(call_.inputs); i++)
+      memcpy(pass_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
     n = 0;
     has_states_ = false;
   }
 
  private:
+  const Return &pass_;
   const Backward &call_;
   const Transposed &transposed_;
   const int64_t width_, n_inputs_, n_states_, capacity_, stride_, column_stride_;
@@ -265,10 +307,12 @@ template <int CELL> class GradientBlock {
 
 // The sums of all parts, in their order, to the place and order of torch's gradients; the block of units from `unit` on.
 template <int CELL>
-static void add_up(const Backward &call, const float *sums, int64_t size, int64_t n_parts, int64_t unit) {
+static void add_up(const Backward &call, int64_t direction, const float *sums, int64_t size, int64_t n_parts, int64_t unit) {
   const int gates = Shape<CELL>::gates;
   const int64_t units = call.layer.units, width = round_up(units);
-  const int64_t n_inputs = call.layer.n_numbers + 1, n_states = units + 1;
+  const Columns read(call.layer, call.inputs);
+  const int64_t n_inputs = read.n + 1, n_states = units + 1;
+  const Gradients &gradients = call.gradients[direction];
   const Block block(unit, width);
   // The sums of a pair of blocks lie side by side.
   const int64_t first = Shape<CELL>::gates == 1 ? unit / (2 * lanes<wide>) * 2 * lanes<wide> : unit;
@@ -278,9 +322,9 @@ static void add_up(const Backward &call, const float *sums, int64_t size, int64_
     const int64_t n = recurrent ? n_states : n_inputs;
     const float *from = sums + (recurrent ? width * gates * n_inputs : 0);
     from += vectors > gates ? first * n * gates + (unit - first) : unit * n * gates;
-    float *weight = recurrent ? call.grad_weight_recurrent : call.grad_weight_input + call.layer.n_looked_up;
+    float *weight = recurrent ? gradients.weight_recurrent : gradients.weight_input + read.first;
     const int64_t stride = recurrent ? units : call.layer.n_looked_up + call.layer.n_numbers;
-    float *bias = recurrent ? call.grad_bias_recurrent : call.grad_bias;
+    float *bias = recurrent ? gradients.bias_recurrent : gradients.bias;
     for (int gate = 0; gate < gates; gate++) {
       const int64_t row = torch_gate<CELL>(gate, recurrent) * units + unit;
       for (int64_t column = 0; column < n; column++) {
@@ -297,27 +341,29 @@ static void add_up(const Backward &call, const float *sums, int64_t size, int64_
 }
 
 // The gradient of the input weights of one-hot ids: the sum of the gates' gradients of all steps with that id, which
-// backward has left in call.gates. A part has a range of ids; each sum runs over the steps in their order.
-template <int CELL> static void scatter_by_id(const Backward &call) {
+// backward has left in its gates. A part has a range of ids; each sum runs over the steps in their order.
+template <int CELL> static void scatter_by_id(const Return &pass, const Gradients &gradients) {
   struct Context {
-    const Backward &call;
+    const Return &pass;
+    float *grad_weight_input;
     Buffer<int64_t> starts, steps;  // the steps of each id, one id after the other
-  } context{call, {}, {}};
-  const int64_t n_ids = call.layer.n_looked_up, n_steps = call.batch.starts[call.batch.n_times];
+  } context{pass, gradients.weight_input, {}, {}};
+  const Backward &call = pass.call;
+  const int64_t n_ids = call.layer.n_looked_up, n_steps = seqclf::ISA::n_steps(call.batch);
   context.starts.allocate(n_ids + 2);
   context.steps.allocate(n_steps);
   // Counted two places on and filled one on, so that in the end each start stands at its own place.
-  for (int64_t step = 0; step < n_steps; step++) context.starts[call.ids[step] + 2]++;
+  for (int64_t step = 0; step < n_steps; step++) context.starts[call.inputs.ids[step] + 2]++;
   for (int64_t id = 0; id < n_ids; id++) context.starts[id + 2] += context.starts[id + 1];
-  for (int64_t step = 0; step < n_steps; step++) context.steps[context.starts[call.ids[step] + 1]++] = step;
+  for (int64_t step = 0; step < n_steps; step++) context.steps[context.starts[call.inputs.ids[step] + 1]++] = step;
 
   const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, group = 16;  // ids that fill a cache line of the result
     const Context &context = *(const Context *)pointer;
-    const Backward &call = context.call;
-    const int64_t n_ids = call.layer.n_looked_up, stride = n_ids + call.layer.n_numbers;
-    const int64_t units = call.layer.units, width = round_up(units), size = slots * width;
+    const Layer &layer = context.pass.call.layer;
+    const int64_t n_ids = layer.n_looked_up, stride = n_ids + layer.n_numbers;
+    const int64_t units = layer.units, width = round_up(units), size = slots * width;
     const int64_t n_groups = (n_ids + group - 1) / group;
     const Buffer<float> sums(group * size);
     for (int64_t first = n_groups * part / n_parts * group; first < n_groups * (part + 1) / n_parts * group; first += group) {
@@ -325,12 +371,12 @@ template <int CELL> static void scatter_by_id(const Backward &call) {
       memset(sums.data(), 0, n * size * sizeof(float));
       for (int64_t i = 0; i < n; i++)
         for (int64_t j = context.starts[first + i]; j < context.starts[first + i + 1]; j++) {
-          const float *grads = call.gates + context.steps[j] * size;
+          const float *grads = context.pass.gates + context.steps[j] * size;
           for (int64_t k = 0; k < size; k += 8) store(&sums[i * size + k], load(&sums[i * size + k]) + load(grads + k));
         }
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
-          float *target = call.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride + first;
+          float *target = context.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride + first;
           const float *from = sums.data() + place(unit, width, gate, slots);
           for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
         }

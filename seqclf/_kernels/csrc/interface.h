@@ -17,42 +17,58 @@ struct Batch {
   const int64_t *starts;  // (n_times + 1,) position of the first row of each time
 };
 
-// One layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n. Each input is a token id, some numbers,
-// or an id and numbers beside it.
-struct Layer {
-  int64_t cell, units, reverse;
-  int64_t n_looked_up;            // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
-  int64_t n_numbers;              // columns for the numbers, behind them
+// The weights of a layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n.
+struct Direction {
+  int64_t reverse;
   const float *weight_input;      // (gates * units, n_looked_up + n_numbers)
   const float *weight_recurrent;  // (gates * units, units)
   const float *bias;              // (gates * units,)
   const float *bias_recurrent;    // (gates * units,), gru only
+  const float *projected;         // what `project` made of the ids' vectors, or null
+};
+
+struct Layer {
+  int64_t cell, units, n_directions;
+  int64_t n_looked_up;  // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
+  int64_t n_numbers;    // columns for the numbers, behind them
+  Direction directions[2];
+};
+
+// What a layer reads at each step: a token id, some numbers, or an id and numbers beside it. An id stands for its row of the
+// table, times what dropout leaves of the sequence; where there is no table, for a one-hot vector or what was projected.
+struct Inputs {
+  const float *numbers;  // (n_steps, n_numbers), or null
+  const int64_t *ids;    // (n_steps,), or null
+  const float *table;    // (n_ids, n_looked_up), or null
+  const float *mask;     // (n_rows, n_looked_up), or null
 };
 
 // `width` below is units rounded up to a multiple of 8; what is beyond `units` is zero in the outputs.
 struct Forward {
   Batch batch;
   Layer layer;
-  const float *numbers;    // (n_steps, n_numbers), or null
-  const int64_t *ids;      // (n_steps,), or null
-  const float *projected;  // what `project` made of the ids' vectors; null where ids are one-hot
-  float *outputs;       // (n_steps, width)
-  float *gates;         // (n_steps, width * slots) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
-  float *memory;        // (n_steps, width) for backward of an lstm, or null
+  Inputs inputs;
+  float *outputs;  // (n_steps, n_directions, width)
+  float *gates;    // (n_directions, n_steps, width * slots) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
+  float *memory;   // (n_directions, n_steps, width) for backward of an lstm, or null
   int64_t n_threads;
+};
+
+// The gradients of a Direction's weights, in their order.
+struct Gradients {
+  float *weight_input, *weight_recurrent, *bias, *bias_recurrent;
 };
 
 struct Backward {
   Batch batch;
   Layer layer;
-  const float *numbers;           // as forward read them
-  const int64_t *ids;             // one-hot
+  Inputs inputs;                  // as forward read them
   const float *outputs, *memory;  // as forward left them
-  float *gates;                   // the same; overwritten. With ids an rnn, which has none, needs (n_steps, width) here
-  const float *grad_outputs;      // (n_steps, units)
-  int64_t grad_stride;            // of `grad_outputs` from step to step
-  float *grad_numbers;            // (n_steps, n_numbers), or null
-  float *grad_weight_input, *grad_weight_recurrent, *grad_bias, *grad_bias_recurrent;  // like those of the layer
+  float *gates;               // the same; overwritten. With one-hot ids an rnn, which has none, needs (n_directions, n_steps, width)
+  const float *grad_outputs;  // (n_steps, n_directions * units)
+  int64_t grad_stride;        // of `grad_outputs` from step to step
+  float *grad_inputs;         // of the vectors of ids that a table has, (n_steps, n_looked_up), or else of the numbers; or null
+  Gradients gradients[2];     // of each direction
   int64_t n_threads;
 };
 
@@ -74,26 +90,13 @@ struct Arrangement {
   void *arranged;
 };
 
-// What the first layer reads: at each step the vector of its token id, times what dropout leaves of the row, and beside it some
-// numbers as they are.
-struct Embedding {
-  Batch batch;
-  int64_t dim, n_channels;
-  const int64_t *ids;     // (n_steps,)
-  const float *table;     // (n_ids, dim)
-  const float *mask;      // (n_rows, dim), or null
-  const float *channels;  // (n_steps, n_channels), or null
-  float *vectors;         // (n_steps, dim + n_channels)
-  int64_t n_threads;
-};
-
+// The gradient of a table: of each id, what its steps had, times the mask of their rows.
 struct EmbeddingBackward {
   Batch batch;
   int64_t dim, n_rows;
   const int64_t *ids;
   const float *mask;
-  const float *grad_vectors;  // (n_steps, dim), the first columns of those of `vectors`
-  int64_t grad_stride;        // of `grad_vectors` from step to step
+  const float *grad_vectors;  // (n_steps, dim)
   const int32_t *places;      // (n_ids,), as EmbeddingRows left them; or null: each id has the row of its number
   float *grad_table;          // (n_rows, dim)
   int64_t n_threads;

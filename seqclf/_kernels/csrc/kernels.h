@@ -15,7 +15,6 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 #define SEQCLF_DECLARE(ISA)                        \
   namespace ISA {                                  \
   void arrange(const Arrangement &);               \
-  void embed(const Embedding &);                   \
   void embed_backward(const EmbeddingBackward &);  \
   void project(const Projection &);                \
   void forward(const Forward &);                   \

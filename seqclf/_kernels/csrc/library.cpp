@@ -15,7 +15,6 @@ namespace seqclf {
 struct Kernels {
   const char *name;
   void (*arrange)(const Arrangement &);
-  void (*embed)(const Embedding &);
   void (*embed_backward)(const EmbeddingBackward &);
   void (*project)(const Projection &);
   void (*forward)(const Forward &);
@@ -60,7 +59,7 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 
 #define SEQCLF_KERNELS(ISA, supported)                                                                       \
   {                                                                                                          \
-    #ISA, ISA::arrange, ISA::embed, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
+    #ISA, ISA::arrange, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
         ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows,               \
         ISA::optimize, ISA::catch_up, supported                                                              \
   }
@@ -102,7 +101,6 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 }
 
 SEQCLF_EXPORT void seqclf_arrange(const Arrangement *call) { chosen.load()->arrange(*call); }
-SEQCLF_EXPORT void seqclf_embed(const Embedding *call) { chosen.load()->embed(*call); }
 SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
 SEQCLF_EXPORT void seqclf_project(const Projection *call) { chosen.load()->project(*call); }
 SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }

@@ -5,12 +5,14 @@
 namespace seqclf {
 namespace ISA {
 
+static inline int64_t n_steps(const Batch &batch) { return batch.n_times ? batch.starts[batch.n_times] : 0; }
+
 // Into how many parts: one for each thread, or two where that costs nothing, in a call that takes long enough for other work
 // to get in the way of a thread, which then does fewer of them. It depends on nothing else than the call, since sums are
 // taken part by part.
 static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
-  const int64_t n_rows = batch.n_rows, n_steps = batch.n_times ? batch.starts[batch.n_times] : 0;
-  const bool is_long = n_rows >= 16 * n_threads && n_steps * width >= 500000;
+  const int64_t n_rows = batch.n_rows;
+  const bool is_long = n_rows >= 16 * n_threads && n_steps(batch) * width >= 500000;
   const int64_t n = n_threads <= 1 ? 1 : is_long ? 2 * n_threads : n_threads;
   return n < n_rows ? n : n_rows > 1 ? n_rows : 1;
 }
@@ -21,9 +23,9 @@ struct Rows {
   int64_t first, last;
 
   Rows(const Batch &batch, int64_t part, int64_t n_parts) {
-    const int64_t n_steps = batch.n_times ? batch.starts[batch.n_times] : 0;
-    first = with_steps(batch, n_steps * part / n_parts);
-    last = with_steps(batch, n_steps * (part + 1) / n_parts);
+    const int64_t n = n_steps(batch);
+    first = with_steps(batch, n * part / n_parts);
+    last = with_steps(batch, n * (part + 1) / n_parts);
   }
 
   int64_t count() const { return last - first; }
