@@ -129,14 +129,16 @@ class _Settings(NamedTuple):
     training: bool
     n_threads: int
 
-    def layer(self, weights: list[Tensor | None], n_looked_up: int, n_numbers: int, projected=None) -> Layer:
+    def layer(
+        self, weights: list[Tensor | None], units: int, n_looked_up: int, n_numbers: int, projected=None
+    ) -> Layer:
         """The structure of the weights, of both directions one after the other."""
         each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
         directions = [
             Direction(reverse, *map(_address, weights), None if projected is None else _address(projected[index]))
             for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
         ]
-        code, units = _CELL[self.cell, self.activation], weights[1].shape[1]
+        code = _CELL[self.cell, self.activation]
         return Layer(code, units, len(each), n_looked_up, n_numbers, (2 * Direction)(*directions))
 
     def share(self, weight_recurrent: Tensor, n_read: int) -> int:
@@ -170,7 +172,7 @@ class _Recurrence(Function):
             memory = torch.empty_like(outputs) if settings.cell == "lstm" else None
         call = Forward(
             layout.structure,
-            settings.layer(weights, n_looked_up, n_numbers, inputs.projected),
+            settings.layer(weights, units, n_looked_up, n_numbers, inputs.projected),
             structures.Inputs(*map(_address, (numbers, ids, table, mask))),
             *map(_address, (outputs, gates, memory)),
             settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up),
@@ -180,7 +182,8 @@ class _Recurrence(Function):
         ctx.settings, ctx.gates = settings, gates
         if width == units:
             return outputs.view(outputs.shape)
-        return outputs.view(layout.n_steps, n_directions, width)[..., :units].reshape(layout.n_steps, -1)
+        outputs = outputs.view(layout.n_steps, n_directions, width)[..., :units]
+        return outputs.reshape(layout.n_steps, n_directions * units)
 
     @staticmethod
     @once_differentiable
@@ -188,7 +191,7 @@ class _Recurrence(Function):
         numbers, ids, table, mask, rows, places, outputs, memory, *weights = ctx.saved_tensors
         settings, layout = ctx.settings, ctx.settings.layout
         weight_input, weight_recurrent = weights[:2]
-        gates = None
+        units, gates = weight_recurrent.shape[1], None
         if settings.cell != "rnn":
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
@@ -209,7 +212,7 @@ class _Recurrence(Function):
         n_threads = settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up)
         call = Backward(
             layout.structure,
-            settings.layer(weights, n_looked_up, n_numbers),
+            settings.layer(weights, units, n_looked_up, n_numbers),
             structures.Inputs(*map(_address, (numbers, ids, table, mask))),
             *map(_address, (outputs, memory, gates, grad_outputs)),
             grad_outputs.stride(0),

@@ -49,10 +49,10 @@ class Reader:
             self._network = copy.deepcopy(network).to(device, torch.float64).eval()
         self.device, self.n_outputs = self._network.head.weight.device, self._network.head.out_features
         self._projected: list[Tensor] | None = None
-        first_layer = self._network.recurrent.layers[0]
+        first_layer = self._network.recurrent.first_layer
         if exact and isinstance(self._network.embedding, Embedding):
             table = self._network.embedding.weight
-            n_bytes = len(table) * 4 * len(first_layer.directions[0].weight_input)
+            n_bytes = len(table) * 4 * len(first_layer.weights(None)[0].input)
             if n_steps > len(table) and (n_bytes <= _CACHED_BYTES or table.shape[1] >= _WIDE):
                 with torch.no_grad():
                     self._projected = first_layer.project(table)

@@ -59,15 +59,18 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
         """The hidden states, (n_steps, n_outputs), those of the forward direction first."""
-        forward, *reverse = [direction.weights(generator) for direction in self.directions]
+        forward, *reverse = self.weights(generator)
         if not reverse:
             return recurrence(self.cell, inputs, layout, forward, activation=self.activation)
         return bidirectional(self.cell, inputs, layout, (forward, *reverse), activation=self.activation)
 
     def project(self, table: Tensor) -> list[Tensor]:
-        """What each row of an embedding gives to the gates of each direction, for reading (`seqclf._kernels.project`)."""
-        weights = [direction.weights(None) for direction in self.directions]
-        return [project(self.cell, table, each, activation=self.activation) for each in weights]
+        """What each row of an embedding gives to the gates of each direction, for reading."""
+        return [project(self.cell, table, each, activation=self.activation) for each in self.weights(None)]
+
+    def weights(self, generator: Generator | None) -> list[Weights]:
+        """Those of each direction, as a batch reads them."""
+        return [each.weights(generator) for each in self.directions if isinstance(each, Direction)]
 
     def extra_repr(self) -> str:
         return self.activation
@@ -94,6 +97,13 @@ class RecurrentStack(nn.Module):
             n_inputs = layer.n_outputs
         self.dropout = SequenceDropout(dropout)
         self.n_outputs = n_inputs
+
+    @property
+    def first_layer(self) -> RecurrentLayer:
+        """The layer that reads the inputs."""
+        layer = self.layers[0]
+        assert isinstance(layer, RecurrentLayer)
+        return layer
 
     def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
         """The hidden states of the last layer, (n_steps, n_outputs), those of the forward direction first."""

@@ -1,24 +1,26 @@
-"""The way into the first layer on our kernels: against its plain twin, forward and backward."""
+"""Vectors of token ids, which the first layer's kernel reads from their table: against the same vectors written out.
+
+And the order of the steps.
+"""
 
 import numpy as np
 import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import StepLayout, cpu, reference
+from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, cpu, reference, torch_native
 from seqclf._nn import Network
 
 pytestmark = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
 
-N_IDS = 23
+N_IDS, UNITS = 23, 6
 LENGTHS = {
     "ragged": [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19],
     "equal": [9] * 20,
     "one step": [1],
     "one row": [50],
-    "no steps": [0, 0],
-    "no rows": [],
 }
+EMPTY = {"no steps": [0, 0], "no rows": []}
 PARTS = pytest.mark.parametrize(
     ("with_mask", "n_channels"), [(True, 0), (False, 0), (True, 3), (False, 2)], ids=["mask", "bare", "all", "channels"]
 )
@@ -33,27 +35,63 @@ def use_threads(monkeypatch):
     torch.set_num_threads(before)
 
 
-def make(lengths, dim, with_mask=True, n_channels=0, seed=0):
-    """(ids, table, layout, mask, channels), and a gradient for the vectors."""
-    rng = np.random.default_rng(seed)
-    layout = StepLayout(lengths)
+class Case:
+    """A layer that reads ids, and a gradient for its outputs; `run` gives the outputs and all gradients, by name."""
 
-    def draw(*shape):
-        return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    def __init__(self, lengths, dim, with_mask=True, n_channels=0, cell="lstm", n_directions=1, seed=0):
+        rng = np.random.default_rng(seed)
 
-    ids = torch.from_numpy(rng.integers(0, N_IDS - 1, layout.n_steps))  # the last id doesn't occur
-    mask = (draw(layout.n_rows, dim) > 0).float() * 2 if with_mask else None
-    channels = draw(layout.n_steps, n_channels) if n_channels else None
-    return (ids, draw(N_IDS, dim), layout, mask, channels), draw(layout.n_steps, dim + n_channels)
+        def draw(*shape, scale=1.0):
+            return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32))
+
+        self.cell, self.layout = cell, StepLayout(lengths)
+        self.ids = torch.from_numpy(rng.integers(0, N_IDS - 1, self.layout.n_steps))  # the last id doesn't occur
+        self.table = draw(N_IDS, dim)
+        self.mask = (draw(self.layout.n_rows, dim) > 0).float() * 2 if with_mask else None
+        self.channels = draw(self.layout.n_steps, n_channels) if n_channels else None
+        rows = N_GATES[cell] * UNITS
+        shapes = [(rows, dim + n_channels), (rows, UNITS), (rows,), *([(rows,)] if cell == "gru" else [])]
+        self.weights = [Weights(*(draw(*shape, scale=0.3) for shape in shapes)) for _ in range(n_directions)]
+        self.grad_outputs = draw(self.layout.n_steps, n_directions * UNITS)
+
+    def run(self, kernel=cpu, dtype=torch.float32, written_out=False, sparse=False):
+        def leaf(tensor):
+            return None if tensor is None else tensor.detach().to(dtype, copy=True).requires_grad_()
+
+        def plain(tensor):
+            return tensor if tensor is None else tensor.to(dtype)
+
+        table, weights = leaf(self.table), [Weights(*map(leaf, each)) for each in self.weights]
+        inputs = Inputs(plain(self.channels), self.ids, table, plain(self.mask), sparse)
+        if written_out:
+            inputs = reference.written_out(inputs, self.layout)
+        name = {cpu: "cpu", reference: "reference", torch_native: "torch_native"}[kernel]
+        with _kernels.use(name):
+            if len(weights) == 1:
+                outputs = _kernels.recurrence(self.cell, inputs, self.layout, weights[0])
+            else:
+                outputs = _kernels.bidirectional(self.cell, inputs, self.layout, tuple(weights))
+        named = {"table": table}
+        for index, each in enumerate(weights):
+            named |= {f"{name} {index}": w for name, w in each._asdict().items() if w is not None}
+        outputs.backward(self.grad_outputs.to(dtype))
+        return {"outputs": outputs.detach(), **{name: leaf.grad for name, leaf in named.items()}}
 
 
-def both_ways(kernel, arguments, grad_vectors, dtype=torch.float32):
-    ids, table, layout, mask, channels = arguments
-    table = table.to(dtype).requires_grad_()
-    mask = None if mask is None else mask.to(dtype)
-    vectors = kernel.embed(ids, table, layout, mask, channels)
-    (grad_table,) = torch.autograd.grad(vectors, table, grad_vectors.to(dtype))
-    return vectors.detach(), grad_table
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        right = expected[name]
+        # Gradients are sums of many terms: what is small in them is judged by the largest.
+        scale = max(right.abs().max().item(), 1) if right.numel() and right.isfinite().all() else 1
+        np.testing.assert_allclose(
+            value.numpy(), right.numpy(), rtol=1e-4, atol=1e-5 * scale, equal_nan=True, err_msg=name
+        )
+
+
+def assert_same_bits(found, expected):
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
@@ -61,157 +99,176 @@ def both_ways(kernel, arguments, grad_vectors, dtype=torch.float32):
 @pytest.mark.parametrize("dim", [1, 7, 8, 16, 33, 64])
 @PARTS
 def test_equals_the_plain_twin(lengths, dim, with_mask, n_channels, use_threads):
-    arguments, grad_vectors = make(lengths, dim, with_mask, n_channels)
-    right = both_ways(reference, arguments, grad_vectors, torch.float64)
-    results = []
+    case = Case(lengths, dim, with_mask, n_channels)
+    right, results = case.run(reference, torch.float64), {}
     for n_threads in (1, 2, 5):
         use_threads(n_threads)
-        for _ in range(2):
-            found = both_ways(cpu, arguments, grad_vectors)
-            assert torch.equal(found[0].double(), right[0])
-            np.testing.assert_allclose(found[1].numpy(), right[1].numpy(), rtol=1e-5, atol=1e-5)
-            assert (found[1][N_IDS - 1] == 0).all()
-            results.append(found)
-    for vectors, grad_table in results[1:]:  # each sum runs over the steps in their order, on any number of threads
-        assert torch.equal(vectors, results[0][0]) and torch.equal(grad_table, results[0][1])
+        results[n_threads] = found = case.run()
+        assert_close(found, right)
+        assert (found["table"][N_IDS - 1] == 0).all()
+        assert_same_bits(case.run(), found)
+        vectors = case.run(written_out=True)
+        del vectors["table"]  # Its gradient is summed by torch there.
+        assert_same_bits(found, vectors)
+    for found in results.values():  # Each of these sums runs over the steps in their order, on any number of threads.
+        assert torch.equal(found["outputs"], results[1]["outputs"])
+        assert torch.equal(found["table"], results[1]["table"])
+
+
+@pytest.mark.usefixtures("_every_instruction_set")
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(("dim", "with_mask", "n_channels"), [(5, True, 0), (12, False, 3), (30, True, 2)])
+def test_both_directions_are_those_of_one_each(cell, dim, with_mask, n_channels, use_threads):
+    case = Case(LENGTHS["ragged"], dim, with_mask, n_channels, cell, n_directions=2)
+    right = case.run(reference, torch.float64)
+    assert_close(case.run(torch_native, torch.float64), right)
+    for n_threads in (1, 3):
+        use_threads(n_threads)
+        found = case.run()
+        assert_close(found, right)
+        assert_same_bits(case.run(), found)
+        for index, reverse in enumerate((False, True)):
+            inputs = Inputs(case.channels, case.ids, case.table, case.mask)
+            alone = cpu.run(cell, inputs, case.layout, case.weights[index], "tanh", reverse)
+            assert torch.equal(found["outputs"][:, index * UNITS : (index + 1) * UNITS], alone)
+
+
+@pytest.mark.parametrize("lengths", EMPTY.values(), ids=EMPTY.keys())
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("n_directions", [1, 2])
+def test_without_a_step_all_gradients_are_zero(lengths, cell, sparse, n_directions, poison_memory):
+    case = Case(lengths, 5, cell=cell, n_channels=2, n_directions=n_directions)
+    poison_memory()
+    found = case.run(sparse=sparse)
+    assert found.pop("outputs").shape == (0, n_directions * UNITS)
+    assert all((gradient.to_dense() == 0).all() for gradient in found.values())
 
 
 @PARTS
-def test_fresh_memory_has_no_say(with_mask, n_channels, monkeypatch):
-    arguments, grad_vectors = make(LENGTHS["ragged"], 19, with_mask, n_channels)
-    expected = both_ways(cpu, arguments, grad_vectors)
-    true_empty, poisoned = torch.Tensor.new_empty, []
-
-    def poison(*args, **kwargs):
-        tensor = true_empty(*args, **kwargs)
-        poisoned.append(tensor.numel())
-        return tensor.fill_(torch.nan)
-
-    monkeypatch.setattr(torch.Tensor, "new_empty", poison)
-    found = both_ways(cpu, arguments, grad_vectors)
-    assert len(poisoned) == 2
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+@pytest.mark.parametrize("n_directions", [1, 2])
+def test_fresh_memory_has_no_say(with_mask, n_channels, n_directions, poison_memory):
+    case = Case(LENGTHS["ragged"], 19, with_mask, n_channels, n_directions=n_directions)
+    expected = case.run()
+    sizes = poison_memory()
+    assert_same_bits(case.run(), expected)
+    assert case.layout.n_steps * 19 in sizes and N_IDS * 19 in sizes  # the gradients of the vectors and of the table
 
 
 def test_memory_that_is_not_contiguous():
-    (ids, table, layout, mask, channels), grad_vectors = make(LENGTHS["ragged"], 12, True, 2)
-    expected = both_ways(cpu, (ids, table, layout, mask, channels), grad_vectors)
+    case = Case(LENGTHS["ragged"], 12, True, 2)
+    expected = case.run()
 
     def strided(tensor):
         apart = torch.zeros((*tensor.shape, 2), dtype=tensor.dtype)
         apart[..., 1] = tensor
         return apart[..., 1]
 
-    wide = torch.cat((grad_vectors, grad_vectors), dim=1)[:, : grad_vectors.shape[1]]
-    for grad in (strided(grad_vectors), wide, grad_vectors.t().contiguous().t()):
-        found = both_ways(cpu, (*map(strided, (ids, table)), layout, *map(strided, (mask, channels))), grad)
-        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    grad = case.grad_outputs
+    case.ids, case.table, case.mask, case.channels = map(strided, (case.ids, case.table, case.mask, case.channels))
+    for case.grad_outputs in (strided(grad), torch.cat((grad, grad), dim=1)[:, :UNITS], grad.t().contiguous().t()):
+        assert_same_bits(case.run(), expected)
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize("dim", [1, 16, 33])
+@pytest.mark.parametrize("dim", [2, 16, 33])
 @PARTS
 def test_a_sparse_gradient_holds_the_rows_that_occur(lengths, dim, with_mask, n_channels, use_threads, poison_memory):
     """The bits of the dense one, in rows that rise; and what stood in their memory has no say."""
-    arguments, grad_vectors = make(lengths, dim, with_mask, n_channels)
-    ids = arguments[0]
-    vectors, dense = both_ways(cpu, arguments, grad_vectors)
+    case = Case(lengths, dim, with_mask, n_channels)
     sizes = poison_memory()
     for n_threads in (1, 3):
         use_threads(n_threads)
-        table = arguments[1].detach().clone().requires_grad_()
-        found = cpu.embed(ids, table, *arguments[2:], True)
-        assert torch.equal(found.detach(), vectors)
+        dense = case.run()
         sizes.clear()
-        found.backward(grad_vectors)
-        assert table.grad.is_sparse
-        rows = table.grad._indices()[0]
-        assert torch.equal(rows, torch.unique(ids))
+        found = case.run(sparse=True)
+        assert found["table"].is_sparse
+        rows = found["table"]._indices()[0]
+        assert torch.equal(rows, torch.unique(case.ids))
         assert len(rows) * dim in sizes and N_IDS * dim not in sizes, "only those rows were made"
-        assert torch.equal(table.grad.to_dense(), dense)
+        found["table"] = found["table"].to_dense()
+        assert_same_bits(found, dense)
 
 
 def test_the_twin_gives_the_same_sparse_gradient():
-    arguments, grad_vectors = make(LENGTHS["ragged"], 5)
-    gradients = []
-    for kernel in (cpu, reference):
-        table = arguments[1].detach().clone().requires_grad_()
-        kernel.embed(arguments[0], table, *arguments[2:], True).backward(grad_vectors)
-        assert table.grad.is_sparse
-        gradients.append(table.grad.to_dense().numpy())
-    np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-5)
+    case = Case(LENGTHS["ragged"], 5)
+    gradients = [case.run(kernel, sparse=True)["table"] for kernel in (cpu, reference)]
+    assert all(gradient.is_sparse for gradient in gradients)
+    np.testing.assert_allclose(*(gradient.to_dense().numpy() for gradient in gradients), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_what_is_not_finite_goes_through(value):
-    (ids, table, layout, mask, channels), grad_vectors = make(LENGTHS["ragged"], 9, True, 1)
-    table[int(ids[3]), 2] = channels[5, 0] = grad_vectors[7, 4] = value
-    found = both_ways(cpu, (ids, table, layout, mask, channels), grad_vectors)
-    right = both_ways(reference, (ids, table, layout, mask, channels), grad_vectors)
-    for a, b in zip(found, right, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-5, equal_nan=True)
-    assert not found[0].isfinite().all() and not found[1].isfinite().all()
+@pytest.mark.parametrize("place", ["table", "channels", "grad_outputs"])
+def test_what_is_not_finite_goes_through(value, place):
+    case = Case(LENGTHS["ragged"], 9, True, 1, cell="rnn")
+    getattr(case, place)[(int(case.ids[3]) if place == "table" else 5), 0] = value
+    found, right = case.run(), case.run(reference)
+    assert not all(values.isfinite().all() for values in found.values())
+    for name, values in right.items():
+        np.testing.assert_array_equal(found[name].isnan().numpy(), values.isnan().numpy(), err_msg=name)
 
 
 @pytest.mark.parametrize("wrong", [-1, N_IDS, 2**40])
-@pytest.mark.parametrize("kernel", ["cpu", "reference"])
+@pytest.mark.parametrize("kernel", [cpu, reference], ids=["cpu", "reference"])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_an_id_outside_the_table_is_refused(kernel, wrong, sparse):
-    arguments, _ = make(LENGTHS["ragged"], 4)
-    arguments[0][7] = wrong
-    arguments[1].requires_grad_()
-    with _kernels.use(kernel), pytest.raises(IndexError):
-        _kernels.embed(*arguments, sparse)
+    case = Case(LENGTHS["ragged"], 4)
+    case.ids[7] = wrong
+    with pytest.raises(IndexError):
+        case.run(kernel, sparse=sparse)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8], ids=str)
 def test_ids_of_any_width(dtype):
-    (ids, *rest), _ = make(LENGTHS["ragged"], 4)
-    assert torch.equal(cpu.embed(ids.to(dtype), *rest), cpu.embed(ids, *rest))
+    case = Case(LENGTHS["ragged"], 4)
+    expected = case.run()
+    case.ids = case.ids.to(dtype)
+    assert_same_bits(case.run(), expected)
 
 
-def test_the_fast_path_runs_where_it_can(monkeypatch):
-    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
-    (ids, table, layout, mask, channels), _ = make(LENGTHS["ragged"], 4)
-    ran = []
-    for name, kernel in (("cpu", cpu), ("reference", reference)):
-        monkeypatch.setattr(kernel, "embed", lambda *args, name=name: ran.append(name))
-    _kernels.embed(ids, table, layout, mask, channels)
-    _kernels.embed(ids, table.double(), layout, mask, channels)
-    with _kernels.use("reference"):
-        _kernels.embed(ids, table, layout)
-    monkeypatch.setattr(cpu, "available", lambda: (False, "test"))
-    _kernels.embed(ids, table, layout)
-    assert ran == ["cpu", "reference", "reference", "reference"]
+def test_a_second_backward_is_refused():
+    case = Case(LENGTHS["ragged"], 4, n_directions=2)
+    inputs = Inputs(None, case.ids, case.table.requires_grad_(), case.mask)
+    outputs = cpu.run_both("lstm", inputs, case.layout, tuple(case.weights), "tanh")
+    outputs.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="second time"):
+        outputs.sum().backward()
 
 
 @pytest.mark.parametrize("n_channels", [0, 4])
-def test_a_network_trains_through_it(n_channels, monkeypatch):
-    """The same gradients as on the plain twin, with dropout drawn alike; and it ran, once each way."""
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
+    """The same gradients as on the plain twin, with dropout drawn alike; and the kernel read the table, in one call."""
     network = Network(
         n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_channels=n_channels, cell="gru", units=(6,),
-        bidirectional=True, pooling="max", activation="tanh", dropout=0.4, recurrent_dropout=0.0, token_dropout=0.2,
+        bidirectional=bidirectional, pooling="max", activation="tanh", dropout=0.4, recurrent_dropout=0.0,
+        token_dropout=0.2,
     ).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
-    (ids, _, _, _, channels), _ = make(LENGTHS["ragged"], 10, n_channels=n_channels)
-    ran, true_embed = [], cpu.embed
-    monkeypatch.setattr(cpu, "embed", lambda *args: ran.append("cpu") or true_embed(*args))
+    case = Case(LENGTHS["ragged"], 10, n_channels=n_channels)
+    ran, true_run = [], cpu._run
+
+    def spy(cell, inputs, layout, weights, activation, reverse):
+        ran.append((inputs.table is network.embedding.weight, reverse))
+        return true_run(cell, inputs, layout, weights, activation, reverse)
+
+    monkeypatch.setattr(cpu, "_run", spy)
 
     def gradients():
         network.zero_grad()
-        logits = network(ids, LENGTHS["ragged"], torch.Generator().manual_seed(1), channels)
+        logits = network(case.ids, LENGTHS["ragged"], torch.Generator().manual_seed(1), case.channels)
         (logits**2).sum().backward()
         return [logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())]
 
     found = gradients()
-    assert ran == ["cpu"]
-    monkeypatch.setattr(cpu, "embed", reference.embed)
-    for a, b in zip(found, gradients(), strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+    assert ran == [(True, (False, True) if bidirectional else (False,))]
+    with _kernels.use("reference"):
+        for a, b in zip(found, gradients(), strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
-@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
+@pytest.mark.parametrize("lengths", (LENGTHS | EMPTY).values(), ids=(LENGTHS | EMPTY).keys())
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (2,), (3,), (16,)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.float32, torch.float64, torch.uint8], ids=str)
 def test_arranged_steps_are_those_of_the_plain_twin(lengths, shape, dtype):

@@ -96,7 +96,7 @@ def test_projected_ids_stand_for_their_vectors(cell, activation, kernel, reverse
         vectors = table[ids] if numbers is None else torch.cat((table[ids], numbers), dim=1)
         with torch.no_grad(), _kernels.use(kernel):
             projected = _kernels.project(cell, table, weights, activation=activation)
-            inputs = Inputs(numbers, ids, projected)
+            inputs = Inputs(numbers, ids, projected=[projected])
             found = _kernels.recurrence(cell, inputs, LAYOUT, weights, activation=activation, reverse=reverse)
             expected = _kernels.recurrence(cell, vectors, LAYOUT, weights, activation=activation, reverse=reverse)
         if kernel == "cpu":
@@ -126,7 +126,7 @@ def test_ids_beyond_the_table_are_refused():
         cpu.run("lstm", Inputs(numbers, ids), LAYOUT, weights, "tanh", False)
     projected = _kernels.project("lstm", draw(4, N_IDS), weights)
     with pytest.raises(IndexError, match="expected 0 to 3"), torch.no_grad():
-        cpu.run("lstm", Inputs(numbers, ids, projected), LAYOUT, weights, "tanh", False)
+        cpu.run("lstm", Inputs(numbers, ids, projected=[projected]), LAYOUT, weights, "tanh", False)
 
 
 @compiled
@@ -135,4 +135,4 @@ def test_no_training_through_projected_ids():
     projected = _kernels.project("lstm", draw(N_IDS, 6), weights)
     assert not projected.requires_grad
     with pytest.raises(RuntimeError, match="for reading only"):
-        cpu.run("lstm", Inputs(None, make_ids(), projected), LAYOUT, weights, "tanh", False)
+        cpu.run("lstm", Inputs(None, make_ids(), projected=[projected]), LAYOUT, weights, "tanh", False)

@@ -20,16 +20,24 @@ def fields_of_the_header():
             for field in names.split(","):
                 pointer = "*" in field
                 assert pointer or kind in KINDS or kind in found, (name, kind)
-                fields.append((field.strip(" *\n"), "pointer" if pointer else KINDS.get(kind, kind)))
+                field, _, length = field.strip(" *\n").rstrip("]").partition("[")
+                text = "pointer" if pointer else KINDS.get(kind, kind)
+                fields.append((field, f"{length} {text}" if length else text))
     return found
 
 
 def test_the_structures_are_those_of_the_header():
     """ctypes has no header to read; a field out of place would give the kernels a wrong address."""
     kinds = {ctypes.c_int64: "int", ctypes.c_double: "float", ctypes.c_void_p: "pointer"}
+
+    def text_of(kind):
+        if issubclass(kind, ctypes.Array):
+            return f"{kind._length_} {text_of(kind._type_)}"
+        return kinds.get(kind, kind.__name__)
+
     in_header = fields_of_the_header()
     assert len(in_header) >= 10
     for name, fields in in_header.items():
         structure = getattr(structures, name)
-        found = [(field, kinds.get(kind, kind.__name__)) for field, kind in structure._fields_]
+        found = [(field, text_of(kind)) for field, kind in structure._fields_]
         assert found == fields, name

@@ -75,7 +75,7 @@ def test_float32_reading_equals_float64_reading(pooling, cell, n_channels):
 def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeypatch):
     network, calls = make_network(n_channels=6), []
     monkeypatch.setattr(cpu, "project", lambda *args, project=cpu.project: calls.append(args) or project(*args))
-    monkeypatch.setattr(cpu, "embed", lambda *args: pytest.fail("the vectors were written out"))
+    monkeypatch.setattr(network.embedding, "forward", lambda *args: pytest.fail("the table was read at every step"))
     reader = Reader(network, CPU, 31)
     for _ in range(3):
         reader.read(IDS, LENGTHS, BESIDE)

@@ -126,7 +126,7 @@ template <int CELL> static void backward_cell(const Backward &call) {
                 add_up<CELL>(context.call, part / n_blocks, context.sums_of(part / n_blocks), context.size, context.n_parts,
                              part % n_blocks * lanes<wide>);
               });
-  for (int64_t i = 0; i < layer.n_directions && is_one_hot(call.inputs); i++)
+  for (int64_t i = 0; i < layer.n_directions && is_one_hot(call); i++)
     scatter_by_id<CELL>(Return(call, i, Shape<CELL>::slots), call.gradients[i]);
 }
 

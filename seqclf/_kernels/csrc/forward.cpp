@@ -254,7 +254,7 @@ template <int CELL> static void forward_cell(const Forward &call) {
     pack<CELL>(packed[i].inputs, units, weights.weight_input + read.first, stride, read.n, false);
     pack<CELL>(packed[i].recurrent, units, weights.weight_recurrent, units, units, true);
     pack_bias<CELL>(packed[i].bias, units, weights);
-    if (!call.inputs.ids || call.inputs.table) continue;
+    if (!layer.n_looked_up || call.inputs.table) continue;
     if (!weights.projected) pack_one_hot<CELL>(packed[i].one_hot, layer, weights, packed[i].bias);
     packed[i].looked_up = weights.projected ? weights.projected : packed[i].one_hot.data();
   }

@@ -11,7 +11,7 @@ namespace seqclf {
 namespace ISA {
 
 // Ids without a table stand for one-hot vectors: what is projected has no gradients.
-static inline bool is_one_hot(const Inputs &inputs) { return inputs.ids && !inputs.table; }
+static inline bool is_one_hot(const Backward &call) { return call.layer.n_looked_up && !call.inputs.table; }
 
 // How many numbers of a step's inputs get a gradient, from the first one that is read on: the id's vector or the numbers.
 static inline int64_t n_grad_inputs(const Backward &call) {
@@ -228,7 +228,7 @@ template <int CELL> class GradientBlock {
       for (int64_t i = 0; i < n; i++) targets_[i] = call_.grad_inputs + positions_[i] * n_grad;
       multiply<0>(transposed_.inputs, grads_.data(), n, targets_.data(), n_grad, pass_.index > 0);
     }
-    for (int64_t i = 0; i < n && is_one_hot(call_.inputs); i++)
+    for (int64_t i = 0; i < n && is_one_hot(call_); i++)
       memcpy(pass_.gates + positions_[i] * slots * width_, grads_.data() + i * stride_, slots * width_ * sizeof(float));
     n = 0;
     has_states_ = false;
