@@ -62,7 +62,7 @@ class RecurrentLayer(nn.Module):
         forward, *reverse = self.weights(generator)
         if not reverse:
             return recurrence(self.cell, inputs, layout, forward, activation=self.activation)
-        return bidirectional(self.cell, inputs, layout, (forward, *reverse), activation=self.activation)
+        return bidirectional(self.cell, inputs, layout, (forward, reverse[0]), activation=self.activation)
 
     def project(self, table: Tensor) -> list[Tensor]:
         """What each row of an embedding gives to the gates of each direction, for reading."""
