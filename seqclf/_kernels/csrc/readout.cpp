@@ -102,7 +102,7 @@ void pool(const Pooling &call) {
 
 static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
   const int64_t n = call.n_features;
-  const Buffer<float> shares(rows.count() * n);
+  const Buffer<float> shares(rows.count() * n);  // of a mean; a maximum leaves nothing for the other steps
   if (call.kind == MEAN)
     for (int64_t row = rows.first; row < rows.last; row++) {
       int64_t length = 0;
@@ -110,17 +110,10 @@ static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
       for (int64_t k = 0; k < n; k++) shares[(row - rows.first) * n + k] = call.grad_pooled[row * n + k] / length;
     }
   for (int64_t time = 0; time < call.batch.n_times; time++)
-    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.active[time]); row++) {
-      const int64_t position = call.batch.starts[time] + row;
-      float *grad = call.grad_values + position * n;
-      if (call.kind == MEAN) {
-        memcpy(grad, shares.data() + (row - rows.first) * n, n * sizeof(float));
-        continue;
-      }
-      const float *from = call.grad_pooled + row * n;
-      const int32_t *chosen = call.chosen + row * n;
-      for (int64_t k = 0; k < n; k++) grad[k] = chosen[k] == (int32_t)position ? from[k] : 0.0f;
-    }
+    memcpy(call.grad_values + (call.batch.starts[time] + rows.first) * n, shares.data(),
+           rows.running(call.batch.active[time]) * n * sizeof(float));
+  for (int64_t row = rows.first; row < rows.last && call.kind == MAX; row++)
+    for (int64_t k = 0; k < n; k++) call.grad_values[call.chosen[row * n + k] * n + k] = call.grad_pooled[row * n + k];
 }
 
 void pool_backward(const PoolingBackward &call) {
