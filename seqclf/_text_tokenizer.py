@@ -1,11 +1,8 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
-import re
-import unicodedata
-from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import partial
 from itertools import repeat
 from typing import Any, Literal
 
@@ -15,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._sequences import Ragged, check_parameters, read_text_input
+from seqclf._sequences.characters import clean
 from seqclf._sequences.validation import (
     UNKNOWN,
     all_or_nothing,
@@ -24,12 +22,13 @@ from seqclf._sequences.validation import (
     optional,
     options,
 )
+from seqclf._sequences.words import Numbers, number_tokens, number_words
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _N_BYTES = 256  # the alphabet that every subword vocabulary starts from
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 _CHUNK = 1_000  # texts handed to the subword library at once
-_LINE_BREAK = re.compile(r"<[\s/]*+br\b[^<>]*+>", re.IGNORECASE)  # <br />, </br>, < BR clear="all">
+_PIECE = 1 << 19  # ids counted at once
 
 _CONSTRAINTS = {
     "level": options("word", "char", "subword"),
@@ -288,7 +287,11 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         first_seen.default_factory = first_seen.__len__
         ids = self._number(rows, partial(map, first_seen.__getitem__))
         tokens = list(first_seen)
-        counts = np.bincount(ids.values, minlength=len(tokens))
+        # Piece by piece: of each numpy makes numbers of 64 bits.
+        pieces = np.split(ids.values, range(_PIECE, ids.n_steps, _PIECE))
+        counts = np.zeros(len(tokens), dtype=np.int64)
+        for piece in pieces:
+            counts += np.bincount(piece, minlength=len(tokens))
 
         by_token = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int64)
         by_frequency = by_token[np.argsort(-counts[by_token], kind="stable")]
@@ -304,32 +307,22 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         self._keep_vocabulary([tokens[index] for index in kept])
         final = np.full(len(tokens), UNKNOWN, dtype=np.int32)
         final[kept] = np.arange(_N_SPECIAL, _N_SPECIAL + len(kept))
-        return Ragged(final[ids.values], ids.lengths)
+        for piece in pieces:
+            piece[:] = final[piece]
+        return ids
 
     def _keep_vocabulary(self, tokens: list[str]) -> None:
         self.tokens_ = _SPECIAL_TOKENS + tokens
         self.n_tokens_ = len(self.tokens_)
         self.vocabulary_ = {token: _N_SPECIAL + index for index, token in enumerate(tokens)}
 
-    def _number(self, rows: Sequence[Any], numbers_of: Callable[[Iterable[str]], Iterable[int]]) -> Ragged:
+    def _number(self, rows: Sequence[Any], numbers_of: Numbers) -> Ragged:
         """Split each row into tokens and put the numbers of all of them end to end."""
-        split = self._splitter()
-        values, lengths = array("i"), array("q")
-        for row in rows:
-            n_before = len(values)
-            values.extend(numbers_of(split(row)))
-            lengths.append(len(values) - n_before)
-        return Ragged(np.array(values, dtype=np.int32), np.array(lengths, dtype=np.int64))
-
-    def _splitter(self) -> Callable[[Any], Iterable[str]]:
-        """The function that splits one row into tokens."""
-        lowercase = self.lowercase
         if self.input_kind_ == "tokens":
-            return partial(map, str.lower) if lowercase else iter
+            return number_tokens((map(str.lower, row) for row in rows) if self.lowercase else rows, numbers_of)
         if self.level == "char":
-            return lambda text: " ".join(_clean(text, lowercase).split())
-        find_words = _word_pattern().findall
-        return lambda text: find_words(_clean(text, lowercase))
+            return number_tokens(map(self._clean_line, rows), numbers_of)
+        return number_words(rows, numbers_of, self.lowercase)
 
     def _cut(self, ids: Ragged) -> NDArray[np.object_]:
         return ids.truncated(self.max_length, self.truncate).items()
@@ -356,7 +349,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             initial_alphabet=sorted(byte_level.alphabet()),
             show_progress=False,
         )
-        model.train_from_iterator((self._clean_line(text) for text in texts), trainer)
+        model.train_from_iterator(map(self._clean_for_subwords, texts), trainer)
         self.subword_model_ = model
         vocabulary = model.get_vocab()
         self._keep_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__))
@@ -365,7 +358,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         rows: list[NDArray[np.int32]] = []
         # In chunks: what the library keeps of each text is many times larger than the ids.
         for start in range(0, len(texts), _CHUNK):
-            lines = [self._clean_line(text) for text in texts[start : start + _CHUNK]]
+            lines = list(map(self._clean_for_subwords, texts[start : start + _CHUNK]))
             encodings = self.subword_model_.encode_batch_fast(lines)
             rows += [np.array(encoding.ids, dtype=np.int32) + _N_SPECIAL for encoding in encodings]
         return Ragged.from_items(rows, dtype=np.int32)
@@ -383,25 +376,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         return "".join(pieces[:-1]).strip()
 
     def _clean_line(self, text: str) -> str:
-        """The text as the subword library may have it: on one line, and without half surrogates, which it refuses."""
-        line = " ".join(_clean(text, self.lowercase).split())
-        return line.encode("utf-8", "replace").decode("utf-8")
+        """The text on one line: runs of white space are one space, and there is none at the ends."""
+        return " ".join(clean(text, self.lowercase).split())
 
-
-def _clean(text: str, lowercase: bool) -> str:
-    if "<" in text:
-        text = _LINE_BREAK.sub(" ", text)
-    text = text.replace("’", "'")
-    return text.lower() if lowercase else text
-
-
-@cache
-def _word_pattern() -> re.Pattern[str]:
-    r"""Words and single marks.
-
-    Python's ``\w`` leaves out the combining marks that vowels are written with in Hindi and many other scripts, and
-    accents that stand alone; a word keeps them here. ``++`` and ``*+`` never step back, which makes them fast.
-    """
-    marks = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)).startswith("M"))
-    letter = rf"[\w{marks}]"
-    return re.compile(rf"{letter}++(?:'{letter}++)*+|[^\w\s][{marks}]*+")
+    def _clean_for_subwords(self, text: str) -> str:
+        """The same without half surrogates, which the subword library refuses."""
+        return self._clean_line(text).encode("utf-8", "replace").decode("utf-8")

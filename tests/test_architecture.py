@@ -48,6 +48,7 @@ MAP = {
         dynamic=True,
     ),
     "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "torch"), numpy=False),
+    "_library.py": May(),
     "_text_tokenizer.py": May(("_sequences/",), ("sklearn",), ("tokenizers",)),
     "_sequence_padder.py": May(("_sequences/",), ("sklearn",)),
     "_rnn_text_classifier.py": May(("_base", "_sequences/", "_text_tokenizer"), ("sklearn",)),
@@ -57,8 +58,11 @@ MAP = {
     "_sequences/ngrams.py": May(("_sequences.ragged",), ("scipy",)),
     "_sequences/many_classes.py": May(("_sequences.ngrams", "_sequences.ragged"), ("scipy",)),
     "_sequences/nb_ratios.py": May(("_sequences.many_classes", "_sequences.ngrams", "_sequences.ragged")),
+    "_sequences/characters.py": May(),
+    "_sequences/words.py": May(("_library", "_sequences.characters", "_sequences.ragged")),
     "_sequences/batching.py": May(("_sequences.ragged", "_sequences.nb_ratios"), ("torch",)),
     "_kernels/": May(("_kernels/",), ("torch",)),
+    "_kernels/cpu.py": May(("_kernels/", "_library"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/data.py": May(("_training/", "_sequences/"), ("sklearn", "torch"), but=()),
     "_training/": May(("_training/", "_sequences/", "_nn/"), ("skorch", "torch", "tqdm"), but=()),
@@ -193,7 +197,18 @@ def test_the_house_map_shows_every_file():
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("torch", {"_base.py", "_kernels/", "_nn/", "_sequences/batching.py", "_training/", "_training/data.py"}),
+        (
+            "torch",
+            {
+                "_base.py",
+                "_kernels/",
+                "_kernels/cpu.py",
+                "_nn/",
+                "_sequences/batching.py",
+                "_training/",
+                "_training/data.py",
+            },
+        ),
         ("skorch", {"_training/"}),
         ("matplotlib", set()),
     ],
@@ -203,7 +218,7 @@ def test_the_map_lets_in_a_library_only_here(library, places):
 
 
 def test_the_map_keeps_scikit_learn_out_of_the_networks():
-    for place in ("_kernels/", "_nn/"):
+    for place in ("_kernels/", "_kernels/cpu.py", "_nn/"):
         assert not any(library.startswith("sklearn") for library in MAP[place].libraries + MAP[place].in_functions)
 
 
@@ -219,6 +234,8 @@ def test_the_map_keeps_scikit_learn_out_of_the_networks():
         ("_sequences/__init__.py", "from seqclf._sequences.batching import batches"),
         ("_sequences/__init__.py", "from . import batching"),
         ("_text_tokenizer.py", "import torch.nn.functional as F"),
+        ("_library.py", "from seqclf._kernels import cpu"),
+        ("_sequences/words.py", "from seqclf._kernels.structures import Batch"),
         ("_text_tokenizer.py", "import tokenizers"),
         ("_text_tokenizer.py", "from seqclf._sequences import batching"),
         ("_base.py", "import skorch"),

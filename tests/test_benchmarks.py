@@ -70,3 +70,9 @@ def test_predict():
     output = run("predict.py", "--threads", "1,2")
     assert "| ours, 2 threads |" in output
     assert "| `import seqclf` |" in output
+
+
+def test_tokenizer():
+    output = run("tokenizer.py")
+    assert "| CountVectorizer |" in output
+    assert "| ours, by re |" in output

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-from seqclf import SequencePadder, TextTokenizer
+from seqclf import SequencePadder, TextTokenizer, _text_tokenizer
 
 TEXTS = ["Good film, good music.", "Not good!", ""]
 LEVELS = ["word", "char", "subword"]
@@ -156,6 +156,16 @@ def test_fit_transform_equals_fit_then_transform(level):
     assert {item.dtype for item in together} == {np.dtype(np.int32)}
     assert {item.ndim for item in together} == {1}
     assert len(together[2]) == 0
+
+
+def test_ids_are_counted_piece_by_piece(monkeypatch):
+    texts = ["a b c a", "b a", "d"]
+    tokenizer = TextTokenizer()
+    expected = tokenizer.fit_transform(texts)
+    monkeypatch.setattr(_text_tokenizer, "_PIECE", 2)
+    in_pieces = TextTokenizer()
+    assert_equal_ids(in_pieces.fit_transform(texts), expected)
+    assert in_pieces.tokens_ == tokenizer.tokens_ == ["[PAD]", "[UNK]", "a", "b", "c", "d"]
 
 
 def test_output_is_one_dimensional_also_where_all_texts_are_equally_long():
@@ -410,7 +420,8 @@ def test_without_the_subword_package_the_message_says_what_to_install(monkeypatc
 
 def test_neither_torch_nor_the_subword_package_is_imported_for_words():
     code = (
-        "import sys; from seqclf._text_tokenizer import TextTokenizer; TextTokenizer().fit_transform(['a']); "
+        "import sys; from seqclf._text_tokenizer import TextTokenizer; "
+        "TextTokenizer().fit_transform(['a', 5_000 * 'a ']); "
         "from seqclf._sequence_padder import SequencePadder; SequencePadder().fit_transform([[1]]); "
         "sys.exit(bool({'torch', 'tokenizers'} & set(sys.modules)))"
     )

@@ -4,10 +4,6 @@ A plain C library behind ctypes, which releases the interpreter's lock during a 
 """
 
 import ctypes
-import os
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -35,45 +31,14 @@ from seqclf._kernels.structures import (
 )
 from seqclf._kernels.threads import n_threads
 from seqclf._kernels.weights import N_GATES, Weights
+from seqclf._library import library as _library
 
 _CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
-# Names another build of the library, as `make sanitize` does.
-_VARIABLE = "SEQCLF_KERNELS_LIBRARY"
 _POOL = {"max": 0, "mean": 1, "attention": 2}
 # Below so many multiplications, a quarter of a millisecond or so, a call is done by one thread. What is done once for a
 # gate, or for a value to pool, takes the time of some more.
 _WORTH_A_THREAD = 10_000_000
 _PER_GATE, _PER_VALUE = 24, 12
-
-
-def _file() -> Path | None:
-    """The compiled library: the one that an environment variable names (another build of it), or that of the package.
-
-    Found through `importlib.resources`: after an editable install it lies in site-packages and this file does not.
-    """
-    if named := os.environ.get(_VARIABLE):
-        return Path(named)
-    folder = resources.files("seqclf._kernels")
-    found = [Path(str(entry)) for entry in folder.iterdir() if entry.name in ("_cpu.so", "_cpu.dll")]
-    return found[0] if found else None
-
-
-@cache
-def _library() -> tuple[ctypes.CDLL | None, str]:
-    """The loaded library and what to say about it, or None and why there is none."""
-    file = _file()
-    if file is None:
-        return (
-            None,
-            "the package was installed without its compiled kernels (no C++ compiler was found, or the build failed)",
-        )
-    try:
-        library = ctypes.CDLL(str(file))
-    except OSError as error:
-        return None, f"the compiled library could not be loaded: {error}"
-    library.seqclf_instructions.restype = ctypes.c_char_p
-    library.seqclf_embedding_rows.restype = ctypes.c_int64
-    return library, f"fused kernels for {library.seqclf_instructions().decode()}"
 
 
 def _loaded() -> ctypes.CDLL:

@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from seqclf import _library
 from seqclf._kernels import cpu
 
 pytestmark = [
@@ -16,11 +17,12 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc"),
 ]
 
-SANITIZED = "sanitize" in str(cpu._file())
+SANITIZED = "sanitize" in str(_library.file())
 
 SETTING = """
     import ctypes, os, sys, threading, time
     import torch
+    from seqclf import _library
     from seqclf._kernels import StepLayout, Weights, cpu, kernel_threads
 
     cpu._WORTH_A_THREAD = 0
@@ -225,7 +227,7 @@ def test_the_library_can_be_unloaded():
     with kernel_threads(3):
         expected = train()
     with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copy(cpu._file(), os.path.join(folder, "copy.so"))
+        copy = shutil.copy(_library.file(), os.path.join(folder, "copy.so"))
         for _ in range(3):
             library = ctypes.CDLL(copy)
             cpu._library, true_library = lambda: (library, ""), cpu._library

@@ -2,8 +2,8 @@
 
 ``SEQCLF_EMULATION`` is the command that starts `driver.cpp`, built for that processor, with the library as argument.
 ``SEQCLF_EMULATION_INSTRUCTIONS`` is what the library has to choose there, or "any". The tests, the reference and torch
-run here. How far the memory behind a pointer reaches is known from the tensor whose address `cpu.py` took: all of it
-goes there, and what was changed comes back.
+run here. How far the memory behind a pointer reaches is known from the tensor or array whose address was taken: all of
+it goes there, and what was changed comes back.
 """
 
 import ctypes
@@ -14,12 +14,11 @@ import subprocess
 import threading
 from functools import cache, partial
 
-import numpy as np
 import pytest
 
 
 class FarLibrary:
-    """Stands where `cpu.py` has its `ctypes.CDLL`.
+    """Stands where `cpu.py` and `words.py` have their `ctypes.CDLL`.
 
     Three kinds of functions: one takes a structure by address; one takes a text and gives a number; one gives a text.
     """
@@ -104,10 +103,11 @@ def pointers_of(structure, start=0):
 
 
 def put_in_the_place_of_the_library(far):
-    """Have `cpu.py` call `far`, and tell it of the memory whose addresses it takes."""
-    from seqclf._kernels import cpu
+    """Have `cpu.py` and `words.py` call `far`, and tell it of the memory whose addresses they take."""
+    from seqclf._kernels import StepLayout, cpu
+    from seqclf._sequences import words
 
-    true_address, true_batch = cpu._address, cpu._batch
+    true_address, true_structure = cpu._address, StepLayout.structure.func
 
     def address(tensor):
         found = true_address(tensor)
@@ -116,14 +116,18 @@ def put_in_the_place_of_the_library(far):
             far.remember(found, storage.data_ptr(), storage.nbytes())
         return found
 
-    def batch(layout):
-        for positions in vars(layout).values():
-            if isinstance(positions, np.ndarray):
-                far.remember(positions.ctypes.data, positions.ctypes.data, positions.nbytes)
-        return true_batch(layout)
+    def array_address(values):
+        far.remember(values.ctypes.data, values.ctypes.data, values.nbytes)
+        return values.ctypes.data
+
+    def structure(layout):
+        for positions in (layout.active, layout.starts, layout.offsets):
+            array_address(positions)
+        return true_structure(layout)
 
     text = f"fused kernels for {far.seqclf_instructions().decode()}"
-    cpu._address, cpu._batch, cpu._library = address, batch, cache(lambda: (far, text))
+    cpu._address, cpu._library, StepLayout.structure = address, cache(lambda: (far, text)), property(structure)
+    words._address, words.library = array_address, cpu._library
 
 
 class Report:

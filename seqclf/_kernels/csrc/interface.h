@@ -199,3 +199,47 @@ struct CatchUp {
   const int64_t *ids;  // (n_ids,) whose rows, in any order, more than once too; or null: all. Those of none are passed over
   int64_t n_threads;
 };
+
+// Texts into words, each of them a number: equal words have the same one, counted up in the order in which they first appear
+// (see words.py). All memory is the caller's. A call goes on where the last one stopped, and says why it has.
+enum Stop {
+  FINISHED = 0,
+  UNKNOWN_CHARACTER = 1,  // the table lacks `character`
+  ASK_FOR_CLEANED = 2,    // the caller has to clean this text: put it into `cleaned`, set `written`, and `read` to its end
+  NO_ROOM = 3             // for one token more (`cleaned` holds it), or for one id more
+};
+
+// What a character is. Its entry in the table: these bits, and above them, from the ninth on, the character that it is read as.
+enum Kind {
+  LETTER = 1,  // part of a word
+  MARK = 2,    // belongs to the sign before it
+  SPACE = 4,   // between tokens
+  ALNUM = 8,   // a `\b` stands between one and none of these
+  ASK = 16     // what it is read as depends on its neighbours, or is several characters
+};
+
+struct Progress {
+  int64_t text;           // that is being read
+  int64_t read, written;  // bytes of the texts that have been read, and of `cleaned` that this text has filled
+  int64_t split;          // bytes of `cleaned` that have been split into tokens
+  int64_t n_ids, n_tokens, n_token_bytes;
+  int64_t n_filed;        // tokens that stand in `slots`; 0 with new, zeroed slots
+  int64_t stop, character;
+};
+
+struct Splitting {
+  int64_t n_texts, lowercase;
+  const uint8_t *bytes;        // the texts, end to end, as UTF-8; half surrogates in three bytes
+  const int64_t *offsets;      // (n_texts + 1,)
+  const int32_t *pages;        // (0x2000,) the row of `characters` for each 256 characters, or -1; 0 is the row of the first
+  const uint32_t *characters;  // (n_pages, 256)
+  uint8_t *cleaned;            // twice the bytes of the longest text, and 64 more
+  int64_t *lengths;            // (n_texts,) the number of ids of each text, zero at first
+  int32_t *ids;                // (ids_room,)
+  uint8_t *tokens;             // (token_bytes_room,) as UTF-8, a space behind each
+  int64_t *starts;             // (tokens_room + 1,) of each in `tokens`, and where the next will start
+  int32_t *slots;              // (n_slots,) the hash table
+  int64_t ids_room, token_bytes_room, tokens_room, n_slots;  // n_slots: a power of two above `tokens_room`
+  int64_t seed, second_seed;   // random: nobody can choose texts whose words all collide
+  Progress *progress;
+};

@@ -1,14 +1,17 @@
 """How the compiled library is found, and what is said where there is none."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from seqclf._kernels import cpu
+from seqclf import _library
 
-load = cpu._library.__wrapped__  # past the cache
+load = _library.library.__wrapped__  # past the cache
+found, reason = _library.library()
+compiled = pytest.mark.skipif(found is None, reason=f"no compiled kernels: {reason}")
 
 
 @pytest.mark.skipif(
@@ -17,12 +20,11 @@ load = cpu._library.__wrapped__  # past the cache
 )
 def test_the_kernels_are_there_where_they_are_required():
     """Without them all other tests of the kernels are skipped, which would go unnoticed."""
-    available, text = cpu.available()
-    assert available, text
+    assert found is not None, reason
 
 
 def test_without_a_library_the_reason_is_given(monkeypatch):
-    monkeypatch.setattr(cpu, "_file", lambda: None)
+    monkeypatch.setattr(_library, "file", lambda: None)
     library, text = load()
     assert library is None
     assert "without its compiled kernels" in text
@@ -37,7 +39,16 @@ def test_a_library_that_does_not_load_is_named(monkeypatch, tmp_path):
     assert "could not be loaded" in text and "broken.so" in text
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+@compiled
+def test_it_is_loaded_without_torch():
+    code = (
+        "import sys; from seqclf._library import library; assert library()[0] is not None; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/cpuinfo")
 def test_the_best_instructions_of_this_processor_are_chosen():
     """The library asks the processor itself; the system has its own list."""
