@@ -17,8 +17,8 @@ import torch
 from _report import print_table, reached, spread
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from seqclf import RNNTextClassifier
-from seqclf._sequences.batching import TrainingData
+from seqclf import RNNTextClassifier, _kernels
+from seqclf._training.batching import TrainingData
 from seqclf._training.net import Net
 from seqclf._training.optimizers import OneCall
 
@@ -26,7 +26,7 @@ GOAL_MS = 8.0
 RECURRENCE = ("recurrence, forward", "recurrence, backward")
 _REST, _HOOKS, _OUTSIDE = "Python and all else", "these measurements", "fit, around the epoch"
 _MODULES = {
-    "Network": "between the layers (layout, order of steps)",
+    "Network": "between the layers (layout, token dropout)",
     "RecurrentLayer": "recurrence, forward",
     "LastPooling": "pooling",
     "MeanPooling": "pooling",
@@ -120,7 +120,8 @@ def _watched(clock: Clock) -> Iterator[None]:
         ):
             stack.callback(handle.remove)
         for place, name, part in (
-            (TrainingData, "batch", "cutting out the batch"),
+            (TrainingData, "batch", "choosing the batch"),
+            (_kernels, "arrange", "reading the batch (order of steps, numbers beside)"),
             (OneCall, "zero_grad", "optimiser"),
             (OneCall, "update", "optimiser"),
             (Net, "notify", _REST),

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
-from seqclf._sequences import Ragged, batching
+from seqclf._sequences import Ragged
+from seqclf._training import batching
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
 # seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.

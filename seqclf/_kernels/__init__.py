@@ -15,8 +15,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from seqclf._kernels import cpu, reference, torch_native
-from seqclf._kernels.inputs import Inputs
+from seqclf._kernels import arrangement, cpu, reference, torch_native
+from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.optimizer import Plan, Rates, State, may_rest
 from seqclf._kernels.threads import chosen_threads, forked, kernel_threads, n_threads
@@ -27,6 +27,7 @@ __all__ = [
     "CELLS",
     "N_GATES",
     "Inputs",
+    "LookUp",
     "Plan",
     "Rates",
     "State",
@@ -249,29 +250,35 @@ def _not_switched_off() -> bool:
     return (_forced.get() or os.environ.get(_VARIABLE)) in (None, "", "cpu") and cpu.available()[0]
 
 
-def arrange(values: Tensor, layout: StepLayout) -> Tensor:
-    """Steps that lie end to end, sequence after sequence, in the order of `layout`.
+def arrange(values: Tensor | LookUp, layout: StepLayout) -> Tensor:
+    """The steps of a batch in the order of `layout`, out of the data that they lie in.
 
     Parameters
     ----------
-    values : Tensor of shape (n_steps,) or (n_steps, features)
-        Token ids or numbers.
+    values : Tensor of shape (n,) or (n, features), or LookUp
+        Token ids or numbers of all the data, or what they are looked up by.
     layout : StepLayout
-        Made of the lengths of the sequences.
+        Where the sequences of the batch begin in it.
 
     Returns
     -------
-    Tensor of the shape and dtype of `values`
+    Tensor of shape (n_steps,) or (n_steps, features)
+        Of the dtype of the data, but for ids of 32 bits, which get 64; on the device of the layout.
 
     Raises
     ------
     ValueError
-        If there are more values than steps, or fewer.
+        If a sequence reaches beyond the data, or if the layout is of all of it and there is more.
+    IndexError
+        If what is looked up is in no table.
     """
-    if len(values) != layout.n_steps:
-        raise ValueError(f"There are {len(values)} steps of values, but the lengths add up to {layout.n_steps}.")
+    if isinstance(values, LookUp):
+        layout.check(len(values.entries))
+        fast = values.entries.device.type == "cpu" and _not_switched_off()
+        return (arrangement if fast else reference).look_up(values, layout).to(layout.device)
+    layout.check(len(values))
     fast = values.device.type == "cpu" and not values.requires_grad and _not_switched_off()
-    return (cpu if fast else reference).arrange(values, layout)
+    return (arrangement if fast else reference).arrange(values, layout).to(layout.device)
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:

@@ -15,7 +15,6 @@ from seqclf._kernels import structures
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.structures import (
-    Arrangement,
     AttentionBackward,
     Backward,
     Direction,
@@ -231,17 +230,6 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     call = Projection(layer, n_ids, _address(table), _address(projected), n_threads())
     _loaded().seqclf_project(ctypes.byref(call))
     return projected
-
-
-def arrange(values: Tensor, layout: StepLayout) -> Tensor:
-    """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`. It has no gradients."""
-    values = values.contiguous()
-    arranged = torch.empty_like(values)
-    step_bytes = values.nbytes // max(len(values), 1)
-    addresses = map(_address, (values, arranged))
-    call = Arrangement(layout.structure, layout.offsets.ctypes.data, step_bytes, *addresses)
-    _loaded().seqclf_arrange(ctypes.byref(call))
-    return arranged
 
 
 def _rows(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:

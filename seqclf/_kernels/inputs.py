@@ -1,8 +1,9 @@
-"""What a layer reads: numbers, token ids, or both."""
+"""What a layer reads: numbers, token ids, or both; and numbers that are still to be looked up."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 
@@ -27,3 +28,27 @@ class Inputs(NamedTuple):
         if isinstance(values, Inputs):
             return values
         return cls(numbers=values) if values.is_floating_point() else cls(ids=values)
+
+
+class LookUp(NamedTuple):
+    """Numbers beside each step of the data, as the entries of tables that hold them.
+
+    A table has several versions, each with a row of numbers for every entry; a sequence reads one version of all.
+    """
+
+    entries: Tensor  # (n, n_tables), int32: of each table the one that stands beside a step
+    tables: tuple[Tensor, ...]  # of each (n_versions, n_entries, n_channels), float32
+    versions: np.ndarray  # (n_sequences,), of those read now
+
+    @property
+    def n_channels(self) -> int:
+        """Numbers beside a step."""
+        return sum(table.shape[2] for table in self.tables)
+
+    def error(self) -> IndexError:
+        """What a kernel raises that meets an entry or a version which is not there."""
+        shapes = " and ".join(str(tuple(table.shape)) for table in self.tables)
+        return IndexError(
+            f"Looked up were versions {self.versions.min()} to {self.versions.max()} and entries "
+            f"{int(self.entries.min())} to {int(self.entries.max())}; not all of them are in tables of shape {shapes}."
+        )

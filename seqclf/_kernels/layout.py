@@ -24,6 +24,9 @@ class StepLayout:
         Number of steps of each sequence, in any order.
     device : torch.device or str, default="cpu"
         Where the index tensors are wanted.
+    starts : array-like of shape (n_sequences,), default=None
+        Where each sequence begins in the data that the batch is read from; None: they lie end to end, and nothing else
+        does.
 
     Attributes
     ----------
@@ -34,9 +37,11 @@ class StepLayout:
     starts : ndarray of shape (n_times + 1,)
         Position of the first row of each time.
     offsets : ndarray of shape (n_rows,)
-        Where the sequence of each row begins, with the sequences end to end.
+        Where the sequence of each row begins in the data.
     is_sorted : bool
         Whether the sequences are the rows: longest first, none without a step.
+    is_whole : bool
+        Whether the sequences are all of the data, end to end.
 
     Examples
     --------
@@ -50,29 +55,51 @@ class StepLayout:
     [1, 4, 0, 2, 5, 3]
     """
 
-    def __init__(self, lengths, device="cpu"):
+    def __init__(self, lengths, device="cpu", starts=None):
         lengths = np.asarray(lengths, dtype=np.int64)
+        self.is_whole = starts is None
+        starts = np.cumsum(lengths) - lengths if starts is None else np.asarray(starts, dtype=np.int64)
+        if starts.shape != lengths.shape:
+            raise ValueError(f"There are {len(starts)} starts, but {len(lengths)} lengths.")
         self.device = torch.device(device)
         self.n_sequences = len(lengths)
-        order = np.argsort(-lengths, kind="stable")
-        order = order[: np.count_nonzero(lengths)]
-        self.offsets = (np.cumsum(lengths) - lengths)[order]
-        self._order = order
-        self.lengths = lengths[order]
-        self.n_rows = len(order)
-        self.is_sorted = self.n_rows == self.n_sequences and bool((order[1:] > order[:-1]).all())
+        # Methods, and few of them: numpy's functions are Python around these, and a batch is a matter of milliseconds.
+        order = (-lengths).argsort(kind="stable")
+        self.n_rows = np.count_nonzero(lengths)
+        self._order = order = order[: self.n_rows]
+        self.offsets, self.lengths = starts[order], lengths[order]
+        self.is_sorted = self.n_rows == self.n_sequences and not np.count_nonzero(order[1:] < order[:-1])
         self.n_times = int(self.lengths[0]) if self.n_rows else 0
-        self.n_steps = int(self.lengths.sum())
-        self.active = self.n_rows - np.cumsum(np.bincount(self.lengths, minlength=1))[: self.n_times]
-        self.starts = np.concatenate(([0], np.cumsum(self.active)))
+        self.active = self.n_rows - np.bincount(self.lengths, minlength=1).cumsum()[: self.n_times]
+        self.starts = np.zeros(self.n_times + 1, dtype=np.int64)
+        self.active.cumsum(out=self.starts[1:])
+        self.n_steps = int(self.starts[-1])
 
     def _index(self, positions: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(positions)).to(self.device)
 
+    def check(self, n_values: int) -> None:
+        """Refuse data of so many steps if there are sequences beyond its ends, or more or less of it than all."""
+        if self.is_whole:
+            if n_values != self.n_steps:
+                raise ValueError(f"There are {n_values} steps of values, but the lengths add up to {self.n_steps}.")
+        elif self.n_rows and not 0 <= self._reach[0] <= self._reach[1] <= n_values:
+            first, end = self._reach
+            raise ValueError(f"There are {n_values} steps of values, but the sequences reach from {first} to {end}.")
+
+    @cached_property
+    def _reach(self) -> tuple[int, int]:
+        return int(self.offsets.min()), int((self.offsets + self.lengths).max())
+
+    def of_rows(self, values: np.ndarray) -> np.ndarray:
+        """Of something that each sequence has, (n_sequences,), that of each row, (n_rows,)."""
+        return values if self.is_sorted else values[self._order]
+
     @cached_property
     def structure(self) -> Batch:
         """What our kernels read of it. It lives no longer than the layout, whose memory it points to."""
-        return Batch(self.n_rows, self.n_times, self.active.ctypes.data, self.starts.ctypes.data)
+        addresses = (torch.from_numpy(positions).data_ptr() for positions in (self.active, self.starts))
+        return Batch(self.n_rows, self.n_times, *addresses)
 
     @cached_property
     def _time(self) -> np.ndarray:
@@ -89,7 +116,7 @@ class StepLayout:
 
     @cached_property
     def gather(self) -> Tensor:
-        """For each step here, its position in the sequences laid end to end, shape (n_steps,)."""
+        """For each step here, its position in the data, shape (n_steps,)."""
         return self._index(self.offsets[self._row] + self._time)
 
     @cached_property

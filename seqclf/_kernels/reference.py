@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqclf._kernels.inputs import Inputs
+from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import Weights
 
@@ -108,7 +108,21 @@ def run(
 
 def arrange(values: Tensor, layout: StepLayout) -> Tensor:
     """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
-    return values.index_select(0, layout.gather)
+    arranged = values.index_select(0, layout.gather.to(values.device))
+    return arranged.long() if arranged.dtype == torch.int32 and arranged.ndim == 1 else arranged
+
+
+def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
+    """What stands beside each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    entries = arrange(asked.entries, layout)
+    versions = torch.from_numpy(asked.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
+    try:
+        if (entries < 0).any() or (versions < 0).any():  # Brackets would count from the end.
+            raise IndexError
+        columns = zip(asked.tables, entries.unbind(dim=1), strict=True)
+        return torch.cat([table[versions, column] for table, column in columns], dim=1)
+    except IndexError:
+        raise asked.error() from None
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:

@@ -79,8 +79,26 @@ class Arrangement(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         ("offsets", ctypes.c_void_p),
-        ("step_bytes", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in ("widened", "step_bytes", "stride")),
         *((name, ctypes.c_void_p) for name in ("steps", "arranged")),
+    ]
+
+
+class Table(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("n_versions", "n_entries", "n_channels")] + [
+        ("values", ctypes.c_void_p)
+    ]
+
+
+class LookUp(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *((name, ctypes.c_void_p) for name in ("offsets", "versions")),
+        ("n_tables", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("tables", "entries")),
+        ("stride", ctypes.c_int64),
+        ("found", ctypes.c_void_p),
+        ("n_threads", ctypes.c_int64),
     ]
 
 

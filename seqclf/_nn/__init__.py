@@ -3,6 +3,7 @@
 from seqclf._kernels import (
     ACTIVATIONS,
     CELLS,
+    LookUp,
     Plan,
     Rates,
     State,
@@ -25,6 +26,7 @@ __all__ = [
     "CELLS",
     "POOLINGS",
     "Embedding",
+    "LookUp",
     "Network",
     "Plan",
     "Rates",

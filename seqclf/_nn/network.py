@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
-from seqclf._kernels import Inputs, StepLayout
+from seqclf._kernels import Inputs, LookUp, StepLayout
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
@@ -103,30 +103,33 @@ class Network(nn.Module):
         values: Tensor,
         lengths,
         generator: Generator | None = None,
-        beside: Tensor | None = None,
+        beside: Tensor | LookUp | None = None,
         votes: Tensor | None = None,
+        starts: np.ndarray | None = None,
     ) -> Tensor:
         """Logits of a batch of sequences.
 
         Parameters
         ----------
         values : Tensor of shape (n_steps,) of token ids, or (n_steps, n_channels) of numbers
-            The steps of all sequences, end to end.
+            The steps of all sequences, end to end; or with `starts` the data that the sequences lie in.
         lengths : array-like of shape (n_sequences,)
             Number of steps of each sequence, in any order; 0 is allowed.
         generator : torch.Generator, default=None
             Source of the dropout masks in training mode (None: torch's global one).
-        beside : Tensor of shape (n_steps, n_channels), default=None
-            Numbers beside the token ids, for a network that was built with some.
+        beside : Tensor of shape (n_steps, n_channels), or LookUp, default=None
+            Numbers beside the token ids, for a network that was built with some; they lie as `values` do.
         votes : Tensor of shape (n_sequences, n_outputs), default=None
             Numbers beside the sequences, for a network that was built for them.
+        starts : ndarray of shape (n_sequences,), default=None
+            Where each sequence begins in `values`: in any order, and more than once if so wanted.
 
         Returns
         -------
         Tensor of shape (n_sequences, n_outputs)
             A sequence of length 0 has a pooled vector of zeros, so the bias of the head decides.
         """
-        return self.vote(self.head(self.features(values, lengths, generator, beside)), votes)
+        return self.vote(self.head(self.features(values, lengths, generator, beside, starts=starts)), votes)
 
     def vote(self, logits: Tensor, votes: Tensor | None) -> Tensor:
         """The logits with the votes, for a network that was built with them."""
@@ -140,17 +143,18 @@ class Network(nn.Module):
         values: Tensor,
         lengths,
         generator: Generator | None = None,
-        beside: Tensor | None = None,
+        beside: Tensor | LookUp | None = None,
         projected: list[Tensor] | None = None,
+        starts: np.ndarray | None = None,
     ) -> Tensor:
         """What the head judges by, shape (n_sequences, n_features); arguments as in :meth:`forward`.
 
         `projected` is what the first layer made of the embedding (`RecurrentLayer.project`), for reading.
         """
-        given = 0 if beside is None else beside.shape[1]
+        given = beside.n_channels if isinstance(beside, LookUp) else 0 if beside is None else beside.shape[1]
         if given != self.n_beside:
             raise ValueError(f"beside holds {given} numbers a step, but the network was built for {self.n_beside}.")
-        layout = StepLayout(lengths, values.device)
+        layout = StepLayout(lengths, self.head.weight.device, starts)
         shape = (layout.n_sequences, self.head.in_features)
         if not layout.n_rows:
             return self.head.weight.new_zeros(shape)

@@ -2,10 +2,12 @@
 
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from seqclf import _kernels
+from seqclf._kernels import LookUp
 from seqclf._nn.embedding import Embedding
 from seqclf._nn.network import Network
 
@@ -33,7 +35,7 @@ class Reader:
     Attributes
     ----------
     device : torch.device
-        Where the values are wanted: not the given one if that has no float64.
+        Where the votes are wanted: not the given one if that has no float64.
     n_outputs : int
         Logits per sequence.
     """
@@ -57,9 +59,16 @@ class Reader:
                 with torch.no_grad():
                     self._projected = first_layer.project(table)
 
-    def read(self, values: Tensor, lengths, beside: Tensor | None = None, votes: Tensor | None = None) -> Tensor:
+    def read(
+        self,
+        values: Tensor,
+        lengths,
+        beside: Tensor | LookUp | None = None,
+        votes: Tensor | None = None,
+        starts: np.ndarray | None = None,
+    ) -> Tensor:
         """Logits in float64 of a batch of sequences; arguments as in :meth:`Network.forward`."""
         head = self._network.head
         with torch.inference_mode():
-            features = self._network.features(values, lengths, beside=beside, projected=self._projected)
+            features = self._network.features(values, lengths, beside=beside, projected=self._projected, starts=starts)
             return self._network.vote(_kernels.linear(features, head.weight, head.bias), votes)

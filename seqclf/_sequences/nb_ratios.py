@@ -73,6 +73,11 @@ class RatedIds:
         return self.steps.lengths
 
     @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each sequence starts, and at the very end the number of steps: (n_sequences + 1,)."""
+        return self.steps.offsets
+
+    @property
     def n_channels(self) -> int:
         """How many ratios stand beside each token id."""
         return sum(table.shape[2] for table in self.tables)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -44,9 +44,6 @@ class Ragged:
 
     values: NDArray[Any]
     lengths: NDArray[np.int64]
-    # Numbers beside the values, and beside the sequences; see `nb_ratios`.
-    beside: ClassVar[None] = None
-    votes: ClassVar[None] = None
 
     @classmethod
     def from_items(

@@ -10,8 +10,8 @@ import torch
 from skorch.callbacks import Callback
 
 from seqclf._nn import Embedding, Network, Reader, reads_rows, warn_where_slow
-from seqclf._sequences.batching import EvaluationBatches, TrainingBatches, TrainingData, prediction_rows, to_tensors
 from seqclf._sequences.nb_ratios import Sequences
+from seqclf._training.batching import Data, EvaluationBatches, TrainingBatches, TrainingData, prediction_rows
 from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, Schedule, raise_diverged
 from seqclf._training.net import Net
 from seqclf._training.optimizers import OPTIMIZERS
@@ -120,8 +120,7 @@ def read_logits(network: Network, sequences: Sequences, device: torch.device) ->
     """Logits of every sequence in float64, in the order given; shape (n_sequences, n_outputs)."""
     reader = Reader(network, device, int(sequences.lengths.sum()))
     logits = np.empty((len(sequences), reader.n_outputs))
+    data = Data(sequences)
     for rows in prediction_rows(sequences):
-        batch = sequences.take(rows)
-        values, beside, votes = to_tensors(batch, reader.device)
-        logits[rows] = reader.read(values, batch.lengths, beside, votes).cpu().numpy()
+        logits[rows] = reader.read(*data.at(rows, reader.device)).cpu().numpy()
     return logits

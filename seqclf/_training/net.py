@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from seqclf._nn import Embedding
-from seqclf._sequences.batching import Batch
+from seqclf._training.batching import Batch
 
 
 class RowLoss(nn.Module):
@@ -116,7 +116,7 @@ class Net(NeuralNet):
             rows.append(
                 (step["row_losses"], batch.weights, decisions(step["y_pred"]), batch.targets, batch.score_weights)
             )
-            n_steps += len(batch.values)
+            n_steps += batch.n_steps
             self.notify("on_batch_end", batch=batch, training=training, **step)
         losses, weights, decided, targets, score_weights = map(torch.cat, zip(*rows, strict=True))
         # On the CPU, because not every device has float64.
@@ -155,7 +155,8 @@ class Net(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Logits of a batch."""
-        return self.module_(x.values, x.lengths, self.generator, x.beside, x.votes)
+        inputs = x.inputs
+        return self.module_(inputs.values, inputs.lengths, self.generator, inputs.beside, inputs.votes, inputs.starts)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Weighted mean of the row losses `y_pred` of the batch `y_true`.

@@ -265,36 +265,3 @@ def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
     with _kernels.use("reference"):
         for a, b in zip(found, gradients(), strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.usefixtures("_every_instruction_set")
-@pytest.mark.parametrize("lengths", (LENGTHS | EMPTY).values(), ids=(LENGTHS | EMPTY).keys())
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (2,), (3,), (16,)], ids=str)
-@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.float32, torch.float64, torch.uint8], ids=str)
-def test_arranged_steps_are_those_of_the_plain_twin(lengths, shape, dtype):
-    layout = StepLayout(lengths)
-    n_values = layout.n_steps * (sum(shape) if shape else 1)
-    values = torch.arange(1, 1 + n_values).reshape(layout.n_steps, *shape).to(dtype)
-    assert torch.equal(cpu.arrange(values, layout), reference.arrange(values, layout))
-    with_gaps = torch.stack((values, values), dim=-1)[..., 0]
-    assert torch.equal(cpu.arrange(with_gaps, layout), reference.arrange(values, layout))
-
-
-def test_arranged_steps_come_from_the_fast_path_where_they_can(monkeypatch):
-    layout = StepLayout([2, 3])
-    values = torch.arange(5.0)
-    ran = []
-    for name, kernel in (("cpu", cpu), ("reference", reference)):
-        monkeypatch.setattr(kernel, "arrange", lambda *args, name=name: ran.append(name))
-    _kernels.arrange(values, layout)
-    _kernels.arrange(values.clone().requires_grad_(), layout)
-    with _kernels.use("reference"):
-        _kernels.arrange(values, layout)
-    assert ran == ["cpu", "reference", "reference"]
-
-
-@pytest.mark.parametrize("n", [0, 4, 6])
-@pytest.mark.parametrize("kernel", ["cpu", "reference"])
-def test_steps_that_are_too_few_or_too_many_are_refused(kernel, n):
-    with _kernels.use(kernel), pytest.raises(ValueError, match=f"There are {n} steps .* lengths add up to 5"):
-        _kernels.arrange(torch.zeros(n), StepLayout([2, 3]))

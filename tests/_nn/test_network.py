@@ -162,6 +162,38 @@ def test_numbers_beside_by_hand(n_outputs):
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kernel", ["reference", "torch_native", "cpu"])
+@pytest.mark.parametrize("n_channels", [0, 6])
+@pytest.mark.parametrize("embedding_dim", [4, None])
+def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_channels, kernel):
+    """In any order, twice, and with numbers that are looked up: the same bits as end to end, gradients too."""
+    if kernel == "cpu" and not cpu.available()[0]:
+        pytest.skip(cpu.available()[1])
+    network = make_network(embedding_dim=embedding_dim, n_channels=n_channels, bidirectional=True)
+    rng = np.random.default_rng(0)
+    data = torch.from_numpy(np.stack([IDS, *rng.integers(0, 7, (2, 10))], axis=1).astype(np.int32))
+    starts, lengths, versions = np.array([6, 0, 2, 6, 9]), np.array([4, 0, 5, 4, 1]), np.array([0, 1, 1, 0, 2])
+    spans = [slice(start, start + length) for start, length in zip(starts, lengths, strict=True)]
+    asked = beside = None
+    if n_channels:
+        tables = tuple(torch.from_numpy(rng.standard_normal((3, 7, 3)).astype(np.float32)) for _ in range(2))
+        asked = _kernels.LookUp(data[:, 1:], tables, versions)
+        entries = torch.cat([data[span, 1:] for span in spans])
+        version = torch.from_numpy(np.repeat(versions, lengths))
+        beside = torch.cat([table[version, column] for table, column in zip(tables, entries.T, strict=True)], dim=1)
+    results = []
+    with _kernels.use(kernel):
+        for values, numbers, places in (
+            (torch.cat([IDS[span] for span in spans]), beside, None),
+            (data[:, 0], asked, starts),
+        ):
+            logits = network(values, lengths, beside=numbers, starts=places)
+            results.append([logits, *torch.autograd.grad((logits**2).sum(), list(network.parameters()))])
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(results[0][0][0], results[0][0][3]) or kernel != "cpu"
+
+
 @pytest.mark.parametrize("cell", _kernels.CELLS)
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("inputs", [{}, {"embedding_dim": None}], ids=["embedding", "one-hot"])

@@ -12,9 +12,9 @@ from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
 from seqclf._kernels import cpu
 from seqclf._nn import Network
 from seqclf._sequences import Ragged
-from seqclf._sequences.batching import CHUNK_BATCHES, TrainingBatches, TrainingData, prediction_rows
 from seqclf._sequences.nb_ratios import RatedIds
 from seqclf._training import OPTIMIZERS, fit_network, resolve_device, use_threads
+from seqclf._training.batching import CHUNK_BATCHES, Data, TrainingBatches, TrainingData, prediction_rows
 from seqclf._training.callbacks import EarlyStopping
 from seqclf._training.net import Net
 from seqclf._training.split import validation_rows
@@ -97,14 +97,51 @@ def test_a_batch_holds_its_rows():
     data = make_data([3, 0, 2, 5])
     batch = data.batch(np.array([3, 1, 0]))
     items = data.sequences.items()
-    assert batch.values.tolist() == [*items[3], *items[0]]
-    assert batch.lengths.tolist() == [5, 0, 3]
+    inputs = batch.inputs
+    spans = zip(inputs.starts, inputs.lengths, strict=True)
+    assert [inputs.values[start : start + n].tolist() for start, n in spans] == [list(items[row]) for row in (3, 1, 0)]
     assert batch.targets.tolist() == [1, 1, 0]
+    assert len(batch) == 3 and batch.n_steps == 8
+
+
+def rated_ids(lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    steps = np.stack([rng.integers(2, 9, sum(lengths)), *rng.integers(0, 5, (2, sum(lengths)))], axis=1)
+    tables = tuple(rng.standard_normal((4, 5, 3)).astype(np.float32) for _ in range(2))
+    version = rng.integers(0, 4, len(lengths))
+    return RatedIds(Ragged(steps.astype(np.int32), np.array(lengths)), tables, version, rng.random((len(lengths), 2)))
+
+
+@pytest.mark.parametrize("kind", ["ids", "series", "rated"])
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_batch_copies_nothing(kind, writeable):
+    """It says where its steps lie; only memory that may not be written is copied, once for all batches."""
+    lengths = [3, 0, 2, 5]
+    sequences = rated_ids(lengths) if kind == "rated" else Ragged(np.arange(10, dtype=np.int32), np.array(lengths))
+    if kind == "series":
+        sequences = Ragged(np.random.default_rng(0).standard_normal((10, 2)).astype(np.float32), np.array(lengths))
+    arrays = [sequences.steps.values, *sequences.tables] if kind == "rated" else [sequences.values]
+    for array in arrays:
+        array.flags.writeable = writeable
+    data = Data(sequences)
+    rows = np.array([3, 1, 0, 3])
+    inputs, again = data.at(rows, CPU), data.at(rows, CPU)
+    tensors = [inputs.values, *(() if inputs.beside is None else inputs.beside.tables)]
+    shared = [np.shares_memory(tensor.numpy(), array) for tensor, array in zip(tensors, arrays, strict=True)]
+    assert shared == len(arrays) * [writeable]
+    assert inputs.values.data_ptr() == again.values.data_ptr()
+    layout = _kernels.StepLayout(inputs.lengths, starts=inputs.starts)
+    taken = sequences.take(rows)
+    in_order = _kernels.StepLayout(taken.lengths).gather.numpy()
+    np.testing.assert_array_equal(_kernels.arrange(inputs.values, layout), taken.values[in_order])
+    if kind == "rated":
+        np.testing.assert_array_equal(_kernels.arrange(inputs.beside, layout), taken.beside[in_order])
+        np.testing.assert_array_equal(inputs.votes, taken.votes)
 
 
 def test_prediction_batches_read_every_row_once_within_the_budget(monkeypatch):
-    monkeypatch.setattr("seqclf._sequences.batching.PREDICTION_STEPS", 100)
-    monkeypatch.setattr("seqclf._sequences.batching.PREDICTION_NUMBERS", 300)
+    monkeypatch.setattr("seqclf._training.batching.PREDICTION_STEPS", 100)
+    monkeypatch.setattr("seqclf._training.batching.PREDICTION_NUMBERS", 300)
     lengths = np.random.default_rng(0).integers(0, 150, 300)
     ids, series = np.ones(lengths.sum(), dtype=np.int32), np.zeros((lengths.sum(), 5))
     tables = (np.zeros((1, 1, 3), dtype=np.float32), np.zeros((1, 1, 2), dtype=np.float32))

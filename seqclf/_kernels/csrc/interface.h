@@ -81,13 +81,34 @@ struct Projection {
   int64_t n_threads;
 };
 
-// Steps that lie end to end, sequence after sequence, put into the order of the batch.
+// Steps of the data, put into the order of the batch.
 struct Arrangement {
   Batch batch;
-  const int64_t *offsets;  // (n_rows,) where the sequence of each row begins
-  int64_t step_bytes;      // the size of a step
+  const int64_t *offsets;  // (n_rows,) where the sequence of each row begins in `steps`
+  int64_t widened;         // whether the steps are ids of 32 bits, of which 64 are made
+  int64_t step_bytes;      // the size of a step; what is between it and the next one is passed over
+  int64_t stride;          // bytes from step to step
   const void *steps;
   void *arranged;
+};
+
+// Numbers in several versions, in each of which an entry has a row.
+struct Table {
+  int64_t n_versions, n_entries, n_channels;
+  const float *values;  // (n_versions, n_entries, n_channels)
+};
+
+// Beside each step stands an entry for each of some tables; what they hold in the version of the row, in the order of the batch.
+struct LookUp {
+  Batch batch;
+  const int64_t *offsets;   // (n_rows,) where the sequence of each row begins in `entries`
+  const int64_t *versions;  // (n_rows,)
+  int64_t n_tables;
+  const Table *tables;     // (n_tables,)
+  const int32_t *entries;  // (n, n_tables)
+  int64_t stride;          // of `entries` from step to step
+  float *found;            // (n_steps, n_channels of all tables)
+  int64_t n_threads;
 };
 
 // The gradient of a table: of each id, what its steps had, times the mask of their rows.

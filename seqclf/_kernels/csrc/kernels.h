@@ -15,6 +15,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 #define SEQCLF_DECLARE(ISA)                        \
   namespace ISA {                                  \
   void arrange(const Arrangement &);               \
+  bool look_up(const LookUp &);                    \
   void embed_backward(const EmbeddingBackward &);  \
   void project(const Projection &);                \
   void forward(const Forward &);                   \

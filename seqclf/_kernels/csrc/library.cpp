@@ -15,6 +15,7 @@ namespace seqclf {
 struct Kernels {
   const char *name;
   void (*arrange)(const Arrangement &);
+  bool (*look_up)(const LookUp &);
   void (*embed_backward)(const EmbeddingBackward &);
   void (*project)(const Projection &);
   void (*forward)(const Forward &);
@@ -59,7 +60,7 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 
 #define SEQCLF_KERNELS(ISA, supported)                                                                       \
   {                                                                                                          \
-    #ISA, ISA::arrange, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
+    #ISA, ISA::arrange, ISA::look_up, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
         ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::embedding_rows,               \
         ISA::optimize, ISA::catch_up, supported                                                              \
   }
@@ -101,6 +102,10 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 }
 
 SEQCLF_EXPORT void seqclf_arrange(const Arrangement *call) { chosen.load()->arrange(*call); }
+
+// 0 if a version or an entry is none of a table; what was found is then of no use.
+SEQCLF_EXPORT int seqclf_look_up(const LookUp *call) { return chosen.load()->look_up(*call); }
+
 SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
 SEQCLF_EXPORT void seqclf_project(const Projection *call) { chosen.load()->project(*call); }
 SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }

@@ -1,13 +1,15 @@
-"""Batches of sequences of similar length, drawn with a seed, as the network wants them: steps end to end."""
+"""Batches of sequences of similar length, drawn with a seed. A batch copies no steps: it says where they lie."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqclf._sequences.nb_ratios import Sequences
+from seqclf._nn import LookUp
+from seqclf._sequences.nb_ratios import RatedIds, Sequences
 
 # Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then
 # hold little padding where a kernel pads, and an epoch still mixes short and long ones.
@@ -18,20 +20,68 @@ PREDICTION_NUMBERS = 2**22
 PREDICTION_ROWS = 512
 
 
+class NetworkInputs(NamedTuple):
+    """Some sequences, as the network reads them: the first arguments of `Reader.read`."""
+
+    values: Tensor  # (n,) or (n, n_channels), of all the data
+    lengths: np.ndarray  # (n_sequences,)
+    beside: LookUp | None  # numbers beside token ids
+    votes: Tensor | None  # (n_sequences, n_classes)
+    starts: np.ndarray  # (n_sequences,), where each of them begins in `values`
+
+
+class Data:
+    """Sequences as tensors, which stay where they are while batches of them are read.
+
+    Parameters
+    ----------
+    sequences : Ragged or RatedIds
+        Token ids, or numeric steps.
+    """
+
+    def __init__(self, sequences: Sequences):
+        self._lengths, self._starts = sequences.lengths, sequences.offsets[:-1]
+        self._votes, self._beside = None, None
+        if isinstance(sequences, RatedIds):
+            steps = _tensor(sequences.steps.values)
+            self._values = steps[:, 0]
+            self._beside = LookUp(steps[:, 1:], tuple(map(_tensor, sequences.tables)), sequences.version)
+            self._votes = sequences.votes
+        else:
+            self._values = _tensor(sequences.values)
+
+    def at(self, rows: np.ndarray, device: torch.device) -> NetworkInputs:
+        """The sequences of those rows, for a network on that device."""
+        beside, votes = self._beside, None
+        if beside is not None:
+            beside = beside._replace(versions=beside.versions[rows])
+        if self._votes is not None:
+            votes = torch.from_numpy(self._votes[rows]).to(device)
+        return NetworkInputs(self._values, self._lengths[rows], beside, votes, self._starts[rows])
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Ids as int32, numbers as float32; the array's own memory where torch takes that (not, where it is read-only)."""
+    array = array.astype(np.int32 if array.dtype.kind in "iu" else np.float32, copy=False)
+    return torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
+
+
 @dataclass(frozen=True)
 class Batch:
     """Sequences with what is known of them."""
 
-    values: Tensor  # (n_steps,) or (n_steps, n_channels)
-    beside: Tensor | None  # (n_steps, n_channels), numbers beside token ids
-    votes: Tensor | None  # (n_sequences, n_classes)
-    lengths: np.ndarray  # (n_sequences,)
+    inputs: NetworkInputs
     targets: Tensor  # (n_sequences,)
     weights: Tensor  # (n_sequences,), what a row counts in the loss
     score_weights: Tensor  # (n_sequences,), what it counts in the accuracy
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.targets)
+
+    @property
+    def n_steps(self) -> int:
+        """The number of steps of all its sequences together."""
+        return int(self.inputs.lengths.sum())
 
 
 class TrainingData:
@@ -58,6 +108,7 @@ class TrainingData:
         device: torch.device,
     ):
         self.sequences, self.targets, self.device = sequences, targets, device
+        self._data = Data(sequences)
         self.weights = weights.astype(np.float32)
         self.score_weights = score_weights.astype(np.float32)
 
@@ -66,25 +117,12 @@ class TrainingData:
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of those rows."""
-        taken = self.sequences.take(rows)
         return Batch(
-            *to_tensors(taken, self.device),
-            taken.lengths,
+            self._data.at(rows, self.device),
             torch.from_numpy(self.targets[rows]).to(self.device),
             torch.from_numpy(self.weights[rows]).to(self.device),
             torch.from_numpy(self.score_weights[rows]).to(self.device),
         )
-
-
-def to_tensors(sequences: Sequences, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Values, what stands beside them, votes: ids as int64, numbers as float32 (what the network computes with)."""
-    values = sequences.values
-    tensor = torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iu" else np.float32)).to(device)
-    beside, votes = (
-        None if numbers is None else torch.from_numpy(numbers).to(device)
-        for numbers in (sequences.beside, sequences.votes)
-    )
-    return tensor, beside, votes
 
 
 class TrainingBatches:
