@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, _kernels
-from seqclf._kernels import N_GATES, StepLayout, Weights, cpu, reference
+from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, cpu, reference
 from seqclf._nn import Network
 
 pytestmark = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
@@ -250,6 +250,39 @@ def test_equals_reference_in_a_long_call(cell, activation, n_threads, use_thread
     lengths = np.random.default_rng(11).integers(1, 320, 60)
     assert lengths.sum() * 64 >= 500_000
     compare_with_reference(cell, activation, lengths, 5, 64, reverse=n_threads == 3)
+
+
+@pytest.mark.parametrize("with_table", [False, True], ids=["numbers", "table"])
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_large_weights_are_read_ahead_with_the_same_bits(cell, activation, with_table, use_instructions, use_threads):
+    """More than a megabyte of them, where a part has 64 rows or fewer: against the same rows among many."""
+    n_inputs, units = (600, 400) if cell == "rnn" else (300, 210)
+    weights = [make_weights(cell, n_inputs, units, seed, scale=0.3) for seed in range(2)]
+    assert 4 * N_GATES[cell] * units * (n_inputs + units) > 2**20
+    rng = np.random.default_rng(5)
+    lengths = rng.integers(0, 12, 150)
+    table, masks = draw(rng, 50, n_inputs), (draw(rng, 150, n_inputs) > 0).float()
+    ids = torch.from_numpy(rng.integers(0, 50, lengths.sum()))
+    starts = np.cumsum(lengths) - lengths
+
+    def read(rows, n_threads):
+        layout = StepLayout(lengths[rows], starts=starts[rows])
+        use_threads(n_threads)
+        inputs = Inputs(ids=_kernels.arrange(ids, layout), table=table, mask=masks[rows][layout.order])
+        with torch.no_grad():
+            if not with_table:
+                inputs = Inputs(_kernels.written_out(inputs, layout))
+            outputs = _kernels.bidirectional(cell, inputs, layout, tuple(weights), activation=activation)
+        last = torch.zeros(len(rows), 2 * units)
+        last[layout.order] = outputs[layout.last_step]
+        return last
+
+    for name in instruction_sets():
+        use_instructions(name)
+        among_many = read(np.arange(150), 1)
+        for rows in (np.arange(64), np.arange(100, 105), rng.permutation(150)[:40]):
+            for n_threads in (1, 3):
+                assert torch.equal(read(rows, n_threads), among_many[rows])
 
 
 @ALL_CELLS

@@ -1,88 +1,18 @@
 // Forward through time for rnn, lstm and gru over ragged batches. Compiled once for each kind of processor, with ISA the name
 // of a namespace for it.
 //
-// A part of the work is some rows (sequences), all their steps; threads never wait for one another. At every step the
-// units are taken as many at a time as a vector holds (a block): the gates of a block, for a few rows, are accumulated in registers over the
-// inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run over
-// inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
+// A part of the work is some rows (sequences), all their steps; threads never wait for one another. At every step the units
+// are taken as many at a time as a vector holds (a block): the gates of a block, for a few rows, are accumulated in registers
+// over the inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run
+// over inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
 #include "cells.h"
 #include "kernels.h"
+#include "packed.h"
 #include "parts.h"
 #include "reading.h"
 
 namespace seqclf {
 namespace ISA {
-
-// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n, lanes)
-template <class V, int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
-static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLOTS], const float *const *rows,
-                                                             const float *weights, int64_t n) {
-  static_assert(BLOCKS == 1 || GATES == 1, "several blocks of several gates");
-  const int columns = BLOCKS * GATES;
-  const int64_t apart = BLOCKS == 1 ? lanes<V> : n * lanes<V>;
-  for (int64_t k = 0; k < n; k++, weights += GATES * lanes<V>) {
-    V w[columns];
-#pragma GCC unroll 8
-    for (int g = 0; g < columns; g++) w[g] = load<V>(weights + apart * g);
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const V value = broadcast<V>(rows[i][k]);
-#pragma GCC unroll 8
-      for (int g = 0; g < columns; g++) sums[i][OFFSET + g] += value * w[g];
-    }
-  }
-}
-
-// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
-// the last unit.
-template <int CELL>
-static void pack(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n, bool recurrent) {
-  const int gates = Shape<CELL>::gates;
-  const int64_t width = round_up(units), padded_n = recurrent ? width : n;
-  packed.allocate(width * padded_n * gates);
-  for (int gate = 0; gate < gates; gate++) {
-    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
-    for (int64_t unit = 0; unit < units; unit++) {
-      const Block block(unit, width);
-      float *target = packed.data() + block.first * padded_n * gates + gate * block.size + unit - block.first;
-      for (int64_t k = 0; k < n; k++) target[k * gates * block.size] = source[unit * stride + k];
-    }
-  }
-}
-
-template <int CELL> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
-  const int slots = Shape<CELL>::slots;
-  const int64_t width = round_up(units);
-  packed.allocate(slots * width);
-  for (int64_t unit = 0; unit < units; unit++)
-    if (CELL == GRU) {
-      packed[0 * width + unit] = weights.bias[2 * units + unit];
-      packed[1 * width + unit] = weights.bias[unit] + weights.bias_recurrent[unit];
-      packed[2 * width + unit] = weights.bias[units + unit] + weights.bias_recurrent[units + unit];
-      packed[3 * width + unit] = weights.bias_recurrent[2 * units + unit];
-    } else {
-      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = weights.bias[slot * units + unit];
-    }
-}
-
-// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
-template <int CELL>
-static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Direction &weights, const Buffer<float> &bias) {
-  const int gates = Shape<CELL>::gates;
-  const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
-  table.allocate(layer.n_looked_up * width * gates);
-  for (int gate = 0; gate < gates; gate++)
-    for (int64_t unit = 0; unit < units; unit++) {
-      const float *source = weights.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
-      float *target = table.data() + place(unit, width, gate, gates);
-      for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
-    }
-}
-
-struct Packed {
-  Buffer<float> inputs, recurrent, bias, one_hot;
-  const float *looked_up = nullptr;  // by id
-};
 
 // The steps of a layer in one direction.
 struct Pass {
@@ -104,11 +34,16 @@ struct Pass {
 // A few rows of a part at one step.
 struct RowsOfStep {
   const int64_t *positions;
-  const float *const *inputs;    // what each reads
+  const float *const *inputs;    // what each reads, `n_read` numbers
+  int64_t n_read;
+  const float *const *given;     // what is known of its gates before that, with the bias; not read where `is_given` is false
+  bool is_given;
   const float *const *previous;  // its state before
   float *const *memories;        // an lstm's, which is updated
 
-  RowsOfStep from(int64_t row) const { return {positions + row, inputs + row, previous + row, memories + row}; }
+  RowsOfStep from(int64_t row) const {
+    return {positions + row, inputs + row, n_read, given + row, is_given, previous + row, memories + row};
+  }
 };
 
 // The units from `unit` on: BLOCKS of as many as V holds.
@@ -125,16 +60,15 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int slot = 0; slot < slots; slot++) sums[i][slot] = load<V>(bias + slot * apart);
-  if (packed.looked_up) {
+  if (rows.is_given) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-      for (int gate = 0; gate < BLOCKS * gates; gate++)
-        sums[i][gate] = load<V>(packed.looked_up + (pass.call.inputs.ids[positions[i]] * width + unit) * gates + gate * size);
+      for (int gate = 0; gate < BLOCKS * gates; gate++) sums[i][gate] = load<V>(rows.given[i] + unit * gates + gate * size);
   }
-  if (pass.n_read)
-    accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * pass.n_read * gates,
-                                                 pass.n_read);
+  if (rows.n_read)
+    accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * rows.n_read * gates,
+                                                 rows.n_read);
   if (begun)
     accumulate<V, ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
         sums, rows.previous, packed.recurrent.data() + unit * width * gates, width);
@@ -212,26 +146,80 @@ static void forward_blocks(const Pass &pass, const RowsOfStep &rows, int64_t n, 
   }
 }
 
+// Few rows read large weights from a far cache at every step. Those of the inputs wait for no state: they are read once for
+// some steps, and those of the state then stay near.
+template <int CELL> class Ahead {
+  static const int64_t large = 1 << 20, most_rows = 128;  // bytes of weights; rows of all the steps together
+
+ public:
+  Ahead(const Pass &pass, const Rows &rows)
+      : pass_(pass), rows_(rows),
+        pays_(!pass.packed.looked_up && 2 * rows.count() <= most_rows &&
+              (pass.n_read + pass.width) * row_size() * (int64_t)sizeof(float) > large),
+        inputs_(pays_ ? most_rows : 0), written_(pays_ && pass.call.inputs.table ? most_rows * pass.n_read : 0),
+        projected_(pays_ ? most_rows * row_size() : 0) {}
+
+  bool pays() const { return pays_; }
+
+  // What the inputs give to the gates of the rows that run at a time, those of the steps in their order.
+  const float *at(int64_t step) {
+    const Batch &batch = pass_.call.batch;
+    if (step == end_) {
+      int64_t n = 0;
+      for (; end_ < batch.n_times && n + running(end_) <= most_rows; end_++)
+        for (int64_t j = 0; j < running(end_); j++, n++)
+          inputs_[n] = read_step(pass_.call.layer, pass_.call.inputs, batch.starts[time(end_)] + rows_.first + j,
+                                 rows_.first + j, written_.data() + (pass_.call.inputs.table ? n * pass_.n_read : 0));
+      project_rows<CELL>(pass_.packed, pass_.width, inputs_.data(), pass_.n_read, projected_.data(), n);
+      next_ = projected_.data();
+    }
+    const float *here = next_;
+    next_ += running(step) * row_size();
+    return here;
+  }
+
+  int64_t row_size() const { return pass_.width * Shape<CELL>::gates; }
+
+ private:
+  const Pass &pass_;
+  const Rows &rows_;
+  const bool pays_;
+  Buffer<const float *> inputs_;
+  const Buffer<float> written_, projected_;
+  int64_t end_ = 0;  // the step after those that are projected
+  const float *next_ = nullptr;
+
+  int64_t time(int64_t step) const { return pass_.direction.reverse ? pass_.call.batch.n_times - 1 - step : step; }
+  int64_t running(int64_t step) const { return rows_.running(pass_.call.batch.active[time(step)]); }
+};
+
 template <int CELL> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
   const Forward &call = pass.call;
   const Batch &batch = call.batch;
-  const int64_t width = pass.width, reverse = pass.direction.reverse, room = call.inputs.table ? pass.n_read : 0;
   const Rows rows(batch, part, n_parts);
+  Ahead<CELL> ahead(pass, rows);
+  const int64_t width = pass.width, reverse = pass.direction.reverse, n_read = ahead.pays() ? 0 : pass.n_read;
+  const int64_t room = call.inputs.table ? n_read : 0;
   const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.count() * width : 0), written(rows.count() * room);
   Buffer<int64_t> positions(rows.count());
-  Buffer<const float *> inputs(rows.count()), previous(rows.count());
+  Buffer<const float *> inputs(rows.count()), given(rows.count()), previous(rows.count());
   Buffer<float *> memories(rows.count());
   for (int64_t j = 0; j < rows.count() && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
-  const RowsOfStep at_step{positions.data(), inputs.data(), previous.data(), memories.data()};
+  const float *const looked_up = pass.packed.looked_up;
+  const RowsOfStep at_step{positions.data(),  inputs.data(),   n_read, given.data(), looked_up || ahead.pays(),
+                           previous.data(), memories.data()};
 
   for (int64_t step = 0; step < batch.n_times; step++) {
     const int64_t time = reverse ? batch.n_times - 1 - step : step, before = reverse ? time + 1 : time - 1;
     const int64_t running_before = before < 0 || before >= batch.n_times ? 0 : batch.active[before];
     const int64_t n = rows.running(batch.active[time]), n_begun = rows.running(running_before);
+    const float *projected = ahead.pays() ? ahead.at(step) : nullptr;
     for (int64_t j = 0; j < n; j++) {
       const int64_t row = rows.first + j, position = batch.starts[time] + row;
       positions[j] = position;
-      inputs[j] = read_step(call.layer, call.inputs, position, row, written.data() + j * room);
+      if (looked_up) given[j] = looked_up + call.inputs.ids[position] * ahead.row_size();
+      if (projected) given[j] = projected + j * ahead.row_size();
+      if (n_read) inputs[j] = read_step(call.layer, call.inputs, position, row, written.data() + j * room);
       previous[j] = j < n_begun ? pass.outputs + (batch.starts[before] + row) * pass.stride : zeros.data();
     }
     // Two blocks of single gates at a time: one would leave a load for each multiplication.
@@ -279,31 +267,6 @@ void forward(const Forward &call) {
   }
 }
 
-// The bias and the ids' vectors times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
-template <class V, int CELL, int ROWS>
-static void project_tiles(const Projection &call, const Packed &packed, int64_t unit, int64_t id, int64_t n) {
-  if (n == ROWS) {
-    const int gates = Shape<CELL>::gates;
-    const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
-    V sums[ROWS][gates];
-    const float *vectors[ROWS];
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      vectors[i] = call.table + (id + i) * dim;
-#pragma GCC unroll 4
-      for (int gate = 0; gate < gates; gate++) sums[i][gate] = load<V>(packed.bias.data() + gate * width + unit);
-    }
-    accumulate<V, ROWS, gates, 1, gates, 0>(sums, vectors, packed.inputs.data() + unit * dim * gates, dim);
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 4
-      for (int gate = 0; gate < gates; gate++)
-        store(call.projected + ((id + i) * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
-  } else if constexpr (ROWS > 1) {
-    project_tiles<V, CELL, ROWS - 1>(call, packed, unit, id, n);
-  }
-}
-
 template <int CELL> static void project_cell(const Projection &call) {
   const Layer &layer = call.layer;
   Packed packed;
@@ -317,17 +280,12 @@ template <int CELL> static void project_cell(const Projection &call) {
   } context{call, packed};
   in_parallel(call.n_threads, 4 * call.n_threads, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
-    const int64_t first = context.call.n_ids * part / n_parts, last = context.call.n_ids * (part + 1) / n_parts;
-    const int64_t width = round_up(context.call.layer.units);
-    const int tile = Tile<Shape<CELL>::slots>::rows;
-    for (int64_t unit = 0; unit < width; unit += Block(unit, width).size)
-      for (int64_t id = first; id < last; id += tile) {
-        const int64_t n = last - id < tile ? last - id : tile;
-        if (Block(unit, width).size == lanes<wide>)
-          project_tiles<wide, CELL, tile>(context.call, context.packed, unit, id, n);
-        else
-          project_tiles<v8, CELL, tile>(context.call, context.packed, unit, id, n);
-      }
+    const Projection &call = context.call;
+    const int64_t first = call.n_ids * part / n_parts, n = call.n_ids * (part + 1) / n_parts - first;
+    const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
+    Buffer<const float *> vectors(n);
+    for (int64_t i = 0; i < n; i++) vectors[i] = call.table + (first + i) * dim;
+    project_rows<CELL>(context.packed, width, vectors.data(), dim, call.projected + first * width * Shape<CELL>::gates, n);
   });
 }
 

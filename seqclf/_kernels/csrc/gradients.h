@@ -246,7 +246,7 @@ template <int CELL> class GradientBlock {
   Buffer<float *> targets_;
 
   static int64_t capacity(int64_t width) {
-    const int64_t n = 32768 / (slots * width);
+    const int64_t n = 65536 / (slots * width);
     return n < 48 ? 48 : n > 192 ? 192 : n;
   }
 

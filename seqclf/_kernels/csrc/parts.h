@@ -7,12 +7,12 @@ namespace ISA {
 
 static inline int64_t n_steps(const Batch &batch) { return batch.n_times ? batch.starts[batch.n_times] : 0; }
 
-// Into how many parts: one for each thread, or two where that costs nothing, in a call that takes long enough for other work
-// to get in the way of a thread, which then does fewer of them. It depends on nothing else than the call, since sums are
-// taken part by part.
+// Into how many parts: one for each thread, or two where that costs nothing (not with large weights, which every part reads
+// at each step), in a call that takes long enough for other work to get in the way of a thread, which then does fewer of them.
+// It depends on nothing else than the call, since sums are taken part by part.
 static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
   const int64_t n_rows = batch.n_rows;
-  const bool is_long = n_rows >= 16 * n_threads && n_steps(batch) * width >= 500000;
+  const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
   const int64_t n = n_threads <= 1 ? 1 : is_long ? 2 * n_threads : n_threads;
   return n < n_rows ? n : n_rows > 1 ? n_rows : 1;
 }

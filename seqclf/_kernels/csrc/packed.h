@@ -1,0 +1,119 @@
+// Weights as the tiles of forward read them, and what a few rows of inputs give to the gates.
+#pragma once
+#include "cells.h"
+
+namespace seqclf {
+namespace ISA {
+
+// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n, lanes)
+template <class V, int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
+static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLOTS], const float *const *rows,
+                                                             const float *weights, int64_t n) {
+  static_assert(BLOCKS == 1 || GATES == 1, "several blocks of several gates");
+  const int columns = BLOCKS * GATES;
+  const int64_t apart = BLOCKS == 1 ? lanes<V> : n * lanes<V>;
+  for (int64_t k = 0; k < n; k++, weights += GATES * lanes<V>) {
+    V w[columns];
+#pragma GCC unroll 8
+    for (int g = 0; g < columns; g++) w[g] = load<V>(weights + apart * g);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const V value = broadcast<V>(rows[i][k]);
+#pragma GCC unroll 8
+      for (int g = 0; g < columns; g++) sums[i][OFFSET + g] += value * w[g];
+    }
+  }
+}
+
+// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
+// the last unit.
+template <int CELL>
+static void pack(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n, bool recurrent) {
+  const int gates = Shape<CELL>::gates;
+  const int64_t width = round_up(units), padded_n = recurrent ? width : n;
+  packed.allocate(width * padded_n * gates);
+  for (int gate = 0; gate < gates; gate++) {
+    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
+    for (int64_t unit = 0; unit < units; unit++) {
+      const Block block(unit, width);
+      float *target = packed.data() + block.first * padded_n * gates + gate * block.size + unit - block.first;
+      for (int64_t k = 0; k < n; k++) target[k * gates * block.size] = source[unit * stride + k];
+    }
+  }
+}
+
+template <int CELL> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
+  const int slots = Shape<CELL>::slots;
+  const int64_t width = round_up(units);
+  packed.allocate(slots * width);
+  for (int64_t unit = 0; unit < units; unit++)
+    if (CELL == GRU) {
+      packed[0 * width + unit] = weights.bias[2 * units + unit];
+      packed[1 * width + unit] = weights.bias[unit] + weights.bias_recurrent[unit];
+      packed[2 * width + unit] = weights.bias[units + unit] + weights.bias_recurrent[units + unit];
+      packed[3 * width + unit] = weights.bias_recurrent[2 * units + unit];
+    } else {
+      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = weights.bias[slot * units + unit];
+    }
+}
+
+// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
+template <int CELL>
+static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Direction &weights, const Buffer<float> &bias) {
+  const int gates = Shape<CELL>::gates;
+  const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
+  table.allocate(layer.n_looked_up * width * gates);
+  for (int gate = 0; gate < gates; gate++)
+    for (int64_t unit = 0; unit < units; unit++) {
+      const float *source = weights.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
+      float *target = table.data() + place(unit, width, gate, gates);
+      for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
+    }
+}
+
+struct Packed {
+  Buffer<float> inputs, recurrent, bias, one_hot;
+  const float *looked_up = nullptr;  // by id
+};
+
+// The bias and some rows of inputs times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
+// `projected` is (n, [block of units][gate][unit]).
+template <class V, int CELL, int ROWS>
+static void project_tiles(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
+                          int64_t unit, int64_t n) {
+  if (n == ROWS) {
+    const int gates = Shape<CELL>::gates;
+    V sums[ROWS][gates];
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+      for (int gate = 0; gate < gates; gate++) sums[i][gate] = load<V>(packed.bias.data() + gate * width + unit);
+    accumulate<V, ROWS, gates, 1, gates, 0>(sums, inputs, packed.inputs.data() + unit * n_read * gates, n_read);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+      for (int gate = 0; gate < gates; gate++)
+        store(projected + (i * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
+  } else if constexpr (ROWS > 1) {
+    project_tiles<V, CELL, ROWS - 1>(packed, width, inputs, n_read, projected, unit, n);
+  }
+}
+
+template <int CELL>
+static void project_rows(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
+                         int64_t n) {
+  const int most = Tile<Shape<CELL>::slots>::rows;
+  const Tiling tiling(n, most);
+  for (int64_t unit = 0; unit < width; unit += Block(unit, width).size)
+    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+      const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
+      float *to = projected + first * width * Shape<CELL>::gates;
+      if (Block(unit, width).size == lanes<wide>)
+        project_tiles<wide, CELL, most>(packed, width, inputs + first, n_read, to, unit, rows);
+      else
+        project_tiles<v8, CELL, most>(packed, width, inputs + first, n_read, to, unit, rows);
+    }
+}
+
+}  // namespace ISA
+}  // namespace seqclf
