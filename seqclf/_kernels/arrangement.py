@@ -43,6 +43,11 @@ def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
     if entries.stride(1) != 1:
         entries = entries.contiguous()
     versions = np.ascontiguousarray(layout.of_rows(asked.versions), dtype=np.int64)
+    if len(versions) != layout.n_rows or len(tables) > entries.shape[1]:
+        raise ValueError(
+            f"There are {len(versions)} versions for {layout.n_rows} rows, "
+            f"and {len(tables)} tables for entries of shape {tuple(entries.shape)}."
+        )
     found = torch.empty(layout.n_steps, asked.n_channels)
     places = (Table * len(tables))(*(Table(*table.shape, cpu._address(table)) for table in tables))
     call = Call(

@@ -79,6 +79,9 @@ def _run(cell, inputs, layout, weights, activation, reverse):
     )
     if training and inputs.projected is not None:
         raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
+    beside = (inputs.numbers, inputs.mask)
+    if training and inputs.table is not None and any(each is not None and each.requires_grad for each in beside):
+        raise RuntimeError("Numbers beside the vectors of a table, and their mask, have no gradients here.")
     settings = _Settings(cell, activation, layout, reverse, training, n_threads())
     return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
 
@@ -129,6 +132,7 @@ class _Recurrence(Function):
         elif ids is not None:
             looked_up_in = table if inputs.projected is None else inputs.projected[0]
             _check_ids(ids, n_looked_up if looked_up_in is None else len(looked_up_in))
+        _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up)
         outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
         gates = memory = None
         if settings.training and settings.cell != "rnn":
@@ -200,6 +204,19 @@ def _as_read(inputs: Inputs) -> tuple[Tensor | None, ...]:
 
     ids = None if inputs.ids is None else inputs.ids.to(torch.int64).contiguous()
     return floats(inputs.numbers), ids, floats(inputs.table), floats(inputs.mask)
+
+
+def _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up) -> None:
+    """Nothing is read beyond its end."""
+    n_weights = len(Weights._fields)
+    fits = all(each is None or len(each) == layout.n_steps for each in (numbers, ids))
+    fits = fits and (table is None or table.shape[1] == n_looked_up)
+    fits = fits and (mask is None or mask.shape == (layout.n_rows, n_looked_up))
+    for first, second in zip(weights[:n_weights], weights[n_weights:], strict=False):
+        fits = fits and (first is None) == (second is None) and (first is None or first.shape == second.shape)
+    if not fits:
+        shapes = [None if each is None else tuple(each.shape) for each in (numbers, ids, table, mask, *weights)]
+        raise ValueError(f"The shapes of numbers, ids, table, mask and weights do not fit together: {shapes}.")
 
 
 def _table_gradient(settings, ids, table, mask, rows, places, grad_vectors) -> Tensor:
@@ -371,9 +388,9 @@ def _width(units: int) -> int:
     return -(-units // 8) * 8
 
 
-def _work(weight_recurrent: Tensor, n_numbers: int) -> int:
+def _work(weight_recurrent: Tensor, n_read: int) -> int:
     """Multiplications for a step."""
-    return len(weight_recurrent) * (n_numbers + weight_recurrent.shape[1] + _PER_GATE)
+    return len(weight_recurrent) * (n_read + weight_recurrent.shape[1] + _PER_GATE)
 
 
 def _share(n_threads: int, layout: StepLayout, work_per_step: int) -> int:

@@ -52,7 +52,8 @@ class Reader:
         self.device, self.n_outputs = self._network.head.weight.device, self._network.head.out_features
         self._projected: list[Tensor] | None = None
         first_layer = self._network.recurrent.first_layer
-        if exact and isinstance(self._network.embedding, Embedding):
+        # Filters read the vectors themselves.
+        if exact and isinstance(self._network.embedding, Embedding) and self._network.convolutions is None:
             table = self._network.embedding.weight
             n_bytes = len(table) * 4 * len(first_layer.weights(None)[0].input)
             if n_steps > len(table) and (n_bytes <= _CACHED_BYTES or table.shape[1] >= _WIDE):

@@ -170,9 +170,10 @@ class _Splitter:
             self._call.ids_room = n_ids
 
     def _make_room_for_tokens(self) -> None:
-        """Twice as much, and enough for the token that had no room."""
+        """Twice as much as is in use, and enough for the token that had no room."""
         room, progress = 2 * self._call.tokens_room, self._progress
-        tokens = np.empty(2 * self._call.token_bytes_room + progress.written + 64, dtype=np.uint8)
+        n_bytes = max(self._call.token_bytes_room, 2 * progress.n_token_bytes + progress.written + 64)
+        tokens = np.empty(n_bytes, dtype=np.uint8)
         starts = np.empty(room + 1, dtype=np.int64)
         tokens[: progress.n_token_bytes] = self._arrays["tokens"][: progress.n_token_bytes]
         starts[: progress.n_tokens + 1] = self._arrays["starts"][: progress.n_tokens + 1]

@@ -25,7 +25,8 @@ ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), CELLS)
 BOTH_DIRECTIONS = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 ENDING_TOGETHER = [9] * 20
 RAGGED = [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19]
-UNITS = 11  # a full block of eight, and one that is not
+UNITS = 11  # a block of eight and one that is not full; of sixteen one that is not
+WIDTHS = [8, UNITS, 37]  # the last: a pair of blocks of sixteen, and one of eight that is not full
 
 
 def library():
@@ -432,7 +433,7 @@ def test_the_same_bits_again_and_nearly_those_of_other_thread_counts(cell, activ
 
 
 @BOTH_DIRECTIONS
-@pytest.mark.parametrize("units", [8, UNITS])
+@pytest.mark.parametrize("units", WIDTHS)
 @ALL_CELLS
 def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch, poison_memory):
     """Every number of the results was written by the kernels: NaN in the memory they are given changes nothing."""
@@ -453,7 +454,7 @@ def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch, 
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf], ids=str)
-@pytest.mark.parametrize("units", [8, UNITS])
+@pytest.mark.parametrize("units", WIDTHS)
 @BOTH_DIRECTIONS
 @ALL_CELLS
 def test_nan_and_infinity_in_an_input_reach_their_row_and_no_other(cell, activation, reverse, units, value):
@@ -484,7 +485,7 @@ def test_nan_and_infinity_in_an_input_reach_their_row_and_no_other(cell, activat
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf], ids=str)
-@pytest.mark.parametrize("units", [8, UNITS])
+@pytest.mark.parametrize("units", WIDTHS)
 @BOTH_DIRECTIONS
 @ALL_CELLS
 def test_nan_and_infinity_in_a_gradient_reach_their_row_and_no_other(cell, activation, reverse, units, value):
@@ -772,7 +773,7 @@ def test_in_loky_workers():
 
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0, 0]], ids=str)
 @pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
-@pytest.mark.parametrize("units", [8, UNITS])
+@pytest.mark.parametrize("units", WIDTHS)
 @BOTH_DIRECTIONS
 @ALL_CELLS
 def test_no_rows_no_steps(cell, activation, reverse, units, ids, lengths):
@@ -785,7 +786,7 @@ def test_no_rows_no_steps(cell, activation, reverse, units, ids, lengths):
     assert found["recurrent"].shape == weights.recurrent.shape
 
 
-@pytest.mark.parametrize("units", [8, UNITS])
+@pytest.mark.parametrize("units", WIDTHS)
 @ALL_CELLS
 def test_memory_that_is_not_contiguous(cell, activation, units):
     layout = StepLayout(RAGGED)

@@ -227,6 +227,35 @@ def test_ids_of_any_width(dtype):
     assert_same_bits(case.run(), expected)
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda case: setattr(case, "ids", case.ids[:-1]), "do not fit together"),
+        (lambda case: setattr(case, "channels", case.channels[1:]), "do not fit together"),
+        (lambda case: setattr(case, "mask", case.mask[:1]), "do not fit together"),
+        (lambda case: setattr(case, "table", case.table[:, :-1].contiguous()), "do not fit together"),
+        (lambda case: case.weights.__setitem__(1, Weights(*(each[:8] for each in case.weights[1][:3]))), "do not fit"),
+    ],
+    ids=["ids", "channels", "mask", "table", "second direction"],
+)
+def test_shapes_that_do_not_fit_are_refused(change, error):
+    """The kernels would read beyond the end of something."""
+    case = Case(LENGTHS["ragged"], 5, n_channels=2, n_directions=2)
+    case.run()
+    change(case)
+    with pytest.raises(ValueError, match=error):
+        case.run()
+
+
+@pytest.mark.parametrize("wrong", ["numbers", "mask"])
+def test_a_gradient_that_would_be_missing_is_refused(wrong):
+    case = Case(LENGTHS["ragged"], 5, n_channels=2)
+    inputs = Inputs(case.channels, case.ids, case.table.requires_grad_(), case.mask)
+    getattr(inputs, wrong).requires_grad_()
+    with pytest.raises(RuntimeError, match="have no gradients"):
+        cpu.run("lstm", inputs, case.layout, case.weights[0], "tanh", False)
+
+
 def test_a_second_backward_is_refused():
     case = Case(LENGTHS["ragged"], 4, n_directions=2)
     inputs = Inputs(None, case.ids, case.table.requires_grad_(), case.mask)

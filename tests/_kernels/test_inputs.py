@@ -88,7 +88,7 @@ def test_torchs_own_operations_equal_the_reference(cell, activation):
 @pytest.mark.parametrize("kernel", ["reference", "torch_native", pytest.param("cpu", marks=compiled)])
 @ALL_CELLS
 def test_projected_ids_stand_for_their_vectors(cell, activation, kernel, reverse, n_numbers):
-    """To the last bit in our kernels, at widths that fill the blocks of eight and that don't."""
+    """To the last bit in our kernels, at widths that fill the blocks and that don't."""
     dim, ids = 7, make_ids()
     table, numbers = draw(N_IDS, dim, seed=4), draw(LAYOUT.n_steps, n_numbers, seed=5) if n_numbers else None
     for units in (5, 16, 27):

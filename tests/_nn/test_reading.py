@@ -87,6 +87,12 @@ def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeyp
     Reader(network, CPU, 31).read(IDS, LENGTHS, BESIDE)
 
 
+def test_filters_beside_an_embedding_read_the_vectors_themselves():
+    network = make_network(conv_filters=(3,))
+    found = Reader(network, CPU, 10**7).read(IDS, LENGTHS)
+    np.testing.assert_allclose(found, network(IDS, LENGTHS).detach(), rtol=1e-5, atol=1e-5)
+
+
 def poolable(seed=0):
     layout = _kernels.StepLayout([4, 1, 0, 7, 7, 3])
     values = torch.randn(layout.n_steps, 5, generator=torch.Generator().manual_seed(seed))

@@ -123,6 +123,21 @@ def test_long_tokens_and_many_tokens(monkeypatch):
 
 
 @compiled
+def test_the_room_for_tokens_grows_with_what_they_hold(monkeypatch):
+    """Not with the text times the number of doublings: one text of many different words asked for gigabytes."""
+    rooms, true_lend = [], words._Splitter._lend_room
+
+    def lend(splitter, tokens, starts):
+        rooms.append(len(tokens))
+        true_lend(splitter, tokens, starts)
+
+    monkeypatch.setattr(words._Splitter, "_lend_room", lend)
+    text = " ".join(f"t{number:x}" for number in range(100_000))
+    assert_same([text])
+    assert len(rooms) > 5 and max(rooms) < 4 * len(text)
+
+
+@compiled
 def test_tokens_that_differ_in_one_byte_are_told_apart():
     base = "abcdefghijklmnopqrstuvwxyz"
     tokens = [base[:n] + letter + base[n:m] for n in range(26) for m in range(n, 27) for letter in "_09é"]

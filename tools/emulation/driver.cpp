@@ -97,11 +97,13 @@ static void call_with_structure(void *function, const std::string &name) {
   // A structure of eight-byte fields stands at a multiple of eight.
   std::vector<uint64_t> aligned(structure.size() / 8 + 1);
   memcpy(aligned.data(), structure.data(), structure.size());
-  ((void (*)(void *))function)(aligned.data());
+  // What a function without a result leaves there is not looked at.
+  const int64_t result = ((int64_t (*)(void *))function)(aligned.data());
   for (auto &piece : pieces) {
     if (!piece->fences_stand()) stop("wrote outside the memory that it was given", name);
     write(piece->data(), piece->size());
   }
+  write(&result, sizeof result);
 }
 
 int main(int n_arguments, char **arguments) {

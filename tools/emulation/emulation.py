@@ -20,7 +20,8 @@ import pytest
 class FarLibrary:
     """Stands where `cpu.py` and `words.py` have their `ctypes.CDLL`.
 
-    Three kinds of functions: one takes a structure by address; one takes a text and gives a number; one gives a text.
+    Three kinds of functions: one takes a structure by address, and may give a number; one takes a text and gives a
+    number; one gives a text.
     """
 
     def __init__(self, command):
@@ -51,11 +52,12 @@ class FarLibrary:
                 if isinstance(arguments[0], bytes):
                     self._send(b"t" + _text(name) + _text(arguments[0]))
                     return struct.unpack("<i", self._receive(4))[0]
-                self._call_with_structure(name, arguments[0]._obj)
+                result = self._call_with_structure(name, arguments[0]._obj)
             except (BrokenPipeError, EOFError) as error:
                 status = self._process.wait(30)
                 raise RuntimeError(f"{name.decode()}: the driver ended with status {status}") from error
         self.n_calls += 1
+        return result
 
     def _call_with_structure(self, name, structure):
         pieces, pointers = {}, []  # (start, size) -> its number; (field, piece, offset)
@@ -76,6 +78,9 @@ class FarLibrary:
             content = self._receive(size)
             if content != before:  # what a call only reads may be in use by another one
                 ctypes.memmove(start, content, size)
+        (result,) = struct.unpack("<q", self._receive(8))
+        # All others that give a number give an int.
+        return result if name == b"seqclf_embedding_rows" else ctypes.c_int32(result).value
 
     def _send(self, message):
         self._process.stdin.write(message)
@@ -98,6 +103,9 @@ def pointers_of(structure, start=0):
         value, position = getattr(structure, name), start + getattr(type(structure), name).offset
         if issubclass(kind, ctypes.Structure):
             yield from pointers_of(value, position)
+        elif issubclass(kind, ctypes.Array):
+            for index, each in enumerate(value):
+                yield from pointers_of(each, position + index * ctypes.sizeof(each))
         elif kind is ctypes.c_void_p:
             yield name, position, value
 

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "kernels.h"
+#include "parts.h"
 #include "reading.h"
 
 namespace seqclf {
@@ -79,7 +80,7 @@ bool look_up(const LookUp &call) {
     const LookUp &call;
     int64_t n_steps;
     std::atomic<bool> refused;
-  } job{call, call.batch.n_times ? call.batch.starts[call.batch.n_times] : 0, {false}};
+  } job{call, seqclf::ISA::n_steps(call.batch), {false}};
   in_parallel(call.n_threads, job.n_steps ? call.n_threads : 0, &job, [](void *pointer, int64_t part, int64_t n_parts) {
     Job &job = *(Job *)pointer;
     if (!look_up_part(job.call, job.n_steps * part / n_parts, job.n_steps * (part + 1) / n_parts)) job.refused = true;

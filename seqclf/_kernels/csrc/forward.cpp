@@ -64,7 +64,8 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-      for (int gate = 0; gate < BLOCKS * gates; gate++) sums[i][gate] = load<V>(rows.given[i] + unit * gates + gate * size);
+      for (int gate = 0; gate < BLOCKS * gates; gate++)
+        sums[i][gate] = load<V>(rows.given[i] + unit * gates + gate * size);
   }
   if (rows.n_read)
     accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * rows.n_read * gates,

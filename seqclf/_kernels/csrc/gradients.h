@@ -278,8 +278,8 @@ template <int CELL> class GradientBlock {
   }
 
   template <int OFFSET>
-  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets, int64_t n_columns,
-                bool add) const {
+  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets,
+                int64_t n_columns, bool add) const {
     for (int64_t column = 0; column < n_columns; column += panel(n_columns - column)) {
       const int64_t size = panel(n_columns - column);
       const float *from = weights.data() + column * gates * width_;

@@ -91,7 +91,8 @@ static void pool_attention(const Pooling &call, const Rows &rows) {
 }
 
 void pool(const Pooling &call) {
-  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch, call.n_features), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
+  in_parallel(call.n_threads, n_parts, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const Pooling &call = *(const Pooling *)pointer;
     const Rows rows(call.batch, part, n_parts);
     if (call.kind == MAX) return pool_max(call, rows);
@@ -117,7 +118,8 @@ static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
 }
 
 void pool_backward(const PoolingBackward &call) {
-  in_parallel(call.n_threads, parts_of(call.n_threads, call.batch, call.n_features), (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
+  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
+  in_parallel(call.n_threads, n_parts, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
     const PoolingBackward &call = *(const PoolingBackward *)pointer;
     pool_backward_part(call, Rows(call.batch, part, n_parts));
   });
