@@ -133,6 +133,7 @@ class _Recurrence(Function):
             looked_up_in = table if inputs.projected is None else inputs.projected[0]
             _check_ids(ids, n_looked_up if looked_up_in is None else len(looked_up_in))
         _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up)
+        n_shared = settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up)
         outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
         gates = memory = None
         if settings.training and settings.cell != "rnn":
@@ -143,11 +144,11 @@ class _Recurrence(Function):
             settings.layer(weights, units, n_looked_up, n_numbers, inputs.projected),
             structures.Inputs(*map(_address, (numbers, ids, table, mask))),
             *map(_address, (outputs, gates, memory)),
-            settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up),
+            n_shared,
         )
         _loaded().seqclf_forward(ctypes.byref(call))
         ctx.save_for_backward(numbers, ids, table, mask, rows, places, outputs, memory, *weights)
-        ctx.settings, ctx.gates = settings, gates
+        ctx.settings, ctx.n_shared, ctx.gates = settings, n_shared, gates
         if width == units:
             return outputs.view(outputs.shape)
         outputs = outputs.view(layout.n_steps, n_directions, width)[..., :units]
@@ -158,8 +159,7 @@ class _Recurrence(Function):
     def backward(ctx, grad_outputs):
         numbers, ids, table, mask, rows, places, outputs, memory, *weights = ctx.saved_tensors
         settings, layout = ctx.settings, ctx.settings.layout
-        weight_input, weight_recurrent = weights[:2]
-        units, gates = weight_recurrent.shape[1], None
+        weight_input, units, gates = weights[0], weights[1].shape[1], None
         if settings.cell != "rnn":
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
@@ -176,8 +176,8 @@ class _Recurrence(Function):
         elif ctx.needs_input_grad[2]:
             grad_inputs = torch.empty_like(numbers)
         gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
-        each = [Gradients(*map(_address, gradients[:4])), Gradients(*map(_address, gradients[4:]))]
-        n_threads = settings.share(weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up)
+        n_weights = len(Weights._fields)
+        each = [Gradients(*map(_address, some)) for some in (gradients[:n_weights], gradients[n_weights:])]
         call = Backward(
             layout.structure,
             settings.layer(weights, units, n_looked_up, n_numbers),
@@ -186,7 +186,7 @@ class _Recurrence(Function):
             grad_outputs.stride(0),
             _address(grad_inputs),
             (2 * Gradients)(*each),
-            n_threads,
+            ctx.n_shared,
         )
         _loaded().seqclf_backward(ctypes.byref(call))
         if table is None:

@@ -177,7 +177,8 @@ template <int CELL> class GradientBlock {
       : pass_(pass), call_(pass.call), transposed_(transposed), width_(pass.width),
         n_inputs_(Columns(call_.layer, call_.inputs).n + 1), n_states_(pass.units + 1), capacity_(capacity(width_)),
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
-        stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>), column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
+        stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>),
+        column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
         sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
         columns_(capacity_ * column_stride_), positions_(capacity_),
         targets_(capacity_) {}
