@@ -12,31 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.log_count_ratios import Sequences
 from seqclf._nn import ACTIVATIONS, CELLS, POOLINGS, Network
-from seqclf._sequences import Ragged
-from seqclf._sequences.nb_ratios import Sequences
-from seqclf._sequences.validation import (
-    Constraint,
-    all_or_nothing,
-    any_of,
-    boolean,
-    check_labels,
-    check_parameters,
-    class_weight,
-    codes_of,
-    integer,
-    optional,
-    options,
-    random_state,
-    read_groups,
-    read_labels,
-    read_sample_weight,
-    real,
-    refuse_one_class,
-    refuse_one_group,
-    sequence_of,
-    shorten,
-)
 from seqclf._training import (
     OPTIMIZERS,
     SCHEDULES,
@@ -46,6 +24,30 @@ from seqclf._training import (
     resolve_device,
     training_data,
     use_threads,
+)
+from seqclf._validation.containers import shorten
+from seqclf._validation.parameters import (
+    Constraint,
+    all_or_nothing,
+    any_of,
+    boolean,
+    check_parameters,
+    class_weight,
+    integer,
+    optional,
+    options,
+    random_state,
+    real,
+    sequence_of,
+)
+from seqclf._validation.targets import (
+    check_labels,
+    codes_of,
+    read_groups,
+    read_labels,
+    read_sample_weight,
+    refuse_one_class,
+    refuse_one_group,
 )
 
 # Rows as an estimator has read them: texts or token lists, or sequences.

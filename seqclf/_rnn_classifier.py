@@ -8,8 +8,10 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
 from seqclf._base import BaseRNNClassifier, Labels, Rows
-from seqclf._sequences import Ragged
-from seqclf._sequences.validation import any_of, boolean, integer, read_series, sequence_of, shorten
+from seqclf._data.ragged import Ragged
+from seqclf._validation.containers import shorten
+from seqclf._validation.parameters import any_of, boolean, integer, sequence_of
+from seqclf._validation.series import read_series
 
 
 class RNNClassifier(BaseRNNClassifier):

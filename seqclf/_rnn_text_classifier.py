@@ -7,11 +7,11 @@ from sklearn.base import clone
 from sklearn.utils import Tags
 
 from seqclf._base import BaseRNNClassifier, Labels, Rows, refuse_change
-from seqclf._sequences import Ragged
-from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds, cross_fitting_folds
-from seqclf._sequences.text_input import UNKNOWN
-from seqclf._sequences.validation import MAX_ID, Kind, has_methods, integer, optional, read_text_input, real
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.log_count_ratios import NaiveBayesRatios, RatedIds, cross_fitting_folds
 from seqclf._text_tokenizer import TextTokenizer
+from seqclf._validation.parameters import has_methods, integer, optional, real
+from seqclf._validation.texts import MAX_ID, UNKNOWN, Kind, read_text_input
 
 
 class RNNTextClassifier(BaseRNNClassifier):

@@ -9,20 +9,21 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from seqclf._sequences import Ragged, check_parameters, read_series
-from seqclf._sequences.containers import unpack_rows
-from seqclf._sequences.validation import (
-    PADDING,
+from seqclf._data.ragged import Ragged
+from seqclf._validation.containers import shorten, unpack_rows
+from seqclf._validation.parameters import (
     all_or_nothing,
     any_of,
     check_output_container,
+    check_parameters,
     integer,
     nan,
     optional,
     options,
     real,
-    shorten,
 )
+from seqclf._validation.series import read_series
+from seqclf._validation.texts import PADDING
 
 _CONSTRAINTS = {
     "max_length": optional(integer(1)),

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from seqclf._sequences import Ragged, check_parameters, read_text_input
-from seqclf._sequences.characters import clean
-from seqclf._sequences.validation import (
-    UNKNOWN,
+from seqclf._data.ragged import Ragged
+from seqclf._text.characters import clean
+from seqclf._text.word_splitter import Numbers, number_tokens, number_words
+from seqclf._validation.parameters import (
     all_or_nothing,
     boolean,
     check_output_container,
+    check_parameters,
     integer,
     optional,
     options,
 )
-from seqclf._sequences.words import Numbers, number_tokens, number_words
+from seqclf._validation.texts import UNKNOWN, read_text_input
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _N_BYTES = 256  # the alphabet that every subword vocabulary starts from

@@ -30,9 +30,9 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
-from seqclf._sequences.many_classes import VoteTable
-from seqclf._sequences.nb_ratios import NaiveBayesRatios
-from seqclf._sequences.ngrams import NGrams
+from seqclf._label_features.log_count_ratios import NaiveBayesRatios
+from seqclf._label_features.many_classes import VoteTable
+from seqclf._label_features.ngrams import NGrams
 
 # Data, one factory for each kind of input: (rows, class codes), the classes told apart by the order of the steps
 

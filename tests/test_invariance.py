@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
-from seqclf._sequences import Ragged
+from seqclf._data.ragged import Ragged
 from seqclf._training import batching
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been

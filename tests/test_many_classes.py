@@ -9,8 +9,8 @@ import pytest
 from sklearn.base import clone
 
 from seqclf import RNNTextClassifier, _rnn_text_classifier
-from seqclf._sequences.many_classes import N_SPLITS
-from seqclf._sequences.nb_ratios import FEW_CLASSES
+from seqclf._label_features.log_count_ratios import FEW_CLASSES
+from seqclf._label_features.many_classes import N_SPLITS
 
 QUICK = {"units": 4, "embedding_dim": 5, "batch_size": 16, "max_epochs": 2, "random_state": 0, "n_threads": 1}
 N_CLASSES = 20

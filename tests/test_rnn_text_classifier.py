@@ -10,9 +10,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from seqclf import RNNTextClassifier, TextTokenizer, _rnn_text_classifier
-from seqclf._sequences import Ragged, ngrams
-from seqclf._sequences.many_classes import N_SPLITS
-from seqclf._sequences.nb_ratios import NaiveBayesRatios, RatedIds
+from seqclf._data.ragged import Ragged
+from seqclf._label_features import ngrams
+from seqclf._label_features.log_count_ratios import NaiveBayesRatios, RatedIds
+from seqclf._label_features.many_classes import N_SPLITS
 
 QUICK = {
     "units": 4,

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqclf._label_features.log_count_ratios import RatedIds, Sequences
 from seqclf._nn import LookUp
-from seqclf._sequences.nb_ratios import RatedIds, Sequences
 
 # Sequences are shuffled, cut into chunks of so many batches, and sorted by length inside a chunk only: batches then
 # hold little padding where a kernel pads, and an epoch still mixes short and long ones.

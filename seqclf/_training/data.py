@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from seqclf._sequences.nb_ratios import Sequences
-from seqclf._sequences.validation import shorten
+from seqclf._label_features.log_count_ratios import Sequences
 from seqclf._training.batching import TrainingData
 from seqclf._training.split import validation_rows
+from seqclf._validation.containers import shorten
 
 
 class Labelled(NamedTuple):

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from seqclf._label_features.log_count_ratios import Sequences
 from seqclf._nn import Embedding, Network, Reader, reads_rows, warn_where_slow
-from seqclf._sequences.nb_ratios import Sequences
 from seqclf._training.batching import Data, EvaluationBatches, TrainingBatches, TrainingData, prediction_rows
 from seqclf._training.callbacks import EarlyStopping, FiniteLoss, L1Penalty, Progress, Schedule, raise_diverged
 from seqclf._training.net import Net

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from seqclf._kernels import structures
-from seqclf._sequences import words
+from seqclf._text import word_splitter as words
 
 KINDS = {"int64_t": "int", "double": "float"}
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
+from seqclf._data.ragged import Ragged
 from seqclf._kernels import cpu
+from seqclf._label_features.log_count_ratios import RatedIds
 from seqclf._nn import Network
-from seqclf._sequences import Ragged
-from seqclf._sequences.nb_ratios import RatedIds
 from seqclf._training import OPTIMIZERS, fit_network, resolve_device, use_threads
 from seqclf._training.batching import CHUNK_BATCHES, Data, TrainingBatches, TrainingData, prediction_rows
 from seqclf._training.callbacks import EarlyStopping

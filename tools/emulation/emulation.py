@@ -113,7 +113,7 @@ def pointers_of(structure, start=0):
 def put_in_the_place_of_the_library(far):
     """Have `cpu.py` and `words.py` call `far`, and tell it of the memory whose addresses they take."""
     from seqclf._kernels import StepLayout, cpu
-    from seqclf._sequences import words
+    from seqclf._text import word_splitter as words
 
     true_address, true_structure = cpu._address, StepLayout.structure.func
 

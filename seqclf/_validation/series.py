@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._sequences.containers import is_missing, refuse_masked, shorten, unpack_rows
-from seqclf._sequences.ragged import Ragged
+from seqclf._data.ragged import Ragged
+from seqclf._validation.containers import is_missing, refuse_masked, shorten, unpack_rows
 
 _STEP_TYPES = (list, tuple, np.ndarray)
 _ONE_SERIES = "a series of numbers, of shape (steps,) or (steps, channels)"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from seqclf._sequences import Ragged
+from seqclf._data.ragged import Ragged
 
 ids = st.lists(st.lists(st.integers(1, 2**31 - 1), max_size=6), min_size=1, max_size=8)
 sides = st.sampled_from(["start", "end"])
@@ -123,7 +123,7 @@ def test_take_equals_a_plain_loop(rows, data):
 @pytest.mark.parametrize("long", [0, 10**9])
 def test_take_of_long_and_of_short_sequences(long, monkeypatch):
     """They are copied in two ways; here each way copies all of them."""
-    monkeypatch.setattr("seqclf._sequences.ragged._LONG", long)
+    monkeypatch.setattr("seqclf._data.ragged._LONG", long)
     rng = np.random.default_rng(0)
     rows = [rng.standard_normal((length, 2)) for length in (3, 0, 5, 1, 0, 7)]
     for chosen in ([2, 5, 1, 2], [1, 4], [], [0]):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from seqclf._sequences.containers import is_missing, refuse_masked, shorten
+from seqclf._validation.containers import is_missing, refuse_masked, shorten
 
 
 def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], NDArray[np.int64]]:

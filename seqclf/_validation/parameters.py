@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seqclf._sequences.containers import shorten
+from seqclf._validation.containers import shorten
 
 
 @dataclass(frozen=True)

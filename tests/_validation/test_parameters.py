@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from seqclf._sequences import check_parameters
-from seqclf._sequences.validation import (
+from seqclf._validation.parameters import (
     all_or_nothing,
     any_of,
     boolean,
     check_output_container,
+    check_parameters,
     class_weight,
     has_methods,
     integer,

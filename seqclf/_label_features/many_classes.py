@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from seqclf._sequences.ngrams import Holders
-from seqclf._sequences.ragged import Ragged
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.ngrams import Holders
 
 # What is added to every count, and how few rows say little; the ratios of few classes are counted with them too.
 SMOOTHING = 1.0

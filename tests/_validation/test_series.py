@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from seqclf._sequences import Ragged, read_series
+from seqclf._data.ragged import Ragged
+from seqclf._validation.series import read_series
 
 INF = float("inf")
 NAN = float("nan")

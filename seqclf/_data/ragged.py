@@ -30,7 +30,7 @@ class Ragged:
 
     Examples
     --------
-    >>> from seqclf._sequences import Ragged
+    >>> from seqclf._data.ragged import Ragged
     >>> ragged = Ragged.from_items([[7, 8, 9], [], [5]])
     >>> ragged.values
     array([7, 8, 9, 5])

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from seqclf._sequences import characters
-from seqclf._sequences.characters import Characters, clean, word_pattern
+from seqclf._text import characters
+from seqclf._text.characters import Characters, clean, word_pattern
 
 LETTER, MARK, SPACE, ALNUM, ASK = (1 << place for place in range(5))
 

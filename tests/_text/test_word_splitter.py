@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from seqclf import TextTokenizer
 from seqclf._library import library
-from seqclf._sequences import words
-from seqclf._sequences.words import number_compiled, number_plain, number_words
+from seqclf._text import word_splitter as words
+from seqclf._text.word_splitter import number_compiled, number_plain, number_words
 
 compiled = pytest.mark.skipif(library()[0] is None, reason=f"no compiled kernels: {library()[1]}")
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqclf._data.ragged import Ragged
 from seqclf._library import library
-from seqclf._sequences.characters import Characters, clean, word_pattern
-from seqclf._sequences.ragged import Ragged
+from seqclf._text.characters import Characters, clean, word_pattern
 
 Numbers = Callable[[Iterable[str]], Iterable[int]]
 

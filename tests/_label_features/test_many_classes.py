@@ -5,9 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from seqclf._sequences import Ragged, many_classes
-from seqclf._sequences.many_classes import N_SPLITS, class_splits, tf_idf
-from seqclf._sequences.nb_ratios import FEW_CLASSES, NaiveBayesRatios
+from seqclf._data.ragged import Ragged
+from seqclf._label_features import many_classes
+from seqclf._label_features.log_count_ratios import FEW_CLASSES, NaiveBayesRatios
+from seqclf._label_features.many_classes import N_SPLITS, class_splits, tf_idf
 
 VOCAB, N_CLASSES, N_ORDERS = 15, 12, 2
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._sequences.containers import is_missing, shorten, unpack_rows
-from seqclf._sequences.ragged import Ragged
+from seqclf._data.ragged import Ragged
+from seqclf._validation.containers import is_missing, shorten, unpack_rows
 
 Kind = Literal["texts", "tokens", "ids"]
 

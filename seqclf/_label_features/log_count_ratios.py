@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._sequences.many_classes import N_SPLITS, SHRINKAGE, SMOOTHING, VoteTable, learn_many, tf_idf
-from seqclf._sequences.ngrams import Holders, NGrams
-from seqclf._sequences.ragged import Ragged
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.many_classes import N_SPLITS, SHRINKAGE, SMOOTHING, VoteTable, learn_many, tf_idf
+from seqclf._label_features.ngrams import Holders, NGrams
 
 N_FOLDS = 10
 # Of up to so many classes each has a number of its own beside every token.
@@ -137,7 +137,7 @@ class NaiveBayesRatios:
     Token 2 stands in all rows of class 1 and in none of class 0, token 4 in all of either:
 
     >>> import numpy as np
-    >>> from seqclf._sequences import Ragged
+    >>> from seqclf._data.ragged import Ragged
     >>> ids = Ragged.from_items([[2, 4], [3, 4]] * 20)
     >>> codes = np.array([1, 0] * 20)
     >>> ratios = NaiveBayesRatios(n_orders=1, vocab_size=5)

@@ -8,7 +8,8 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqclf._sequences import Ragged, read_text_input
+from seqclf._data.ragged import Ragged
+from seqclf._validation.texts import read_text_input
 
 INF = float("inf")
 NAN = float("nan")

@@ -5,8 +5,14 @@ import pytest
 from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression
 
-from seqclf._sequences import read_labels, read_sample_weight
-from seqclf._sequences.validation import check_labels, codes_of, read_groups, refuse_one_class
+from seqclf._validation.targets import (
+    check_labels,
+    codes_of,
+    read_groups,
+    read_labels,
+    read_sample_weight,
+    refuse_one_class,
+)
 
 INF = float("inf")
 NAN = float("nan")

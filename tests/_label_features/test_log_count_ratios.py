@@ -6,8 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from seqclf._sequences import Ragged, nb_ratios
-from seqclf._sequences.nb_ratios import FEW_CLASSES, N_FOLDS, NaiveBayesRatios, RatedIds, cross_fitting_folds
+from seqclf._data.ragged import Ragged
+from seqclf._label_features import log_count_ratios as nb_ratios
+from seqclf._label_features.log_count_ratios import (
+    FEW_CLASSES,
+    N_FOLDS,
+    NaiveBayesRatios,
+    RatedIds,
+    cross_fitting_folds,
+)
 
 VOCAB = 9
 

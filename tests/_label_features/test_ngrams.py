@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from seqclf._sequences import Ragged
-from seqclf._sequences.ngrams import NGrams
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.ngrams import NGrams
 
 VOCAB = 9
 

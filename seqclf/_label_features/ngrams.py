@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from seqclf._sequences.ragged import Ragged
+from seqclf._data.ragged import Ragged
 
 # N-grams that fewer training rows hold have no number.
 _MIN_ROWS = 2
@@ -57,8 +57,8 @@ class NGrams:
 
     Examples
     --------
-    >>> from seqclf._sequences import Ragged
-    >>> from seqclf._sequences.ngrams import NGrams
+    >>> from seqclf._data.ragged import Ragged
+    >>> from seqclf._label_features.ngrams import NGrams
     >>> ngrams = NGrams(n_orders=2, vocab_size=9)
     >>> for numbers, holders in ngrams.learn(Ragged.from_items([[7, 4, 7], [4, 7], [5, 4, 4]]), limit=100):
     ...     print(numbers, holders.kept.toarray().astype(int).tolist())

@@ -1,0 +1,1 @@
+"""The inner form of all sequences: no padding, numpy alone."""

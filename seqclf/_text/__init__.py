@@ -1,0 +1,1 @@
+"""From texts to tokens; it knows no labels."""

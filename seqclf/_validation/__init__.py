@@ -1,0 +1,1 @@
+"""What users may hand in, checked and brought into one form."""
