@@ -18,8 +18,8 @@ from _report import print_table, reached, spread
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from seqclf import RNNTextClassifier, _kernels
-from seqclf._training.batching import TrainingData
-from seqclf._training.net import Net
+from seqclf._training.batches import TrainingData
+from seqclf._training.loop import TrainingLoop
 from seqclf._training.optimizers import OneCall
 
 GOAL_MS = 8.0
@@ -33,8 +33,7 @@ _MODULES = {
     "MaxPooling": "pooling",
     "AttentionPooling": "pooling",
     "SequenceDropout": "dropout, forward",
-    "Linear": "classifier and loss",
-    "RowLoss": "classifier and loss",
+    "Head": "classifier and loss",
 }
 _NODES = {
     "_RecurrenceBackward": "recurrence, backward",
@@ -103,7 +102,7 @@ def _hook_nodes(root: torch.autograd.graph.Node, clock: Clock) -> None:
 @contextmanager
 def _watched(clock: Clock) -> Iterator[None]:
     """Hooks and wrappers, taken off at the end."""
-    backward, step = torch.Tensor.backward, Net.train_step
+    backward, step = torch.Tensor.backward, TrainingLoop.train_step
 
     def watched_backward(tensor, *args, **kwargs):
         clock.wrapped(_HOOKS, _hook_nodes)(tensor.grad_fn, clock)
@@ -120,16 +119,17 @@ def _watched(clock: Clock) -> Iterator[None]:
         ):
             stack.callback(handle.remove)
         for place, name, part in (
-            (TrainingData, "batch", "choosing the batch"),
+            (TrainingData, "__getitem__", "choosing the batch"),
             (_kernels, "arrange", "reading the batch (order of steps, numbers beside)"),
             (OneCall, "zero_grad", "optimiser"),
             (OneCall, "update", "optimiser"),
-            (Net, "notify", _REST),
-            (Net, "fit_loop", _REST),
+            (TrainingLoop, "get_loss", "classifier and loss"),
+            (TrainingLoop, "notify", _REST),
+            (TrainingLoop, "fit_loop", _REST),
         ):
             stack.enter_context(patch.object(place, name, clock.wrapped(part, getattr(place, name))))
         stack.enter_context(patch.object(torch.Tensor, "backward", watched_backward))
-        stack.enter_context(patch.object(Net, "train_step", counted_step))
+        stack.enter_context(patch.object(TrainingLoop, "train_step", counted_step))
         yield
 
 

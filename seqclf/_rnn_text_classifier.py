@@ -3,18 +3,12 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.utils import Tags
 
-from seqclf._base import BaseRNNClassifier, Labels, Rows, refuse_change
-from seqclf._data.ragged import Ragged
-from seqclf._label_features.log_count_ratios import NaiveBayesRatios, RatedIds, cross_fitting_folds
-from seqclf._text_tokenizer import TextTokenizer
-from seqclf._validation.parameters import has_methods, integer, optional, real
-from seqclf._validation.texts import MAX_ID, UNKNOWN, Kind, read_text_input
+from seqclf._base_classifier import BaseRNNClassifier
+from seqclf._base_text import BaseTextRNN
 
 
-class RNNTextClassifier(BaseRNNClassifier):
+class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     """Classify texts with a recurrent network.
 
     Texts go straight in: they are tokenized, embedded, read by an RNN, LSTM or GRU, pooled over the tokens and
@@ -94,7 +88,8 @@ class RNNTextClassifier(BaseRNNClassifier):
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows held out for early stopping, in the proportions of the classes; with `groups` in `fit`, whole
-        groups that come to about this share. They don't train the network. Not used where `fit` is given X_val.
+        groups that come to about this share. They don't train the network, and no ratio or class weight is learned from
+        their labels. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
@@ -119,9 +114,9 @@ class RNNTextClassifier(BaseRNNClassifier):
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
-        The trained network: ``network_(values, lengths, beside=ratios, votes=votes)`` takes the token ids of all
-        sequences end to end, how many each has, with `nb_ngrams` what stands beside each token, and of more than ten
-        classes what the last layer adds for each of them, and gives logits.
+        The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the token ids of all
+        sequences end to end, the length of each, with `nb_ngrams` the numbers next to each token, and for more than ten
+        classes the votes. It gives logits.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
@@ -130,9 +125,9 @@ class RNNTextClassifier(BaseRNNClassifier):
         Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
         in fit + 1; larger ones in predict are read as unknown.
     nb_ratios_ : object
-        The learned ratios: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape (n_ngrams, n_channels);
-        that of token id i stands in row ``ngrams_.of_tokens_[i]`` of the first one, and is 0 in row 0. Absent with
-        ``nb_ngrams=0``.
+        The learned ratios, a ``LogCountRatios``: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape
+        (n_ngrams, n_features); that of token id i is in row ``ngrams_.of_tokens_[i]`` of the first table; row 0 is 0.
+        Absent with ``nb_ngrams=0``.
     input_kind_ : {"texts", "tokens", "ids"}
         What X held in fit; predict takes the same kind.
 
@@ -168,15 +163,7 @@ class RNNTextClassifier(BaseRNNClassifier):
     array(['praise', 'blame'], dtype='<U6')
     """
 
-    _constraints = BaseRNNClassifier._constraints | {
-        "tokenizer": optional(has_methods("fit", "transform")),
-        "embedding_dim": optional(integer(1)),
-        "token_dropout": real(0, 1, high_open=True),
-        "nb_ngrams": integer(0, 8),
-    }
-    _step_name = "tokens"
-    _auto_epochs = (600, 3, 6)
-    input_kind_: Kind
+    _constraints = BaseRNNClassifier._constraints | BaseTextRNN._constraints
 
     def __init__(
         self,
@@ -240,81 +227,3 @@ class RNNTextClassifier(BaseRNNClassifier):
         self.device = device
         self.n_threads = n_threads
         self.verbose = verbose
-
-    def _read(self, X: Any, reset: bool, name: str = "X") -> Rows:
-        kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
-        self.input_kind_ = kind
-        return rows
-
-    def _learn(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Ragged | RatedIds:
-        if isinstance(rows, Ragged):
-            self.__dict__.pop("tokenizer_", None)
-            ids = rows
-            self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, 2)
-        else:
-            self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
-            if hasattr(self.tokenizer_, "fit_transform"):
-                output = self.tokenizer_.fit_transform(rows)
-            else:
-                output = self.tokenizer_.fit(rows, None).transform(rows)
-            ids = self._as_ids(output, len(rows), max_id=MAX_ID)
-            known = getattr(self.tokenizer_, "tokens_", ())
-            self.vocab_size_ = max(int(ids.values.max(initial=0)) + 1, len(known), 2)
-        self.__dict__.pop("nb_ratios_", None)
-        if not self.nb_ngrams:
-            return ids
-        self.nb_ratios_ = NaiveBayesRatios(int(self.nb_ngrams), self.vocab_size_)
-        return self._rated(self.nb_ratios_, ids, labels, rng)
-
-    def _learn_more(self, rows: Rows, labels: Labels, rng: np.random.RandomState) -> Ragged | RatedIds:
-        learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
-        if self.nb_ngrams != learned:
-            refuse_change("nb_ngrams", learned, self.nb_ngrams)
-        if not learned:
-            return self._ids(rows)
-        # The ratios of the first fit may have been counted on these very rows: they get some counted without their own
-        # labels. What was learned stays as it is.
-        ratios = NaiveBayesRatios(learned, self.vocab_size_)
-        return self._rated(ratios, self._ids(rows), labels, rng)
-
-    @staticmethod
-    def _rated(ratios: NaiveBayesRatios, ids: Ragged, labels: Labels, rng: np.random.RandomState) -> RatedIds:
-        fold = cross_fitting_folds(labels.codes, labels.groups, rng)
-        return ratios.learn(ids, labels.codes, int(labels.codes.max()) + 1, labels.weights, fold)
-
-    def _encode(self, rows: Rows, name: str = "X") -> Ragged | RatedIds:
-        ids = self._ids(rows)
-        return self.nb_ratios_.rate(ids) if hasattr(self, "nb_ratios_") else ids
-
-    def _ids(self, rows: Rows) -> Ragged:
-        ids = rows if isinstance(rows, Ragged) else self._tokenized(rows)
-        return Ragged(np.where(ids.values < self.vocab_size_, ids.values, UNKNOWN), ids.lengths)
-
-    def _tokenized(self, rows: list[Any]) -> Ragged:
-        return self._as_ids(self.tokenizer_.transform(rows), len(rows))
-
-    def _as_ids(self, output: Any, n_rows: int, max_id: int | None = None) -> Ragged:
-        _, ids = read_text_input(output, kind="ids", name="the tokenizer's output", max_id=max_id)
-        assert isinstance(ids, Ragged)
-        if len(ids) != n_rows:
-            raise ValueError(
-                f"The tokenizer, {type(self.tokenizer_).__name__}, gave {len(ids)} rows for {n_rows} texts; "
-                "expected one row of token ids for each."
-            )
-        return ids
-
-    def _network_inputs(self) -> dict[str, Any]:
-        return {
-            "vocab_size": self.vocab_size_,
-            "n_channels": self.nb_ratios_.n_channels if self.nb_ngrams else 0,
-            "votes": bool(self.nb_ngrams) and self.nb_ratios_.gives_votes,
-            "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
-            "token_dropout": float(self.token_dropout),
-        }
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags

@@ -23,7 +23,7 @@ from seqclf._validation.parameters import (
     optional,
     options,
 )
-from seqclf._validation.texts import UNKNOWN, read_text_input
+from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _N_BYTES = 256  # the alphabet that every subword vocabulary starts from
@@ -157,11 +157,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where `level="subword"` and the package `tokenizers` is not installed.
         """
         with all_or_nothing(self):
-            rows = self._check_training_rows(X)
-            if self.level == "subword":
-                self._learn_subwords(rows)
-            else:
-                self._learn_tokens(rows)
+            self._learn(*read_text_input(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.object_]:
@@ -180,9 +176,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
         with all_or_nothing(self):
-            if self.level == "subword":
-                return self.fit(X).transform(X)
-            return self._cut(self._learn_tokens(self._check_training_rows(X)))
+            return self._fit_to_ids(*read_text_input(X)).items()
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -205,11 +199,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where a row of X is not valid.
         """
         check_is_fitted(self, "vocabulary_")
-        _, rows = read_text_input(X, kind=self.input_kind_)
-        if self.subword_model_ is not None:
-            return self._cut(self._subword_ids(rows))
-        find = self.vocabulary_.get
-        return self._cut(self._number(rows, lambda tokens: map(find, tokens, repeat(UNKNOWN))))
+        return self._to_ids(read_text_input(X, kind=self.input_kind_)[1]).items()
 
     def inverse_transform(self, X: Any) -> list[str]:
         """Turn ids back into texts.
@@ -269,9 +259,21 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _check_training_rows(self, X: Any) -> Any:
+    def _fit_to_ids(self, kind: Kind, rows: Any) -> Ragged:
+        """`fit_transform` for rows that were validated, as ids end to end."""
+        ids = self._learn(kind, rows)
+        return self._to_ids(rows) if ids is None else self._cut(ids)
+
+    def _to_ids(self, rows: Any) -> Ragged:
+        """`transform` for rows that were validated, as ids end to end."""
+        if self.subword_model_ is not None:
+            return self._cut(self._subword_ids(rows))
+        find = self.vocabulary_.get
+        return self._cut(self._number(rows, lambda tokens: map(find, tokens, repeat(UNKNOWN))))
+
+    def _learn(self, kind: Kind, rows: Any) -> Ragged | None:
+        """Learn the vocabulary; gives the ids of the rows where they fall out of that."""
         check_parameters(self, _CONSTRAINTS)
-        kind, rows = read_text_input(X)
         if kind == "ids":
             raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
         if kind == "tokens" and self.level != "word":
@@ -280,7 +282,10 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
                 'pass texts (str), or use level="word".'
             )
         self.input_kind_ = kind
-        return rows
+        if self.level != "subword":
+            return self._learn_tokens(rows)
+        self._learn_subwords(rows)
+        return None
 
     def _learn_tokens(self, rows: Sequence[Any]) -> Ragged:
         """Choose the vocabulary; returns the ids of the rows, for which the texts need not be split again."""
@@ -325,8 +330,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             return number_tokens(map(self._clean_line, rows), numbers_of)
         return number_words(rows, numbers_of, self.lowercase)
 
-    def _cut(self, ids: Ragged) -> NDArray[np.object_]:
-        return ids.truncated(self.max_length, self.truncate).items()
+    def _cut(self, ids: Ragged) -> Ragged:
+        return ids.truncated(self.max_length, self.truncate)
 
     def _learn_subwords(self, texts: Sequence[str]) -> None:
         if self.vocab_size is None or self.vocab_size < _N_BYTES + _N_SPECIAL:

@@ -82,13 +82,22 @@ def _every_instruction_set(request):
 @pytest.fixture
 def parts(monkeypatch):
     """The training and validation data of the last fit."""
-    from seqclf import _base
+    from seqclf._training import session
 
-    seen, fit_network = [], _base.fit_network
+    seen = []
+    make, run = session.TrainingData, session.TrainingSession.run
 
-    def spy(network, data, validation, **kwargs):
-        seen[:] = [data, validation]
-        return fit_network(network, data, validation, **kwargs)
+    def spy_on_make(*args, **kwargs):
+        seen.append(make(*args, **kwargs))
+        return seen[-1]
 
-    monkeypatch.setattr(_base, "fit_network", spy)
+    def spy_on_run(self, training, validation=None, **kwargs):
+        seen.clear()
+        try:
+            run(self, training, validation, **kwargs)
+        finally:
+            seen.extend([None] * (2 - len(seen)))
+
+    monkeypatch.setattr(session, "TrainingData", spy_on_make)
+    monkeypatch.setattr(session.TrainingSession, "run", spy_on_run)
     return seen

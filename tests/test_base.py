@@ -1,13 +1,15 @@
 """The recipe of the estimators: every hyperparameter reaches what it names, by value."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 
-from seqclf import RNNClassifier, RNNTextClassifier, _base, _kernels, datasets
+from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
 from seqclf._kernels import cpu
-from seqclf._nn import Network
-from seqclf._training import fit_network
+from seqclf._nn.network import Network
+from seqclf._training.session import TrainingSession
 
 SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
 TEXTS, TEXT_LABELS = datasets.make_order_reviews(40, random_state=0)
@@ -19,6 +21,18 @@ def series_classifier(**changes):
 
 def text_classifier(**changes):
     return RNNTextClassifier(**({"units": 3, "max_epochs": 2, "patience": None, "random_state": 0} | changes))
+
+
+def sessions_of(monkeypatch, note=lambda session: session):
+    """What `note` says of the session of each fit when that begins."""
+    noted, run = [], TrainingSession.run
+
+    def spy(self, *args, **kwargs):
+        noted.append(note(self))
+        run(self, *args, **kwargs)
+
+    monkeypatch.setattr(TrainingSession, "run", spy)
+    return noted
 
 
 @pytest.mark.parametrize(
@@ -47,10 +61,10 @@ def text_classifier(**changes):
 )
 def test_parameters_of_the_network(name, value, expected):
     if name != "conv_filters":
-        config = text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config
+        config = asdict(text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config)
         assert {key: config[key] for key in expected} == expected
     if name != "token_dropout" and name != "embedding_dim":
-        config = series_classifier(**{name: value}).fit(SERIES, LABELS).network_.config
+        config = asdict(series_classifier(**{name: value}).fit(SERIES, LABELS).network_.config)
         assert {key: config[key] for key in expected} == expected
 
 
@@ -74,16 +88,11 @@ def test_parameters_of_the_network(name, value, expected):
 )
 @pytest.mark.parametrize("make", [series_classifier, text_classifier])
 def test_parameters_of_the_fit(monkeypatch, make, name, value):
-    seen = {}
-
-    def spy(*args, **kwargs):
-        seen.update(kwargs)
-        return fit_network(*args, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
+    sessions = sessions_of(monkeypatch)
     data = (SERIES, LABELS) if make is series_classifier else (TEXTS, TEXT_LABELS)
     make(**{name: value}).fit(*data)
-    assert seen[name] == value
+    (session,) = sessions
+    assert getattr(session.config, name) == value
 
 
 @pytest.mark.parametrize("n_threads", [1, 3, None])
@@ -114,46 +123,41 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
 
 
 @pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])
-def test_validation_fraction(monkeypatch, fraction, n_held_out):
-    sizes = []
-
-    def spy(network, data, validation, **kwargs):
-        sizes.extend((len(data), len(validation)))
-        return fit_network(network, data, validation, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
+def test_validation_fraction(parts, fraction, n_held_out):
     series_classifier(patience=2, validation_fraction=fraction).fit(SERIES, LABELS)
-    assert sizes == [40 - n_held_out, n_held_out]
+    assert list(map(len, parts)) == [40 - n_held_out, n_held_out]
 
 
-def weights_of(monkeypatch, y, **fit_params):
+def weights_of(parts, y, **fit_params):
     """Loss weights and score weights of the training rows and of the validation rows, by row."""
-    parts = []
-
-    def spy(network, data, validation, **kwargs):
-        parts.extend((data, validation))
-        return fit_network(network, data, validation, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
     class_weight = fit_params.pop("class_weight", None)
     series_classifier(patience=2, validation_fraction=0.5, class_weight=class_weight).fit(SERIES, y, **fit_params)
     return [(part.targets, part.weights, part.score_weights) for part in parts]
 
 
-def test_class_weights_count_in_both_losses_and_in_no_score(monkeypatch):
-    for targets, weights, score_weights in weights_of(monkeypatch, LABELS, class_weight={0: 1.0, 1: 3.0}):
+def test_class_weights_count_in_both_losses_and_in_no_score(parts):
+    for targets, weights, score_weights in weights_of(parts, LABELS, class_weight={0: 1.0, 1: 3.0}):
         np.testing.assert_allclose(weights[targets == 1] / weights[targets == 0].mean(), 3, rtol=1e-6)
         np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
         np.testing.assert_allclose(score_weights, 1)
 
 
-def test_balanced_counts_sample_weights(monkeypatch):
+def test_balanced_counts_sample_weights(parts):
     """Rows of class 1 weigh four times as much; balanced, each class has the same total weight."""
     y = np.repeat([0, 1], 20)
-    parts = weights_of(monkeypatch, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
-    for targets, weights, score_weights in parts:
+    found = weights_of(parts, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
+    for targets, weights, score_weights in found:
         assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum(), rel=1e-5)
         assert score_weights[targets == 1].mean() == pytest.approx(4 * score_weights[targets == 0].mean(), rel=1e-5)
+
+
+def test_balanced_goes_by_the_rows_that_train(parts):
+    """Of 5 and 35 rows 3 and 17 train, and it is these that "balanced" counts, for the rows that are watched too."""
+    y = np.repeat([0, 1], [5, 35])
+    for (targets, weights, _), n in zip(weights_of(parts, y, class_weight="balanced"), ([3, 17], [2, 18]), strict=True):
+        assert np.bincount(targets).tolist() == n
+        np.testing.assert_allclose(weights[targets == 0] / weights[targets == 1].mean(), 17 / 3, rtol=1e-6)
+        np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-30, 1e300])
@@ -170,15 +174,7 @@ def test_class_weights_that_leave_one_class():
 
 
 def test_random_state_seeds_the_first_weights(monkeypatch):
-    first = []
-    monkeypatch.setattr(
-        _base,
-        "fit_network",
-        lambda network, *args, **kwargs: (
-            first.append(network.head.weight.detach().clone()),
-            fit_network(network, *args, **kwargs),
-        )[1],
-    )
+    first = sessions_of(monkeypatch, lambda session: session.network.head.weight.detach().clone())
     for seed in (0, 0, 1):
         series_classifier(random_state=seed).fit(SERIES, LABELS)
     assert torch.equal(first[0], first[1]) and not torch.equal(first[0], first[2])
@@ -262,3 +258,36 @@ def test_a_rebuilt_network_does_not_share_memory_with_the_arrays():
         network.head.bias += 1
     assert not np.array_equal(arrays["head.weight"], rebuilt.head.weight.detach().numpy())
     assert not np.array_equal(arrays["head.bias"], network.head.bias.detach().numpy())
+
+
+# Warm start
+
+
+def test_warm_start_trains_the_network_further():
+    X, y = datasets.make_order_reviews(60, random_state=0)
+    settings = {"units": 4, "max_epochs": 2, "learning_rate": 0.01, "schedule": "constant", "patience": None}
+    classifier = RNNTextClassifier(**settings, warm_start=True, random_state=0).fit(X, y)
+    first, network, tokenizer = classifier.history_, classifier.network_, classifier.tokenizer_
+    classifier.fit(X, y)
+    assert classifier.history_[0]["train_loss"] < first[0]["train_loss"]
+    assert classifier.network_ is not network and classifier.tokenizer_ is tokenizer
+    classifier.set_params(dropout=0.0, token_dropout=0.0).fit(X, y)
+    assert classifier.network_.dropout.p == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels", "message"),
+    [
+        ({"units": 5}, ["a", "b"], r"units must stay \(4,\).*got \(5,\)"),
+        ({"cell": "gru"}, ["a", "b"], "cell must stay 'lstm'"),
+        ({}, ["a", "c"], r"classes of the first fit, \['a', 'b'\]; got \['a', 'c'\]"),
+    ],
+)
+def test_warm_start_refuses_what_the_network_can_not_become(changes, labels, message):
+    X = ["x y", "y x"] * 5
+    classifier = RNNTextClassifier(units=4, max_epochs=1, patience=None, warm_start=True, random_state=0)
+    classifier.fit(X, ["a", "b"] * 5)
+    before = classifier.decision_function(X)
+    with pytest.raises(ValueError, match=message):
+        classifier.set_params(**changes).fit(X, labels * 5)
+    np.testing.assert_array_equal(classifier.decision_function(X), before)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import joblib
@@ -30,9 +30,10 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
-from seqclf._label_features.log_count_ratios import NaiveBayesRatios
+from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.many_classes import VoteTable
 from seqclf._label_features.ngrams import NGrams
+from seqclf._tasks.classification import Classification
 
 # Data, one factory for each kind of input: (rows, class codes), the classes told apart by the order of the steps
 
@@ -209,11 +210,11 @@ def assert_equal(actual, expected, where=""):
             assert_equal(one, other, f"{where}[{position}]")
     elif isinstance(expected, torch.nn.Module):
         assert_equal(actual.to_arrays(), expected.to_arrays(), where)
-        assert_equal(actual.config, expected.config, where)
+        assert_equal(asdict(actual.config), asdict(expected.config), where)
     elif issparse(expected):
         assert actual.shape == expected.shape, where
         assert_equal([actual.indptr, actual.indices, actual.data], [expected.indptr, expected.indices, expected.data])
-    elif isinstance(expected, NaiveBayesRatios | NGrams | VoteTable):
+    elif isinstance(expected, LogCountRatios | NGrams | VoteTable | Classification):
         assert_equal(vars(actual), vars(expected), where)
     elif isinstance(expected, BaseEstimator):
         assert_equal(learnt(actual), learnt(expected), where)
@@ -236,7 +237,7 @@ def assert_close(actual, expected, atol):
 
 def learnt(estimator):
     """What fit has set, without the times in the history."""
-    state = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
+    state = {name: value for name, value in vars(estimator).items() if name.endswith("_") or name == "_task"}
     if "history_" in state:
         state["history_"] = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in state["history_"]]
     return dict(sorted(state.items()))
@@ -840,7 +841,7 @@ def types_inside(value):
     elif isinstance(value, list | tuple):
         for one in value:
             yield from types_inside(one)
-    elif isinstance(value, BaseEstimator):
+    elif isinstance(value, BaseEstimator | Classification):
         yield from types_inside(vars(value))
 
 
@@ -849,9 +850,10 @@ def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     estimator, X, _ = case.fitted(**changes)
     allowed = {str, int, float, bool, type(None), dict, list, tuple, np.ndarray, type(estimator), TextTokenizer}
-    allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "nb_ratios_")}
+    allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "nb_ratios_", "_task")}
     assert set(types_inside(vars(estimator))) <= allowed
-    arrays = [value for value in vars(estimator).values() if isinstance(value, np.ndarray)]
+    kept = vars(estimator) | (vars(estimator._task) if is_classifier(estimator) else {})
+    arrays = [value for value in kept.values() if isinstance(value, np.ndarray)]
     assert all(len(array) < len(X) for array in arrays)
     assert all(
         type(value) is not np.float64 for epoch in getattr(estimator, "history_", []) for value in epoch.values()

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._training import batching
+from seqclf._training import batches
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
 # seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.
@@ -147,9 +148,10 @@ def test_padding_is_invisible(kind, network, fitted):
 def test_batches_of_prediction_are_invisible(kind, network, fitted, monkeypatch):
     model, X, expected = fitted(kind, network)
     for rows, steps in [(1, 2**16), (3, 2**16), (512, 7), (2, 13), (512, 1)]:
-        monkeypatch.setattr(batching, "PREDICTION_ROWS", rows)
-        monkeypatch.setattr(batching, "PREDICTION_STEPS", steps)
-        n_batches = len(batching.prediction_rows(Ragged(np.zeros(sum(LENGTHS)), np.array(LENGTHS))))
+        monkeypatch.setattr(batches, "PREDICTION_ROWS", rows)
+        monkeypatch.setattr(batches, "PREDICTION_STEPS", steps)
+        sequences = EncodedSequences(Ragged(np.zeros(sum(LENGTHS)), np.array(LENGTHS)))
+        n_batches = len(batches.prediction_rows(sequences))
         assert n_batches > 1, "the setting did not reach the batches"
         np.testing.assert_allclose(model.decision_function(X), expected, rtol=0, atol=ATOL)
 
@@ -165,7 +167,7 @@ def test_threads_are_invisible_in_prediction(make, cell, monkeypatch):
     expected = model.predict_proba(rows)
     for n_threads in (2, 3, None):
         np.testing.assert_allclose(model.set_params(n_threads=n_threads).predict_proba(rows), expected, atol=ATOL)
-    monkeypatch.setattr(batching, "PREDICTION_ROWS", 17)
+    monkeypatch.setattr(batches, "PREDICTION_ROWS", 17)
     np.testing.assert_allclose(model.set_params(n_threads=2).predict_proba(rows), expected, atol=ATOL)
 
 
@@ -338,7 +340,7 @@ def test_a_fit_that_fails_leaves_the_world_as_it_was(fault, n_threads, monkeypat
         match = "loss became"
     else:
         error = KeyboardInterrupt
-        monkeypatch.setattr(batching.TrainingData, "batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        monkeypatch.setattr(batches.TrainingData, "__getitem__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     before = world()
     with pytest.raises(error, match=match):
         model.fit(X, y)

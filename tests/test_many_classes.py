@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from seqclf import RNNTextClassifier, _rnn_text_classifier
-from seqclf._label_features.log_count_ratios import FEW_CLASSES
+from seqclf import RNNTextClassifier, _base_text
+from seqclf._data.encoded import EncodedSequences
+from seqclf._label_features.log_count_ratios import FEW_OUTPUTS
 from seqclf._label_features.many_classes import N_SPLITS
 
 QUICK = {"units": 4, "embedding_dim": 5, "batch_size": 16, "max_epochs": 2, "random_state": 0, "n_threads": 1}
@@ -37,10 +38,16 @@ def make_texts(n=200, n_classes=N_CLASSES, seed=0, length=8):
 TEXTS, CODES = make_texts()
 
 
-def by_row(rated):
+def encode(fitted, X):
+    """Rows as they are read for prediction."""
+    rows = fitted._validate_X(X, reset=False)
+    return fitted._add_label_features(EncodedSequences(fitted._encode(rows)))
+
+
+def by_row(encoded):
     """Of each row all that it reads of labels."""
-    beside = np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
-    return [np.append(steps, votes) for steps, votes in zip(beside, rated.votes, strict=True)]
+    features = np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
+    return [np.append(steps, votes) for steps, votes in zip(features, encoded.votes, strict=True)]
 
 
 def same_rows(one, other):
@@ -51,17 +58,17 @@ def same_rows(one, other):
 
 
 @pytest.mark.parametrize("nb_ngrams", [1, 3])
-@pytest.mark.parametrize("n_classes", [FEW_CLASSES, FEW_CLASSES + 1, 150])
+@pytest.mark.parametrize("n_classes", [FEW_OUTPUTS, FEW_OUTPUTS + 1, 150])
 def test_the_network_is_no_wider_for_more_classes(n_classes, nb_ngrams):
     texts, codes = make_texts(300, n_classes)
     network = text_classifier(nb_ngrams=nb_ngrams, max_epochs=1).fit(texts, codes).network_
-    few = n_classes == FEW_CLASSES
-    n_beside = nb_ngrams * (FEW_CLASSES if few else N_SPLITS)
-    assert network.n_beside == n_beside
-    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_beside
+    few = n_classes == FEW_OUTPUTS
+    n_step_features = nb_ngrams * (FEW_OUTPUTS if few else N_SPLITS)
+    assert network.config.n_step_features == n_step_features
+    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_step_features
     # Two directions of 4 units; the means of what stands beside the tokens, or no such means.
-    assert network.head.weight.shape == (n_classes, 8 + (n_beside if few else 0))
-    assert (network.vote_weights is None) == few
+    assert network.head.weight.shape == (n_classes, 8 + (n_step_features if few else 0))
+    assert (network.head.vote_weights is None) == few
 
 
 @pytest.mark.parametrize("changes", [{}, {"embedding_dim": None}, {"cell": "gru", "pooling": "attention"}])
@@ -140,8 +147,8 @@ def test_x_val_gets_what_is_counted_on_all_rows(parts):
     X_val, y_val = make_texts(40, seed=1)
     fitted = text_classifier(patience=1).fit(TEXTS, CODES, X_val=X_val, y_val=y_val)
     training, watched = parts
-    assert (training.sequences.version > 0).all()
-    expected = fitted._encode(X_val)
+    assert (training.sequences.features.version > 0).all()
+    expected = encode(fitted, X_val)
     assert same_rows(watched.sequences, expected).all()
 
 
@@ -151,7 +158,7 @@ def test_x_val_gets_what_is_counted_on_all_rows(parts):
 def test_no_training_row_sees_its_own_label(parts, monkeypatch):
     """Of the same folds, a row with another label reads the same numbers, and has the same votes."""
     fold = np.random.default_rng(0).integers(0, 5, size=200)
-    monkeypatch.setattr(_rnn_text_classifier, "cross_fitting_folds", lambda *_: fold)
+    monkeypatch.setattr(_base_text, "cross_fitting_folds", lambda *_: fold)
     text_classifier(max_epochs=1).fit(TEXTS, CODES)
     before = parts[0].sequences
     for flipped in (3, 20):
@@ -170,7 +177,7 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(patience):
     X, y = 2 + rng.integers(600, size=(400, 6)), rng.permutation(np.arange(400) % N_CLASSES)
     fitted = text_classifier(max_epochs=4, dropout=0.5, patience=patience, validation_fraction=0.3).fit(X, y)
     assert fitted.history_[0]["train_score"] < 0.15 and fitted.history_[0].get("valid_score", 0) < 0.15
-    assert fitted.network_.vote_weights.mean() < 1
+    assert fitted.network_.head.vote_weights.mean() < 1
 
 
 def test_a_class_within_one_group_is_not_told_by_its_gap():
@@ -179,7 +186,8 @@ def test_a_class_within_one_group_is_not_told_by_its_gap():
     y = np.arange(240) % 12
     fitted = text_classifier(nb_ngrams=1, max_epochs=8).fit(X, y, groups=y)
     assert fitted.history_[-1]["train_score"] < 0.25
-    assert not fitted._encode(X).votes.any() and not fitted._encode(X).beside.any()
+    encoded = encode(fitted, X)
+    assert not encoded.votes.any() and not encoded.step_features.any()
 
 
 # Further fits, and copies
@@ -191,8 +199,8 @@ def test_warm_start_keeps_what_is_learned_and_cross_fits_again(parts):
     ratios, before = classifier.nb_ratios_, pickle.dumps(classifier.nb_ratios_)
     classifier.fit(X_more, y_more)
     assert classifier.nb_ratios_ is ratios and pickle.dumps(ratios) == before
-    assert (parts[0].sequences.version > 0).all()
-    assert not same_rows(parts[0].sequences, classifier._encode(X_more))[1:].any()
+    assert (parts[0].sequences.features.version > 0).all()
+    assert not same_rows(parts[0].sequences, encode(classifier, X_more))[1:].any()
 
 
 def test_refitting_to_few_classes_and_back():

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from seqclf import RNNClassifier, datasets
+from seqclf._base import AutoEpochs
 
 
 def classifier(**changes):
@@ -132,7 +133,7 @@ def test_filters_are_counted_and_kept():
     X, y = datasets.make_order_series(30, random_state=0)
     without, fitted = (classifier(conv_filters=filters).fit(X, y) for filters in (0, (4, 6)))
     assert without.network_.convolutions is None
-    n_channels, n_outputs = fitted.n_channels_in_, fitted.network_.head.out_features
+    n_channels, n_outputs = fitted.n_channels_in_, fitted.network_.head.n_outputs
     # Widths 15 and 9, a bias a filter; the last layer's six features in the head.
     assert fitted.n_parameters_ - without.n_parameters_ == 4 * n_channels * 15 + 4 + 6 * 4 * 9 + 6 + 6 * n_outputs
     copy = pickle.loads(pickle.dumps(fitted))
@@ -167,7 +168,7 @@ def test_series_of_one_step_each_train_filters():
 @pytest.mark.parametrize(("n_rows", "batch_size", "expected"), [(9, 4, 7), (20, 4, 4), (40, 4, 3), (9, 100, 10)])
 def test_max_epochs_auto_aims_at_steps_of_the_optimiser(monkeypatch, n_rows, batch_size, expected):
     """Twenty steps, but no fewer than 3 epochs and no more than 10."""
-    monkeypatch.setattr(RNNClassifier, "_auto_epochs", (20, 3, 10))
+    monkeypatch.setattr(RNNClassifier, "_auto_epochs", AutoEpochs(n_updates=20, min_epochs=3, max_epochs=10))
     X = np.random.default_rng(0).normal(size=(n_rows, 3))
     fitted = classifier(max_epochs="auto", batch_size=batch_size).fit(X, np.arange(n_rows) % 2)
     assert fitted.n_iter_ == expected

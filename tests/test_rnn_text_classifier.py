@@ -9,11 +9,14 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from seqclf import RNNTextClassifier, TextTokenizer, _rnn_text_classifier
+from seqclf import RNNTextClassifier, TextTokenizer, _base, _base_text
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import ngrams
-from seqclf._label_features.log_count_ratios import NaiveBayesRatios, RatedIds
+from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.many_classes import N_SPLITS
+from seqclf._nn.sequence_batch import SequenceBatch
+from seqclf._tasks.classification import Classification
 
 QUICK = {
     "units": 4,
@@ -53,8 +56,13 @@ def as_ids(rows):
     return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
 
 
-def by_row(rated):
-    return np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
+def memberships_of(codes):
+    task = Classification()
+    return task.memberships(task.fit(codes))
+
+
+def by_row(encoded):
+    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
 
 
 def assert_same_ratios(one, other):
@@ -66,6 +74,11 @@ def assert_same_ratios(one, other):
     for ours, theirs in zip(one.votes_, other.votes_, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1].own.toarray(), theirs[1].own.toarray())
+
+
+def assert_no_ratios(encoded):
+    assert isinstance(encoded, EncodedSequences) and isinstance(encoded.steps, Ragged)
+    assert encoded.features is None and encoded.votes is None
 
 
 # What is learned, and what the network reads
@@ -80,21 +93,22 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
     X = {"texts": texts, "tokens": [text.split() for text in texts], "ids": list(ids)}[kind]
     labels = np.array([f"class {code:02}" for code in range(n_classes)])[codes]
     fitted = text_classifier(nb_ngrams=nb_ngrams).fit(X, labels)
-    expected = NaiveBayesRatios(nb_ngrams, fitted.vocab_size_)
-    expected.learn(as_ids(ids), codes, n_classes, np.ones(80), np.zeros(80, dtype=int))
+    expected = LogCountRatios(nb_ngrams, fitted.vocab_size_)
+    expected.fit_transform(as_ids(ids), memberships_of(codes), np.ones(80), np.zeros(80, dtype=int))
     assert_same_ratios(fitted.nb_ratios_, expected)
-    n_beside = nb_ngrams * {2: 1, 3: 3, 20: N_SPLITS}[n_classes]
+    n_step_features = nb_ngrams * {2: 1, 3: 3, 20: N_SPLITS}[n_classes]
     network = fitted.network_
-    assert network.n_beside == n_beside
-    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_beside
+    assert network.config.n_step_features == n_step_features
+    assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 5 + n_step_features
     assert fitted.n_parameters_ == sum(parameter.numel() for parameter in network.parameters())
     assert fitted.predict_proba(X).shape == (80, n_classes)
 
-    rated = fitted.nb_ratios_.rate(as_ids(ids))
+    encoded = fitted.nb_ratios_.transform(as_ids(ids))
     with torch.inference_mode():
-        votes = None if n_classes < 20 else torch.from_numpy(rated.votes)
-        beside = torch.from_numpy(rated.beside)
-        logits = network(torch.from_numpy(rated.values).long(), rated.lengths, beside=beside, votes=votes)
+        votes = None if n_classes < 20 else torch.from_numpy(encoded.votes)
+        features = torch.from_numpy(encoded.step_features)
+        values = torch.from_numpy(encoded.steps.values).long()
+        logits = network(SequenceBatch(values, encoded.lengths, step_features=features, votes=votes))
     found = fitted.decision_function(X).reshape(80, -1)
     np.testing.assert_allclose(found, logits.numpy(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[0], network.head.bias.detach().numpy(), rtol=1e-6)  # the text without a word
@@ -103,8 +117,8 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
 def test_none_without_nb_ngrams(parts):
     fitted = text_classifier(nb_ngrams=0).fit(TEXTS, CODES)
     assert not hasattr(fitted, "nb_ratios_")
-    assert isinstance(parts[0].sequences, Ragged)
-    assert fitted.network_.n_beside == 0
+    assert_no_ratios(parts[0].sequences)
+    assert fitted.network_.config.n_step_features == 0
     assert fitted.network_.recurrent.layers[0].directions[0].weight_input.shape[1] == 5
     refitted = text_classifier(nb_ngrams=2).fit(TEXTS, CODES).set_params(nb_ngrams=0).fit(TEXTS, CODES)
     assert not hasattr(refitted, "nb_ratios_")
@@ -163,7 +177,7 @@ def test_rows_of_weight_zero_count_nothing(parts):
     of_zeroed = parts[0].sequences
     removed = text_classifier().fit([TEXTS[row] for row in kept], CODES[kept])
     assert_same_ratios(zeroed.nb_ratios_, removed.nb_ratios_)
-    np.testing.assert_array_equal(of_zeroed.beside, parts[0].sequences.beside)
+    np.testing.assert_array_equal(of_zeroed.step_features, parts[0].sequences.step_features)
     whole = text_classifier().fit(TEXTS, CODES)
     assert not np.array_equal(zeroed.nb_ratios_.tables_[0], whole.nb_ratios_.tables_[0])
 
@@ -172,8 +186,8 @@ def test_weights_of_rows_count_and_those_of_classes_do_not():
     weights = np.random.default_rng(0).uniform(0.2, 5, size=40)
     plain, weighted = text_classifier().fit(TEXTS, CODES), text_classifier().fit(TEXTS, CODES, sample_weight=weights)
     ids = weighted.tokenizer_.transform(TEXTS)
-    expected = NaiveBayesRatios(2, weighted.vocab_size_)
-    expected.learn(as_ids(ids), CODES, 2, weights, np.zeros(40, dtype=int))
+    expected = LogCountRatios(2, weighted.vocab_size_)
+    expected.fit_transform(as_ids(ids), memberships_of(CODES), weights, np.zeros(40, dtype=int))
     assert_same_ratios(weighted.nb_ratios_, expected)
     balanced = text_classifier(class_weight={0: 1, 1: 9}).fit(TEXTS, CODES)
     assert_same_ratios(balanced.nb_ratios_, plain.nb_ratios_)
@@ -186,13 +200,56 @@ def test_sample_weights_of_any_size(scale):
     np.testing.assert_allclose(scaled.decision_function(TEXTS), plain.decision_function(TEXTS), rtol=1e-5)
 
 
-def test_rows_that_are_held_out_are_cross_fitted_too(parts):
-    """The split of early stopping takes its rows out of X: their numbers, too, are counted without their labels."""
-    text_classifier(patience=1, validation_fraction=0.25).fit(TEXTS, CODES)
-    assert len(parts[1]) == 10
-    for part in parts:
-        assert isinstance(part.sequences, RatedIds)
-        assert (part.sequences.version > 0).all()
+@pytest.mark.parametrize("n_classes", [2, 3, 20])
+def test_rows_that_are_held_out_are_no_part_of_the_ratios_and_get_those_of_the_training_rows(parts, n_classes):
+    """The split of early stopping takes its rows out of X before anything is learned from labels."""
+    texts, codes = make_texts(80, n_classes)
+    weights = np.random.default_rng(0).uniform(0.2, 5, size=80)
+    settings = {"patience": 1, "validation_fraction": 0.25, "random_state": 3}
+    # The last word of each tells which row it is.
+    texts = [f"{text} row{row}" for row, text in enumerate(texts)]
+    fitted = text_classifier(**settings).fit(texts, codes, sample_weight=weights)
+    training, watched = parts
+    row_of = {fitted.tokenizer_.vocabulary_[f"row{row}"]: row for row in range(80)}
+    kept, held_out = (np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in parts)
+    assert len(kept) == 60 and sorted([*kept, *held_out]) == list(range(80))
+
+    ids = as_ids(fitted.tokenizer_.transform(texts))
+    of_training, version = LogCountRatios(2, fitted.vocab_size_), training.sequences.features.version
+    assert (version > 0).all()
+    expected = of_training.fit_transform(
+        ids.take(kept), memberships_of(codes[kept]), (weights / weights.max())[kept], version - 1
+    )
+    np.testing.assert_array_equal(training.sequences.step_features, expected.step_features)
+    assert_same_ratios(fitted.nb_ratios_, of_training)
+    of_watched = of_training.transform(ids.take(held_out))
+    np.testing.assert_array_equal(watched.sequences.features.version, np.zeros(20))
+    np.testing.assert_array_equal(watched.sequences.step_features, of_watched.step_features)
+    assert of_watched.step_features.any()
+    if n_classes == 20:
+        np.testing.assert_array_equal(training.sequences.votes, expected.votes)
+        np.testing.assert_array_equal(watched.sequences.votes, of_watched.votes)
+
+
+def test_labels_and_weights_of_rows_that_are_held_out_say_nothing(parts, monkeypatch):
+    """With other ones all that the network reads is the same to the bit, in training and in validation."""
+    held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
+    monkeypatch.setattr(_base, "validation_rows", lambda *_: held_out)
+    y, weights = CODES.copy(), np.ones(40)
+    one = text_classifier(patience=1).fit(TEXTS, y, sample_weight=weights)
+    before = list(parts)
+    assert [len(part) for part in before] == [32, 8]
+    y[held_out], weights[held_out] = 1 - y[held_out], 0.25
+    other = text_classifier(patience=1).fit(TEXTS, y, sample_weight=weights)
+    assert_same_ratios(one.nb_ratios_, other.nb_ratios_)
+    for ours, theirs in zip(before, parts, strict=True):
+        np.testing.assert_array_equal(ours.sequences.step_features, theirs.sequences.step_features)
+        assert ours.sequences.step_features.any()
+    np.testing.assert_array_equal(before[1].targets, 1 - parts[1].targets)
+    # Their texts count for the vocabulary all the same.
+    texts = [f"{text} kept" if row in held_out else text for row, text in enumerate(TEXTS)]
+    with_word = text_classifier(patience=1).fit(texts, y)
+    assert "kept" in with_word.tokenizer_.vocabulary_
 
 
 def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
@@ -201,9 +258,9 @@ def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
     fitted = text_classifier(patience=1).fit(TEXTS, CODES, X_val=X_val, y_val=1 - y_val)
     assert_same_ratios(fitted.nb_ratios_, plain.nb_ratios_)
     training, watched = parts
-    assert (training.sequences.version > 0).all()
-    expected = fitted.nb_ratios_.rate(as_ids(fitted.tokenizer_.transform(X_val)))
-    np.testing.assert_array_equal(watched.sequences.beside, expected.beside)
+    assert (training.sequences.features.version > 0).all()
+    expected = fitted.nb_ratios_.transform(as_ids(fitted.tokenizer_.transform(X_val)))
+    np.testing.assert_array_equal(watched.sequences.step_features, expected.step_features)
 
 
 # Cross-fitting
@@ -212,7 +269,7 @@ def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
 def test_no_training_row_sees_its_own_label(parts, monkeypatch):
     """Of the same folds, a row with another label reads the same numbers."""
     fold = np.random.default_rng(0).integers(0, 5, size=40)
-    monkeypatch.setattr(_rnn_text_classifier, "cross_fitting_folds", lambda *_: fold)
+    monkeypatch.setattr(_base_text, "cross_fitting_folds", lambda *_: fold)
     text_classifier().fit(TEXTS, CODES)
     before = by_row(parts[0].sequences)
     for flipped in (3, 20):
@@ -224,14 +281,14 @@ def test_no_training_row_sees_its_own_label(parts, monkeypatch):
         assert changed[fold != fold[flipped]].mean() > 0.9
 
 
-@pytest.mark.parametrize("patience", [None, 1])
-def test_folds_are_drawn_with_the_seed(parts, patience):
+@pytest.mark.parametrize(("patience", "in_folds"), [(None, [4] * 10), (1, [4] * 6 + [3] * 4)])
+def test_folds_are_drawn_with_the_seed(parts, patience, in_folds):
     versions = []
     for seed in (0, 0, 1):
         text_classifier(random_state=seed, patience=patience).fit(TEXTS, CODES)
-        versions.append(parts[0].sequences.version)
+        versions.append(parts[0].sequences.features.version)
     assert np.array_equal(versions[0], versions[1]) and not np.array_equal(versions[0], versions[2])
-    assert patience or np.bincount(versions[0]).tolist() == [0] + [4] * 10
+    assert np.bincount(versions[0]).tolist() == [0, *in_folds]
 
 
 def test_a_group_is_counted_without_all_of_its_rows(parts):
@@ -241,12 +298,24 @@ def test_a_group_is_counted_without_all_of_its_rows(parts):
     fitted = text_classifier(nb_ngrams=1, random_state=0).fit(names, groups % 2, groups=groups)
     last = np.array([found[-1, 0] for found in by_row(parts[0].sequences)])
     np.testing.assert_array_equal(last, 0)
-    of_group = [set(parts[0].sequences.version[groups == group].tolist()) for group in range(10)]
+    of_group = [set(parts[0].sequences.features.version[groups == group].tolist()) for group in range(10)]
     assert all(len(versions) == 1 for versions in of_group)
-    known = fitted.nb_ratios_.rate(as_ids(fitted.tokenizer_.transform(names)))
+    known = fitted.nb_ratios_.transform(as_ids(fitted.tokenizer_.transform(names)))
     assert all(abs(found[-1, 0]) > 0.5 for found in by_row(known))
     text_classifier(nb_ngrams=1).fit(names, groups % 2)
     assert all(abs(found[-1, 0]) > 0.3 for found in by_row(parts[0].sequences)), "without groups the name tells"
+
+
+def test_groups_of_the_rows_that_early_stopping_leaves_are_in_one_fold(parts, monkeypatch):
+    groups = np.random.default_rng(0).permutation(np.arange(40) // 4)
+    held_out = np.flatnonzero(np.isin(groups, [0, 4, 9]))
+    monkeypatch.setattr(_base, "validation_rows", lambda *_: held_out)
+    text_classifier(patience=1).fit(TEXTS, CODES, groups=groups)
+    training, watched = parts
+    assert (len(training), len(watched)) == (28, 12)
+    left = np.delete(groups, held_out)
+    of_group = [set(training.sequences.features.version[left == group].tolist()) for group in np.unique(left)]
+    assert all(len(versions) == 1 for versions in of_group) and len(set.union(*of_group)) == 7
 
 
 @pytest.mark.parametrize("words", ["in a few rows", "in one row"])
@@ -260,12 +329,14 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     settings = {"nb_ngrams": 1, "embedding_dim": 2, "max_epochs": 8, "dropout": 0.5, "token_dropout": 0.5}
     honest = text_classifier(**settings).fit(2 + X, y)
 
-    def rated_by_their_own_labels(ratios, ids, labels, rng):
+    def features_of_their_own_labels(self, training, task, *_):
         monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
-        ratios.learn(ids, labels.codes, 2, labels.weights, np.zeros(len(ids), dtype=int))
-        return ratios.rate(ids)
+        self.nb_ratios_ = LogCountRatios(1, self.vocab_size_)
+        ids, memberships = training.sequences.steps, task.memberships(training.targets)
+        self.nb_ratios_.fit_transform(ids, memberships, training.weights, np.zeros(len(ids), dtype=int))
+        return self.nb_ratios_.transform(ids)
 
-    monkeypatch.setattr(RNNTextClassifier, "_rated", staticmethod(rated_by_their_own_labels))
+    monkeypatch.setattr(RNNTextClassifier, "_fit_label_features", features_of_their_own_labels)
     flattered = text_classifier(**settings).fit(2 + X, y)
     confidence = [np.abs(classifier.decision_function(new)).mean() for classifier in (honest, flattered)]
     assert confidence[0] < 0.9 < 1.5 < confidence[1]
@@ -283,11 +354,11 @@ def test_warm_start_keeps_the_ratios_and_cross_fits_again(parts):
     classifier.fit(X_more, y_more)
     assert classifier.nb_ratios_ is ratios and pickle.dumps(ratios) == before
     sequences = parts[0].sequences
-    assert (sequences.version > 0).all()
-    again = NaiveBayesRatios(2, classifier.vocab_size_)
-    fold = sequences.version - 1
-    expected = again.learn(as_ids(classifier.tokenizer_.transform(X_more)), y_more, 2, np.ones(30), fold)
-    np.testing.assert_array_equal(sequences.beside, expected.beside)
+    assert (sequences.features.version > 0).all()
+    again = LogCountRatios(2, classifier.vocab_size_)
+    ids, fold = as_ids(classifier.tokenizer_.transform(X_more)), sequences.features.version - 1
+    expected = again.fit_transform(ids, memberships_of(y_more), np.ones(30), fold)
+    np.testing.assert_array_equal(sequences.step_features, expected.step_features)
 
 
 @pytest.mark.parametrize(("before", "now"), [(0, 2), (2, 0), (2, 3)])
@@ -304,7 +375,8 @@ def test_warm_start_keeps_the_length_of_the_ngrams(before, now):
 
 def test_warm_start_without_ratios(parts):
     classifier = text_classifier(warm_start=True, nb_ngrams=0).fit(TEXTS, CODES).fit(TEXTS, CODES)
-    assert isinstance(parts[0].sequences, Ragged) and not hasattr(classifier, "nb_ratios_")
+    assert_no_ratios(parts[0].sequences)
+    assert not hasattr(classifier, "nb_ratios_")
 
 
 # Copies

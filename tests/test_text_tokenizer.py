@@ -18,6 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
 from seqclf import SequencePadder, TextTokenizer, _text_tokenizer
+from seqclf._data.ragged import Ragged
+from seqclf._validation.texts import read_text_input
 
 TEXTS = ["Good film, good music.", "Not good!", ""]
 LEVELS = ["word", "char", "subword"]
@@ -156,6 +158,20 @@ def test_fit_transform_equals_fit_then_transform(level):
     assert {item.dtype for item in together} == {np.dtype(np.int32)}
     assert {item.ndim for item in together} == {1}
     assert len(together[2]) == 0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_ids_end_to_end_are_those_of_each_text(level):
+    """What the classifiers ask for, who have validated the rows."""
+    tokenizer, expected = make(level, max_length=4), make(level, max_length=4).fit(TEXTS)
+    for rows, ids in (
+        (TEXTS, tokenizer._fit_to_ids(*read_text_input(TEXTS))),
+        (TEXTS[::-1], tokenizer._to_ids(TEXTS[::-1])),
+        (["new words", "x"], tokenizer._to_ids(["new words", "x"])),
+    ):
+        assert isinstance(ids, Ragged) and ids.values.dtype == np.int32
+        assert_equal_ids(ids.items(), expected.transform(rows))
+    assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 
 def test_ids_are_counted_piece_by_piece(monkeypatch):

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, _base
-from seqclf._training import fit_network
+from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
 from seqclf.datasets import make_order_reviews, make_order_series
 
 SMALL = {"units": 4, "max_epochs": 4, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
@@ -320,28 +319,21 @@ def test_class_weights_that_leave_nothing_to_watch():
 # Groups
 
 
-def watched_rows(monkeypatch, classifier, n, y, **arguments):
+def watched_rows(parts, classifier, n, y, **arguments):
     """Which rows trained and which were watched: each row of X holds its own number."""
-    parts = []
-
-    def spy(network, data, validation, **kwargs):
-        parts.extend(part and part.sequences.values[:, 0].astype(int).tolist() for part in (data, validation))
-        return fit_network(network, data, validation, **kwargs)
-
-    monkeypatch.setattr(_base, "fit_network", spy)
     classifier.set_params(scale=False, learning_rate=1e-6, max_epochs=1).fit(
         [[float(i)] for i in range(n)], y, **arguments
     )
-    return parts
+    return [part and part.sequences.steps.values[:, 0].astype(int).tolist() for part in parts]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_groups_are_held_out_whole(monkeypatch, seed):
+def test_groups_are_held_out_whole(parts, seed):
     rng = np.random.default_rng(seed)
     groups = rng.choice([f"author {i}" for i in range(20)], size=120)
     y, weights = rng.integers(0, 2, size=120), rng.integers(0, 3, size=120)
     classifier = series_classifier(patience=1, validation_fraction=0.2, random_state=seed)
-    training, watched = watched_rows(monkeypatch, classifier, 120, y, groups=groups, sample_weight=weights)
+    training, watched = watched_rows(parts, classifier, 120, y, groups=groups, sample_weight=weights)
     assert sorted(training + watched) == np.flatnonzero(weights).tolist()
     assert not set(groups[training]) & set(groups[watched])
     assert abs(len(watched) / (weights > 0).sum() - 0.2) < 0.05
@@ -356,30 +348,65 @@ def test_groups_without_a_split_change_nothing(given):
     assert ("valid_loss" in grouped.history_[0]) == bool(given)
 
 
-@pytest.mark.parametrize("make", [text_classifier, series_classifier])
-@pytest.mark.parametrize("with_groups", [False, True])
-def test_learning_sees_codes_weights_and_groups_of_the_rows_that_count(monkeypatch, make, with_groups):
-    seen = {}
+@pytest.fixture(params=[text_classifier, series_classifier])
+def learning(request, monkeypatch):
+    """A classifier's constructor, X, and what its last fit has learned from: first without targets, then with them."""
+    make, seen = request.param, {}
     cls = type(make())
-    learn = cls._learn
+    fit_encoder, fit_label_features = cls._fit_encoder, cls._fit_label_features
 
-    def spy(self, rows, labels, rng):
-        seen.update(labels._asdict(), n=len(rows), rng=rng)
-        return learn(self, rows, labels, rng)
+    def spy_on_encoder(self, rows, weights):
+        seen.update(n=len(rows), row_weights=weights)
+        return fit_encoder(self, rows, weights)
 
-    monkeypatch.setattr(cls, "_learn", spy)
-    X = TEXTS[:6] if make is text_classifier else SERIES[:6]
+    def spy_on_label_features(self, training, task, rng):
+        seen.update(training=training, rng=rng)
+        return fit_label_features(self, training, task, rng)
+
+    monkeypatch.setattr(cls, "_fit_encoder", spy_on_encoder)
+    monkeypatch.setattr(cls, "_fit_label_features", spy_on_label_features)
+    return make, TEXTS if make is text_classifier else SERIES, seen
+
+
+@pytest.mark.parametrize("with_groups", [False, True])
+def test_learning_sees_codes_weights_and_groups_of_the_rows_that_count(learning, with_groups):
+    make, X, seen = learning
     groups = ["a", "b", "c", "b", "d", "c"] if with_groups else None
     state = np.random.RandomState(0)
-    make(patience=None, random_state=state).fit(X, list("xyzyyz"), sample_weight=[0, 2, 1, 1, 0, 3], groups=groups)
-    assert seen["n"] == 4
-    assert seen["codes"].tolist() == [0, 1, 0, 1]
-    assert seen["weights"].tolist() == [2, 1, 1, 3]
+    make(patience=None, random_state=state).fit(X[:6], list("xyzyyz"), sample_weight=[0, 2, 1, 1, 0, 3], groups=groups)
+    training = seen["training"]
+    assert seen["n"] == len(training) == 4
+    assert training.targets.tolist() == [0, 1, 0, 1]
+    expected = (np.array([2, 1, 1, 3]) / 3).tolist()
+    assert seen["row_weights"].tolist() == training.weights.tolist() == expected
     assert seen["rng"] is state
     if with_groups:
-        assert seen["groups"].tolist() == [0, 1, 0, 1] and seen["groups"].dtype.kind == "i"
+        assert training.groups.tolist() == [0, 1, 0, 1] and training.groups.dtype.kind == "i"
     else:
-        assert seen["groups"] is None
+        assert training.groups is None
+
+
+@pytest.mark.parametrize("with_groups", [False, True])
+def test_what_is_learned_from_targets_sees_no_row_that_is_watched(learning, parts, with_groups):
+    """The rows are split before; what is learned without targets sees them all."""
+    make, X, seen = learning
+    # The weight of a row tells which one it is.
+    y, weights, groups = np.arange(40) % 2, np.arange(41.0)[1:] / 40, np.repeat(np.arange(10), 4)
+    make(patience=1, validation_fraction=0.25).fit(X, y, sample_weight=weights, groups=groups if with_groups else None)
+    assert seen["row_weights"].tolist() == weights.tolist()
+    training, (trained, watched) = seen["training"], parts
+    kept = np.flatnonzero(np.isin(weights, training.weights))
+    assert len(kept) == len(training) == len(trained) == 40 - len(watched) < 40
+    assert training.weights.tolist() == weights[kept].tolist()
+    assert training.targets.tolist() == trained.targets.tolist() == y[kept].tolist()
+    np.testing.assert_array_equal(training.sequences.steps.values, trained.sequences.steps.values)
+    others = np.setdiff1d(np.arange(40), kept)
+    np.testing.assert_allclose(watched.score_weights, weights[others] / weights[others].mean(), rtol=1e-6)
+    if with_groups:
+        assert training.groups.tolist() == np.unique(groups[kept], return_inverse=True)[1].tolist()
+        assert not set(groups[kept]) & set(groups[others])
+    else:
+        assert training.groups is None
 
 
 def test_groups_show_what_a_random_split_hides():

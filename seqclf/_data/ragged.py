@@ -109,6 +109,10 @@ class Ragged:
         """The sequences at these positions (integers, a mask or a slice), in this order."""
         return self._spans(self.offsets[:-1][rows], self.lengths[rows])
 
+    def positions(self, rows: Any) -> NDArray[np.int64]:
+        """Where the steps of these sequences are in `values`, those of the first one first."""
+        return _positions(self.offsets[:-1][rows], self.lengths[rows])
+
     def truncated(self, max_length: int | None, truncate: Side) -> "Ragged":
         """No sequence longer than `max_length`; `truncate` is the side cut off ("start" keeps the last steps)."""
         if max_length is None or not len(self) or self.lengths.max() <= max_length:
@@ -163,6 +167,10 @@ class Ragged:
             stops = (starts + lengths).tolist()
             spans = [self.values[start:stop] for start, stop in zip(starts.tolist(), stops, strict=True)]
             return Ragged(np.concatenate(spans), lengths)
-        before = np.cumsum(lengths) - lengths  # where each span starts in the result
-        index = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
-        return Ragged(self.values[index], lengths)
+        return Ragged(self.values[_positions(starts, lengths)], lengths)
+
+
+def _positions(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of all steps of some spans."""
+    before = np.cumsum(lengths) - lengths  # where each span starts in the result
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))

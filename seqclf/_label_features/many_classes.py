@@ -97,8 +97,7 @@ def tf_idf(numbers: Ragged, idf: NDArray[np.float32]) -> csr_array:
 def learn_many(
     holders: Holders,
     numbers: Ragged,
-    codes: NDArray[np.int64],
-    n_classes: int,
+    memberships: csr_array,
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], VoteTable, NDArray[np.float32]]:
@@ -110,10 +109,10 @@ def learn_many(
         Which rows hold which n-gram.
     numbers : Ragged of int32
         The n-gram that ends at each step of the rows.
-    codes, weights, fold : ndarray of shape (n_rows,)
-        The class of each row, what it counts (0 to leave it out), and its fold.
-    n_classes : int
-        How many classes there are.
+    memberships : csr_array of shape (n_rows, n_classes)
+        How far each row belongs to each class.
+    weights, fold : ndarray of shape (n_rows,)
+        What each row counts (0 to leave it out), and its fold.
 
     Returns
     -------
@@ -128,11 +127,12 @@ def learn_many(
     """
     n_ngrams, n_rows = holders.kept.shape
     n_folds = int(fold.max()) + 1
+    n_classes = memberships.shape[1]
     splits = class_splits(n_classes)
     n_holders = np.diff(holders.kept.indptr)
     idf = np.where(n_holders > 0, np.log((1 + n_rows) / (1 + n_holders)), 0).astype(np.float32)
-    counting = np.flatnonzero(weights)
-    classes = csr_array((weights[counting], (counting, codes[counting])), shape=(n_rows, n_classes))
+    classes = csr_array(memberships.multiply(weights[:, None]))
+    classes.eliminate_zeros()
 
     by_row = csr_array(holders.kept.T, dtype=np.float64)
     total = by_row.T.tocsr() @ classes
@@ -140,14 +140,14 @@ def learn_many(
     tables = np.empty((1 + n_folds, n_ngrams, N_SPLITS), dtype=np.float32)
     votes = np.zeros((n_rows, n_classes), dtype=np.float32)
     # The n-grams that are not kept, but summed over.
-    others = np.bincount(codes, weights * holders.others, minlength=n_classes).astype(np.float64)
+    others = memberships.T @ (weights * holders.others)
 
     tables[0], table = _without(total, others, holders, splits, idf)
     for one in range(n_folds):
         rows = np.flatnonzero(fold == one)
         # Sums over a fold and over all rows add up in one order: what only one fold holds is exactly 0 without it.
         counts = csr_array(total - by_row[rows].T.tocsr() @ classes[rows])
-        theirs = np.bincount(codes[rows], (weights * holders.others)[rows], minlength=n_classes)
+        theirs = memberships[rows].T @ (weights * holders.others)[rows]
         tables[1 + one], without = _without(counts, others - theirs, holders, splits, idf)
         votes[rows] = without.votes(in_rows[rows])
     return tables, idf, table, votes

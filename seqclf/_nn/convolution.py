@@ -88,7 +88,7 @@ class Convolution(nn.Module):
 
 
 class ConvolutionStack(nn.Module):
-    """Layers on top of one another, then the mean of each filter over its row.
+    """Layers on top of one another.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class ConvolutionStack(nn.Module):
         self.n_outputs = n_inputs
 
     def forward(self, values: Tensor, layout: StepLayout) -> Tensor:
-        """One vector per row, (n_rows, n_outputs)."""
+        """Every filter at every step, (n_steps, n_outputs)."""
         for layer in self.layers:
             values = layer(values, layout)
-        return _kernels.pool("mean", values, layout)
+        return values

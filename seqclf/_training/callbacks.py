@@ -1,12 +1,25 @@
 """What happens around the loop, a callback each; they are notified in the order in which they are listed."""
 
 import math
-from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
+
+from seqclf._training.batches import n_batches
+
+
+class StatefulCallback(Callback):
+    """A callback whose state belongs to a training: it is saved and loaded with it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes while a network is trained."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        raise NotImplementedError
 
 
 class L1Penalty(Callback):
@@ -22,24 +35,41 @@ class L1Penalty(Callback):
                     parameter.grad.add_(parameter.sign(), alpha=self.strength)
 
 
-class Schedule(Callback):
-    """Gives step n, counted from 0 through all epochs, the share ``share(n)`` of the learning rate."""
+class OneCycle(StatefulCallback):
+    """Up to the learning rate in the first fifth of all updates, then down to nothing, each along half a cosine.
 
-    def __init__(self, share: Callable[[int], float]):
-        self.share = share
+    References
+    ----------
+    L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+    """
 
-    def on_train_begin(self, net, **kwargs):
-        self.n_steps_ = 0
+    _WARM_UP = 0.2  # Share of the updates in which the rate rises.
+
+    def __init__(self) -> None:
+        self.n_updates = 0
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        self._n_all = n_batches(len(dataset_train), net.batch_size) * net.max_epochs
 
     def on_batch_begin(self, net, training=None, **kwargs):
         if training:
+            done = (self.n_updates + 1) / (self._n_all + 1)  # No update is made at a rate of zero.
+            angle = math.pi * min(done / self._WARM_UP, (1 - done) / (1 - self._WARM_UP))
             for group in net.optimizer_.param_groups:
-                group["lr"] = net.lr * self.share(self.n_steps_)
-            self.n_steps_ += 1
+                group["lr"] = net.lr * ((1 - math.cos(angle)) / 2)
+            self.n_updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The updates that were made."""
+        return {"n_updates": self.n_updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.n_updates = state["n_updates"]
 
 
 class FiniteLoss(Callback):
-    """Ends the fit with an error when a loss is not a finite number."""
+    """Ends the training with an error when a loss is not a finite number."""
 
     def on_epoch_end(self, net, **kwargs):
         epoch = net.history[-1]
@@ -51,37 +81,50 @@ class FiniteLoss(Callback):
 
 
 def raise_diverged(name: str, value: object, epoch: int, learning_rate: float) -> NoReturn:
-    """Raise the error of a fit that lost its numbers."""
+    """Raise the error of a training whose numbers are no longer finite."""
     raise ValueError(
         f"The {name} became {value} in epoch {epoch}: the fit diverged. Lower learning_rate (now {learning_rate!r}) "
         "or max_grad_norm, or scale the inputs."
     )
 
 
-class EarlyStopping(Callback):
-    """Stops after `patience` epochs without improvement, and puts the best weights back.
+class EarlyStopping(StatefulCallback):
+    """Says when `patience` epochs have passed without improvement, and keeps the best weights in memory.
 
-    An epoch improves if its loss lies more than `tol` (absolute) below the best one so far. The best weights are kept
-    in memory.
+    An epoch improves if its validation loss, or where there is none its training loss, is more than `tol` (absolute)
+    below the best one so far.
     """
 
-    def __init__(self, monitor: str, patience: int, tol: float):
-        self.monitor, self.patience, self.tol = monitor, patience, tol
-
-    def on_train_begin(self, net, **kwargs):
-        self.best_loss_, self.best_epoch_ = math.inf, 0
-        self.best_weights_: dict[str, torch.Tensor] = {}
+    def __init__(self, patience: int, tol: float):
+        self.patience, self.tol = patience, tol
+        self.best_loss, self.best_epoch, self.is_over = math.inf, 0, False
+        self.best_weights: dict[str, torch.Tensor] = {}
 
     def on_epoch_end(self, net, **kwargs):
         epoch = net.history[-1]
-        if epoch[self.monitor] < self.best_loss_ - self.tol:
-            self.best_loss_, self.best_epoch_ = epoch[self.monitor], epoch["epoch"]
-            self.best_weights_ = {name: tensor.clone() for name, tensor in net.module_.state_dict().items()}
-        elif epoch["epoch"] - self.best_epoch_ >= self.patience:
-            net.stop_training = True
+        loss = epoch.get("valid_loss", epoch["train_loss"])
+        if loss < self.best_loss - self.tol:
+            self.best_loss, self.best_epoch = loss, epoch["epoch"]
+            self.best_weights = {name: tensor.clone() for name, tensor in net.module_.state_dict().items()}
+        elif epoch["epoch"] - self.best_epoch >= self.patience:
+            self.is_over = True
 
     def on_train_end(self, net, **kwargs):
-        net.module_.load_state_dict(self.best_weights_)
+        net.module_.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far."""
+        return {
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "best_weights": dict(self.best_weights),
+            "is_over": self.is_over,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
 
 class Progress(Callback):
@@ -94,7 +137,8 @@ class Progress(Callback):
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         if self.verbose >= 2:
-            self.bar_ = tqdm(total=len(dataset_train), desc=f"epoch {len(net.history)}", unit="batch", leave=False)
+            total = n_batches(len(dataset_train), net.batch_size)
+            self.bar_ = tqdm(total=total, desc=f"epoch {len(net.history)}", unit="batch", leave=False)
 
     def on_batch_end(self, net, training=None, **kwargs):
         if self.bar_ is not None and training:
@@ -108,11 +152,11 @@ class Progress(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         self.close()
-        epoch = net.history[-1]
-        line = f"epoch {epoch['epoch']:>3}/{net.max_epochs}  {epoch['seconds']:7.1f} s"
-        line += f"  training: loss {epoch['train_loss']:.4f}, accuracy {epoch['train_score']:.4f}"
+        epoch, score = net.history[-1], net.task.score_name
+        line = f"epoch {epoch['epoch']:>3}/{net.max_epochs}  {epoch['dur']:7.1f} s"
+        line += f"  training: loss {epoch['train_loss']:.4f}, {score} {epoch['train_score']:.4f}"
         if "valid_loss" in epoch:
-            line += f"  validation: loss {epoch['valid_loss']:.4f}, accuracy {epoch['valid_score']:.4f}"
-        if self.early_stopping is not None and self.early_stopping.best_epoch_ == epoch["epoch"]:
+            line += f"  validation: loss {epoch['valid_loss']:.4f}, {score} {epoch['valid_score']:.4f}"
+        if self.early_stopping is not None and self.early_stopping.best_epoch == epoch["epoch"]:
             line += "  (best so far)"
         print(line, flush=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from seqclf._nn import chosen_threads, forked, is_exact, kernel_threads
+from seqclf._kernels import chosen_threads, forked, is_exact, kernel_threads
 
 
 def resolve_device(device: str) -> torch.device:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from seqclf._nn import Plan, Rates, State, may_rest, optimize
+from seqclf._kernels import Plan, Rates, State, may_rest, optimize
 
 
 class OneCall(Optimizer):

@@ -5,41 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from seqclf._validation.containers import is_missing, refuse_masked, shorten
-
-
-def read_labels(y: Any, n_rows: int, *, name: str = "y") -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Check the labels of a classifier and number them.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        Strings, whole numbers or booleans, of one sort. A column (n_rows, 1) is taken with a DataConversionWarning.
-    n_rows : int
-        The number of rows of X.
-    name : str, default="y"
-        How messages call the labels.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-        The labels that occur, sorted.
-    codes : ndarray of shape (n_rows,), dtype int64
-        For each row the position of its label in `classes`.
-
-    Raises
-    ------
-    ValueError
-        For None, missing labels, a wrong length, continuous numbers, or fewer than two classes.
-    """
-    labels = check_labels(y, n_rows, name=name)
-    check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
-    refuse_one_class(classes, name)
-    return classes, codes.astype(np.int64, copy=False)
 
 
 def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:

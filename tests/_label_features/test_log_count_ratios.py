@@ -1,20 +1,16 @@
-"""Naive-Bayes ratios, judged by a twin of loops and dicts; and that no training row sees its own label."""
+"""Log-count ratios, judged by a twin of loops and dicts; and that no training row sees its own label."""
 
 import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import log_count_ratios as nb_ratios
-from seqclf._label_features.log_count_ratios import (
-    FEW_CLASSES,
-    N_FOLDS,
-    NaiveBayesRatios,
-    RatedIds,
-    cross_fitting_folds,
-)
+from seqclf._label_features import log_count_ratios
+from seqclf._label_features.log_count_ratios import FEW_OUTPUTS, N_FOLDS, LogCountRatios, cross_fitting_folds
 
 VOCAB = 9
 
@@ -29,23 +25,30 @@ def as_ids(rows):
     return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
 
 
-def learn(rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, fold=None):
+def memberships_of(codes, n_classes):
+    """Of two classes whether it is the second one, of more a column for each."""
+    columns = np.eye(n_classes)[codes]
+    return csr_array(columns[:, 1:] if n_classes == 2 else columns)
+
+
+def learn(rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, fold=None, memberships=None):
     """The learned ratios, and the training rows with theirs."""
-    codes = np.asarray(codes)
-    ratios = NaiveBayesRatios(n_orders, vocab_size)
-    training = ratios.learn(
+    if memberships is None:
+        codes = np.asarray(codes, dtype=int)
+        memberships = memberships_of(codes, n_classes or int(codes.max()) + 1)
+    ratios = LogCountRatios(n_orders, vocab_size)
+    training = ratios.fit_transform(
         as_ids(rows),
-        codes,
-        n_classes or int(codes.max()) + 1,
+        memberships,
         np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float),
         (np.arange(len(rows)) // 2 + np.arange(len(rows))) % 4 if fold is None else np.asarray(fold),
     )
     return ratios, training
 
 
-def by_row(rated):
+def by_row(encoded):
     """The ratios of each sequence."""
-    return np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
+    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
 
 
 def ngrams_of(row, n):
@@ -53,13 +56,27 @@ def ngrams_of(row, n):
 
 
 def twin(
-    rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, without=(), limit=2**22, silent=()
+    rows,
+    codes,
+    *,
+    n_orders=3,
+    vocab_size=VOCAB,
+    n_classes=None,
+    weights=None,
+    without=(),
+    limit=2**22,
+    silent=(),
+    shares=None,
 ):
     """For each n the ratios of each n-gram by class, the formula spelled out.
 
     Rows in `without` are not counted; which n-grams are kept is decided on all rows. The classes in `silent` get 0.
+    `shares` say for each row and class how far it belongs there, in place of `codes`.
     """
-    n_classes = n_classes or max(codes) + 1
+    if shares is None:
+        n_classes = n_classes or max(codes) + 1
+        shares = [[float(code == one) for one in range(n_classes)] for code in codes]
+    n_classes = len(shares[0])
     weights = [1.0] * len(rows) if weights is None else [float(weight) for weight in weights]
     mean = sum(weights) / len(weights)
     learned, shorter = [], None
@@ -79,7 +96,8 @@ def twin(
             ours, others = dict.fromkeys(holders, 0.0), dict.fromkeys(holders, 0.0)
             for ngram, positions in holders.items():
                 for position in positions - set(without):
-                    (ours if codes[position] == code else others)[ngram] += weights[position] / mean
+                    ours[ngram] += weights[position] / mean * shares[position][code]
+                    others[ngram] += weights[position] / mean * (1 - shares[position][code])
             for ngram in holders:
                 p, q, held = 1 + ours[ngram], 1 + others[ngram], ours[ngram] + others[ngram]
                 p_sum, q_sum = (sum(1 + count for count in counts.values()) for counts in (ours, others))
@@ -98,22 +116,22 @@ def pairs_of(ratios):
     return [[int(ids[first - 1]), int(last)] for first, last in np.argwhere(ratios.ngrams_.of_longer_[0].toarray())]
 
 
-def looked_up(learned, row, n_channels):
-    """The ratios of each step of a row by the twin: (n_steps, n_orders * n_channels)."""
+def looked_up(learned, row, n_features):
+    """The ratios of each step of a row by the twin: (n_steps, n_orders * n_features)."""
     steps = []
     for end in range(1, len(row) + 1):
         parts = [
-            ratios.get(tuple(row[end - n : end]), [0.0] * n_channels) if end >= n else [0.0] * n_channels
+            ratios.get(tuple(row[end - n : end]), [0.0] * n_features) if end >= n else [0.0] * n_features
             for n, ratios in enumerate(learned, start=1)
         ]
         steps.append(np.concatenate(parts))
-    return np.array(steps).reshape(len(row), len(learned) * n_channels)
+    return np.array(steps).reshape(len(row), len(learned) * n_features)
 
 
 # Against the twin
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, FEW_CLASSES])
+@pytest.mark.parametrize("n_classes", [2, 3, FEW_OUTPUTS])
 @pytest.mark.parametrize("n_orders", [1, 2, 3, 5])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
@@ -122,25 +140,53 @@ def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
     fold = rng.integers(0, 4, size=60)
     weights = rng.uniform(0.01, 5, size=60) if weighted else None
     ratios, training = learn(rows, codes, n_orders=n_orders, weights=weights, fold=fold)
-    n_channels = 1 if n_classes == 2 else n_classes
-    assert ratios.n_channels == n_orders * n_channels
-    # Classes that lie in one fold altogether.
-    silent = [code for code in range(n_classes) if len(set(fold[codes == code])) == 1]
+    n_features = 1 if n_classes == 2 else n_classes
+    assert ratios.n_features == n_orders * n_features
+    # Classes that lie in one fold altogether, or all others do.
+    silent = [code for code in range(n_classes) if 1 in (len(set(fold[codes == code])), len(set(fold[codes != code])))]
     settings = {"n_orders": n_orders, "n_classes": n_classes, "weights": weights, "silent": silent}
 
     learned = twin(rows, codes, **settings)
     assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
     assert n_orders == 1 or len(learned[1]) > 20, "pairs are kept"
     new = random_rows(30, seed=99)
-    for row, found in zip(rows + new, by_row(ratios.rate(as_ids(rows + new))), strict=True):
-        np.testing.assert_allclose(found, looked_up(learned, row, n_channels), rtol=0, atol=1e-5)
+    for row, found in zip(rows + new, by_row(ratios.transform(as_ids(rows + new))), strict=True):
+        np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
 
     for one in range(4):
         learned = twin(rows, codes, without=np.flatnonzero(fold == one), **settings)
         for position in np.flatnonzero(fold == one):
             found = by_row(training)[position]
-            np.testing.assert_allclose(found, looked_up(learned, rows[position], n_channels), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(found, looked_up(learned, rows[position], n_features), rtol=0, atol=1e-5)
             assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n_outputs", "rest"), [(1, True), (3, False), (3, True)])
+def test_a_row_may_belong_to_outputs_in_part(n_outputs, weighted, rest):
+    """It counts for an output as far as it belongs to it, and for what is left among the others of that output."""
+    rng = np.random.default_rng(n_outputs)
+    rows, fold = random_rows(60), rng.integers(0, 4, size=60)
+    weights = rng.uniform(0.01, 5, size=60) if weighted else None
+    # In sixteenths, so that they add up to 1 exactly; some are 0 and some are 1.
+    shares = rng.multinomial(16, [1 / (n_outputs + 1)] * (n_outputs + 1), size=60) / 16
+    shares[::5] = np.eye(n_outputs + 1)[rng.integers(n_outputs + 1, size=12)]
+    if not rest:
+        shares[:, 0] += shares[:, n_outputs]
+    shares = shares[:, :n_outputs]
+    ratios, training = learn(rows, None, weights=weights, fold=fold, memberships=csr_array(shares))
+    assert ratios.n_features == 3 * n_outputs
+    # Of two columns the twin gives the second one alone.
+    whole = np.hstack([1 - shares, shares]) if n_outputs == 1 else shares
+    learned = twin(rows, None, weights=weights, shares=whole)
+    for row, found in zip(rows, by_row(ratios.transform(as_ids(rows))), strict=True):
+        np.testing.assert_allclose(found, looked_up(learned, row, n_outputs), rtol=0, atol=1e-5)
+    for one in range(4):
+        learned = twin(rows, None, weights=weights, shares=whole, without=np.flatnonzero(fold == one))
+        for position in np.flatnonzero(fold == one):
+            expected = looked_up(learned, rows[position], n_outputs)
+            np.testing.assert_allclose(by_row(training)[position], expected, rtol=0, atol=1e-5)
+    assert training.step_features.any(axis=0).all()
 
 
 def test_the_formula_by_hand():
@@ -149,8 +195,8 @@ def test_the_formula_by_hand():
     ratios, _ = learn(rows, [1, 1, 1, 0, 0], n_orders=1, vocab_size=4)
     p, q = np.array([4, 2]) / 8, np.array([2, 2]) / 6  # with 1 for each of the four ids in the sums
     expected = np.log(p / q) * np.array([4 / 6, 2 / 4])
-    np.testing.assert_allclose(ratios.rate(as_ids([[2, 3]])).beside[:, 0], expected, rtol=1e-6)
-    np.testing.assert_array_equal(ratios.rate(as_ids([[1, 0]])).beside, 0)
+    np.testing.assert_allclose(ratios.transform(as_ids([[2, 3]])).step_features[:, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(ratios.transform(as_ids([[1, 0]])).step_features, 0)
 
 
 def test_a_fold_of_single_tokens_is_learned_as_if_its_rows_were_not_there():
@@ -159,8 +205,10 @@ def test_a_fold_of_single_tokens_is_learned_as_if_its_rows_were_not_there():
     for one in range(5):
         left = np.flatnonzero(fold != one)
         alone, _ = learn([rows[row] for row in left], codes[left], n_orders=1)
-        assert training.tables[0][1 + one].shape == (VOCAB, 3), "all but padding are held by two rows, with any fold"
-        np.testing.assert_array_equal(training.tables[0][1 + one], alone.tables_[0][0])
+        assert training.features.tables[0][1 + one].shape == (VOCAB, 3), (
+            "all but padding are held by two rows, with any fold"
+        )
+        np.testing.assert_array_equal(training.features.tables[0][1 + one], alone.tables_[0][0])
 
 
 # What a training row may see
@@ -192,7 +240,7 @@ def test_what_only_one_fold_holds_says_nothing_there():
     ratios, training = learn(rows, [0, 1, 0, 1, 1, 0], n_orders=2, weights=weights, fold=[0, 0, 1, 1, 1, 1])
     for found in by_row(training)[:2]:
         np.testing.assert_array_equal(found, 0)
-    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(ratios.rate(as_ids(rows)))[:2])
+    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(ratios.transform(as_ids(rows)))[:2])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -205,11 +253,25 @@ def test_a_class_that_a_fold_holds_alone(weighted):
     for n_classes, silent in ((3, [1]), (2, [0])):
         ratios, training = learn(rows, np.minimum(codes, n_classes - 1), n_orders=1, weights=weights, fold=fold)
         if n_classes == 2:  # Class 1 has all of the last two thirds, and more folds than one.
-            assert training.beside.any()
+            assert training.step_features.any()
             ratios, training = learn(rows, codes == 1, n_classes=2, n_orders=1, weights=weights, fold=fold)
-        for found in (training.beside, ratios.rate(as_ids(rows)).beside):
+        for found in (training.step_features, ratios.transform(as_ids(rows)).step_features):
             assert not found[:, silent].any()
             assert np.delete(found, silent, axis=1).any(axis=0).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_class_whose_others_a_fold_holds_alone(weighted):
+    """Without that fold it would be all there is: its ratios, 0 in that fold alone, are 0 everywhere."""
+    rows, codes, fold = random_rows(30), np.zeros(30, dtype=int), np.arange(30) // 10
+    weights = np.random.default_rng(0).uniform(0.1, 3, size=30) if weighted else None
+    codes[20::2], codes[21::4] = 1, 2
+    for silent in ([0, 1, 2], [2]):
+        ratios, training = learn(rows, codes, n_orders=1, weights=weights, fold=fold)
+        for found in (training.step_features, ratios.transform(as_ids(rows)).step_features):
+            assert not found[:, silent].any()
+            assert np.delete(found, silent, axis=1).any(axis=0).all()
+        codes[3] = 1  # Now the others of class 0 are in two folds, and so is class 1.
 
 
 def test_a_class_without_a_row():
@@ -217,7 +279,7 @@ def test_a_class_without_a_row():
     rows, codes = random_rows(30), np.arange(30) % 2
     ratios, _ = learn(rows, codes, n_classes=3)
     two, _ = learn(rows, codes, n_classes=2)
-    found, expected = ratios.rate(as_ids(rows)).beside, two.rate(as_ids(rows)).beside
+    found, expected = ratios.transform(as_ids(rows)).step_features, two.transform(as_ids(rows)).step_features
     np.testing.assert_array_equal(found[:, 2::3], 0)
     np.testing.assert_allclose(found[:, 1::3], expected, rtol=1e-6)
     np.testing.assert_allclose(found[:, 0::3], -expected, rtol=1e-6)
@@ -243,7 +305,7 @@ def test_a_weight_of_two_counts_a_row_twice():
         ours, others = 1 + held, 1 + held.sum(axis=1, keepdims=True) - held
         expected = np.log(ours / ours.sum(axis=0)) - np.log(others / others.sum(axis=0))
         expected *= held.sum(axis=1, keepdims=True) / (held.sum(axis=1, keepdims=True) + 2)
-        found = [ratios.rate(as_ids([ngram])).beside[-1, 3 * (n - 1) : 3 * n] for ngram in counts if ngram]
+        found = [ratios.transform(as_ids([ngram])).step_features[-1, 3 * (n - 1) : 3 * n] for ngram in counts if ngram]
         np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=1e-5)
         assert len(found) > 5
 
@@ -256,7 +318,7 @@ def test_only_the_proportions_of_the_weights_count(scale):
     other, trained_too = learn(rows, codes, weights=weights * scale)
     for ours, theirs in zip(one.tables_, other.tables_, strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(trained_too.beside, trained.beside, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(trained_too.step_features, trained.step_features, rtol=0, atol=1e-5)
 
 
 def test_rows_decide_what_is_kept_whatever_they_weigh():
@@ -273,7 +335,7 @@ def test_an_ngram_of_one_row_is_not_learned_however_often_it_stands_there():
     rows, codes = [[2, 3, 2, 3, 2, 3], [2, 2], [4, 4], [3]], [1, 1, 0, 0]
     ratios, _ = learn(rows, codes, n_orders=2)
     assert not pairs_of(ratios)
-    found = ratios.rate(as_ids([[2, 3], [4, 4]])).beside
+    found = ratios.transform(as_ids([[2, 3], [4, 4]])).step_features
     assert found[0, 0] > 0.5 and found[2, 0] == 0 and not found[:, 1].any()
     ratios, _ = learn([*rows, [2, 3]], [*codes, 0], n_orders=2)
     assert pairs_of(ratios) == [[2, 3]]
@@ -283,12 +345,12 @@ def test_unseen_ngrams_have_ratios_of_zero():
     """Of a token that no row holds; of a pair of known tokens; and across the end of a row there is no pair."""
     rows = [[2, 3, 4], [2, 3, 4], [5, 2, 6], [5, 2, 6]]
     ratios, _ = learn(rows, [0, 0, 1, 1])
-    unseen, pair, across = by_row(ratios.rate(as_ids([[7, 8], [4, 5], [4]])))
+    unseen, pair, across = by_row(ratios.transform(as_ids([[7, 8], [4, 5], [4]])))
     np.testing.assert_array_equal(unseen, 0)
     assert pair[:, 0].all() and not pair[:, 1:].any()
     assert across[0, 0] and not across[0, 1:].any()
     assert pairs_of(ratios) == [[2, 3], [2, 6], [3, 4], [5, 2]]
-    found = ratios.rate(as_ids([[2, 3, 4], [7, 3, 4]]))
+    found = ratios.transform(as_ids([[2, 3, 4], [7, 3, 4]]))
     known, after_unseen = by_row(found)
     assert known[2].all()
     assert after_unseen[2, :2].tolist() == known[2, :2].tolist() and after_unseen[2, 2] == 0
@@ -298,17 +360,17 @@ def test_unseen_ngrams_have_ratios_of_zero():
 @pytest.mark.parametrize("limit", [1, 6, 12, 30])
 def test_the_most_frequent_are_kept_where_memory_ends(monkeypatch, limit, n_classes):
     rows, codes = random_rows(60, seed=3), np.arange(60) % n_classes
-    monkeypatch.setattr(nb_ratios, "_MAX_COUNTS", limit)
+    monkeypatch.setattr(log_count_ratios, "_MAX_COUNTS", limit)
     ratios, training = learn(rows, codes)
     at_least_one = max(limit, n_classes)
     learned = twin(rows, codes, limit=at_least_one)
     assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
     assert ratios.tables_[0].shape[1] == 1 + min(at_least_one // n_classes, VOCAB - 1)
     assert len(learned[1]) <= 1 + at_least_one // n_classes
-    n_channels = 1 if n_classes == 2 else n_classes
-    for row, found in zip(rows, by_row(ratios.rate(as_ids(rows))), strict=True):
-        np.testing.assert_allclose(found, looked_up(learned, row, n_channels), rtol=0, atol=1e-5)
-    assert training.beside.shape == (sum(map(len, rows)), 3 * n_channels)
+    n_features = 1 if n_classes == 2 else n_classes
+    for row, found in zip(rows, by_row(ratios.transform(as_ids(rows))), strict=True):
+        np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
+    assert training.step_features.shape == (sum(map(len, rows)), 3 * n_features)
 
 
 def test_a_large_vocabulary():
@@ -321,8 +383,10 @@ def test_a_large_vocabulary():
     other, training_too = learn(far, codes, vocab_size=vocab_size)
     for ours, theirs in zip(one.tables_[1:], other.tables_[1:], strict=True):
         np.testing.assert_array_equal(theirs, ours)
-    np.testing.assert_array_equal(training_too.beside[:, 1:], training.beside[:, 1:])
-    np.testing.assert_array_equal(other.rate(as_ids(far)).beside[:, 1:], one.rate(as_ids(rows)).beside[:, 1:])
+    np.testing.assert_array_equal(training_too.step_features[:, 1:], training.step_features[:, 1:])
+    np.testing.assert_array_equal(
+        other.transform(as_ids(far)).step_features[:, 1:], one.transform(as_ids(rows)).step_features[:, 1:]
+    )
     assert other.tables_[0].shape == (1, VOCAB, 1), "of ids that don't occur there is no row"
 
 
@@ -331,47 +395,47 @@ def test_a_large_vocabulary():
 
 def test_one_row():
     ratios, training = learn([[2, 3]], [0], n_classes=2, fold=[0])
-    np.testing.assert_array_equal(training.beside, np.zeros((2, 3)))
-    np.testing.assert_array_equal(ratios.rate(as_ids([[2, 3], [3]])).beside, np.zeros((3, 3)))
+    np.testing.assert_array_equal(training.step_features, np.zeros((2, 3)))
+    np.testing.assert_array_equal(ratios.transform(as_ids([[2, 3], [3]])).step_features, np.zeros((3, 3)))
 
 
 @pytest.mark.parametrize("rows", [[[], []], [[2], []], [[2], [2]]])
 def test_rows_without_a_pair_or_without_a_token(rows):
     ratios, training = learn(rows, [0, 1], fold=[0, 1])
-    assert training.beside.shape == (sum(map(len, rows)), 3)
-    assert ratios.rate(as_ids([[], [2, 3, 4], []])).beside.shape == (3, 3)
-    assert ratios.rate(as_ids([[], []])).beside.shape == (0, 3)
-    assert len(ratios.rate(as_ids([[], []]))) == 2
+    assert training.step_features.shape == (sum(map(len, rows)), 3)
+    assert ratios.transform(as_ids([[], [2, 3, 4], []])).step_features.shape == (3, 3)
+    assert ratios.transform(as_ids([[], []])).step_features.shape == (0, 3)
+    assert len(ratios.transform(as_ids([[], []]))) == 2
 
 
-# Rated ids
+# Encoded sequences
 
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_rows_are_taken_with_their_ratios(trained):
     rows, codes = random_rows(), np.arange(40) % 3
     ratios, training = learn(rows, codes)
-    rated = training if trained else ratios.rate(as_ids(rows))
+    encoded = training if trained else ratios.transform(as_ids(rows))
     mask = np.arange(40) % 4 == 1
     for chosen in (np.array([5, 3, 3, 0, 39]), mask, slice(4, 30, 7), np.array([], dtype=int)):
-        taken = rated.take(chosen)
+        taken = encoded.take(chosen)
         positions = np.arange(40)[chosen]
-        assert isinstance(taken, RatedIds) and len(taken) == len(positions)
+        assert isinstance(taken, EncodedSequences) and len(taken) == len(positions)
         assert taken.lengths.tolist() == [len(rows[position]) for position in positions]
-        assert taken.values.tolist() == [token for position in positions for token in rows[position]]
-        expected = [by_row(rated)[position] for position in positions]
-        np.testing.assert_array_equal(taken.beside, np.concatenate([np.zeros((0, 9)), *expected]))
+        assert taken.steps.values.tolist() == [token for position in positions for token in rows[position]]
+        expected = [by_row(encoded)[position] for position in positions]
+        np.testing.assert_array_equal(taken.step_features, np.concatenate([np.zeros((0, 9)), *expected]))
 
 
 def test_a_row_has_the_same_ratios_in_any_company():
     rows, codes = random_rows(), np.arange(40) % 2
     ratios, _ = learn(rows, codes)
     new = random_rows(25, seed=5)
-    together = by_row(ratios.rate(as_ids(new)))
+    together = by_row(ratios.transform(as_ids(new)))
     for row, expected in zip(new, together, strict=True):
-        np.testing.assert_array_equal(ratios.rate(as_ids([row])).beside, expected)
-    for row, expected in zip(new[::-1], by_row(ratios.rate(as_ids(new[::-1]))), strict=True):
-        np.testing.assert_array_equal(ratios.rate(as_ids([row])).beside, expected)
+        np.testing.assert_array_equal(ratios.transform(as_ids([row])).step_features, expected)
+    for row, expected in zip(new[::-1], by_row(ratios.transform(as_ids(new[::-1]))), strict=True):
+        np.testing.assert_array_equal(ratios.transform(as_ids([row])).step_features, expected)
 
 
 def test_the_order_of_the_rows_is_nothing_to_the_ratios():
@@ -418,3 +482,11 @@ def test_folds_are_drawn(groups):
     shares = np.array([np.bincount(column, minlength=N_FOLDS) for column in draws.T]) / 200
     assert shares.min() > 0 and shares.max() < 0.3, "every row may come into every fold"
     assert all(not np.array_equal(one, two) for one, two in pairwise(draws[:20]))
+
+
+def test_the_rows_of_a_single_group_are_spread_over_all_folds():
+    """All in one fold, they would train on zeros, and be predicted with numbers."""
+    strata = np.arange(40) % 2
+    alone = cross_fitting_folds(strata, np.zeros(40, dtype=np.int64), np.random.RandomState(0))
+    np.testing.assert_array_equal(alone, cross_fitting_folds(strata, None, np.random.RandomState(0)))
+    assert len(np.unique(alone)) == 10

@@ -4,10 +4,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import many_classes
-from seqclf._label_features.log_count_ratios import FEW_CLASSES, NaiveBayesRatios
+from seqclf._label_features.log_count_ratios import FEW_OUTPUTS, LogCountRatios
 from seqclf._label_features.many_classes import N_SPLITS, class_splits, tf_idf
 
 VOCAB, N_CLASSES, N_ORDERS = 15, 12, 2
@@ -27,15 +28,23 @@ FOLD = np.random.default_rng(0).integers(0, 4, size=150)
 WEIGHTS = np.random.default_rng(1).uniform(0.1, 3, size=150)
 
 
+def memberships_of(codes, n_classes):
+    """Of two classes whether it is the second one, of more a column for each."""
+    if n_classes == 2:
+        return csr_array(np.asarray(codes, dtype=float)[:, None])
+    return csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)), shape=(len(codes), n_classes))
+
+
 def learn(rows=ROWS, codes=CODES, *, n_classes=N_CLASSES, weights=None, fold=FOLD, vocab_size=VOCAB):
     """The learned ratios, and the training rows with theirs."""
-    ratios = NaiveBayesRatios(N_ORDERS, vocab_size)
+    ratios = LogCountRatios(N_ORDERS, vocab_size)
     weights = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float)
-    return ratios, ratios.learn(as_ids(rows), np.asarray(codes), n_classes, weights, np.asarray(fold))
+    memberships = memberships_of(np.asarray(codes), n_classes)
+    return ratios, ratios.fit_transform(as_ids(rows), memberships, weights, np.asarray(fold))
 
 
-def by_row(rated):
-    return np.split(rated.beside, np.cumsum(rated.lengths)[:-1])
+def by_row(encoded):
+    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
 
 
 def ngrams_of(row, n):
@@ -84,7 +93,7 @@ def expected_votes(row, learned):
     return votes
 
 
-def expected_beside(row, learned):
+def expected_step_features(row, learned):
     steps = np.zeros((len(row), N_ORDERS * N_SPLITS))
     for n, (ngrams, _, _, halves) in enumerate(learned, start=1):
         for end in range(n, len(row) + 1):
@@ -99,21 +108,21 @@ def expected_beside(row, learned):
 @pytest.mark.parametrize("weights", [np.ones(150), WEIGHTS], ids=["ones", "weighted"])
 def test_ratios_are_those_of_the_twin(weights):
     ratios, training = learn(weights=weights)
-    assert N_CLASSES > FEW_CLASSES and ratios.gives_votes
+    assert N_CLASSES > FEW_OUTPUTS and ratios.gives_votes
     learned, new = twin(weights), [*ROWS, *random_rows(40, seed=9)]
-    rated = ratios.rate(as_ids(new))
-    assert rated.votes.dtype == rated.beside.dtype == np.float32
-    for row, votes, beside in zip(new, rated.votes, by_row(rated), strict=True):
+    encoded = ratios.transform(as_ids(new))
+    assert encoded.votes.dtype == encoded.step_features.dtype == np.float32
+    for row, votes, numbers in zip(new, encoded.votes, by_row(encoded), strict=True):
         np.testing.assert_allclose(votes, expected_votes(row, learned), rtol=0, atol=2e-5)
-        np.testing.assert_allclose(beside, expected_beside(row, learned), rtol=0, atol=2e-5)
-    assert np.abs(rated.votes).max() > 1 and np.abs(rated.beside).max() > 0.5
+        np.testing.assert_allclose(numbers, expected_step_features(row, learned), rtol=0, atol=2e-5)
+    assert np.abs(encoded.votes).max() > 1 and np.abs(encoded.step_features).max() > 0.5
     for one in range(4):
         rows = np.flatnonzero(one == FOLD)
         learned = twin(weights, without=rows)
         taken = training.take(rows)
-        for row, votes, beside in zip(rows, taken.votes, by_row(taken), strict=True):
+        for row, votes, numbers in zip(rows, taken.votes, by_row(taken), strict=True):
             np.testing.assert_allclose(votes, expected_votes(ROWS[row], learned), rtol=0, atol=2e-5)
-            np.testing.assert_allclose(beside, expected_beside(ROWS[row], learned), rtol=0, atol=2e-5)
+            np.testing.assert_allclose(numbers, expected_step_features(ROWS[row], learned), rtol=0, atol=2e-5)
 
 
 def test_weights_of_ngrams_by_hand():
@@ -163,8 +172,8 @@ def test_what_only_one_fold_holds_says_nothing_there(weights):
     codes, fold = np.concatenate([CODES, [0, 3, 3, 5, 8]]), np.concatenate([FOLD, [2] * 5])
     ratios, training = learn(rows, codes, weights=weights, fold=fold, vocab_size=VOCAB + 2)
     assert not training.votes[-5:].any() and not any(found.any() for found in by_row(training)[-5:])
-    known = ratios.rate(as_ids(rows[-1:]))
-    assert known.votes.all() and known.beside[1].all()
+    known = ratios.transform(as_ids(rows[-1:]))
+    assert known.votes.all() and known.step_features[1].all()
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["ones", "weighted"])
@@ -172,8 +181,8 @@ def test_a_class_that_a_fold_holds_alone(weights):
     """Without that fold it would be missing, and its own rows alone would read that: it says nothing, nor counts."""
     fold = np.where(CODES == 4, 2, FOLD)
     ratios, training = learn(weights=weights, fold=fold)
-    rated = ratios.rate(as_ids(ROWS))
-    for found in (training, rated):
+    encoded = ratios.transform(as_ids(ROWS))
+    for found in (training, encoded):
         assert not found.votes[:, 4].any() and np.delete(found.votes, 4, axis=1).any(axis=0).all()
     # Nor do its words count for others, whatever they are: a row of it more changes nothing but what is kept, and idf.
     more = [*ROWS, *ROWS[3:5]]
@@ -185,13 +194,29 @@ def test_a_class_that_a_fold_holds_alone(weights):
     )
     for ours, theirs in zip(ratios.tables_, others.tables_, strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(trained.beside[: len(training.beside)], training.beside, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        trained.step_features[: len(training.step_features)], training.step_features, rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["ones", "weighted"])
+def test_a_class_whose_others_a_fold_holds_alone(weights):
+    """Without that fold it would be all there is, and the rows of that fold alone would read that."""
+    codes = np.where(FOLD == 2, CODES, 4)
+    ratios, training = learn(codes=codes, weights=weights)
+    for found in (training, ratios.transform(as_ids(ROWS))):
+        assert not found.votes.any() and not found.step_features.any()
+    codes[np.flatnonzero(FOLD == 1)[0]] = 7  # Now the others of class 4 are in two folds, and so is class 7.
+    ratios, training = learn(codes=codes, weights=weights)
+    for found in (training, ratios.transform(as_ids(ROWS))):
+        assert found.votes.any(axis=0).tolist() == [code in (4, 7) for code in range(N_CLASSES)]
+        assert found.step_features.any()
 
 
 def test_every_class_in_a_fold_of_its_own():
     ratios, training = learn(fold=CODES)
-    assert not training.votes.any() and not training.beside.any()
-    assert not ratios.rate(as_ids(ROWS)).votes.any()
+    assert not training.votes.any() and not training.step_features.any()
+    assert not ratios.transform(as_ids(ROWS)).votes.any()
 
 
 def test_classes_without_a_row():
@@ -201,8 +226,8 @@ def test_classes_without_a_row():
     assert training.votes[:, :3].any(axis=0).all() and not training.votes[:, 3:].any()
     splits = class_splits(20)[:3]
     one_sided = np.tile(splits.all(axis=0) | ~splits.any(axis=0), N_ORDERS)
-    assert one_sided.any() and not training.beside[:, one_sided].any()
-    assert training.beside[:, ~one_sided].any(axis=0).all()
+    assert one_sided.any() and not training.step_features[:, one_sided].any()
+    assert training.step_features[:, ~one_sided].any(axis=0).all()
 
 
 def test_only_the_proportions_of_the_weights_count():
@@ -212,7 +237,7 @@ def test_only_the_proportions_of_the_weights_count():
         _, one = learn(weights=weights)
         _, other = learn(weights=weights * scale)
         np.testing.assert_allclose(other.votes, one.votes, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(other.beside, one.beside, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(other.step_features, one.step_features, rtol=0, atol=1e-5)
 
 
 # A row's votes are its own
@@ -221,12 +246,12 @@ def test_only_the_proportions_of_the_weights_count():
 def test_a_row_has_the_same_votes_in_any_company(monkeypatch):
     ratios, training = learn()
     new = random_rows(40, seed=5)
-    together = ratios.rate(as_ids(new)).votes
+    together = ratios.transform(as_ids(new)).votes
     for row, votes in zip(new, together, strict=True):
-        np.testing.assert_array_equal(ratios.rate(as_ids([row])).votes[0], votes)
-    np.testing.assert_array_equal(ratios.rate(as_ids(new[::-1])).votes[::-1], together)
+        np.testing.assert_array_equal(ratios.transform(as_ids([row])).votes[0], votes)
+    np.testing.assert_array_equal(ratios.transform(as_ids(new[::-1])).votes[::-1], together)
     monkeypatch.setattr(many_classes, "_MAX_CELLS", 7 * N_CLASSES)
-    np.testing.assert_array_equal(ratios.rate(as_ids(new)).votes, together)
+    np.testing.assert_array_equal(ratios.transform(as_ids(new)).votes, together)
     np.testing.assert_array_equal(learn()[1].votes, training.votes)
     taken = training.take([5, 3, 3])
     np.testing.assert_array_equal(taken.votes, training.votes[[5, 3, 3]])
@@ -234,9 +259,11 @@ def test_a_row_has_the_same_votes_in_any_company(monkeypatch):
 
 def test_no_rows_and_empty_rows():
     ratios, _ = learn()
-    assert ratios.rate(as_ids([])).votes.shape == (0, N_CLASSES)
-    empty = ratios.rate(as_ids([[], []]))
-    assert empty.beside.shape == (0, N_ORDERS * N_SPLITS) and not empty.votes.any() and empty.votes.shape == (2, 12)
+    assert ratios.transform(as_ids([])).votes.shape == (0, N_CLASSES)
+    empty = ratios.transform(as_ids([[], []]))
+    assert (
+        empty.step_features.shape == (0, N_ORDERS * N_SPLITS) and not empty.votes.any() and empty.votes.shape == (2, 12)
+    )
 
 
 # Size
@@ -244,12 +271,12 @@ def test_no_rows_and_empty_rows():
 
 def test_steps_are_no_wider_for_more_classes():
     widths = {}
-    for n_classes in (2, FEW_CLASSES, FEW_CLASSES + 1, 500):
+    for n_classes in (2, FEW_OUTPUTS, FEW_OUTPUTS + 1, 500):
         ratios, training = learn(codes=np.arange(150) % min(n_classes, 40), n_classes=n_classes)
-        widths[n_classes] = training.beside.shape[1]
-        assert widths[n_classes] == training.n_channels == ratios.n_channels
-        assert (training.votes is None) == (n_classes <= FEW_CLASSES)
-    assert list(widths.values()) == [N_ORDERS, N_ORDERS * FEW_CLASSES, N_ORDERS * N_SPLITS, N_ORDERS * N_SPLITS]
+        widths[n_classes] = training.step_features.shape[1]
+        assert widths[n_classes] == training.n_numbers == ratios.n_features
+        assert (training.votes is None) == (n_classes <= FEW_OUTPUTS)
+    assert list(widths.values()) == [N_ORDERS, N_ORDERS * FEW_OUTPUTS, N_ORDERS * N_SPLITS, N_ORDERS * N_SPLITS]
 
 
 def test_memory_does_not_grow_with_tokens_times_classes():
@@ -258,14 +285,18 @@ def test_memory_does_not_grow_with_tokens_times_classes():
     rng = np.random.default_rng(0)
     ids = Ragged(rng.integers(1, 4_000, n_rows * length).astype(np.int32), np.full(n_rows, length))
     codes, fold = np.arange(n_rows) % n_classes, rng.integers(0, 10, n_rows)
-    ratios = NaiveBayesRatios(1, 4_000)
+    memberships = memberships_of(codes, n_classes)
+    ratios = LogCountRatios(1, 4_000)
     peaks = []
-    for call in (lambda: ratios.learn(ids, codes, n_classes, np.ones(n_rows), fold), lambda: ratios.rate(ids)):
+    for call in (
+        lambda: ratios.fit_transform(ids, memberships, np.ones(n_rows), fold),
+        lambda: ratios.transform(ids),
+    ):
         tracemalloc.start()
-        rated = call()
+        encoded = call()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert rated.votes.shape == (n_rows, n_classes)
+        assert encoded.votes.shape == (n_rows, n_classes)
     votes, tables = 4 * n_rows * n_classes, 4 * 4_000 * n_classes * 11
     assert max(peaks) < tables / 2, "what the ratios of every n-gram and class would take, all rows and ten folds"
     assert peaks[1] < 10 * votes < 4 * n_rows * length * n_classes / 3

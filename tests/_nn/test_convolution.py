@@ -6,8 +6,11 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import StepLayout, cpu, reference
-from seqclf._nn import Network, Reader
+from seqclf._nn.config import NetworkConfig
 from seqclf._nn.convolution import Convolution, ConvolutionStack
+from seqclf._nn.network import Network
+from seqclf._nn.predictor import Predictor
+from seqclf._nn.sequence_batch import SequenceBatch
 
 LENGTHS = [4, 1, 0, 9, 9, 2, 3]
 CPU = torch.device("cpu")
@@ -130,53 +133,75 @@ def test_a_batch_of_one_step_is_normalised_by_what_was_seen_before():
     assert torch.equal(layer.mean, mean) and torch.isfinite(outputs).all()
 
 
-def test_the_stack_is_the_mean_of_its_last_layer_over_each_row():
+def plain_stack(stack, values, layout):
+    """Each layer by the plain loop, with the statistics of a new network."""
+    for layer in stack.layers:
+        values = torch.relu(plain_convolve(values, layout, layer.weight) / (1 + 1e-5) ** 0.5)
+    return values
+
+
+def test_the_stack_is_its_layers_one_after_the_other():
     stack, layout = ConvolutionStack(3, (4, 6)).double().eval(), StepLayout(LENGTHS)
     for layer in stack.layers:
         layer.reset_parameters(generator())
     values = drawn(layout, 3)
-    states = values
-    for layer in stack.layers:
-        states = torch.relu(plain_convolve(states, layout, layer.weight) / (1 + 1e-5) ** 0.5)
-    expected = torch.stack([states[layout.row_of_step == row].mean(dim=0) for row in range(layout.n_rows)])
-    assert stack.n_outputs == 6
+    expected = plain_stack(stack, values, layout)
+    assert stack.n_outputs == expected.shape[1] == 6
     np.testing.assert_allclose(stack(values, layout).detach(), expected.detach(), rtol=1e-10, atol=1e-10)
 
 
 def make_network(**changes):
     config = {"n_outputs": 3, "n_channels": 2, "cell": "gru", "units": (5,), "bidirectional": True, "pooling": "max"}
     config |= {"activation": "tanh", "dropout": 0.0, "recurrent_dropout": 0.0, "conv_filters": (4, 6, 3)}
-    return Network(**(config | changes)).reset_parameters(generator())
+    return Network(NetworkConfig(**(config | changes))).reset_parameters(generator())
 
 
 def trained_network(**changes):
     """With statistics that are not those of a new network."""
     network, layout = make_network(**changes), StepLayout([6, 3])
-    network(3 * drawn(layout, 2, torch.float32) + 1, [6, 3])
+    network(SequenceBatch(3 * drawn(layout, 2, torch.float32) + 1, np.array([6, 3])))
     return network.eval()
 
 
 ROWS = np.random.default_rng(0).integers(0, 30, 70)
 STEPS = torch.randn(int(ROWS.sum()), 2, generator=generator(3))
+BATCH = SequenceBatch(STEPS, ROWS)
+
+
+def one_by_one():
+    """A batch for each row."""
+    return [SequenceBatch(steps, np.array([len(steps)])) for steps in STEPS.split(ROWS.tolist())]
+
+
+def test_the_head_is_given_the_mean_of_the_last_layer_over_each_row():
+    network, layout = make_network().double().eval(), StepLayout(ROWS)
+    arranged = _kernels.arrange(STEPS.double(), layout)
+    filtered = plain_stack(network.convolutions, arranged, layout)
+    expected = torch.zeros(len(ROWS), 3, dtype=torch.float64)
+    for row, place in enumerate(layout.order):
+        expected[place] = filtered[layout.row_of_step == row].mean(dim=0)
+    # After what is pooled of the five units in each direction.
+    found = network.features(BATCH)[:, 10:]
+    np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-10, atol=1e-10)
 
 
 @compiled
 def test_a_row_has_the_same_bits_in_any_company():
-    reader = Reader(trained_network(), CPU, len(STEPS))
-    together = reader.read(STEPS, ROWS)
-    alone = torch.cat([reader.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
-    half = reader.read(STEPS[: ROWS[:35].sum()], ROWS[:35])
+    predictor = Predictor(trained_network(), CPU, len(STEPS))
+    together = predictor.predict(BATCH)
+    alone = torch.cat([predictor.predict(batch) for batch in one_by_one()])
+    half = predictor.predict(SequenceBatch(STEPS[: ROWS[:35].sum()], ROWS[:35]))
     assert torch.equal(together, alone)
     assert torch.equal(together[:35], half)
 
 
 def test_float32_reading_equals_float64_reading():
     network = trained_network()
-    found = Reader(network, CPU, len(STEPS)).read(STEPS, ROWS)
+    found = Predictor(network, CPU, len(STEPS)).predict(BATCH)
     with _kernels.use("torch_native"):
-        double = Reader(network, CPU, len(STEPS))
-        expected = double.read(STEPS, ROWS)
-        alone = torch.cat([double.read(steps, [len(steps)]) for steps in STEPS.split(ROWS.tolist())])
+        double = Predictor(network, CPU, len(STEPS))
+        expected = double.predict(BATCH)
+        alone = torch.cat([double.predict(batch) for batch in one_by_one()])
     np.testing.assert_allclose(found, expected, atol=2e-6)
     np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-13)
 
@@ -192,10 +217,10 @@ def test_parameters_equal_the_equations():
 
 def test_rows_without_a_step_and_gradients_of_every_weight():
     network = make_network()
-    logits = network(STEPS, ROWS)
+    logits = network(BATCH)
     empty = np.flatnonzero(ROWS == 0)
     assert len(empty) and torch.equal(logits[empty], network.head.bias.expand(len(empty), 3))
-    assert torch.equal(network(STEPS[:0], [0, 0]), network.head.bias.expand(2, 3))
+    assert torch.equal(network(SequenceBatch(STEPS[:0], np.array([0, 0]))), network.head.bias.expand(2, 3))
     (logits * torch.arange(3.0)).sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
@@ -203,7 +228,7 @@ def test_rows_without_a_step_and_gradients_of_every_weight():
 def test_arrays_rebuild_the_statistics_too():
     network = trained_network()
     rebuilt = Network.from_arrays(network.config, network.to_arrays())
-    assert torch.equal(rebuilt(STEPS, ROWS), network(STEPS, ROWS))
+    assert torch.equal(rebuilt(BATCH), network(BATCH))
     assert rebuilt.convolutions.layers[0].n_batches == 1
     fresh = make_network().eval()
-    assert not torch.equal(rebuilt(STEPS, ROWS), fresh(STEPS, ROWS))
+    assert not torch.equal(rebuilt(BATCH), fresh(BATCH))

@@ -1,13 +1,16 @@
 """Where dropout acts in the network, looked at from inside."""
 
+import numpy as np
 import pytest
 import torch
 
 from seqclf._kernels import StepLayout, written_out
-from seqclf._nn import Network
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._nn.sequence_batch import SequenceBatch
 
-LENGTHS = [4, 0, 6, 6]
-IDS = torch.arange(sum(LENGTHS)) % 9 + 1
+LENGTHS = np.array([4, 0, 6, 6])
+IDS = torch.arange(int(LENGTHS.sum())) % 9 + 1
 
 
 def make_network(units, **changes):
@@ -23,13 +26,13 @@ def make_network(units, **changes):
         "dropout": 0.5,
         "recurrent_dropout": 0.0,
     }
-    return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(0)).train()
+    return Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(0)).train()
 
 
 def inputs_of(network, module):
     seen = []
     handle = module.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    network(IDS, LENGTHS, torch.Generator().manual_seed(1))
+    network(SequenceBatch(IDS, LENGTHS), torch.Generator().manual_seed(1))
     handle.remove()
     return seen[0]
 
@@ -60,8 +63,8 @@ def test_half_of_what_the_head_reads_is_dropped():
 
 def test_series_are_not_dropped_before_the_first_layer():
     network = make_network((8,), vocab_size=None, embedding_dim=None, n_channels=3)
-    values = torch.ones(sum(LENGTHS), 3)
+    values = torch.ones(int(LENGTHS.sum()), 3)
     seen = []
     network.recurrent.layers[0].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    network(values, LENGTHS, torch.Generator().manual_seed(1))
+    network(SequenceBatch(values, LENGTHS), torch.Generator().manual_seed(1))
     assert (seen[0].numbers == 1).all()

@@ -8,7 +8,10 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import cpu
-from seqclf._nn import POOLINGS, Network
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._nn.pooling import POOLINGS
+from seqclf._nn.sequence_batch import SequenceBatch
 
 
 def make_network(seed=0, **changes):
@@ -16,7 +19,6 @@ def make_network(seed=0, **changes):
         "n_outputs": 3,
         "vocab_size": 11,
         "embedding_dim": 4,
-        "n_channels": 0,
         "cell": "lstm",
         "units": (5,),
         "bidirectional": False,
@@ -26,7 +28,9 @@ def make_network(seed=0, **changes):
         "recurrent_dropout": 0.0,
         "token_dropout": 0.0,
     }
-    return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(seed))
+    network = Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(seed))
+    network.head.start(np.zeros(network.head.n_outputs), as_sum_of_means=True)
+    return network
 
 
 def n_parameters(**changes):
@@ -49,14 +53,16 @@ def test_parameters_equal_the_equations(expected, changes):
 
 
 IDS = torch.tensor([3, 4, 5, 2, 9, 9, 1, 10, 2, 3])
-LENGTHS = [3, 0, 5, 2]
+LENGTHS = np.array([3, 0, 5, 2])
+BATCH = SequenceBatch(IDS, LENGTHS)
 
 
-def numbers_and_ids(network):
-    if network.config["vocab_size"] is None:
-        values = torch.randn(10, network.config["n_channels"], generator=torch.Generator().manual_seed(5))
-        return values.to(network.head.weight.dtype)
-    return IDS
+def batch_for(network):
+    """Numbers or ids."""
+    if network.config.vocab_size is None:
+        values = torch.randn(10, network.config.n_channels, generator=torch.Generator().manual_seed(5))
+        return SequenceBatch(values.to(network.head.weight.dtype), LENGTHS)
+    return BATCH
 
 
 @pytest.mark.parametrize("cell", _kernels.CELLS)
@@ -73,7 +79,7 @@ def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, i
     results = {}
     for kernel in ("reference", "torch_native"):
         with _kernels.use(kernel):
-            logits = network(numbers_and_ids(network), LENGTHS)
+            logits = network(batch_for(network))
             weight = torch.arange(1.0, logits.numel() + 1, dtype=torch.float64).reshape(logits.shape)
             gradients = torch.autograd.grad((logits * weight).sum(), list(network.parameters()))
         results[kernel] = [logits.detach(), *gradients]
@@ -86,8 +92,8 @@ def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, i
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_each_sequence_alone_gives_its_row(pooling, bidirectional):
     network = make_network(pooling=pooling, bidirectional=bidirectional, units=(5, 3), cell="gru").double().eval()
-    together = network(IDS, LENGTHS)
-    alone = torch.cat([network(ids, [len(ids)]) for ids in IDS.split(LENGTHS)])
+    together = network(BATCH)
+    alone = torch.cat([network(SequenceBatch(ids, np.array([len(ids)]))) for ids in IDS.split(LENGTHS.tolist())])
     np.testing.assert_allclose(together.detach().numpy(), alone.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
@@ -95,16 +101,16 @@ def test_an_empty_sequence_gets_the_bias_of_the_head():
     network = make_network(pooling="max", bidirectional=True)
     with torch.no_grad():
         network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
-    assert torch.equal(network(IDS, LENGTHS)[1], network.head.bias)
-    only_empty = network(IDS[:0], [0, 0])
+    assert torch.equal(network(BATCH)[1], network.head.bias)
+    only_empty = network(SequenceBatch(IDS[:0], np.array([0, 0])))
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
-def by_hand(network, ids, beside=None):
+def by_hand(network, ids, step_features=None):
     """Forward half and reverse half of a bidirectional lstm, and what each pooling makes of them."""
     vectors = network.embedding.weight[ids]
-    if beside is not None:
-        vectors = torch.cat((vectors, beside), dim=1)
+    if step_features is not None:
+        vectors = torch.cat((vectors, step_features), dim=1)
     halves = []
     for direction in network.recurrent.layers[0].directions:
         hidden = memory = torch.zeros(direction.units, dtype=vectors.dtype)
@@ -135,78 +141,88 @@ def test_pooling_by_hand(pooling):
         module = network.pooling
         scores = torch.tanh(states @ module.weight.T + module.bias) @ module.query
         pooled = scores.softmax(dim=0) @ states
-    expected = network.head(pooled)
+    expected = network.head(pooled, None)
     # Another, longer sequence beside it makes padding where a kernel pads.
-    found = network(torch.cat((torch.tensor([5] * 9), ids)), [9, 4])[1]
+    found = network(SequenceBatch(torch.cat((torch.tensor([5] * 9), ids)), np.array([9, 4])))[1]
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
-# Numbers beside the token ids
+# Step features: numbers next to the token ids
 
 
-def numbers_beside(network, seed=7, n_steps=10):
-    numbers = torch.randn(n_steps, network.n_beside, generator=torch.Generator().manual_seed(seed))
+def features_for(network, seed=7, n_steps=10):
+    numbers = torch.randn(n_steps, network.config.n_step_features, generator=torch.Generator().manual_seed(seed))
     return numbers.to(network.head.weight.dtype)
 
 
+def batch_with(step_features, votes=None):
+    return SequenceBatch(IDS, LENGTHS, step_features=step_features, votes=votes)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_numbers_beside_by_hand(n_outputs):
+def test_step_features_by_hand(n_outputs):
     """They stand beside the vector of each token, and ten times their mean beside the pooled states."""
-    network = make_network(n_outputs=n_outputs, n_channels=6, pooling="max", bidirectional=True).double().eval()
+    network = make_network(n_outputs=n_outputs, n_step_features=6, pooling="max", bidirectional=True).double().eval()
     assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 4 + 6
-    ids, beside = torch.tensor([3, 7, 2, 9]), numbers_beside(network, n_steps=4)
-    states = torch.cat(by_hand(network, ids, beside), dim=1)
-    expected = network.head(torch.cat((states.max(dim=0).values, 10 * beside.mean(dim=0))))
-    others = numbers_beside(network, seed=8, n_steps=9)
-    found = network(torch.cat((torch.tensor([5] * 9), ids)), [9, 4], beside=torch.cat((others, beside)))[1]
+    ids, features = torch.tensor([3, 7, 2, 9]), features_for(network, n_steps=4)
+    states = torch.cat(by_hand(network, ids, features), dim=1)
+    expected = network.head(torch.cat((states.max(dim=0).values, 10 * features.mean(dim=0))), None)
+    values = torch.cat((torch.tensor([5] * 9), ids))
+    others = features_for(network, seed=8, n_steps=9)
+    found = network(SequenceBatch(values, np.array([9, 4]), step_features=torch.cat((others, features))))[1]
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel", ["reference", "torch_native", "cpu"])
-@pytest.mark.parametrize("n_channels", [0, 6])
+@pytest.mark.parametrize("n_step_features", [0, 6])
 @pytest.mark.parametrize("embedding_dim", [4, None])
-def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_channels, kernel):
+def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_step_features, kernel):
     """In any order, twice, and with numbers that are looked up: the same bits as end to end, gradients too."""
     if kernel == "cpu" and not cpu.available()[0]:
         pytest.skip(cpu.available()[1])
-    network = make_network(embedding_dim=embedding_dim, n_channels=n_channels, bidirectional=True)
+    network = make_network(embedding_dim=embedding_dim, n_step_features=n_step_features, bidirectional=True)
     rng = np.random.default_rng(0)
     data = torch.from_numpy(np.stack([IDS, *rng.integers(0, 7, (2, 10))], axis=1).astype(np.int32))
     starts, lengths, versions = np.array([6, 0, 2, 6, 9]), np.array([4, 0, 5, 4, 1]), np.array([0, 1, 1, 0, 2])
     spans = [slice(start, start + length) for start, length in zip(starts, lengths, strict=True)]
-    asked = beside = None
-    if n_channels:
+    asked = features = None
+    if n_step_features:
         tables = tuple(torch.from_numpy(rng.standard_normal((3, 7, 3)).astype(np.float32)) for _ in range(2))
         asked = _kernels.LookUp(data[:, 1:], tables, versions)
         entries = torch.cat([data[span, 1:] for span in spans])
         version = torch.from_numpy(np.repeat(versions, lengths))
-        beside = torch.cat([table[version, column] for table, column in zip(tables, entries.T, strict=True)], dim=1)
+        features = torch.cat([table[version, column] for table, column in zip(tables, entries.T, strict=True)], dim=1)
     results = []
     with _kernels.use(kernel):
-        for values, numbers, places in (
-            (torch.cat([IDS[span] for span in spans]), beside, None),
-            (data[:, 0], asked, starts),
+        for batch in (
+            SequenceBatch(torch.cat([IDS[span] for span in spans]), lengths, step_features=features),
+            SequenceBatch(data[:, 0], lengths, starts, asked),
         ):
-            logits = network(values, lengths, beside=numbers, starts=places)
+            logits = network(batch)
             results.append([logits, *torch.autograd.grad((logits**2).sum(), list(network.parameters()))])
+            of_rows = network.features(batch)
     for ours, theirs in zip(*results, strict=True):
         assert torch.equal(ours, theirs)
-    assert torch.equal(results[0][0][0], results[0][0][3]) or kernel != "cpu"
+    # The same row twice. Its logits are torch's product, whose bits may depend on the position of a row.
+    assert torch.equal(of_rows[0], of_rows[3]) or kernel != "cpu"
+    assert torch.allclose(results[0][0][0], results[0][0][3], rtol=1e-5)
 
 
 @pytest.mark.parametrize("cell", _kernels.CELLS)
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("inputs", [{}, {"embedding_dim": None}], ids=["embedding", "one-hot"])
-def test_numbers_beside_on_every_kernel(cell, pooling, inputs):
+def test_step_features_on_every_kernel(cell, pooling, inputs):
     """Logits and gradients in float32 on each kernel, against the definition in float64."""
     results = {}
     for kernel in ("reference", "torch_native", "cpu"):
         if kernel == "cpu" and not cpu.available()[0]:
             continue
-        network = make_network(cell=cell, pooling=pooling, bidirectional=True, units=(5, 3), n_channels=6, **inputs)
+        network = make_network(
+            cell=cell, pooling=pooling, bidirectional=True, units=(5, 3), n_step_features=6, **inputs
+        )
         network = network.double() if kernel == "reference" else network
         with _kernels.use(kernel):
-            logits = network(IDS, LENGTHS, beside=numbers_beside(network))
+            logits = network(batch_with(features_for(network)))
             weight = torch.arange(1.0, logits.numel() + 1).reshape(logits.shape)
             gradients = torch.autograd.grad((logits * weight).sum(), list(network.parameters()))
         results[kernel] = [logits.detach(), *gradients]
@@ -216,22 +232,23 @@ def test_numbers_beside_on_every_kernel(cell, pooling, inputs):
 
 
 @pytest.mark.parametrize("embedding_dim", [4, None])
-def test_numbers_beside_reach_the_recurrence_and_the_head(embedding_dim):
+def test_step_features_reach_the_recurrence_and_the_head(embedding_dim):
     """Each step's numbers go both ways, beside vectors and beside one-hot ids."""
-    network = make_network(n_outputs=1, embedding_dim=embedding_dim, n_channels=2, pooling="mean").double()
-    beside = numbers_beside(network).requires_grad_()
-    (both,) = torch.autograd.grad(network(IDS, LENGTHS, beside=beside).sum(), beside)
+    network = make_network(n_outputs=1, embedding_dim=embedding_dim, n_step_features=2, pooling="mean").double()
+    features = features_for(network).requires_grad_()
+    (both,) = torch.autograd.grad(network(batch_with(features)).sum(), features)
     through_the_head = 10 / torch.tensor(LENGTHS).double().repeat_interleave(torch.tensor(LENGTHS))
     through_the_recurrence = (both - through_the_head[:, None]).abs()
     assert through_the_recurrence.min() > 1e-6
 
 
-@pytest.mark.parametrize(("n_outputs", "n_channels"), [(1, 1), (1, 3), (3, 3), (3, 9), (20, 40)])
-def test_the_head_starts_as_a_vote(n_outputs, n_channels):
+@pytest.mark.parametrize(("n_outputs", "n_step_features"), [(1, 1), (1, 3), (3, 3), (3, 9), (20, 40)])
+def test_the_head_starts_as_a_vote(n_outputs, n_step_features):
     """N-grams of each length vote, each number for the class that it speaks of; the states have weights of chance."""
-    network = make_network(n_outputs=n_outputs, n_channels=n_channels)
+    network = make_network(n_outputs=n_outputs, n_step_features=n_step_features)
     votes = network.head.weight.detach()[:, 5:]
-    assert votes.shape == (n_outputs, n_channels)
+    assert network.head.n_means == n_step_features
+    assert votes.shape == (n_outputs, n_step_features)
     for order in votes.split(n_outputs, dim=1):
         assert torch.equal(order, torch.eye(n_outputs))
     states = network.head.weight.detach()[:, :5]
@@ -239,32 +256,47 @@ def test_the_head_starts_as_a_vote(n_outputs, n_channels):
     assert not network.head.bias.any()
 
 
-def test_an_empty_sequence_gets_the_bias_beside_numbers_too():
-    network = make_network(n_channels=3, pooling="max", bidirectional=True)
+def test_the_head_starts_with_what_a_task_knows():
+    network = make_network(n_step_features=6)
+    network.head.reset_parameters(torch.Generator().manual_seed(0))
+    before = network.head.weight.detach().clone()
+    assert before.abs().min() > 0 and not network.head.bias.any()
+    network.head.start(np.array([1.0, -2.0, 0.5]), as_sum_of_means=False)
+    assert torch.equal(network.head.weight, before) and network.head.bias.tolist() == [1, -2, 0.5]
+    network.head.start(np.array([0.0, 3.0, 0.0]), as_sum_of_means=True)
+    assert torch.equal(network.head.weight[:, 5:], torch.eye(3).repeat(1, 2))
+    assert torch.equal(network.head.weight[:, :5], before[:, :5]) and network.head.bias.tolist() == [0, 3, 0]
+    assert network.head.weight.requires_grad and network.head.bias.requires_grad
+
+
+def test_an_empty_sequence_gets_the_bias_with_step_features_too():
+    network = make_network(n_step_features=3, pooling="max", bidirectional=True)
     with torch.no_grad():
         network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
-    logits = network(IDS, LENGTHS, beside=numbers_beside(network))
+    logits = network(batch_with(features_for(network)))
     assert torch.equal(logits[1], network.head.bias) and not torch.equal(logits[0], network.head.bias)
-    only_empty = network(IDS[:0], [0, 0], beside=numbers_beside(network)[:0])
+    only_empty = network(SequenceBatch(IDS[:0], np.array([0, 0]), step_features=features_for(network)[:0]))
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
 def test_votes_are_added_to_the_logits():
-    """Each class's own, times a weight that starts at 1; and the means of the numbers beside tokens are left out."""
-    network = make_network(n_outputs=3, n_channels=6, votes=True)
-    plain = make_network(n_outputs=3, n_channels=6)
-    assert plain.head.in_features - network.head.in_features == 6
-    np.testing.assert_array_equal(network.vote_weights.detach(), 1)
+    """Each class's own, times a weight that starts at 1; and the means of the step features are left out."""
+    network = make_network(n_outputs=3, n_step_features=6, votes=True)
+    plain = make_network(n_outputs=3, n_step_features=6)
+    assert plain.head.n_features - network.head.n_features == 6
+    assert plain.head.n_outputs == network.head.n_outputs == 3 and (plain.head.n_means, network.head.n_means) == (6, 0)
+    assert plain.head.vote_weights is None
+    np.testing.assert_array_equal(network.head.vote_weights.detach(), 1)
     votes = torch.randn(len(LENGTHS), 3, generator=torch.Generator().manual_seed(0))
-    beside = numbers_beside(network)
-    without = network(IDS, LENGTHS, beside=beside, votes=torch.zeros_like(votes))
-    np.testing.assert_allclose((network(IDS, LENGTHS, beside=beside, votes=votes) - without).detach(), votes, atol=1e-5)
+    features = features_for(network)
+    without, voted = network(batch_with(features, torch.zeros_like(votes))), batch_with(features, votes)
+    np.testing.assert_allclose((network(voted) - without).detach(), votes, atol=1e-5)
     with torch.no_grad():
-        network.vote_weights.copy_(torch.tensor([2.0, 0.0, -1.0]))
-    weighted = (network(IDS, LENGTHS, beside=beside, votes=votes) - without).detach()
+        network.head.vote_weights.copy_(torch.tensor([2.0, 0.0, -1.0]))
+    weighted = (network(voted) - without).detach()
     np.testing.assert_allclose(weighted, votes * torch.tensor([2.0, 0.0, -1.0]), atol=1e-5)
-    network(IDS, LENGTHS, beside=beside, votes=votes).sum().backward()
-    np.testing.assert_allclose(network.vote_weights.grad, votes.sum(dim=0), rtol=1e-5)
+    network(voted).sum().backward()
+    np.testing.assert_allclose(network.head.vote_weights.grad, votes.sum(dim=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("built_for_votes", [False, True])
@@ -273,31 +305,32 @@ def test_votes_where_there_should_be_none_and_the_other_way_round(built_for_vote
     votes = None if built_for_votes else torch.zeros(len(LENGTHS), 3)
     given = "are missing" if built_for_votes else "were given"
     with pytest.raises(ValueError, match=f"votes {given}, but the network was built with votes={built_for_votes}"):
-        network(IDS, LENGTHS, votes=votes)
+        network(batch_with(None, votes))
 
 
-def test_numbers_beside_are_never_dropped():
+def test_step_features_are_never_dropped():
     """Neither by the dropout of features nor with the token that they stand beside."""
-    network = make_network(n_outputs=1, n_channels=2, dropout=0.9, token_dropout=0.9)
+    network = make_network(n_outputs=1, n_step_features=2, dropout=0.9, token_dropout=0.9)
     with torch.no_grad():
         network.head.weight[:, :5] = 0
-    beside = numbers_beside(network)
+    features = features_for(network)
     network.train()
-    logits = [network(IDS, LENGTHS, torch.Generator().manual_seed(seed), beside) for seed in (0, 1)]
+    logits = [network(batch_with(features), torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     assert torch.equal(*logits)
-    expected = [10 * part.mean(dim=0).sum() if len(part) else torch.tensor(0.0) for part in beside.split(LENGTHS)]
+    parts = features.split(LENGTHS.tolist())
+    expected = [10 * part.mean(dim=0).sum() if len(part) else torch.tensor(0.0) for part in parts]
     np.testing.assert_allclose(logits[0].detach()[:, 0], torch.stack(expected), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("built_for", "given"), [(0, 3), (3, 0), (3, 2), (3, 6)])
-def test_other_numbers_than_the_network_was_built_for(built_for, given):
-    network = make_network(n_channels=built_for)
-    beside = torch.zeros(len(IDS), given) if given else None
-    with pytest.raises(ValueError, match=f"beside holds {given} numbers a step, but .* built for {built_for}"):
-        network(IDS, LENGTHS, beside=beside)
+def test_other_step_features_than_the_network_was_built_for(built_for, given):
+    network = make_network(n_step_features=built_for)
+    features = torch.zeros(len(IDS), given) if given else None
+    with pytest.raises(ValueError, match=f"step_features holds {given} numbers a step, but .* built for {built_for}"):
+        network(batch_with(features))
     series = make_network(vocab_size=None, n_channels=3)
     with pytest.raises(ValueError, match=r"built for 0"):
-        series(torch.zeros(10, 3), LENGTHS, beside=torch.zeros(10, 1))
+        series(SequenceBatch(torch.zeros(10, 3), LENGTHS, step_features=torch.zeros(10, 1)))
 
 
 # Dropout
@@ -305,7 +338,7 @@ def test_other_numbers_than_the_network_was_built_for(built_for, given):
 
 def logits_twice(network, seeds):
     network.train()
-    return [network(numbers_and_ids(network), LENGTHS, torch.Generator().manual_seed(seed)) for seed in seeds]
+    return [network(batch_for(network), torch.Generator().manual_seed(seed)) for seed in seeds]
 
 
 @pytest.mark.parametrize("units", [(5,), (5, 4)])
@@ -327,8 +360,8 @@ def test_dropout_acts_in_training_only_at_any_depth(changes, units):
     plain = make_network(
         units=units, **(changes | dict.fromkeys(["dropout", "recurrent_dropout", "token_dropout"], 0.0))
     )
-    values = numbers_and_ids(network)
-    assert torch.equal(network(values, LENGTHS), plain.eval()(values, LENGTHS))
+    batch = batch_for(network)
+    assert torch.equal(network(batch), plain.eval()(batch))
 
 
 def test_dropout_leaves_the_global_generator_alone():
@@ -352,7 +385,7 @@ def test_a_new_network_has_the_documented_weights():
 def test_arrays_rebuild_the_network():
     network = make_network(cell="gru", pooling="attention", bidirectional=True).eval()
     rebuilt = Network.from_arrays(network.config, network.to_arrays())
-    assert torch.equal(rebuilt(IDS, LENGTHS), network(IDS, LENGTHS))
+    assert torch.equal(rebuilt(BATCH), network(BATCH))
     assert not rebuilt.training
     with torch.no_grad():
         rebuilt.head.bias += 1
@@ -363,5 +396,5 @@ def test_the_network_is_an_ordinary_module():
     network = make_network(cell="gru")
     twin = copy.deepcopy(network)
     twin.load_state_dict(network.state_dict())
-    assert torch.equal(twin(IDS, LENGTHS), network(IDS, LENGTHS))
+    assert torch.equal(twin(BATCH), network(BATCH))
     assert "gru, 4 -> 5, forward" in repr(network) and "tanh" in repr(network)

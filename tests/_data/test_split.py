@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from seqclf import RNNClassifier
-from seqclf._training.split import validation_rows
+from seqclf._data.split import Strata, validation_rows
+
+
+def classes(codes):
+    return Strata(codes, "class", "classes")
 
 
 def make_groups(rng, n_groups, n_rows, n_classes):
@@ -38,7 +42,7 @@ def test_no_other_choice_of_few_groups_is_much_better(seed, fraction):
     choices = [np.array(choice) @ table for choice in product([0, 1], repeat=n_groups) if any(choice)]
     missing, best = min(misfit(held, sizes, fraction) for held in choices if (held < sizes).all())
 
-    rows = validation_rows(codes, fraction, np.random.RandomState(seed), groups)
+    rows = validation_rows(classes(codes), fraction, np.random.RandomState(seed), groups)
     assert not set(groups[rows]) & set(np.delete(groups, rows))
     assert set(np.delete(codes, rows)) == set(codes)
     assert rows.tolist() == sorted(set(rows.tolist()))
@@ -51,11 +55,11 @@ def test_no_other_choice_of_few_groups_is_much_better(seed, fraction):
 @pytest.mark.parametrize("seed", range(10))
 def test_many_groups_meet_the_fraction_in_every_class(seed, fraction):
     codes, groups = make_groups(np.random.default_rng(seed), 150, 2_000, 3)
-    rows = validation_rows(codes, fraction, np.random.RandomState(seed), groups)
+    rows = validation_rows(classes(codes), fraction, np.random.RandomState(seed), groups)
     assert not set(groups[rows]) & set(np.delete(groups, rows))
     np.testing.assert_allclose(np.bincount(codes[rows]) / np.bincount(codes), fraction, atol=0.01)
-    again = validation_rows(codes, fraction, np.random.RandomState(seed), groups)
-    other = validation_rows(codes, fraction, np.random.RandomState(seed + 1), groups)
+    again = validation_rows(classes(codes), fraction, np.random.RandomState(seed), groups)
+    other = validation_rows(classes(codes), fraction, np.random.RandomState(seed + 1), groups)
     np.testing.assert_array_equal(rows, again)
     assert set(groups[rows]) != set(groups[other])
 
@@ -64,7 +68,7 @@ def test_a_huge_group_is_not_held_out():
     groups = np.concatenate([np.zeros(600, dtype=int), np.repeat(np.arange(1, 51), 8)])
     codes = np.arange(1_000) % 2
     for seed in range(20):
-        rows = validation_rows(codes, 0.1, np.random.RandomState(seed), groups)
+        rows = validation_rows(classes(codes), 0.1, np.random.RandomState(seed), groups)
         assert 0 not in groups[rows]
         assert 90 <= len(rows) <= 110
 
@@ -73,14 +77,14 @@ def test_a_rare_class_is_held_out_though_its_group_is_large():
     """Class 2 lives in two groups of ten rows; one of them is held out, beside little else."""
     groups = np.concatenate([np.repeat(np.arange(20), 4), np.repeat([20, 21], 10)])
     codes = np.concatenate([np.arange(80) % 2, np.repeat(2, 20)])
-    rows = validation_rows(codes, 0.1, np.random.RandomState(0), groups)
+    rows = validation_rows(classes(codes), 0.1, np.random.RandomState(0), groups)
     assert np.bincount(codes[rows]).tolist() in ([2, 2, 10], [4, 4, 10])
 
 
 def test_a_class_of_one_group_stays_in_training():
     groups, codes = np.repeat(np.arange(10), 4), np.repeat([0, 1, 0, 1, 0, 1, 0, 1, 0, 2], 4)
     for seed in range(20):
-        rows = validation_rows(codes, 0.2, np.random.RandomState(seed), groups)
+        rows = validation_rows(classes(codes), 0.2, np.random.RandomState(seed), groups)
         assert set(codes[rows]) == {0, 1}
 
 
@@ -92,3 +96,35 @@ def test_groups_that_are_needed_for_training_are_not_held_out():
         classifier = RNNClassifier(units=2, max_epochs=2, patience=1, random_state=0).fit(X, y, groups=y)
     assert len(caught) == 1
     assert "valid_loss" not in classifier.history_[0]
+
+
+def test_messages_call_the_strata_by_their_names():
+    halves, rng = Strata(np.repeat([0, 1], 5), "half", "halves"), np.random.RandomState(0)
+    with pytest.warns(
+        UserWarning, match="of 10 rows can't hold a row of each of 2 halves: there is no validation split"
+    ):
+        assert validation_rows(halves, 0.1, rng) is None
+    with pytest.warns(UserWarning, match="None of the 2 groups can be held out, since a half would be left without"):
+        assert validation_rows(halves, 0.1, rng, halves.of_rows) is None
+
+
+# Without groups
+
+
+def test_the_split_holds_every_class_in_proportion():
+    codes = np.repeat([0, 1, 2], [80, 15, 5])
+    rows = validation_rows(classes(codes), 0.2, np.random.RandomState(0))
+    assert np.bincount(codes[rows]).tolist() == [16, 3, 1]
+    assert not np.array_equal(rows, validation_rows(classes(codes), 0.2, np.random.RandomState(1)))
+
+
+def test_a_class_with_a_single_row_stays_in_training():
+    codes = np.repeat([0, 1, 2], [20, 20, 1])
+    rows = validation_rows(classes(codes), 0.1, np.random.RandomState(0))
+    assert set(codes[rows]) == {0, 1}
+
+
+def test_too_few_rows_for_a_split_is_said():
+    codes = np.repeat(np.arange(10), 3)
+    with pytest.warns(UserWarning, match=r"validation_fraction=0.1 of 30 rows.*each of 10 classes.*training loss"):
+        assert validation_rows(classes(codes), 0.1, np.random.RandomState(0)) is None

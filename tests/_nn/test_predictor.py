@@ -6,12 +6,16 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import cpu
-from seqclf._nn import POOLINGS, Network, Reader
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._nn.pooling import POOLINGS
+from seqclf._nn.predictor import Predictor
+from seqclf._nn.sequence_batch import SequenceBatch
 
 CPU = torch.device("cpu")
 LENGTHS = np.random.default_rng(0).integers(0, 30, 70)
 IDS = torch.from_numpy(np.random.default_rng(1).integers(1, 30, LENGTHS.sum()))
-BESIDE = torch.from_numpy(np.random.default_rng(2).normal(size=(LENGTHS.sum(), 6)).astype(np.float32))
+FEATURES = torch.from_numpy(np.random.default_rng(2).normal(size=(LENGTHS.sum(), 6)).astype(np.float32))
 
 
 def make_network(**changes):
@@ -27,7 +31,17 @@ def make_network(**changes):
         "dropout": 0.0,
         "recurrent_dropout": 0.0,
     }
-    return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(0)).eval()
+    network = Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(0))
+    network.head.start(np.zeros(3), as_sum_of_means=True)
+    return network.eval()
+
+
+def batch_for(network, part=slice(None)):
+    """These sequences, with step features for a network that reads some."""
+    starts = np.cumsum(LENGTHS) - LENGTHS
+    lengths = LENGTHS[part]
+    steps = slice(starts[part][0], starts[part][-1] + lengths[-1])
+    return SequenceBatch(IDS[steps], lengths, None, FEATURES[steps] if network.config.n_step_features else None)
 
 
 @pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
@@ -35,24 +49,23 @@ def make_network(**changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"cell": cell, "n_channels": n_channels} for cell in _kernels.CELLS for n_channels in (0, 6)),
+        *({"cell": cell, "n_step_features": n_step_features} for cell in _kernels.CELLS for n_step_features in (0, 6)),
         {"embedding_dim": None},
-        {"embedding_dim": None, "n_channels": 6},
+        {"embedding_dim": None, "n_step_features": 6},
     ],
 )
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional):
     network = make_network(pooling=pooling, bidirectional=bidirectional, **changes)
 
-    def read(ids, lengths, beside):
+    def predict(part):
         # Alone, a row is shorter than the vocabulary is large: nothing is projected. Together they are longer.
-        return Reader(network, CPU, len(ids)).read(ids, lengths, beside if network.n_beside else None)
+        batch = batch_for(network, part)
+        return Predictor(network, CPU, batch.n_steps).predict(batch)
 
-    parts = zip(IDS.split(LENGTHS.tolist()), BESIDE.split(LENGTHS.tolist()), strict=True)
-    n_half = LENGTHS[:35].sum()
-    together = read(IDS, LENGTHS, BESIDE)
-    alone = torch.cat([read(ids, [len(ids)], beside) for ids, beside in parts])
-    half = read(IDS[:n_half], LENGTHS[:35], BESIDE[:n_half])
+    together = predict(slice(None))
+    alone = torch.cat([predict(slice(row, row + 1)) for row in range(len(LENGTHS))])
+    half = predict(slice(35))
     assert together.dtype == torch.float64
     assert torch.equal(together, alone)
     assert torch.equal(together[:35], half)
@@ -60,37 +73,39 @@ def test_a_row_has_the_same_bits_in_any_company(pooling, changes, bidirectional)
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", _kernels.CELLS)
-@pytest.mark.parametrize("n_channels", [0, 6])
-def test_float32_reading_equals_float64_reading(pooling, cell, n_channels):
-    network = make_network(pooling=pooling, cell=cell, n_channels=n_channels)
-    beside = BESIDE if n_channels else None
-    found = Reader(network, CPU, len(IDS)).read(IDS, LENGTHS, beside)
+@pytest.mark.parametrize("n_step_features", [0, 6])
+def test_float32_reading_equals_float64_reading(pooling, cell, n_step_features):
+    network = make_network(pooling=pooling, cell=cell, n_step_features=n_step_features)
+    batch = batch_for(network)
+    found = Predictor(network, CPU, len(IDS)).predict(batch)
     with _kernels.use("torch_native"):
-        expected = Reader(network, CPU, len(IDS)).read(IDS, LENGTHS, beside)
+        expected = Predictor(network, CPU, len(IDS)).predict(batch)
     assert all(weight.dtype == torch.float32 for weight in network.parameters())
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
 
 
 @pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
 def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeypatch):
-    network, calls = make_network(n_channels=6), []
+    network, calls = make_network(n_step_features=6), []
+    batch = batch_for(network)
     monkeypatch.setattr(cpu, "project", lambda *args, project=cpu.project: calls.append(args) or project(*args))
     monkeypatch.setattr(network.embedding, "forward", lambda *args: pytest.fail("the table was read at every step"))
-    reader = Reader(network, CPU, 31)
+    predictor = Predictor(network, CPU, 31)
     for _ in range(3):
-        reader.read(IDS, LENGTHS, BESIDE)
+        predictor.predict(batch)
     assert len(calls) == 2, "one for each direction"
     monkeypatch.undo()
     monkeypatch.setattr(cpu, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
-    Reader(network, CPU, 30).read(IDS, LENGTHS, BESIDE)
-    monkeypatch.setattr("seqclf._nn.reader._CACHED_BYTES", 30 * 4 * 36 - 1)  # the table's, and one less
-    Reader(network, CPU, 31).read(IDS, LENGTHS, BESIDE)
+    Predictor(network, CPU, 30).predict(batch)
+    monkeypatch.setattr("seqclf._nn.predictor._MAX_CACHED_BYTES", 30 * 4 * 36 - 1)  # the table's, and one less
+    Predictor(network, CPU, 31).predict(batch)
 
 
 def test_filters_beside_an_embedding_read_the_vectors_themselves():
     network = make_network(conv_filters=(3,))
-    found = Reader(network, CPU, 10**7).read(IDS, LENGTHS)
-    np.testing.assert_allclose(found, network(IDS, LENGTHS).detach(), rtol=1e-5, atol=1e-5)
+    batch = batch_for(network)
+    found = Predictor(network, CPU, 10**7).predict(batch)
+    np.testing.assert_allclose(found, network(batch).detach(), rtol=1e-5, atol=1e-5)
 
 
 def poolable(seed=0):

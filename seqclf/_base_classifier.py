@@ -1,0 +1,163 @@
+"""What the classifiers share: `fit` over labels, and predictions of classes."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from seqclf._base import BaseRNN
+from seqclf._tasks.classification import Classification
+from seqclf._validation.parameters import class_weight
+
+
+class BaseRNNClassifier(ClassifierMixin, BaseRNN):
+    """Classes out. The subclasses say what X is."""
+
+    _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
+    _task: Classification
+
+    def _new_task(self) -> Classification:
+        return Classification(self.class_weight)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        groups: Any = None,
+    ) -> Self:
+        """Fit the network to X and y.
+
+        The fit is all or nothing: after an error, or Ctrl-C (which is raised), the estimator is as it was before.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            The training data, one sequence a row, in any of the forms that the class names.
+        y : array-like of shape (n_samples,)
+            The classes: strings, integers or other objects, at least two of them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts in losses, scores, naive-Bayes ratios and scaling; only the proportions matter. Rows of
+            weight 0 are left out altogether.
+        X_val : array-like, list or Series, default=None
+            Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
+            are of the kind of X, with its width or channels; vocabulary, naive-Bayes ratios and scaling are learned
+            from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the same.
+        y_val : array-like of shape (n_samples_val,), default=None
+            The classes of X_val, each of them a class of y; it need not hold all of those.
+        sample_weight_val : array-like of shape (n_samples_val,), default=None
+            What each row of X_val counts in the validation loss and score; `class_weight` counts in the loss besides.
+        groups : array-like of shape (n_samples,), default=None
+            What rows have in common that new data will not share: the author, the patient, the film. The split for
+            early stopping then holds out whole groups, as near to `validation_fraction` as they allow: every class
+            keeps rows to train on, and where that is possible has some to watch. With ``patience=None`` or X_val there
+            is no such split. Where `nb_ngrams` counts labels, a row's numbers are counted without its whole group.
+            Numbers, strings or other hashable objects, at least two different ones. Searches and cross-validation hand
+            them on only when they are told to: see the notes.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, X_val
+            or y_val is given without the other, y_val holds a label that y does not, groups are missing or fewer than
+            two, or the loss stops being a finite number.
+        TypeError
+            If X or X_val is sparse or masked, or no container of rows.
+
+        Notes
+        -----
+        A `Pipeline` transforms X and leaves X_val alone. Either the classifier does the work itself (texts, token ids
+        and ragged series go straight in, and nothing is learned from X_val), or the pipeline is told of X_val::
+
+            sklearn.set_config(enable_metadata_routing=True)
+            classifier = RNNClassifier(patience=5).set_fit_request(X_val=True, y_val=True)
+            pipeline = Pipeline([("padder", SequencePadder()), ("classifier", classifier)], transform_input=["X_val"])
+            pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+
+        ``GridSearchCV(...).fit(X, y, groups=groups)`` and ``cross_validate(..., groups=groups)`` cut the rows up by
+        groups and keep these to themselves: without them the classifier makes its own split, and counts labels, as if
+        all rows were strangers. With metadata routing they reach it too::
+
+            sklearn.set_config(enable_metadata_routing=True)
+            classifier = RNNTextClassifier(patience=2).set_fit_request(groups=True)
+            GridSearchCV(classifier, {"units": [16, 32]}, cv=GroupKFold(5)).fit(X, y, groups=groups)
+
+        A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
+        X: give it an X_val of another number of rows.
+        """
+        self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+        self.classes_ = self._task.classes
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the kind seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logit of ``classes_[1]``, else one logit a class.
+        """
+        logits = self._outputs(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the kind seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        outputs = self._outputs(X)
+        return self._task.decode(outputs)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the kind seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        outputs = self._outputs(X)
+        return self._task.probabilities(outputs)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities of the classes, exact where the probabilities round to 0 or 1.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the kind seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        outputs = self._outputs(X)
+        return self._task.log_probabilities(outputs)

@@ -1,0 +1,120 @@
+"""What the estimators for texts share: texts, tokens or token ids in, with what the targets say of them."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import Tags
+
+from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_warm_start_change
+from seqclf._data.dataset import Dataset
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.log_count_ratios import LogCountRatios, cross_fitting_folds
+from seqclf._tasks.task import Task
+from seqclf._text_tokenizer import TextTokenizer
+from seqclf._validation.parameters import has_methods, integer, optional, real
+from seqclf._validation.texts import MAX_ID, UNKNOWN, Kind, read_text_input
+
+
+class BaseTextRNN(BaseRNN):
+    """Texts in. The subclasses say what is learned."""
+
+    _constraints: dict[str, Any] = BaseRNN._constraints | {
+        "tokenizer": optional(has_methods("fit", "transform")),
+        "embedding_dim": optional(integer(1)),
+        "token_dropout": real(0, 1, high_open=True),
+        "nb_ngrams": integer(0, 8),
+    }
+    _step_name = "tokens"
+    _auto_epochs = AutoEpochs(n_updates=600, min_epochs=3, max_epochs=6)
+    input_kind_: Kind
+    nb_ratios_: LogCountRatios
+
+    def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
+        kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
+        if reset:
+            self.input_kind_ = kind
+        return rows
+
+    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
+        if isinstance(rows, Ragged):
+            self.__dict__.pop("tokenizer_", None)
+            self.vocab_size_ = _n_ids(rows)
+            return rows
+        self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
+        ids = self._fit_tokenizer(rows)
+        self.vocab_size_ = max(_n_ids(ids), len(getattr(self.tokenizer_, "tokens_", ())))
+        return ids
+
+    def _fit_tokenizer(self, rows: list[Any]) -> Ragged:
+        """Fit `tokenizer_`, and give the ids of the same rows."""
+        if type(self.tokenizer_) is TextTokenizer:
+            return self.tokenizer_._fit_to_ids(self.input_kind_, rows)
+        if hasattr(self.tokenizer_, "fit_transform"):
+            output = self.tokenizer_.fit_transform(rows)
+        else:
+            output = self.tokenizer_.fit(rows, None).transform(rows)
+        return self._as_ids(output, len(rows), max_id=MAX_ID)
+
+    def _encode(self, rows: Rows, name: str = "X") -> Ragged:
+        if isinstance(rows, Ragged):
+            ids = rows
+        elif type(self.tokenizer_) is TextTokenizer:
+            ids = self.tokenizer_._to_ids(rows)
+        else:
+            ids = self._as_ids(self.tokenizer_.transform(rows), len(rows))
+        unknown = ids.values >= self.vocab_size_
+        return Ragged(np.where(unknown, UNKNOWN, ids.values), ids.lengths) if unknown.any() else ids
+
+    def _as_ids(self, output: Any, n_rows: int, max_id: int | None = None) -> Ragged:
+        """What any other tokenizer has made of texts."""
+        _, ids = read_text_input(output, kind="ids", name="the tokenizer's output", max_id=max_id)
+        if len(ids) != n_rows:
+            raise ValueError(
+                f"The tokenizer, {type(self.tokenizer_).__name__}, gave {len(ids)} rows for {n_rows} texts; "
+                "expected one row of token ids for each."
+            )
+        return ids
+
+    def _fit_label_features(self, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
+        if self._is_warm:
+            learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
+            if self.nb_ngrams != learned:
+                raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
+        if not self.nb_ngrams:
+            self.__dict__.pop("nb_ratios_", None)
+            return training.sequences
+        # The ratios of the first fit may have been counted on the rows of a warm start: these get some that were
+        # counted without their own targets. What was learned stays as it is.
+        ratios = LogCountRatios(int(self.nb_ngrams), self.vocab_size_)
+        if not self._is_warm:
+            self.nb_ratios_ = ratios
+        fold = cross_fitting_folds(task.strata(training.targets).of_rows, training.groups, rng)
+        return ratios.fit_transform(
+            training.sequences.steps, task.memberships(training.targets), training.weights, fold
+        )
+
+    def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
+        return self.nb_ratios_.transform(sequences.steps) if hasattr(self, "nb_ratios_") else sequences
+
+    def _input_config(self) -> dict[str, Any]:
+        return {
+            "vocab_size": self.vocab_size_,
+            "n_step_features": self.nb_ratios_.n_features if self.nb_ngrams else 0,
+            "votes": bool(self.nb_ngrams) and self.nb_ratios_.gives_votes,
+            "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
+            "token_dropout": float(self.token_dropout),
+        }
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _n_ids(ids: Ragged) -> int:
+    """The largest id + 1; padding and the unknown token are always among the ids."""
+    return max(int(ids.values.max(initial=0)) + 1, 2)

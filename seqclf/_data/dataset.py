@@ -1,0 +1,50 @@
+"""Sequences with what is to be learned from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
+
+# One target for each sequence, or one for each step.
+Targets = NDArray[Any] | Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Sequences, their targets, and what each of them counts.
+
+    Parameters
+    ----------
+    sequences : EncodedSequences
+        What the network reads.
+    targets : ndarray of shape (n_sequences, ...), or Ragged
+        As the task has encoded them: one for each sequence, or one for each step.
+    weights : ndarray of shape (n_sequences,), float64
+        What each sequence counts: numbers above 0.
+    groups : ndarray of shape (n_sequences,), int64, or None
+        The group of each sequence, from 0.
+    """
+
+    sequences: EncodedSequences
+    targets: Targets
+    weights: NDArray[np.float64]
+    groups: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def take(self, rows: NDArray[np.int64]) -> "Dataset":
+        """The sequences at these positions, in this order, as groups numbered without a gap."""
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
+        return Dataset(self.sequences.take(rows), take(self.targets, rows), self.weights[rows], groups)
+
+
+def take(values: Any, rows: NDArray[np.int64]) -> Any:
+    """What `rows` have of something that each row has: of a list, an array or a Ragged."""
+    if isinstance(values, Ragged):
+        return values.take(rows)
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]

@@ -1,0 +1,77 @@
+"""`Head`: the last layer, which turns the features of a unit into its outputs."""
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from seqclf import _kernels
+
+
+class Head(nn.Module):
+    """A linear layer, and what is added to its outputs from outside the network.
+
+    Parameters
+    ----------
+    n_features : int
+        What a unit is described by. The last `n_means` of them are the means of step features.
+    n_outputs : int
+        Numbers for each unit.
+    n_means : int
+        Means of step features, one for each output, several times over.
+    votes : bool
+        Whether each unit comes with a number for each output.
+    """
+
+    def __init__(self, n_features: int, n_outputs: int, n_means: int, votes: bool):
+        super().__init__()
+        self.n_means = n_means
+        self.weight = nn.Parameter(torch.empty(n_outputs, n_features))
+        self.bias = nn.Parameter(torch.empty(n_outputs))
+        self.vote_weights = nn.Parameter(torch.empty(n_outputs)) if votes else None
+
+    @property
+    def n_features(self) -> int:
+        """What a unit is described by."""
+        return self.weight.shape[1]
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers for each unit."""
+        return self.weight.shape[0]
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None) -> None:
+        """Glorot uniform weights, no bias; votes count in full."""
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+        if self.vote_weights is not None:
+            self.vote_weights.fill_(1.0)
+        self.bias.zero_()
+
+    @torch.no_grad()
+    def start(self, bias: np.ndarray, as_sum_of_means: bool) -> None:
+        """Set what a task knows of the outputs before training.
+
+        Parameters
+        ----------
+        bias : ndarray of shape (n_outputs,)
+            The outputs of an empty sequence.
+        as_sum_of_means : bool
+            Whether each mean starts as an estimate of its own output.
+        """
+        self.bias.copy_(torch.from_numpy(bias))
+        if self.n_means and as_sum_of_means:
+            own = torch.eye(self.n_outputs).repeat(1, self.n_means // self.n_outputs)
+            self.weight[:, self.n_features - self.n_means :] = own
+
+    def forward(self, features: Tensor, votes: Tensor | None, exact: bool = False) -> Tensor:
+        """Outputs (n_units, n_outputs); `exact` gives them in float64, each unit by itself, without gradients."""
+        if (votes is None) != (self.vote_weights is None):
+            given = "are missing" if votes is None else "were given"
+            raise ValueError(f"votes {given}, but the network was built with votes={self.vote_weights is not None}.")
+        apply = _kernels.linear if exact else functional.linear
+        outputs = apply(features, self.weight, self.bias)
+        return outputs if votes is None or self.vote_weights is None else outputs + votes * self.vote_weights
+
+    def extra_repr(self) -> str:
+        return f"{self.n_features} -> {self.n_outputs}"

@@ -1,0 +1,121 @@
+"""`Task`: what the rest of the package asks of the thing that is learned, whatever that is."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from seqclf._data.dataset import Targets
+from seqclf._data.split import Strata
+
+
+class Task(ABC):
+    """Targets from the user to the loss, and outputs of the network back to the user.
+
+    A task has *units*: the sequences, or with `per_step` their steps, one after the other. The network gives
+    `n_outputs` numbers for each unit.
+
+    Attributes
+    ----------
+    per_step : bool
+        Whether each step has a target of its own. Encoded targets are then a Ragged.
+    score_name : str
+        What a line of progress calls the score.
+    outputs_are_log_odds : bool
+        Whether log-count ratios estimate the outputs, so that the last layer starts as their sum.
+    """
+
+    per_step: bool = False
+    score_name: str = "score"
+    outputs_are_log_odds: bool = False
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Numbers that the network gives for each unit; known after `fit`."""
+
+    # Targets
+
+    @abstractmethod
+    def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Targets:
+        """Check targets, one for each of `rows`; `name` and `rows_name` are what messages call them."""
+
+    @abstractmethod
+    def fit(self, y: Targets, among: str = "") -> Targets:
+        """Learn from validated targets how to encode them, and encode them.
+
+        Parameters
+        ----------
+        y : ndarray or Ragged
+            What `validate` gave.
+        among : str, default=""
+            Which rows they are, if not all, for messages.
+        """
+
+    @abstractmethod
+    def encode(self, y: Targets, *, name: str = "y") -> Targets:
+        """Encode validated targets as `fit` has learned to."""
+
+    def refit(self, y: Targets, before: Self, among: str = "") -> Targets:
+        """Encode the targets of a warm start as the task of the first fit did."""
+        vars(self).update(vars(before))
+        return self.encode(y)
+
+    def strata(self, targets: Targets) -> Strata:
+        """What a split should keep in proportion; by default all rows are alike."""
+        return Strata(np.zeros(len(targets), dtype=np.int64), "row", "rows")
+
+    @abstractmethod
+    def memberships(self, targets: Targets) -> csr_array:
+        """How far each sequence belongs to each output, numbers from 0 to 1, shape (n_sequences, n_outputs).
+
+        This is all that label-informed inputs are told of the targets.
+        """
+
+    # Loss and score
+
+    def fit_weights(self, targets: Targets, weights: NDArray[np.float64]) -> None:  # noqa: B027
+        """Learn from the training rows what targets count in the loss."""
+
+    def loss_weights(self, targets: Targets) -> NDArray[np.float64]:
+        """What the target of each sequence counts in the loss, shape (n_sequences,)."""
+        return np.ones(len(targets))
+
+    def initial_bias(self, targets: Targets, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the network gives for an empty sequence before training, shape (n_outputs,)."""
+        return np.zeros(self.n_outputs)
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each unit, shape (n_units,), from outputs (n_units, n_outputs) and encoded targets."""
+
+    def summarise(self, outputs: Tensor) -> Tensor:
+        """What `score` needs of the outputs of a batch; the first dimension is the units."""
+        return outputs
+
+    @abstractmethod
+    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """The score of an epoch, a single number.
+
+        Parameters
+        ----------
+        summaries, targets : Tensor of shape (n_units, ...)
+            What `summarise` gave for the batches, and the encoded targets.
+        weights : Tensor of shape (n_units,), float64, on the CPU
+            What each unit counts.
+        """
+
+    # Predictions
+
+    @abstractmethod
+    def decode(self, outputs: Any) -> Any:
+        """The predictions, from outputs of shape (n_sequences, n_outputs), or with `per_step` a Ragged of them."""
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of one number a unit, in float64 on the CPU, because not every device has float64."""
+    return values.cpu().to(torch.float64) @ weights / weights.sum()

@@ -1,0 +1,216 @@
+"""`TrainingSession`: a training that can be stopped, saved, and gone on with."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback, EpochTimer
+from skorch.helper import predefined_split
+from skorch.history import History
+
+from seqclf._data.dataset import Dataset
+from seqclf._kernels import reads_rows, warn_where_slow
+from seqclf._nn.embedding import Embedding
+from seqclf._nn.network import Network
+from seqclf._tasks.task import Task
+from seqclf._training.batches import TrainingData
+from seqclf._training.callbacks import (
+    EarlyStopping,
+    FiniteLoss,
+    L1Penalty,
+    OneCycle,
+    Progress,
+    StatefulCallback,
+    raise_diverged,
+)
+from seqclf._training.config import TrainingConfig
+from seqclf._training.loop import TrainingLoop
+from seqclf._training.optimizers import OPTIMIZERS
+
+# The fields of the history, by the names that skorch's has for them.
+_HISTORY = {
+    "epoch": "epoch",
+    "train_loss": "train_loss",
+    "train_score": "train_score",
+    "valid_loss": "valid_loss",
+    "valid_score": "valid_score",
+    "dur": "seconds",
+    "steps": "steps",
+}
+
+
+class TrainingSession:
+    """Network, optimiser, random generators, schedule, callbacks and history of one training.
+
+    A session that loads the state of another one goes on as the other would have, to the bit, if it is made with the
+    same settings and is given the same data.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The settings.
+    task : Task
+        What is learned; it has learned its weights.
+    network : Network
+        Initialised, and on the device where it is trained. It is trained in place.
+    rng : RandomState
+        Draws the seed of the dropout masks, and the batches.
+    """
+
+    def __init__(self, config: TrainingConfig, task: Task, network: Network, rng: np.random.RandomState):
+        self.config, self.task, self.network, self._rng = config, task, network, rng
+        if network.device.type == "cpu":
+            warn_where_slow()
+        self._generator = torch.Generator(network.device).manual_seed(int(rng.randint(2**31)))
+        self._early_stopping = None if config.patience is None else EarlyStopping(config.patience, config.tol)
+        self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None
+        self._callbacks = self._make_callbacks()
+        self._loop = TrainingLoop(
+            network,
+            task=task,
+            generator=self._generator,
+            rng=rng,
+            optimizer=OPTIMIZERS[config.optimizer],
+            lr=config.learning_rate,
+            max_epochs=config.max_epochs,
+            batch_size=config.batch_size,
+            callbacks=self._callbacks,
+            device=str(network.device),
+            optimizer__max_grad_norm=config.max_grad_norm,
+            optimizer__weight_decay=config.weight_decay,
+            # Biases are not decayed.
+            optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})],
+        ).initialize()
+
+    def _make_callbacks(self) -> list[Callback]:
+        callbacks: list[Callback | None] = [
+            EpochTimer(),
+            FiniteLoss(),
+            L1Penalty(self.config.l1) if self.config.l1 else None,
+            self._early_stopping,
+            OneCycle() if self.config.schedule == "one_cycle" else None,
+            self._progress,
+        ]
+        return [callback for callback in callbacks if callback is not None]
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(self._loop.history)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `run` has nothing left to do."""
+        stopped = self._early_stopping is not None and self._early_stopping.is_over
+        return stopped or self.n_epochs >= self.config.max_epochs
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept; the last one without early stopping."""
+        return self.n_epochs if self._early_stopping is None else self._early_stopping.best_epoch
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One dict for each epoch, as the estimators show them."""
+        names = _HISTORY | {"steps": self.config.step_name}
+        return [{name: row[key] for key, name in names.items() if key in row} for row in self._loop.history]
+
+    def run(self, training: Dataset, validation: Dataset | None = None, *, n_epochs: int | None = None) -> None:
+        """Train until the last epoch, or until early stopping ends it; then the network has its best weights.
+
+        Parameters
+        ----------
+        training : Dataset
+            What trains.
+        validation : Dataset, default=None
+            What the validation loss is taken on; without it, early stopping goes by the training loss.
+        n_epochs : int, default=None
+            Return after this many epochs, even if the training is not over.
+        """
+        data = TrainingData(training, self.task, self.network.device)
+        self._loop.train_split = None
+        if validation is not None:
+            validation_data = TrainingData(validation, self.task, self.network.device)
+            self._loop.train_split = predefined_split(validation_data)
+        if not self.n_epochs:
+            self._loop.notify("on_train_begin", X=data)
+        with self._epochs():
+            while not self.is_over and n_epochs != 0:
+                self._loop.fit_loop(data, epochs=1)
+                n_epochs = None if n_epochs is None else n_epochs - 1
+        if self.is_over:
+            self._loop.notify("on_train_end", X=data)
+        self._check_weights()
+
+    def step(self, dataset: Dataset) -> None:
+        """Train one epoch on data that may be others each time; it neither stops early nor puts best weights back.
+
+        Raises
+        ------
+        ValueError
+            With ``schedule="one_cycle"``, which needs to know how many epochs there will be.
+        """
+        if self.config.schedule != "constant":
+            raise ValueError(f"Single steps need schedule='constant', got {self.config.schedule!r}.")
+        self._loop.train_split = None
+        with self._epochs():
+            self._loop.fit_loop(TrainingData(dataset, self.task, self.network.device), epochs=1)
+        self._check_weights()
+
+    @contextmanager
+    def _epochs(self) -> Iterator[None]:
+        """Around epochs: the gradient of a large embedding is sparse, a bar is taken off the screen after an error."""
+        table = self.network.embedding if isinstance(self.network.embedding, Embedding) else None
+        try:
+            if table is not None:
+                table.sparse = not self.config.l1 and reads_rows(table.weight)
+            yield
+        finally:
+            if table is not None:
+                table.sparse = False
+            if self._progress is not None:
+                self._progress.close()
+            self.network.eval()
+
+    def _check_weights(self) -> None:
+        if not all(torch.isfinite(parameter).all() for parameter in self.network.parameters()):
+            raise_diverged("weights", "not finite", self.n_epochs, self.config.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the training depends on besides settings and data; it shares no memory."""
+        return {
+            "network": _copied(self.network.state_dict()),
+            "optimizer": _copied(self._loop.optimizer_.state_dict()),
+            "generator": self._generator.get_state(),
+            "rng": self._rng.get_state(legacy=False),
+            "callbacks": {name: _copied(callback.state_dict()) for name, callback in self._stateful()},
+            "history": self._loop.history.to_list(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self._loop.optimizer_.load_state_dict(_copied(state["optimizer"]))
+        self._generator.set_state(state["generator"])
+        self._rng.set_state(state["rng"])
+        for name, callback in self._stateful():
+            callback.load_state_dict(_copied(state["callbacks"][name]))
+        self._loop.history = History(dict(row) for row in state["history"])
+
+    def _stateful(self) -> Iterator[tuple[str, StatefulCallback]]:
+        for callback in self._callbacks:
+            if isinstance(callback, StatefulCallback):
+                yield type(callback).__name__, callback
+
+
+def _copied(state: Any) -> Any:
+    """The same with copies of all tensors."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, Mapping):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(map(_copied, state))
+    return state

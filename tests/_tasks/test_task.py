@@ -1,0 +1,228 @@
+"""Tasks that the package does not have: each is written here alone, and trains through all of it."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf._base_series import BaseSeriesRNN
+from seqclf._base_text import BaseTextRNN
+from seqclf._data.ragged import Ragged
+from seqclf._data.split import Strata
+from seqclf._tasks.task import Task, weighted_mean
+
+
+class Regression(Task):
+    """One number for each sequence, standardised for the network; the score is R squared."""
+
+    score_name = "R squared"
+    n_outputs = 1
+
+    def validate(self, y, rows, *, name="y", rows_name="X"):
+        y = np.asarray(y, dtype=np.float64)
+        if y.shape != (len(rows),) or not np.isfinite(y).all():
+            raise ValueError(f"{name} must be {len(rows)} finite numbers, one for each row of {rows_name}.")
+        return y
+
+    def fit(self, y, among=""):
+        self.mean, self.scale = y.mean(), y.std() or 1.0
+        self.low, self.range = y.min(), np.ptp(y) or 1.0
+        return self.encode(y)
+
+    def encode(self, y, *, name="y"):
+        return ((y - self.mean) / self.scale).astype(np.float32)
+
+    def strata(self, targets):
+        return Strata((targets > np.median(targets)).astype(np.int64), "half", "halves")
+
+    def memberships(self, targets):
+        y = targets * self.scale + self.mean
+        return csr_array(np.clip((y - self.low) / self.range, 0, 1)[:, None])
+
+    def losses(self, outputs, targets):
+        return (outputs[:, 0] - targets) ** 2
+
+    def summarise(self, outputs):
+        return outputs[:, 0]
+
+    def score(self, summaries, targets, weights):
+        residual = weighted_mean((summaries - targets) ** 2, weights)
+        mean = weighted_mean(targets, weights)
+        return 1 - residual / weighted_mean((targets.cpu() - mean) ** 2, weights)
+
+    def decode(self, outputs):
+        return outputs[:, 0] * self.scale + self.mean
+
+
+class Tagging(Task):
+    """One of two labels for each step."""
+
+    per_step = True
+    score_name = "accuracy"
+    n_outputs = 1
+
+    def validate(self, y, rows, *, name="y", rows_name="X"):
+        y = Ragged.from_items(y)
+        if isinstance(rows, Ragged):
+            np.testing.assert_array_equal(y.lengths, rows.lengths)
+        return y
+
+    def fit(self, y, among=""):
+        return self.encode(y)
+
+    def encode(self, y, *, name="y"):
+        return Ragged(y.values.astype(np.float32), y.lengths)
+
+    def memberships(self, targets):
+        return csr_array((len(targets), 1))
+
+    def losses(self, outputs, targets):
+        return torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], targets, reduction="none")
+
+    def score(self, summaries, targets, weights):
+        return weighted_mean((summaries[:, 0] > 0) == (targets > 0), weights)
+
+    def decode(self, outputs):
+        return [(row[:, 0] > 0).astype(int) for row in outputs.items()]
+
+
+def estimator(base, task, parameters_of):
+    """An estimator over a task, with the parameters of a public one."""
+
+    class Estimator(base):
+        __init__ = parameters_of.__init__
+
+        def _new_task(self):
+            return task()
+
+        def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, groups=None):
+            return self._fit(X, y, sample_weight, X_val, y_val, None, groups)
+
+        def predict(self, X):
+            return self._task.decode(self._outputs(X))
+
+    return Estimator
+
+
+SeriesRegressor = estimator(BaseSeriesRNN, Regression, RNNClassifier)
+TextRegressor = estimator(BaseTextRNN, Regression, RNNTextClassifier)
+SeriesTagger = estimator(BaseSeriesRNN, Tagging, RNNClassifier)
+TextTagger = estimator(BaseTextRNN, Tagging, RNNTextClassifier)
+
+
+def r_squared(y, predicted):
+    return 1 - np.mean((y - predicted) ** 2) / np.var(y)
+
+
+def series(n, seed=0):
+    """Ragged series, and 100 plus 10 times the mean of each."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(rng.normal(), 0.5, size=rng.integers(3, 12)) for _ in range(n)]
+    return rows, np.array([100 + 10 * row.mean() for row in rows])
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_regression_of_series(patience, weighted):
+    X, y = series(200)
+    weights = np.random.default_rng(0).random(200) if weighted else None
+    model = SeriesRegressor(units=8, max_epochs=30, patience=patience, validation_fraction=0.2, random_state=0)
+    model.fit(X, y, sample_weight=weights)
+    assert model.history_[-1]["train_loss"] < 0.2 * model.history_[0]["train_loss"]
+    assert ("valid_score" in model.history_[0]) == (patience is not None)
+    X_new, y_new = series(100, seed=1)
+    assert r_squared(y_new, model.predict(X_new)) > 0.8
+
+
+def test_a_regression_says_its_score_and_takes_validation_data(capsys):
+    X, y = series(60)
+    model = SeriesRegressor(units=4, max_epochs=2, verbose=1, random_state=0).fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert "validation: loss" in capsys.readouterr().out.splitlines()[0]
+    assert 0 < model.history_[-1]["valid_score"] < 1
+    expected = r_squared((y[:20] - y.mean()) / y.std(), (model.predict(X[:20]) - y.mean()) / y.std())
+    assert model.history_[-1]["valid_score"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("nb_ngrams", [0, 2])
+def test_a_regression_of_texts_with_and_without_what_the_targets_say_of_words(nb_ngrams):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 6, 300)
+    texts = [" ".join(rng.permutation(["good"] * k + ["film", "the", "a"] * 2)) for k in counts]
+    model = TextRegressor(units=8, max_epochs=15, nb_ngrams=nb_ngrams, dropout=0.1, random_state=0)
+    model.fit(texts, 10.0 * counts, groups=np.arange(300) // 2)
+    assert r_squared(10.0 * counts, model.predict(texts)) > 0.8
+    assert model._input_config()["n_step_features"] == nb_ngrams
+
+
+def test_a_warm_start_of_a_regression_keeps_the_first_scale():
+    X, y = series(60)
+    model = SeriesRegressor(units=4, max_epochs=2, warm_start=True, random_state=0).fit(X, y)
+    mean, scale = model._task.mean, model._task.scale
+    model.fit(X, 2 * y)
+    assert (model._task.mean, model._task.scale) == (mean, scale)
+
+
+def test_targets_of_a_regression_are_checked_by_it():
+    with pytest.raises(ValueError, match="y must be 60 finite numbers, one for each row of X"):
+        SeriesRegressor().fit(series(60)[0], np.zeros(59))
+    X, y = series(60)
+    with pytest.raises(ValueError, match="y_val must be 60 finite numbers, one for each row of X_val"):
+        SeriesRegressor().fit(X, y, X_val=X, y_val=y[:3])
+
+
+def steps(n, seed=0):
+    """Ragged series, and for each step whether the sum up to it is positive; some have no step."""
+    rng = np.random.default_rng(seed)
+    X = [rng.normal(size=(rng.integers(0, 15), 1)) for _ in range(n)]
+    X[0] = rng.normal(size=(5, 1))
+    return X, [(np.cumsum(row[:, 0]) > 0).astype(int) for row in X]
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+@pytest.mark.parametrize("conv_filters", [0, 4])
+def test_a_target_for_each_step(patience, conv_filters):
+    X, y = steps(200)
+    model = SeriesTagger(units=12, max_epochs=25, conv_filters=conv_filters, patience=patience, random_state=0)
+    model.fit(X, y, sample_weight=np.random.default_rng(0).integers(1, 3, 200))
+    assert model.history_[-1]["train_loss"] < 0.5 * model.history_[0]["train_loss"]
+    X_new, y_new = steps(100, seed=1)
+    predicted = model.predict(X_new)
+    assert list(map(len, predicted)) == list(map(len, y_new))
+    assert np.mean(np.concatenate(predicted) == np.concatenate(y_new)) > 0.9
+
+
+def test_the_outputs_of_a_step_are_those_of_its_own_step():
+    """In a batch, shuffled, and alone: no order of the batch is left in them."""
+    X, y = steps(40)
+    model = SeriesTagger(units=6, max_epochs=2, random_state=0).fit(X, y)
+    outputs = model._outputs(X)
+    np.testing.assert_array_equal(outputs.lengths, list(map(len, X)))
+    order = np.random.default_rng(1).permutation(40)
+    shuffled = model._outputs([X[i] for i in order])
+    np.testing.assert_array_equal(shuffled.values, outputs.take(order).values)
+    for i in (0, 3, 7):
+        np.testing.assert_array_equal(model._outputs([X[i]]).values, outputs.items()[i])
+
+
+def test_the_recorded_loss_of_steps_is_that_of_the_weights():
+    X, y = steps(30)
+    weights = np.random.default_rng(0).random(30)
+    settings = {"units": 4, "max_epochs": 1, "dropout": 0.0, "conv_filters": 0, "learning_rate": 1e-30}
+    model = SeriesTagger(**settings, random_state=0).fit(X, y, sample_weight=weights)
+    logits, targets = model._outputs(X), np.concatenate(y)
+    losses = np.logaddexp(0, np.where(targets == 1, -1, 1) * logits.values[:, 0])
+    expected = np.average(losses, weights=np.repeat(weights, logits.lengths))
+    assert model.history_[0]["train_loss"] == pytest.approx(expected, rel=1e-5)
+    hits = (logits.values[:, 0] > 0) == (targets == 1)
+    assert model.history_[0]["train_score"] == pytest.approx(
+        np.average(hits, weights=np.repeat(weights, logits.lengths)), rel=1e-6
+    )
+
+
+def test_a_tag_for_each_token():
+    rng = np.random.default_rng(0)
+    X = [[f"w{k}" for k in rng.integers(0, 10, rng.integers(1, 12))] for _ in range(200)]
+    y = [[int(token in ("w1", "w2", "w3")) for token in row] for row in X]
+    model = TextTagger(units=8, max_epochs=30, nb_ngrams=0, dropout=0.1, random_state=0).fit(X, y)
+    assert np.mean(np.concatenate(model.predict(X)) == np.concatenate(y)) > 0.95

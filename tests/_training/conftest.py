@@ -1,0 +1,90 @@
+"""What the tests of training share: a small data set, a network for it, and a training of that."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqclf._data.dataset import Dataset
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._tasks.classification import Classification
+from seqclf._training.config import TrainingConfig
+from seqclf._training.session import TrainingSession
+
+
+@pytest.fixture
+def make_task():
+    """A function that gives the task of telling two classes, which count the same if nothing else is said."""
+
+    def make(class_weight=None):
+        task = Classification(class_weight)
+        codes = task.fit(np.arange(2))
+        task.fit_weights(codes, np.ones(2))
+        return task
+
+    return make
+
+
+@pytest.fixture
+def make_data():
+    """A function that gives token ids from 2 to 8 in sequences of these lengths, of two classes in turn."""
+
+    def make(lengths, seed=0, weights=None):
+        rng = np.random.default_rng(seed)
+        ids = Ragged(rng.integers(2, 9, size=sum(lengths)).astype(np.int32), np.array(lengths, dtype=np.int64))
+        n = len(lengths)
+        return Dataset(EncodedSequences(ids), np.arange(n) % 2, np.ones(n) if weights is None else weights)
+
+    return make
+
+
+@pytest.fixture
+def make_network():
+    """A function that gives a network for such data, always with the same weights."""
+
+    def make(**changes):
+        settings = {
+            "n_outputs": 1,
+            "vocab_size": 9,
+            "embedding_dim": 4,
+            "cell": "gru",
+            "units": (4,),
+            "bidirectional": False,
+            "pooling": "last",
+            "activation": "tanh",
+            "dropout": 0.0,
+            "recurrent_dropout": 0.0,
+        }
+        network = Network(NetworkConfig(**(settings | changes)))
+        return network.reset_parameters(torch.Generator().manual_seed(0))
+
+    return make
+
+
+@pytest.fixture
+def train(make_task):
+    """A function that trains a network in place; it gives the session, which is over."""
+
+    def run(network, training, validation=None, task=None, **changes):
+        settings = {
+            "optimizer": "adam",
+            "learning_rate": 1e-2,
+            "schedule": "constant",
+            "weight_decay": 0.0,
+            "l1": 0.0,
+            "max_grad_norm": None,
+            "batch_size": 4,
+            "max_epochs": 3,
+            "patience": None,
+            "tol": 0.0,
+            "verbose": 0,
+            "step_name": "tokens",
+        }
+        config = TrainingConfig(**(settings | changes))
+        session = TrainingSession(config, task or make_task(), network, np.random.RandomState(0))
+        session.run(training, validation)
+        return session
+
+    return run
