@@ -94,10 +94,10 @@ def run(
     projected = project_inputs(written_out(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
-    outputs: list[Tensor] = [zeros] * layout.n_times
-    times = range(layout.n_times)
+    outputs: list[Tensor] = [zeros] * layout.max_length
+    times = range(layout.max_length)
     for time in reversed(times) if reverse else times:
-        rows, start = int(layout.active[time]), int(layout.starts[time])
+        rows, start = int(layout.batch_sizes[time]), int(layout.time_offsets[time])
         running = tuple(part[:rows] for part in state)
         running = step(projected[start : start + rows], running, weights, activate)
         # Rows that have ended (forward) or not begun (reverse) keep what they have: the latter, zeros.

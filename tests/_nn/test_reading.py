@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import cpu
+from seqclf._kernels.cpu import recurrence
+from seqclf._native import library
 from seqclf._nn import POOLINGS, Network, Reader
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ def make_network(**changes):
     return Network(**(config | changes)).reset_parameters(torch.Generator().manual_seed(0)).eval()
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize(
     "changes",
@@ -71,17 +72,19 @@ def test_float32_reading_equals_float64_reading(pooling, cell, n_channels):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeypatch):
     network, calls = make_network(n_channels=6), []
-    monkeypatch.setattr(cpu, "project", lambda *args, project=cpu.project: calls.append(args) or project(*args))
+    monkeypatch.setattr(
+        recurrence, "project", lambda *args, project=recurrence.project: calls.append(args) or project(*args)
+    )
     monkeypatch.setattr(network.embedding, "forward", lambda *args: pytest.fail("the table was read at every step"))
     reader = Reader(network, CPU, 31)
     for _ in range(3):
         reader.read(IDS, LENGTHS, BESIDE)
     assert len(calls) == 2, "one for each direction"
     monkeypatch.undo()
-    monkeypatch.setattr(cpu, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
+    monkeypatch.setattr(recurrence, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
     Reader(network, CPU, 30).read(IDS, LENGTHS, BESIDE)
     monkeypatch.setattr("seqclf._nn.reader._CACHED_BYTES", 30 * 4 * 36 - 1)  # the table's, and one less
     Reader(network, CPU, 31).read(IDS, LENGTHS, BESIDE)
@@ -99,7 +102,7 @@ def poolable(seed=0):
     return layout, values
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("kind", ["max", "mean"])
 @pytest.mark.parametrize("strided", [False, True])
 def test_pooling_equals_reference(kind, strided):
@@ -117,13 +120,13 @@ def test_pooling_equals_reference(kind, strided):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("pooling", ["max", "mean", "attention"])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_nan_and_infinity_pass_through_to_their_row_only(pooling, bad):
     layout, values = poolable()
     spoilt_row = 1
-    values[layout.starts[2] + spoilt_row, 3] = bad
+    values[layout.time_offsets[2] + spoilt_row, 3] = bad
     weight, bias, query = torch.eye(5), torch.zeros(5), torch.ones(5)
     with torch.inference_mode():
         if pooling == "attention":
