@@ -113,11 +113,11 @@ def arrange(values: Tensor, layout: StepLayout) -> Tensor:
 
 
 def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
-    """What stands beside each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    """What the tables hold for each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
     entries = arrange(asked.entries, layout)
     versions = torch.from_numpy(asked.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
     try:
-        if (entries < 0).any() or (versions < 0).any():  # Brackets would count from the end.
+        if (entries < 0).any() or (versions < 0).any():  # Indexing would count from the end.
             raise IndexError
         columns = zip(asked.tables, entries.unbind(dim=1), strict=True)
         return torch.cat([table[versions, column] for table, column in columns], dim=1)

@@ -49,7 +49,7 @@ def _run(cell, inputs, layout, weights, activation, reverse):
         raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
     others = (inputs.numbers, inputs.mask)
     if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
-        raise RuntimeError("Numbers beside the vectors of a table, and their mask, have no gradients here.")
+        raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
     settings = _Settings(cell, activation, layout, reverse, training, n_threads())
     return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
 
