@@ -27,7 +27,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 # A C++ error stops the set-up; without a compiler: make SEQCLF_REQUIRE_KERNELS=0 test
 export SEQCLF_REQUIRE_KERNELS ?= 1
-KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_kernels/csrc/*)
+KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all sanitize emulate lint types examples setup clean

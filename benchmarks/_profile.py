@@ -20,7 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from seqclf import RNNTextClassifier, _kernels
 from seqclf._training.batches import TrainingData
 from seqclf._training.loop import TrainingLoop
-from seqclf._training.optimizers import OneCall
+from seqclf._training.optimizers import FusedOptimizer
 
 GOAL_MS = 8.0
 RECURRENCE = ("recurrence, forward", "recurrence, backward")
@@ -121,8 +121,8 @@ def _watched(clock: Clock) -> Iterator[None]:
         for place, name, part in (
             (TrainingData, "__getitem__", "choosing the batch"),
             (_kernels, "arrange", "reading the batch (order of steps, numbers beside)"),
-            (OneCall, "zero_grad", "optimiser"),
-            (OneCall, "update", "optimiser"),
+            (FusedOptimizer, "zero_grad", "optimiser"),
+            (FusedOptimizer, "update", "optimiser"),
             (TrainingLoop, "get_loss", "classifier and loss"),
             (TrainingLoop, "notify", _REST),
             (TrainingLoop, "fit_loop", _REST),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqclf._kernels import cpu
+from seqclf._native import library
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
@@ -61,7 +61,7 @@ def machine(n_threads: int, *others: str) -> str:
     """Processor, threads, kernels and versions in one line."""
     versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}", *filter(None, others)]
     return (
-        f"{processor()}, {os.cpu_count()} cores, {n_threads} thread{'s' * (n_threads > 1)}; {cpu.available()[1]}; "
+        f"{processor()}, {os.cpu_count()} cores, {n_threads} thread{'s' * (n_threads > 1)}; {library.available()[1]}; "
         f"{', '.join(versions)}."
     )
 

@@ -44,7 +44,8 @@ from _report import as_line, load, machine, print_load, processor, reached, seco
 from torch.nn.utils.rnn import PackedSequence
 
 from seqclf import _kernels
-from seqclf._kernels import N_GATES, StepLayout, Weights, cpu
+from seqclf._kernels import N_GATES, StepLayout, Weights
+from seqclf._native import library
 
 OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
 COLUMNS = (OURS, PADDED, PACKED, KERAS)
@@ -240,7 +241,7 @@ class TorchPacked(TorchModule):
         return values.clone()  # our layout is that of a PackedSequence
 
     def forward(self):
-        return self.module(PackedSequence(self.inputs, self.data.layout.batch_sizes))[0].data
+        return self.module(PackedSequence(self.inputs, torch.from_numpy(self.data.layout.batch_sizes)))[0].data
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -371,7 +372,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, print a markdown table row by row, and write the JSON file."""
     arguments = parse_arguments()
-    available, instructions = cpu.available()
+    available, instructions = library.available()
     if not available:
         sys.exit(f"There are no compiled kernels to measure: {instructions}.")
     torch.set_num_threads(arguments.threads)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
 from seqclf._text.characters import clean
-from seqclf._text.word_splitter import Numbers, number_tokens, number_words
+from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
 from seqclf._validation.parameters import (
     all_or_nothing,
     boolean,
@@ -322,13 +322,13 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         self.n_tokens_ = len(self.tokens_)
         self.vocabulary_ = {token: _N_SPECIAL + index for index, token in enumerate(tokens)}
 
-    def _number(self, rows: Sequence[Any], numbers_of: Numbers) -> Ragged:
-        """Split each row into tokens and put the numbers of all of them end to end."""
+    def _number(self, rows: Sequence[Any], index_tokens: TokenIndexer) -> Ragged:
+        """Split each row into tokens and put the ids of all of them end to end."""
         if self.input_kind_ == "tokens":
-            return number_tokens((map(str.lower, row) for row in rows) if self.lowercase else rows, numbers_of)
+            return number_tokens((map(str.lower, row) for row in rows) if self.lowercase else rows, index_tokens)
         if self.level == "char":
-            return number_tokens(map(self._clean_line, rows), numbers_of)
-        return number_words(rows, numbers_of, self.lowercase)
+            return number_tokens(map(self._clean_line, rows), index_tokens)
+        return number_words(rows, index_tokens, self.lowercase)
 
     def _cut(self, ids: Ragged) -> Ragged:
         return ids.truncated(self.max_length, self.truncate)

@@ -69,14 +69,14 @@ def data_folder():
 
 @pytest.fixture(params=["avx512", "avx2", "baseline"])
 def _every_instruction_set(request):
-    from seqclf._kernels import cpu
+    from seqclf._native import library
 
-    library = cpu._library()[0]
-    before = library.seqclf_instructions()
-    if not library.seqclf_use_instructions(request.param.encode()):
+    loaded = library.load()[0]
+    before = loaded.seqclf_instructions()
+    if not loaded.seqclf_use_instructions(request.param.encode()):
         pytest.skip(f"no {request.param} here")
     yield
-    library.seqclf_use_instructions(before)
+    loaded.seqclf_use_instructions(before)
 
 
 @pytest.fixture

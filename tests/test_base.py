@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
-from seqclf._kernels import cpu
+from seqclf._kernels import dispatch
+from seqclf._native import library
 from seqclf._nn.network import Network
 from seqclf._training.session import TrainingSession
 
@@ -108,11 +109,11 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
 
     monkeypatch.setattr(Network, "features", spy)
     for kernels_are_there in (True, False):
-        monkeypatch.setattr(cpu, "available", lambda there=kernels_are_there: (there, "test"))
-        if kernels_are_there and cpu._library()[0] is None:
+        monkeypatch.setattr(library, "available", lambda there=kernels_are_there: (there, "test"))
+        if kernels_are_there and library.load()[0] is None:
             continue
         if not kernels_are_there:
-            monkeypatch.setattr(_kernels, "_said_that_it_is_slow", True)
+            monkeypatch.setattr(dispatch, "_warned", True)
         expected = n_threads or outside
         seen.clear()
         classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)

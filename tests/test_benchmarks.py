@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqclf._kernels import cpu
+from seqclf._native import library
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -29,7 +29,7 @@ def run(script, *arguments):
     return done.stdout
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="there are no compiled kernels to measure")
+@pytest.mark.skipif(not library.available()[0], reason="there are no compiled kernels to measure")
 def test_kernels():
     output = run("kernels.py", "--threads", "1")
     assert output.count("| 4x20 |") == 12  # three cells, equal and unequal lengths, training and inference

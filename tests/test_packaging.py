@@ -54,8 +54,8 @@ def test_the_archive_becomes_one_wheel_for_every_python(unpacked, tmp_path):
     assert wheel.name.startswith("seqclf-") and "-py3-none-" in wheel.name and not wheel.name.endswith("-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if Path(name).suffix in (".so", ".dll")] in (
-        ["seqclf/_kernels/_cpu.so"],
-        ["seqclf/_kernels/_cpu.dll"],
+        ["seqclf/_native/_cpu.so"],
+        ["seqclf/_native/_cpu.dll"],
     )
     assert not [name for name in names if "csrc" in name or name.startswith(("tests", "tools"))]
 

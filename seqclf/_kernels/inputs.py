@@ -10,16 +10,16 @@ from torch import Tensor
 class Inputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
-    The columns of a layer's input weights are those of the ids first, then those of the numbers. One-hot ids have a
-    column each; ids with a ``table`` or ``projected`` stand for vectors, with a column for each number in them.
+    The first columns of a layer's input weights are those of the ids, then come those of the numbers. One-hot ids have
+    a column each; ids with a ``table`` or ``projected`` stand for vectors, with a column for each number of a vector.
     """
 
-    numbers: Tensor | None = None  # (n_steps, n_numbers); beside vectors of a table they get no gradient
+    numbers: Tensor | None = None  # (n_steps, n_numbers); next to vectors of a table they get no gradient
     ids: Tensor | None = None  # (n_steps,)
     table: Tensor | None = None  # (n_ids, dim), the vector of each id
     mask: Tensor | None = None  # (n_rows, dim), what the vectors of each row are multiplied by; it gets no gradient
     sparse: bool = False  # whether the gradient of the table is a sparse tensor of the rows of `ids`
-    # In place of a table, for reading: what a kernel's `project` made of it, for this kernel alone and each direction.
+    # In place of a table, for prediction: the kernel's own `project` of it, for each direction.
     projected: Sequence[Tensor] | None = None
 
     @classmethod
@@ -31,22 +31,22 @@ class Inputs(NamedTuple):
 
 
 class LookUp(NamedTuple):
-    """Numbers beside each step of the data, as the entries of tables that hold them.
+    """Numbers for each step of the data, given as entries of tables that hold the numbers.
 
-    A table has several versions, each with a row of numbers for every entry; a sequence reads one version of all.
+    A table has several versions, each with a row of numbers for every entry; a sequence reads one version of them all.
     """
 
-    entries: Tensor  # (n, n_tables), int32: of each table the one that stands beside a step
-    tables: tuple[Tensor, ...]  # of each (n_versions, n_entries, n_channels), float32
-    versions: np.ndarray  # (n_sequences,), of those read now
+    entries: Tensor  # (n, n_tables), int32: the entry of each table at each step
+    tables: tuple[Tensor, ...]  # each (n_versions, n_entries, n_channels), float32
+    versions: np.ndarray  # (n_sequences,), of the sequences of the batch
 
     @property
     def n_channels(self) -> int:
-        """Numbers beside a step."""
+        """Numbers for a step."""
         return sum(table.shape[2] for table in self.tables)
 
     def error(self) -> IndexError:
-        """What a kernel raises that meets an entry or a version which is not there."""
+        """What a kernel raises if an entry or a version is out of range."""
         shapes = " and ".join(str(tuple(table.shape)) for table in self.tables)
         return IndexError(
             f"Looked up were versions {self.versions.min()} to {self.versions.max()} and entries "

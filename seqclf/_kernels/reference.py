@@ -94,10 +94,10 @@ def run(
     projected = project_inputs(written_out(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
-    outputs: list[Tensor] = [zeros] * layout.n_times
-    times = range(layout.n_times)
+    outputs: list[Tensor] = [zeros] * layout.max_length
+    times = range(layout.max_length)
     for time in reversed(times) if reverse else times:
-        rows, start = int(layout.active[time]), int(layout.starts[time])
+        rows, start = int(layout.batch_sizes[time]), int(layout.time_offsets[time])
         running = tuple(part[:rows] for part in state)
         running = step(projected[start : start + rows], running, weights, activate)
         # Rows that have ended (forward) or not begun (reverse) keep what they have: the latter, zeros.
@@ -113,11 +113,11 @@ def arrange(values: Tensor, layout: StepLayout) -> Tensor:
 
 
 def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
-    """What stands beside each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    """What the tables hold for each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
     entries = arrange(asked.entries, layout)
     versions = torch.from_numpy(asked.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
     try:
-        if (entries < 0).any() or (versions < 0).any():  # Brackets would count from the end.
+        if (entries < 0).any() or (versions < 0).any():  # Indexing would count from the end.
             raise IndexError
         columns = zip(asked.tables, entries.unbind(dim=1), strict=True)
         return torch.cat([table[versions, column] for table, column in columns], dim=1)

@@ -54,7 +54,8 @@ def run(
     training = torch.is_grad_enabled()
     if numbers.device.type == "cuda":
         # (data, batch_sizes, state, parameters, has_biases, n_layers, dropout, train, bidirectional)
-        outputs = operation(steps, layout.batch_sizes, state, parameters, True, 1, 0.0, training, False)[0]
+        batch_sizes = torch.from_numpy(layout.batch_sizes)  # on the CPU, whatever the device
+        outputs = operation(steps, batch_sizes, state, parameters, True, 1, 0.0, training, False)[0]
     else:
         # (input, state, parameters, has_biases, n_layers, dropout, train, bidirectional, batch_first)
         outputs = layout.unpad(operation(layout.pad(steps), state, parameters, True, 1, 0.0, training, False, False)[0])

@@ -47,24 +47,24 @@ class Characters:
 
     Attributes
     ----------
-    rows : ndarray of shape (0x2000,), dtype int32
-        The row of `entries` that a page of 256 characters has, or -1. The first page has row 0.
-    entries : ndarray of shape (room, 256), dtype uint32
-        The bits of `Kind` in interface.h, and above them the character that it is read as.
+    page_index : ndarray of shape (0x2000,), dtype int32
+        The row of `pages` for each page of 256 characters, or -1. The first page has row 0.
+    pages : ndarray of shape (room, 256), dtype uint32
+        For each character the bits of `Kind` in abi.h, and above them the character that it is read as.
     """
 
     def __init__(self, lowercase: bool) -> None:
         self._lowercase, self._n_pages = lowercase, 0
-        self.rows = np.full(_N_PAGES, -1, dtype=np.int32)
-        self.entries = np.empty((4, _PAGE), dtype=np.uint32)
+        self.page_index = np.full(_N_PAGES, -1, dtype=np.int32)
+        self.pages = np.empty((4, _PAGE), dtype=np.uint32)
         self.add(0)
 
     def add(self, code: int) -> None:
         """Make the page of this character known."""
-        if self._n_pages == len(self.entries):
-            self.entries = np.concatenate([self.entries, np.empty_like(self.entries)])
-        self.rows[code // _PAGE] = self._n_pages
-        self.entries[self._n_pages] = _page(code // _PAGE, self._lowercase)
+        if self._n_pages == len(self.pages):
+            self.pages = np.concatenate([self.pages, np.empty_like(self.pages)])
+        self.page_index[code // _PAGE] = self._n_pages
+        self.pages[self._n_pages] = _page(code // _PAGE, self._lowercase)
         self._n_pages += 1
 
 
@@ -75,13 +75,13 @@ def _page(number: int, lowercase: bool) -> NDArray[np.uint32]:
 
 def _entry(character: str, lowercase: bool) -> int:
     alnum, mark, space = _ALNUM.match(character), _is_mark(character), _SPACE.match(character)
-    kinds = (alnum or mark, mark, space, alnum, not _is_read_alone(character, lowercase))
+    kinds = (alnum or mark, mark, space, alnum, not _is_context_free(character, lowercase))
     bits = sum(1 << place for place, kind in enumerate(kinds) if kind)
     return bits | ord(clean(character, lowercase)[0]) << 8
 
 
-def _is_read_alone(character: str, lowercase: bool) -> bool:
-    """Whether it becomes one character, and the same one wherever it stands.
+def _is_context_free(character: str, lowercase: bool) -> bool:
+    """Whether it becomes one character, and the same one whatever is next to it.
 
     A capital sigma becomes another small letter at the end of a word, and a capital I with a dot two characters.
     """

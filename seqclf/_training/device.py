@@ -1,14 +1,13 @@
 """Where the arithmetic runs: device and number of threads."""
 
-import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
 
-from seqclf._kernels import chosen_threads, forked, is_exact, kernel_threads
+from seqclf._kernels import is_exact, torch_threads
+from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
 
 
 def resolve_device(device: str) -> torch.device:
@@ -38,67 +37,16 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def use_threads(n_threads: int | None, device: torch.device, cell: str, activation: str) -> Iterator[None]:
-    """Run a block with that many threads, and put everything back; None takes the number that torch has outside.
+    """Run a block with that many threads, and restore everything; None takes the number that torch has outside.
 
     Where our kernels compute, they alone get the threads: torch's operations around them are small, and each would wait
     for every thread of torch's pool, which takes long on a busy machine. Elsewhere torch gets them; in a fork, where
-    torch's pool has lost its threads and would wait for them for ever, it gets one.
+    the threads of torch's pool do not exist and it would never return, it gets one.
     """
     if device.type == "cpu" and is_exact(cell, activation):
-        with _torch_threads(1) as outside, kernel_threads(n_threads or chosen_threads() or outside):
+        with torch_threads(1) as outside, kernel_threads(n_threads or chosen_threads() or outside):
             yield
     else:
-        n_torch = 1 if forked() else n_threads
-        with nullcontext() if n_torch is None else _torch_threads(n_torch):
+        n_torch = 1 if in_forked_process() else n_threads
+        with nullcontext() if n_torch is None else torch_threads(n_torch):
             yield
-
-
-_lock = threading.Lock()
-_numbers: list[int] = []  # of the blocks that run now
-_number_outside = 1
-_this_thread = threading.local()
-
-
-@contextmanager
-def _torch_threads(n: int) -> Iterator[int]:
-    """Give torch `n` threads inside a block; gives the number outside.
-
-    torch keeps a number for each Python thread, one for those that it has not met yet, and one for its matrix products
-    that holds for all; setting the first sets the other two. So blocks in several Python threads count on each other:
-    the first one knows the number outside, and one that ends gives those that go on their number of the products back.
-    """
-    global _number_outside
-    with _lock:
-        before = torch.get_num_threads()
-        depth = getattr(_this_thread, "depth", 0)
-        if not _numbers:
-            _number_outside = before
-        elif depth == 0 and before in _numbers:
-            before = _number_outside  # a thread that torch has just met, whose number is that of another block
-        _numbers.append(n)
-        _this_thread.depth = depth + 1
-        torch.set_num_threads(n)
-    try:
-        yield before
-    finally:
-        with _lock:
-            _numbers.remove(n)
-            _this_thread.depth = depth
-            torch.set_num_threads(before)
-            if _numbers and depth == 0:
-                # Not in this thread, which has its own number back.
-                other = threading.Thread(target=torch.set_num_threads, args=(_numbers[-1],))
-                other.start()
-                other.join()
-
-
-def _forget_blocks() -> None:
-    """In a fork: the threads that were in a block are not there."""
-    global _lock, _this_thread
-    _lock = threading.Lock()
-    _numbers.clear()
-    _this_thread = threading.local()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_blocks)

@@ -1,4 +1,4 @@
-"""The optimisers: torch's own, whose step our kernels take where they can.
+"""The optimisers: torch's own, with a step that our kernels take where they can.
 
 Settings, groups of parameters and state are torch's, by name and by meaning: a schedule of the learning rate or a saved
 state fits both, and either may take any step. Clipping of the gradients belongs to the step.
@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from seqclf._kernels import Plan, Rates, State, may_rest, optimize
+from seqclf._kernels import FusedStep, Hyperparameters, State, may_rest, optimize
 
 
-class OneCall(Optimizer):
-    """A step in one call of our kernels, or by the torch class that stands behind this one.
+class FusedOptimizer(Optimizer):
+    """An optimiser of torch whose step is one call of our kernels, or torch's own where they cannot take it.
 
     A row of a table that has no gradient is left alone where that changes nothing but the rounding (SGD, Adagrad), or
     where it can catch up later (RMSprop, and in a large table Adam and AdamW): when it has a gradient again, before the
@@ -26,11 +26,11 @@ class OneCall(Optimizer):
     """
 
     _rule: str
-    _twin: type[Optimizer]
+    _torch_class: type[Optimizer]
     _mean: str | None = None  # The names of torch's state.
     _square: str | None = None
     _options: Mapping[str, Any]
-    _plan: Plan | None = None
+    _fused_step: FusedStep | None = None
 
     def __init__(self, params: Any, lr: float, weight_decay: float = 0.0, max_grad_norm: float | None = None):
         super().__init__(params, lr=lr, weight_decay=weight_decay, **self._options)  # type: ignore[call-arg]
@@ -50,17 +50,17 @@ class OneCall(Optimizer):
 
         Its label for the profiler alone takes longer than the work on a small network.
         """
-        parameters, gradients, rates = [], [], []
+        parameters, gradients, hyperparameters = [], [], []
         for group in self.param_groups:
-            of_group = _rates(group)
+            of_group = _hyperparameters(group)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameters.append(parameter)
                     gradients.append(parameter.grad)
-                    rates.append(of_group)
-        plan = self._planned(parameters, gradients, rates)
-        if not optimize(plan, gradients, rates, self.defaults["max_grad_norm"]):
-            self._update_by_twin(parameters)
+                    hyperparameters.append(of_group)
+        step = self._step_plan(parameters, gradients, hyperparameters)
+        if not optimize(step, gradients, hyperparameters, self.defaults["max_grad_norm"]):
+            self._torch_step(parameters)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As torch's, without its label for the profiler."""
@@ -72,7 +72,7 @@ class OneCall(Optimizer):
                 parameter.grad = None
 
     @torch.no_grad()
-    def _update_by_twin(self, parameters: Sequence[Tensor]) -> None:
+    def _torch_step(self, parameters: Sequence[Tensor]) -> None:
         self.catch_up()
         for parameter in parameters:
             if parameter.grad is not None and parameter.grad.is_sparse:
@@ -80,19 +80,24 @@ class OneCall(Optimizer):
         if self.defaults["max_grad_norm"] is not None:
             clip_grad_norm_(parameters, self.defaults["max_grad_norm"])
         # Not super().step, which may have the hooks of a step around it.
-        inspect.unwrap(self._twin.step)(self)
+        inspect.unwrap(self._torch_class.step)(self)
 
-    def _planned(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Rates]) -> Plan:
-        """The plan of the last step, or a new one where it is not for this one."""
+    def _step_plan(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        hyperparameters: Sequence[Hyperparameters],
+    ) -> FusedStep:
+        """The last step if it is for these parameters, else a new one."""
         rest = [
-            gradient.is_sparse and may_rest(self._rule, parameter, rate)
-            for parameter, gradient, rate in zip(parameters, gradients, rates, strict=True)
+            gradient.is_sparse and may_rest(self._rule, parameter, each)
+            for parameter, gradient, each in zip(parameters, gradients, hyperparameters, strict=True)
         ]
-        plan = self._plan
-        if plan is None or not plan.serves(parameters) or rest != [state.last is not None for state in plan.states]:
+        step = self._fused_step
+        if step is None or not step.matches(parameters) or rest != [state.last is not None for state in step.states]:
             self.catch_up()
-            plan = self._plan = Plan(self._rule, parameters, list(map(self._state_of, parameters, rest)))
-        return plan
+            step = self._fused_step = FusedStep(self._rule, parameters, list(map(self._state_of, parameters, rest)))
+        return step
 
     def _state_of(self, parameter: Tensor, rest: bool) -> State:
         if self._mean is None and self._square is None:
@@ -108,8 +113,8 @@ class OneCall(Optimizer):
 
     def catch_up(self, table: Tensor | None = None, ids: Tensor | None = None) -> None:
         """Bring rows that rest up to date: those of `table` that `ids` name, before they are read, or all."""
-        if self._plan is not None:
-            self._plan.catch_up(table, ids)
+        if self._fused_step is not None:
+            self._fused_step.catch_up(table, ids)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's."""
@@ -123,51 +128,51 @@ class OneCall(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.catch_up()
         super().__setstate__(state)
-        self._plan = None
+        self._fused_step = None
 
 
-def _rates(group: Mapping[str, Any]) -> Rates:
+def _hyperparameters(group: Mapping[str, Any]) -> Hyperparameters:
     momentum, decay = group.get("betas", (group.get("momentum", 0.0), group.get("alpha", 0.0)))
-    return Rates(group["lr"], group["weight_decay"], momentum, decay, group.get("eps", 0.0))
+    return Hyperparameters(group["lr"], group["weight_decay"], momentum, decay, group.get("eps", 0.0))
 
 
 # torch's step is fused too where it has that: one pass over the weights instead of five.
-class _SGD(OneCall, SGD):
-    _rule, _twin = "sgd", SGD
+class _SGD(FusedOptimizer, SGD):
+    _rule, _torch_class = "sgd", SGD
     _options = {"fused": True}
 
 
-class _Nesterov(OneCall, SGD):
-    _rule, _twin = "nesterov", SGD
+class _Nesterov(FusedOptimizer, SGD):
+    _rule, _torch_class = "nesterov", SGD
     _mean = "momentum_buffer"
     _options = {"momentum": 0.9, "nesterov": True, "fused": True}
 
 
-class _RMSprop(OneCall, RMSprop):
-    _rule, _twin = "rmsprop", RMSprop
+class _RMSprop(FusedOptimizer, RMSprop):
+    _rule, _torch_class = "rmsprop", RMSprop
     _square = "square_avg"
     _options = {"alpha": 0.9, "eps": 1e-7}
 
 
-class _Adagrad(OneCall, Adagrad):
-    _rule, _twin = "adagrad", Adagrad
+class _Adagrad(FusedOptimizer, Adagrad):
+    _rule, _torch_class = "adagrad", Adagrad
     _square = "sum"
     _options = {"fused": True}
 
 
-class _Adam(OneCall, Adam):
-    _rule, _twin = "adam", Adam
+class _Adam(FusedOptimizer, Adam):
+    _rule, _torch_class = "adam", Adam
     _mean, _square = "exp_avg", "exp_avg_sq"
     _options = {"fused": True}
 
 
-class _AdamW(OneCall, AdamW):
-    _rule, _twin = "adamw", AdamW
+class _AdamW(FusedOptimizer, AdamW):
+    _rule, _torch_class = "adamw", AdamW
     _mean, _square = "exp_avg", "exp_avg_sq"
     _options = {"fused": True}
 
 
-OPTIMIZERS: Mapping[str, type[OneCall]] = {
+OPTIMIZERS: Mapping[str, type[FusedOptimizer]] = {
     "adam": _Adam,
     "adamw": _AdamW,
     "rmsprop": _RMSprop,

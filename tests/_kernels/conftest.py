@@ -1,6 +1,17 @@
 import pytest
 import torch
 
+from seqclf._kernels.cpu import call
+
+
+@pytest.fixture
+def use_threads(monkeypatch):
+    """A function that sets torch's number of threads, and has the smallest call shared out among them."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
 
 @pytest.fixture
 def poison_memory(monkeypatch):

@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import Inputs, StepLayout, Weights, cpu, kernel_threads, reference
+from seqclf._kernels import Inputs, StepLayout, Weights, reference, torch_native
+from seqclf._kernels.cpu import call, recurrence
+from seqclf._native import library
+from seqclf._native.threads import kernel_threads
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("lstm", "tanh"), ("gru", "tanh")]
 ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), CELLS, ids=[f"{c}-{a}" for c, a in CELLS])
-compiled = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 N_IDS, N_NUMBERS, LENGTHS = 23, 3, [5, 30, 1, 17, 30, 2, 9, 0, 12]
 LAYOUT = StepLayout(LENGTHS)
 
@@ -66,9 +69,9 @@ def test_the_reference_reads_ids_and_numbers_as_one_vector(cell, activation, rev
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @ALL_CELLS
 def test_the_kernels_equal_the_reference(cell, activation, reverse, units, n_threads, monkeypatch):
-    monkeypatch.setattr(cpu, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", 0)
     with kernel_threads(n_threads):
-        found = results(cpu, cell, activation, reverse, units)
+        found = results(recurrence, cell, activation, reverse, units)
     expected = results(reference, cell, activation, reverse, units, torch.float64)
     torch.testing.assert_close(found[0].double(), expected[0], rtol=0, atol=1e-5)
     for gradient, of_reference in zip(found[1:], expected[1:], strict=True):
@@ -78,7 +81,7 @@ def test_the_kernels_equal_the_reference(cell, activation, reverse, units, n_thr
 
 @ALL_CELLS
 def test_torchs_own_operations_equal_the_reference(cell, activation):
-    found = results(_kernels.torch_native, cell, activation, True, 6, torch.float64)
+    found = results(torch_native, cell, activation, True, 6, torch.float64)
     expected = results(reference, cell, activation, True, 6, torch.float64)
     torch.testing.assert_close(found, expected)
 
@@ -123,10 +126,10 @@ def test_ids_beyond_the_table_are_refused():
     ids[7] = N_IDS
     numbers = draw(LAYOUT.n_steps, N_NUMBERS)
     with pytest.raises(IndexError, match=f"to {N_IDS}; expected 0 to {N_IDS - 1}"):
-        cpu.run("lstm", Inputs(numbers, ids), LAYOUT, weights, "tanh", False)
+        recurrence.run("lstm", Inputs(numbers, ids), LAYOUT, weights, "tanh", False)
     projected = _kernels.project("lstm", draw(4, N_IDS), weights)
     with pytest.raises(IndexError, match="expected 0 to 3"), torch.no_grad():
-        cpu.run("lstm", Inputs(numbers, ids, projected=[projected]), LAYOUT, weights, "tanh", False)
+        recurrence.run("lstm", Inputs(numbers, ids, projected=[projected]), LAYOUT, weights, "tanh", False)
 
 
 @compiled
@@ -135,4 +138,4 @@ def test_no_training_through_projected_ids():
     projected = _kernels.project("lstm", draw(N_IDS, 6), weights)
     assert not projected.requires_grad
     with pytest.raises(RuntimeError, match="for reading only"):
-        cpu.run("lstm", Inputs(None, make_ids(), projected=[projected]), LAYOUT, weights, "tanh", False)
+        recurrence.run("lstm", Inputs(None, make_ids(), projected=[projected]), LAYOUT, weights, "tanh", False)

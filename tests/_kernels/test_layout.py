@@ -24,12 +24,12 @@ def test_positions_equal_the_plain_loop(lengths):
     position = {step: p for p, step in enumerate(steps)}
     assert layout.order.tolist() == order
     assert layout.gather.tolist() == [starts[i] + t for i, t in steps]
-    assert layout.offsets.tolist() == [starts[i] for i in order]
+    assert layout.data_offsets.tolist() == [starts[i] for i in order]
     assert layout.is_sorted == (order == list(range(len(lengths))))
     assert layout.row_of_step.tolist() == [order.index(i) for i, _ in steps]
     assert layout.last_step.tolist() == [position[i, lengths[i] - 1] for i in order]
     assert layout.reversed.tolist() == [position[i, lengths[i] - 1 - t] for i, t in steps]
-    assert layout.active.tolist() == [sum(n > t for n in lengths) for t in range(layout.n_times)]
+    assert layout.batch_sizes.tolist() == [sum(n > t for n in lengths) for t in range(layout.max_length)]
 
 
 @given(lengths_lists, st.integers(1, 5))
@@ -46,10 +46,10 @@ def test_pad_is_undone_by_unpad(lengths):
     layout = StepLayout(lengths)
     values = torch.arange(2.0 * layout.n_steps).reshape(-1, 2) + 1
     grid = layout.pad(values, fill=-1.0)
-    assert grid.shape == (layout.n_times, layout.n_rows, 2)
+    assert grid.shape == (layout.max_length, layout.n_rows, 2)
     for time, row in np.ndindex(*grid.shape[:2]):
         if time >= layout.lengths[row]:
             assert (grid[time, row] == -1).all()
         else:
-            assert (grid[time, row] == values[layout.starts[time] + row]).all()
+            assert (grid[time, row] == values[layout.time_offsets[time] + row]).all()
     assert torch.equal(layout.unpad(grid), values)

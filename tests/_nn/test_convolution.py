@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import StepLayout, cpu, reference
+from seqclf._kernels import StepLayout, reference
+from seqclf._kernels.cpu import convolution
+from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.network import Network
@@ -14,7 +16,7 @@ from seqclf._nn.sequence_batch import SequenceBatch
 
 LENGTHS = [4, 1, 0, 9, 9, 2, 3]
 CPU = torch.device("cpu")
-compiled = pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+compiled = pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 
 
 def generator(seed=0):
@@ -30,7 +32,7 @@ def plain_convolve(values, layout, weight):
     n_filters, _, width = weight.shape
     outputs = torch.zeros(layout.n_steps, n_filters, dtype=values.dtype)
     for row, length in enumerate(layout.lengths):
-        positions = [layout.starts[time] + row for time in range(length)]
+        positions = [layout.time_offsets[time] + row for time in range(length)]
         for time in range(length):
             for filter_ in range(n_filters):
                 for offset in range(width):
@@ -73,7 +75,7 @@ def test_reading_on_our_kernels_equals_the_definition(width, n_filters):
 @compiled
 def test_our_kernels_read_and_torch_trains(monkeypatch):
     calls = []
-    monkeypatch.setattr(cpu, "convolve_relu", lambda *arguments: calls.append("cpu"))
+    monkeypatch.setattr(convolution, "convolve_relu", lambda *arguments: calls.append("cpu"))
     monkeypatch.setattr(reference, "convolve_relu", lambda *arguments: calls.append("reference"))
     layout = StepLayout(LENGTHS)
     values, weight, bias = drawn(layout, 3, torch.float32), torch.zeros(4, 3, 3), torch.zeros(4)

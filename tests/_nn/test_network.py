@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import cpu
+from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
@@ -178,8 +178,8 @@ def test_step_features_by_hand(n_outputs):
 @pytest.mark.parametrize("embedding_dim", [4, None])
 def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_step_features, kernel):
     """In any order, twice, and with numbers that are looked up: the same bits as end to end, gradients too."""
-    if kernel == "cpu" and not cpu.available()[0]:
-        pytest.skip(cpu.available()[1])
+    if kernel == "cpu" and not library.available()[0]:
+        pytest.skip(library.available()[1])
     network = make_network(embedding_dim=embedding_dim, n_step_features=n_step_features, bidirectional=True)
     rng = np.random.default_rng(0)
     data = torch.from_numpy(np.stack([IDS, *rng.integers(0, 7, (2, 10))], axis=1).astype(np.int32))
@@ -215,7 +215,7 @@ def test_step_features_on_every_kernel(cell, pooling, inputs):
     """Logits and gradients in float32 on each kernel, against the definition in float64."""
     results = {}
     for kernel in ("reference", "torch_native", "cpu"):
-        if kernel == "cpu" and not cpu.available()[0]:
+        if kernel == "cpu" and not library.available()[0]:
             continue
         network = make_network(
             cell=cell, pooling=pooling, bidirectional=True, units=(5, 3), n_step_features=6, **inputs

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import cpu
+from seqclf._kernels.cpu import recurrence
+from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
@@ -44,7 +45,7 @@ def batch_for(network, part=slice(None)):
     return SequenceBatch(IDS[steps], lengths, None, FEATURES[steps] if network.config.n_step_features else None)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize(
     "changes",
@@ -84,18 +85,20 @@ def test_float32_reading_equals_float64_reading(pooling, cell, n_step_features):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 def test_ids_are_projected_once_where_there_are_fewer_of_them_than_steps(monkeypatch):
     network, calls = make_network(n_step_features=6), []
     batch = batch_for(network)
-    monkeypatch.setattr(cpu, "project", lambda *args, project=cpu.project: calls.append(args) or project(*args))
+    monkeypatch.setattr(
+        recurrence, "project", lambda *args, project=recurrence.project: calls.append(args) or project(*args)
+    )
     monkeypatch.setattr(network.embedding, "forward", lambda *args: pytest.fail("the table was read at every step"))
     predictor = Predictor(network, CPU, 31)
     for _ in range(3):
         predictor.predict(batch)
     assert len(calls) == 2, "one for each direction"
     monkeypatch.undo()
-    monkeypatch.setattr(cpu, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
+    monkeypatch.setattr(recurrence, "project", lambda *args: pytest.fail("projected where it doesn't pay"))
     Predictor(network, CPU, 30).predict(batch)
     monkeypatch.setattr("seqclf._nn.predictor._MAX_CACHED_BYTES", 30 * 4 * 36 - 1)  # the table's, and one less
     Predictor(network, CPU, 31).predict(batch)
@@ -114,7 +117,7 @@ def poolable(seed=0):
     return layout, values
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("kind", ["max", "mean"])
 @pytest.mark.parametrize("strided", [False, True])
 def test_pooling_equals_reference(kind, strided):
@@ -132,13 +135,13 @@ def test_pooling_equals_reference(kind, strided):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="the compiled kernels are not installed")
+@pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("pooling", ["max", "mean", "attention"])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_nan_and_infinity_pass_through_to_their_row_only(pooling, bad):
     layout, values = poolable()
     spoilt_row = 1
-    values[layout.starts[2] + spoilt_row, 3] = bad
+    values[layout.time_offsets[2] + spoilt_row, 3] = bad
     weight, bias, query = torch.eye(5), torch.zeros(5), torch.ones(5)
     with torch.inference_mode():
         if pooling == "attention":

@@ -13,7 +13,7 @@ def entry(character, lowercase=True):
     """Its kinds, and the character that it is read as."""
     known = Characters(lowercase)
     known.add(ord(character))
-    found = int(known.entries[known.rows[ord(character) >> 8], ord(character) & 255])
+    found = int(known.pages[known.page_index[ord(character) >> 8], ord(character) & 255])
     return found & 255, chr(found >> 8)
 
 
@@ -45,14 +45,14 @@ def test_what_is_known_of_a_character(character, kinds, read_as):
 
 def test_pages_come_as_they_are_asked_for():
     known = Characters(True)
-    assert known.rows.tolist() == [0] + [-1] * 0x1FFF
-    first = known.entries[0].copy()
+    assert known.page_index.tolist() == [0] + [-1] * 0x1FFF
+    first = known.pages[0].copy()
     for code in range(0xAC00, 0xD7A4, 256):
         known.add(code)
-    assert known.rows[[0, 0xAC, 0xD7]].tolist() == [0, 1, 44]
-    assert len(known.entries) == 64
-    np.testing.assert_array_equal(known.entries[0], first)
-    assert chr(known.entries[44, 0xA3] >> 8) == "힣"
+    assert known.page_index[[0, 0xAC, 0xD7]].tolist() == [0, 1, 44]
+    assert len(known.pages) == 64
+    np.testing.assert_array_equal(known.pages[0], first)
+    assert chr(known.pages[44, 0xA3] >> 8) == "힣"
 
 
 def test_line_breaks_have_no_other_letters():

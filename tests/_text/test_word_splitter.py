@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqclf import TextTokenizer
-from seqclf._library import library
+from seqclf._native import library
 from seqclf._text import word_splitter as words
 from seqclf._text.word_splitter import number_compiled, number_plain, number_words
 
-compiled = pytest.mark.skipif(library()[0] is None, reason=f"no compiled kernels: {library()[1]}")
+compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
 # What the rules turn on: pieces of line breaks, marks, spaces and cases of all widths, half surrogates.
 PIECES = [
@@ -51,7 +51,7 @@ def leave_little_room(patch):
     """Every chunk, table and list of ids is full at once, and tokens are forgotten as soon."""
     patch.setattr(words, "_FIRST_ROOM", 1)
     patch.setattr(words, "_CHUNK", 3)
-    patch.setattr(words, "_MOST_TOKENS", 4)
+    patch.setattr(words, "_MAX_TOKENS", 4)
 
 
 @compiled
@@ -119,19 +119,19 @@ def test_long_tokens_and_many_tokens(monkeypatch):
     many = " ".join(str(number) for number in range(60_000))
     for _ in range(2):
         assert_same([letters, letters[1:], letters, "!" * 70_000, many, " ".join(same_beginning)])
-        monkeypatch.setattr(words, "_MOST_BYTES", 1_000)
+        monkeypatch.setattr(words, "_MAX_BYTES", 1_000)
 
 
 @compiled
 def test_the_room_for_tokens_grows_with_what_they_hold(monkeypatch):
     """Not with the text times the number of doublings: one text of many different words asked for gigabytes."""
-    rooms, true_lend = [], words._Splitter._lend_room
+    rooms, true_bind = [], words._Splitter._bind_room
 
-    def lend(splitter, tokens, starts):
+    def bind(splitter, tokens, starts):
         rooms.append(len(tokens))
-        true_lend(splitter, tokens, starts)
+        true_bind(splitter, tokens, starts)
 
-    monkeypatch.setattr(words._Splitter, "_lend_room", lend)
+    monkeypatch.setattr(words._Splitter, "_bind_room", bind)
     text = " ".join(f"t{number:x}" for number in range(100_000))
     assert_same([text])
     assert len(rooms) > 5 and max(rooms) < 4 * len(text)
@@ -216,7 +216,7 @@ def test_the_variable_that_names_other_kernels_holds_for_words(monkeypatch, used
 
 
 def test_without_a_library_words_are_split_all_the_same(monkeypatch, used):
-    monkeypatch.setattr(words, "library", lambda: (None, "test"))
+    monkeypatch.setattr(library, "load", lambda: (None, "test"))
     assert numbered(number_words, LONG) == numbered(number_plain, LONG)
     assert set(used) == {"number_plain"}
     with pytest.raises(RuntimeError, match="no compiled splitter: test"):

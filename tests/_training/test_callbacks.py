@@ -8,7 +8,7 @@ import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, datasets
 from seqclf._training.callbacks import EarlyStopping
-from seqclf._training.optimizers import OPTIMIZERS, OneCall
+from seqclf._training.optimizers import OPTIMIZERS, FusedOptimizer
 
 # Early stopping
 
@@ -80,14 +80,14 @@ def rates_of_the_steps(monkeypatch, train):
     """A function that gives the learning rates of all groups of weights at each update of a training."""
 
     def rates(network, data, **changes):
-        found, update = [], OneCall.update
+        found, update = [], FusedOptimizer.update
 
         def spy(self):
             found.append([group["lr"] for group in self.param_groups])
             update(self)
 
         with monkeypatch.context() as patched:
-            patched.setattr(OneCall, "update", spy)
+            patched.setattr(FusedOptimizer, "update", spy)
             train(network, data, **changes)
         return np.array(found)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import cpu
+from seqclf._native import library
 from seqclf._training.device import resolve_device, use_threads
 
 CPU = torch.device("cpu")
@@ -34,7 +34,7 @@ def test_auto_never_takes_mps(monkeypatch):
         resolve_device("mps")
 
 
-KERNELS = pytest.mark.skipif(not cpu.available()[0], reason="no compiled kernels")
+KERNELS = pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
 OURS, TORCHS = (CPU, "lstm", "tanh"), (CPU, "lstm", "relu")
 
 

@@ -11,13 +11,16 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from seqclf import RNNTextClassifier, _kernels
-from seqclf._kernels import cpu
-from seqclf._kernels import optimizer as kernel
+from seqclf._kernels import ops
+from seqclf._kernels.cpu import call
+from seqclf._kernels.cpu import optimizer as kernel
+from seqclf._native import library
+from seqclf._native.threads import kernel_threads
 from seqclf._nn import Embedding
 from seqclf._training import OPTIMIZERS
-from seqclf._training.optimizers import OneCall
+from seqclf._training.optimizers import FusedOptimizer
 
-pytestmark = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
 ALL = pytest.mark.parametrize("name", OPTIMIZERS)
 RATE = 0.01
@@ -36,9 +39,9 @@ def _small_tables_rest(monkeypatch):
 def steps_of(monkeypatch):
     """Lists of the steps that our kernels and torch have taken from now on."""
     taken = {"ours": [], "torch's": []}
-    ours, torchs = kernel.Plan.step, OneCall._update_by_twin
-    monkeypatch.setattr(kernel.Plan, "step", lambda *args: (taken["ours"].append(1), ours(*args))[1])
-    monkeypatch.setattr(OneCall, "_update_by_twin", lambda *args: (taken["torch's"].append(1), torchs(*args))[1])
+    ours, torchs = kernel.FusedStep.run, FusedOptimizer._torch_step
+    monkeypatch.setattr(kernel.FusedStep, "run", lambda *args: (taken["ours"].append(1), ours(*args))[1])
+    monkeypatch.setattr(FusedOptimizer, "_torch_step", lambda *args: (taken["torch's"].append(1), torchs(*args))[1])
     return taken
 
 
@@ -56,7 +59,7 @@ def make_optimizer(name, parameters, weight_decay=0.0, max_grad_norm=None, twin=
     groups = [{"params": [parameters["bias"]], "weight_decay": 0.0}, {"params": weights}]
     ours = OPTIMIZERS[name]
     if twin:
-        return ours._twin(groups, lr=RATE, weight_decay=weight_decay, **ours._options)
+        return ours._torch_class(groups, lr=RATE, weight_decay=weight_decay, **ours._options)
     return ours(groups, lr=RATE, weight_decay=weight_decay, max_grad_norm=max_grad_norm)
 
 
@@ -232,12 +235,12 @@ def test_settings_that_change_on_the_way():
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("max_grad_norm", [None, 1.0])
 def test_the_same_bits_for_any_number_of_threads(name, sparse, max_grad_norm, monkeypatch):
-    monkeypatch.setattr(kernel, "_WORTH_A_THREAD", -1)
+    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
     results = []
     for n_threads in (1, 2, 5, 1):
         parameters = make_parameters()
         optimizer = make_optimizer(name, parameters, 0.0, max_grad_norm)
-        with _kernels.kernel_threads(n_threads):
+        with kernel_threads(n_threads):
             for step in range(10):
                 step_ours(optimizer, parameters, draw_gradients(step), sparse)
                 if step == 6:
@@ -399,19 +402,19 @@ def fit(**changes):
 
 @ALL
 @pytest.mark.parametrize("changes", [{}, {"weight_decay": 0.01}, {"l1": 1e-4}, {"cell": "lstm", "max_grad_norm": None}])
-@pytest.mark.parametrize("worth_rows", [0, 10**9], ids=["rows", "whole"])
-def test_a_fit_is_what_it_is_with_torchs(name, changes, worth_rows, steps_of, monkeypatch):
-    monkeypatch.setattr(_kernels, "_WORTH_ROWS", worth_rows)
-    kinds, update = set(), OneCall.update
+@pytest.mark.parametrize("min_sparse_values", [0, 10**9], ids=["rows", "whole"])
+def test_a_fit_is_what_it_is_with_torchs(name, changes, min_sparse_values, steps_of, monkeypatch):
+    monkeypatch.setattr(ops, "_MIN_SPARSE_VALUES", min_sparse_values)
+    kinds, update = set(), FusedOptimizer.update
 
     def watched(optimizer):
         kinds.update(p.grad.layout for group in optimizer.param_groups for p in group["params"])
         update(optimizer)
 
-    monkeypatch.setattr(OneCall, "update", watched)
+    monkeypatch.setattr(FusedOptimizer, "update", watched)
     found = fit(optimizer=name, **changes)
     assert len(steps_of["ours"]) == 36 and not steps_of["torch's"]
-    assert (torch.sparse_coo in kinds) == (worth_rows == 0 and "l1" not in changes)
+    assert (torch.sparse_coo in kinds) == (min_sparse_values == 0 and "l1" not in changes)
     assert not any(module.sparse for module in found.network_.modules() if isinstance(module, Embedding))
     monkeypatch.setattr("seqclf._training.optimizers.optimize", lambda *_: False)
     expected = fit(optimizer=name, **changes)
@@ -423,8 +426,8 @@ def test_a_fit_is_what_it_is_with_torchs(name, changes, worth_rows, steps_of, mo
 
 def test_a_fit_that_fails_leaves_the_network_as_it_was(monkeypatch):
     classifier = fit()
-    monkeypatch.setattr(_kernels, "_WORTH_ROWS", 0)
-    monkeypatch.setattr(OneCall, "update", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(ops, "_MIN_SPARSE_VALUES", 0)
+    monkeypatch.setattr(FusedOptimizer, "update", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         classifier.set_params(warm_start=True).fit(TEXTS, CLASSES)
     assert classifier.network_.embedding.sparse is False

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from seqclf import RNNTextClassifier
-from seqclf._kernels import Plan, cpu
+from seqclf._kernels import FusedStep
+from seqclf._native import library
 from seqclf._training import net as net_module
-from seqclf._training.optimizers import OneCall
+from seqclf._training.optimizers import FusedOptimizer
 
-pytestmark = pytest.mark.skipif(not cpu.available()[0], reason=f"no compiled kernels: {cpu.available()[1]}")
+pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
 N_WORDS, N_TEXTS = 26_000, 600
 
@@ -16,7 +17,7 @@ N_WORDS, N_TEXTS = 26_000, 600
 @pytest.fixture(autouse=True)
 def _in_smaller_tables(monkeypatch):
     """More words make for longer fits, in which roundings grow until two fits are not the same."""
-    monkeypatch.setattr("seqclf._kernels.optimizer._WORTH_RESTING", 25_000)
+    monkeypatch.setattr("seqclf._kernels.cpu.optimizer._WORTH_RESTING", 25_000)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def texts():
 def woken(monkeypatch):
     """How many rows each call brought up to date, of those that it named or of all."""
     counts = {"named": [], "all": []}
-    catch_up = Plan.catch_up
+    catch_up = FusedStep.catch_up
 
     def watched(plan, table=None, ids=None):
         for entry, state in zip(plan._entries, plan.states, strict=True):
@@ -50,7 +51,7 @@ def woken(monkeypatch):
                 counts["all" if ids is None else "named"].append(int(behind.sum()))
         catch_up(plan, table, ids)
 
-    monkeypatch.setattr(Plan, "catch_up", watched)
+    monkeypatch.setattr(FusedStep, "catch_up", watched)
     return counts
 
 
@@ -129,10 +130,10 @@ def test_an_interrupted_fit_leaves_no_row_behind(texts, error, woken, monkeypatc
 
 def test_every_batch_reads_rows_that_are_up_to_date(texts, monkeypatch):
     """Whatever token dropout put in the place of words, and whoever asks."""
-    seen, update = [], OneCall.update
+    seen, update = [], FusedOptimizer.update
 
     def checked(optimizer):
-        plan = optimizer._plan
+        plan = optimizer._fused_step
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if plan is not None and parameter.grad.is_sparse:
@@ -141,6 +142,6 @@ def test_every_batch_reads_rows_that_are_up_to_date(texts, monkeypatch):
                     seen.append(bool((plan.states[index].last[rows] == plan._entries[index].n_recent).all()))
         update(optimizer)
 
-    monkeypatch.setattr(OneCall, "update", checked)
+    monkeypatch.setattr(FusedOptimizer, "update", checked)
     make(max_epochs=2, patience=None).fit(*texts)
     assert len(seen) > 30 and all(seen)

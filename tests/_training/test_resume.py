@@ -14,7 +14,8 @@ import torch
 from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._kernels import cpu, reads_rows
+from seqclf._kernels import reads_rows
+from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._tasks.classification import Classification
@@ -126,7 +127,7 @@ def test_some_of_them_are_stopped_early(resumed):
     assert all(epochs[settings] == N_EPOCHS for settings in SETTINGS if settings[2] is None)
 
 
-@pytest.mark.skipif(not cpu.available()[0], reason="no compiled kernels")
+@pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
 def test_their_embedding_has_a_sparse_gradient():
     assert reads_rows(session(*SETTINGS[0]).network.embedding.weight)
 

@@ -1,6 +1,6 @@
-// Calls the library of another processor or system in the place of Python, which sends calls through a pipe (plugin.py).
-// It knows nothing of the kernels' interface: a call is the name of a function, a structure as ctypes laid it out, the memory
-// that the structure's pointers lead into, and where those pointers stand in it.
+// Calls the library of another processor or system in the place of Python, which sends calls through a pipe (emulation.py).
+// It knows nothing of the library's interface: a call is the name of a function, a structure as ctypes laid it out, the memory
+// that the structure's pointers point into, and the offsets of those pointers in it.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

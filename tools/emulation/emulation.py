@@ -1,9 +1,9 @@
-"""A pytest plugin: the tests call the kernels of another processor or system, which run in an emulator beside them.
+"""A pytest plugin: the tests call the kernels of another processor or system, which run in an emulator next to them.
 
 ``SEQCLF_EMULATION`` is the command that starts `driver.cpp`, built for that processor, with the library as argument.
 ``SEQCLF_EMULATION_INSTRUCTIONS`` is what the library has to choose there, or "any". The tests, the reference and torch
-run here. How far the memory behind a pointer reaches is known from the tensor or array whose address was taken: all of
-it goes there, and what was changed comes back.
+run here. The size of the memory behind a pointer is known from the tensor or array whose address was taken: all of it
+is sent, and what was changed comes back.
 """
 
 import ctypes
@@ -15,13 +15,16 @@ import threading
 from functools import cache, partial
 
 import pytest
+import torch
+
+from seqclf._native import abi, library
 
 
 class FarLibrary:
-    """Stands where `cpu.py` and `words.py` have their `ctypes.CDLL`.
+    """The `ctypes.CDLL` of the library that runs in the emulator.
 
-    Three kinds of functions: one takes a structure by address, and may give a number; one takes a text and gives a
-    number; one gives a text.
+    There are three kinds of functions: one takes a structure by address, and may return a number; one takes a text and
+    returns a number; one returns a text.
     """
 
     def __init__(self, command):
@@ -39,8 +42,8 @@ class FarLibrary:
         self._process.stdin.close()
         assert self._process.wait(30) == 0, f"the driver ended with status {self._process.returncode}"
 
-    def remember(self, address, start, size):
-        """The memory from `start` on belongs to `address`, until another piece is remembered for it."""
+    def record(self, address, start, size):
+        """The memory from `start` on belongs to `address`, until another piece is recorded for it."""
         self._memory[address] = (start, size)
 
     def _call(self, name, *arguments):
@@ -79,8 +82,8 @@ class FarLibrary:
             if content != before:  # what a call only reads may be in use by another one
                 ctypes.memmove(start, content, size)
         (result,) = struct.unpack("<q", self._receive(8))
-        # All others that give a number give an int.
-        return result if name == b"seqclf_embedding_rows" else ctypes.c_int32(result).value
+        # All others that return a number return an int.
+        return result if name == b"seqclf_unique_ids" else ctypes.c_int32(result).value
 
     def _send(self, message):
         self._process.stdin.write(message)
@@ -110,32 +113,24 @@ def pointers_of(structure, start=0):
             yield name, position, value
 
 
-def put_in_the_place_of_the_library(far):
-    """Have `cpu.py` and `words.py` call `far`, and tell it of the memory whose addresses they take."""
-    from seqclf._kernels import StepLayout, cpu
-    from seqclf._text import word_splitter as words
+def replace_library(far):
+    """Have the package call `far`, and record the memory whose addresses are taken: of tensors, and of arrays."""
+    true_data_ptr, true_address = torch.Tensor.data_ptr, abi.address
 
-    true_address, true_structure = cpu._address, StepLayout.structure.func
-
-    def address(tensor):
-        found = true_address(tensor)
+    def data_ptr(tensor):
+        found = true_data_ptr(tensor)
         if found:
             storage = tensor.untyped_storage()
-            far.remember(found, storage.data_ptr(), storage.nbytes())
+            far.record(found, storage.data_ptr(), storage.nbytes())
         return found
 
-    def array_address(values):
-        far.remember(values.ctypes.data, values.ctypes.data, values.nbytes)
-        return values.ctypes.data
-
-    def structure(layout):
-        for positions in (layout.active, layout.starts, layout.offsets):
-            array_address(positions)
-        return true_structure(layout)
+    def address(values):
+        found = true_address(values)
+        far.record(found, found, values.nbytes)
+        return found
 
     text = f"fused kernels for {far.seqclf_instructions().decode()}"
-    cpu._address, cpu._library, StepLayout.structure = address, cache(lambda: (far, text)), property(structure)
-    words._address, words.library = array_address, cpu._library
+    torch.Tensor.data_ptr, abi.address, library.load = data_ptr, address, cache(lambda: (far, text))
 
 
 class Report:
@@ -175,5 +170,5 @@ def pytest_configure(config):
     chosen, expected = far.seqclf_instructions().decode(), os.environ["SEQCLF_EMULATION_INSTRUCTIONS"]
     if expected not in ("any", chosen):
         pytest.exit(f"The library has chosen the instructions {chosen}; expected {expected}.", 4)
-    put_in_the_place_of_the_library(far)
+    replace_library(far)
     config.pluginmanager.register(Report(far), "seqclf-emulation-report")

@@ -1,0 +1,30 @@
+"""What every call into the compiled library needs: the library, addresses, and how many threads the call is worth."""
+
+import ctypes
+
+from torch import Tensor
+
+from seqclf._native import library
+
+# Multiplications, about a quarter of a millisecond of them, below which one thread does a call.
+_MIN_PARALLEL_WORK = 10_000_000
+# What pooling, or summing a gradient, takes for each value, in multiplications.
+VALUE_COST = 12
+
+
+def loaded() -> ctypes.CDLL:
+    """The library, whose functions release the interpreter's lock during a call."""
+    found, text = library.load()
+    if found is None:
+        raise RuntimeError(f"There are no compiled kernels: {text}.")
+    return found
+
+
+def address(tensor: Tensor | None) -> int | None:
+    """The address of a tensor's first value. The caller keeps the tensor alive."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def thread_count(n_threads: int, work: int) -> int:
+    """How many of the threads a call of that many multiplications is worth."""
+    return n_threads if work > _MIN_PARALLEL_WORK else 1

@@ -1,0 +1,109 @@
+"""Pooling on our own CPU kernels: the maximum, the mean or an attention-weighted mean of the steps of each row."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from seqclf._kernels.cpu import recurrence
+from seqclf._kernels.cpu.call import VALUE_COST, address, loaded, thread_count
+from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.threads import n_threads
+from seqclf._kernels.weights import Weights
+from seqclf._native import abi
+
+_POOL = {"max": 0, "mean": 1, "attention": 2}
+
+
+def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
+    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
+    return _Pool.apply(kind, values, layout, torch.is_grad_enabled() and values.requires_grad)
+
+
+class _Pool(Function):
+    """Maximum or mean over the steps of each row."""
+
+    @staticmethod
+    def forward(ctx, kind, values, layout, training):
+        if values.stride(1) != 1:
+            values = values.contiguous()
+        pooled = values.new_empty(layout.n_rows, values.shape[1])
+        chosen = None
+        if kind == "max" and training:
+            chosen = torch.empty(pooled.shape, dtype=torch.int32)
+        call = _pooling(_POOL[kind], values, layout, pooled, chosen=chosen)
+        loaded().seqclf_pool(ctypes.byref(call))
+        ctx.save_for_backward(chosen)
+        ctx.kind, ctx.layout, ctx.n_threads = kind, layout, n_threads()
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_pooled):
+        (chosen,) = ctx.saved_tensors
+        layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
+        grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
+        call = abi.PoolingBackward(
+            layout.as_c_struct,
+            _POOL[ctx.kind],
+            grad_pooled.shape[1],
+            *map(address, (grad_pooled, chosen, grad_values)),
+            thread_count(ctx.n_threads, layout.n_steps * VALUE_COST * grad_pooled.shape[1]),
+        )
+        loaded().seqclf_pool_backward(ctypes.byref(call))
+        return None, grad_values, None, None
+
+
+def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:
+    """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.attend`."""
+    # tanh(W h + b) is a simple RNN over sequences of one step.
+    steps = StepLayout([1] * layout.n_steps)
+    keys = recurrence.run("rnn", values, steps, Weights(weight, torch.zeros_like(weight), bias), "tanh", False)
+    return _Attend.apply(values, keys, query, layout)
+
+
+class _Attend(Function):
+    """The mean of values over the steps of each row, weighted by the softmax of keys . query."""
+
+    @staticmethod
+    def forward(ctx, values, keys, query, layout):
+        if values.stride(1) != 1:
+            values = values.contiguous()
+        keys, query = keys.contiguous(), query.contiguous()
+        pooled = values.new_empty(layout.n_rows, values.shape[1])
+        scales = values.new_empty(layout.n_rows, dtype=torch.float64)
+        call = _pooling(_POOL["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
+        loaded().seqclf_pool(ctypes.byref(call))
+        ctx.save_for_backward(values, keys, query, pooled, scales)
+        ctx.layout, ctx.n_threads = layout, n_threads()
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_pooled):
+        values, keys, query, pooled, scales = ctx.saved_tensors
+        layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
+        gradients = [keys.new_empty(tensor.shape) for tensor in (values, keys, query)]
+        call = abi.AttentionBackward(
+            layout.as_c_struct,
+            values.shape[1],
+            values.stride(0),
+            *map(address, (values, keys, query, pooled, scales, grad_pooled, *gradients)),
+            thread_count(ctx.n_threads, 4 * layout.n_steps * VALUE_COST * values.shape[1]),
+        )
+        loaded().seqclf_attend_backward(ctypes.byref(call))
+        return *gradients, None
+
+
+def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **others: Tensor | None) -> abi.Pooling:
+    return abi.Pooling(
+        layout.as_c_struct,
+        kind,
+        values.shape[1],
+        values.stride(0),
+        *map(address, (values, others.get("keys"), others.get("query"), pooled)),
+        *map(address, (others.get("chosen"), others.get("scales"))),
+        thread_count(n_threads(), layout.n_steps * VALUE_COST * values.shape[1]),
+    )

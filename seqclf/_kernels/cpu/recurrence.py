@@ -1,0 +1,214 @@
+"""The recurrences on our own fused CPU kernels: forward, backward, and the projection of a table of vectors."""
+
+import ctypes
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from seqclf._kernels.cpu.call import address, loaded, thread_count
+from seqclf._kernels.cpu.embedding import check_ids, embedding_gradient, unique_ids
+from seqclf._kernels.inputs import Inputs
+from seqclf._kernels.layout import StepLayout
+from seqclf._kernels.threads import n_threads
+from seqclf._kernels.weights import N_GATES, Weights
+from seqclf._native import abi
+
+_CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
+# What the non-linearity of a gate takes, in multiplications.
+_GATE_COST = 24
+
+
+def supports(cell: str, activation: str) -> bool:
+    """Whether there is a kernel for this cell with this activation."""
+    return (cell, activation) in _CELL
+
+
+def run(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
+) -> Tensor:
+    """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
+    return _run(cell, Inputs.of(inputs), layout, weights, activation, (reverse,))
+
+
+def run_both(
+    cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: tuple[Weights, Weights], activation: str
+) -> Tensor:
+    """Those of both directions, shape (n_steps, 2 * units); see :func:`seqclf._kernels.bidirectional`."""
+    return _run(cell, Inputs.of(inputs), layout, (*weights[0], *weights[1]), activation, (False, True))
+
+
+def _run(cell, inputs, layout, weights, activation, reverse):
+    # Inside a Function's forward the gradient mode is off already, so it is read here.
+    training = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in (inputs.numbers, inputs.table, *weights)
+    )
+    if training and inputs.projected is not None:
+        raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
+    others = (inputs.numbers, inputs.mask)
+    if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
+        raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
+    settings = _Settings(cell, activation, layout, reverse, training, n_threads())
+    return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
+
+
+class _Settings(NamedTuple):
+    """The arguments of a call that are not tensors."""
+
+    cell: str
+    activation: str
+    layout: StepLayout
+    reverse: tuple[bool, ...]  # of each direction
+    training: bool
+    n_threads: int
+
+    def layer(
+        self, weights: list[Tensor | None], units: int, n_looked_up: int, n_numbers: int, projected=None
+    ) -> abi.Layer:
+        """The weights as the library reads them; those of two directions are given one after the other."""
+        each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
+        directions = [
+            abi.Direction(reverse, *map(address, weights), None if projected is None else address(projected[index]))
+            for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
+        ]
+        code = _CELL[self.cell, self.activation]
+        return abi.Layer(code, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions))
+
+    def thread_count(self, weight_recurrent: Tensor, n_read: int) -> int:
+        """How many threads the call is worth."""
+        macs_per_step = len(self.reverse) * _macs_per_step(weight_recurrent, n_read)
+        return thread_count(self.n_threads, self.layout.n_steps * macs_per_step)
+
+
+class _Recurrence(Function):
+    """Forward and backward of one layer in one direction or both."""
+
+    @staticmethod
+    def forward(ctx, settings, inputs, numbers, table, *weights):
+        layout, n_directions = settings.layout, len(settings.reverse)
+        weights = [None if weight is None else weight.contiguous() for weight in weights]
+        weight_input, weight_recurrent = weights[:2]
+        units = weight_recurrent.shape[1]
+        width = _padded_units(units)
+        numbers, ids, table, mask = _as_kernel_inputs(inputs)
+        n_numbers = 0 if numbers is None else numbers.shape[1]
+        n_looked_up = weight_input.shape[1] - n_numbers
+        occurring = inverse = None
+        if table is not None and inputs.sparse and ctx.needs_input_grad[3]:
+            occurring, inverse = unique_ids(ids, len(table))
+        elif ids is not None:
+            looked_up_in = table if inputs.projected is None else inputs.projected[0]
+            check_ids(ids, n_looked_up if looked_up_in is None else len(looked_up_in))
+        _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up)
+        n_threads_used = settings.thread_count(
+            weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up
+        )
+        outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
+        gates = memory = None
+        if settings.training and settings.cell != "rnn":
+            gates = outputs.new_empty(n_directions, layout.n_steps, 4 * width)
+            memory = torch.empty_like(outputs) if settings.cell == "lstm" else None
+        call = abi.Forward(
+            layout.as_c_struct,
+            settings.layer(weights, units, n_looked_up, n_numbers, inputs.projected),
+            abi.Inputs(*map(address, (numbers, ids, table, mask))),
+            *map(address, (outputs, gates, memory)),
+            n_threads_used,
+        )
+        loaded().seqclf_forward(ctypes.byref(call))
+        ctx.save_for_backward(numbers, ids, table, mask, occurring, inverse, outputs, memory, *weights)
+        ctx.settings, ctx.n_threads_used, ctx.gates = settings, n_threads_used, gates
+        if width == units:
+            return outputs.view(outputs.shape)
+        outputs = outputs.view(layout.n_steps, n_directions, width)[..., :units]
+        return outputs.reshape(layout.n_steps, n_directions * units)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_outputs):
+        numbers, ids, table, mask, occurring, inverse, outputs, memory, *weights = ctx.saved_tensors
+        settings, layout = ctx.settings, ctx.settings.layout
+        weight_input, units, gates = weights[0], weights[1].shape[1], None
+        if settings.cell != "rnn":
+            if ctx.gates is None:
+                raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
+            gates, ctx.gates = ctx.gates, None
+        elif ids is not None and table is None:
+            gates = torch.empty_like(outputs)
+        if grad_outputs.stride(1) != 1:
+            grad_outputs = grad_outputs.contiguous()
+        n_numbers = 0 if numbers is None else numbers.shape[1]
+        n_looked_up = weight_input.shape[1] - n_numbers
+        grad_inputs = None
+        if table is not None:
+            grad_inputs = table.new_empty(layout.n_steps, n_looked_up) if ctx.needs_input_grad[3] else None
+        elif ctx.needs_input_grad[2]:
+            grad_inputs = torch.empty_like(numbers)
+        gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
+        n_weights = len(Weights._fields)
+        each = [abi.Gradients(*map(address, some)) for some in (gradients[:n_weights], gradients[n_weights:])]
+        call = abi.Backward(
+            layout.as_c_struct,
+            settings.layer(weights, units, n_looked_up, n_numbers),
+            abi.Inputs(*map(address, (numbers, ids, table, mask))),
+            *map(address, (outputs, memory, gates, grad_outputs)),
+            grad_outputs.stride(0),
+            address(grad_inputs),
+            (2 * abi.Gradients)(*each),
+            ctx.n_threads_used,
+        )
+        loaded().seqclf_backward(ctypes.byref(call))
+        if table is None:
+            return None, None, grad_inputs, None, *gradients
+        if grad_inputs is not None:
+            unique = None if occurring is None else (occurring, inverse)
+            grad_inputs = embedding_gradient(layout, ids, table, mask, unique, grad_inputs, settings.n_threads)
+        return None, None, None, grad_inputs, *gradients
+
+
+def _as_kernel_inputs(inputs: Inputs) -> tuple[Tensor | None, ...]:
+    """Numbers, ids, table and mask with the types and the memory that the kernels read."""
+
+    def floats(tensor):
+        return None if tensor is None else tensor.to(torch.float32).contiguous()
+
+    ids = None if inputs.ids is None else inputs.ids.to(torch.int64).contiguous()
+    return floats(inputs.numbers), ids, floats(inputs.table), floats(inputs.mask)
+
+
+def _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up) -> None:
+    """Refuse shapes with which the kernels would read beyond the end of something."""
+    n_weights = len(Weights._fields)
+    fits = all(each is None or len(each) == layout.n_steps for each in (numbers, ids))
+    fits = fits and (table is None or table.shape[1] == n_looked_up)
+    fits = fits and (mask is None or mask.shape == (layout.n_rows, n_looked_up))
+    for first, second in zip(weights[:n_weights], weights[n_weights:], strict=False):
+        fits = fits and (first is None) == (second is None) and (first is None or first.shape == second.shape)
+    if not fits:
+        shapes = [None if each is None else tuple(each.shape) for each in (numbers, ids, table, mask, *weights)]
+        raise ValueError(f"The shapes of numbers, ids, table, mask and weights do not fit together: {shapes}.")
+
+
+def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
+    """What each id contributes to the gates, in the kernels' own order; see :func:`seqclf._kernels.project`."""
+    arrays = [None if weight is None else weight.detach().contiguous() for weight in weights]
+    table, n_columns = table.detach().contiguous(), weights.input.shape[1]
+    n_ids, dim = table.shape
+    projected = table.new_empty(n_ids, N_GATES[cell] * _padded_units(weights.units))
+    directions = (2 * abi.Direction)(abi.Direction(False, *map(address, arrays)))
+    layer = abi.Layer(_CELL[cell, "tanh"], weights.units, 1, dim, n_columns - dim, directions)
+    call = abi.Projection(layer, n_ids, address(table), address(projected), n_threads())
+    loaded().seqclf_project(ctypes.byref(call))
+    return projected
+
+
+def _padded_units(units: int) -> int:
+    """The units as they lie in the kernels' memory: rounded up to a multiple of 8."""
+    return -(-units // 8) * 8
+
+
+def _macs_per_step(weight_recurrent: Tensor, n_read: int) -> int:
+    """Multiply-accumulates for a step."""
+    return len(weight_recurrent) * (n_read + weight_recurrent.shape[1] + _GATE_COST)

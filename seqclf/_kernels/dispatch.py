@@ -1,0 +1,122 @@
+"""Who computes: chosen in one place, which can say which kernel and why.
+
+A kernel of the recurrences is a module with ``run(cell, inputs, layout, weights, activation, reverse)`` and
+``project(cell, table, weights)``. `reference` is the definition; every other kernel is tested against it, outputs and
+gradients. All other operations have a definition there and, most of them, a module of our own in `cpu`.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from seqclf._kernels import reference, torch_native
+from seqclf._kernels.cpu import recurrence
+from seqclf._kernels.weights import ACTIVATIONS, CELLS, Weights
+from seqclf._native import library
+
+_KERNELS = {"cpu": recurrence, "reference": reference, "torch_native": torch_native}
+_VARIABLE = "SEQCLF_KERNELS"
+_forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
+_warned = False
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Force one kernel inside a ``with`` block (for tests and benchmarks); other threads are not affected."""
+    token = _forced.set(_known(name, "use()"))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def _known(name: str, where: str) -> str:
+    if name not in _KERNELS:
+        raise ValueError(f"{where} names the kernel {name!r}, but there are only {', '.join(map(repr, _KERNELS))}.")
+    return name
+
+
+def choose(
+    cell: str, activation: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[str, str]:
+    """The kernel that computes this cell, and the reason.
+
+    Parameters
+    ----------
+    cell, activation : str
+        As in :func:`seqclf._kernels.recurrence`.
+    device, dtype : torch.device, torch.dtype
+        Of the weights.
+
+    Returns
+    -------
+    (name, reason) : tuple of str
+    """
+    if (forced := _forced.get()) is not None:
+        return forced, "forced by seqclf._kernels.use"
+    if name := os.environ.get(_VARIABLE):
+        return _known(name, f"The environment variable {_VARIABLE}"), f"forced by the environment variable {_VARIABLE}"
+    if not torch_native.supports(cell, activation):
+        return "reference", f"no fast kernel has {cell} with activation {activation!r}"
+    device = torch.device(device)
+    if device.type == "cuda":
+        return "torch_native", "cuDNN, through torch's own operations"
+    if device.type != "cpu" or dtype != torch.float32:
+        return "torch_native", f"torch's own operations, for {dtype} on {device.type}"
+    available, text = library.available()
+    return ("cpu", text) if available else ("torch_native", f"torch's own operations: {text}")
+
+
+def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
+    """The module of the kernel that computes this cell with these weights."""
+    name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
+    if name != "reference" and not _KERNELS[name].supports(cell, activation):
+        raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
+    return _KERNELS[name]
+
+
+def is_exact(cell: str, activation: str) -> bool:
+    """Whether the kernels on the CPU in float32 give each row the same bits, whatever the other rows of the batch."""
+    return choose(cell, activation, "cpu", torch.float32)[0] == "cpu"
+
+
+def is_native_enabled() -> bool:
+    """Whether our own kernels are there, and no others are forced."""
+    return (_forced.get() or os.environ.get(_VARIABLE)) in (None, "", "cpu") and library.available()[0]
+
+
+def supports_native(values: Tensor) -> bool:
+    """Whether our own kernels compute with these values: float32 on the CPU."""
+    return values.device.type == "cpu" and values.dtype == torch.float32 and is_native_enabled()
+
+
+def describe() -> list[tuple[str, str]]:
+    """For each cell (with its activation), the kernel in use and why."""
+    rows = []
+    for cell in CELLS:
+        for activation in ACTIVATIONS:
+            name, reason = choose(cell, activation, "cpu")
+            rows.append((f"{cell} ({activation})", f"{name}: {reason}"))
+    return rows
+
+
+def warn_where_slow() -> None:
+    """Warn once in a process that the compiled kernels are missing, where they would be used."""
+    global _warned
+    available, text = library.available()
+    if not available and not _warned:
+        _warned = True
+        warnings.warn(
+            f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
+            # pip keeps the wheel that it built without kernels, and would install it again.
+            "Install it with a C++ compiler to get its kernels: "
+            "pip install --no-cache-dir --force-reinstall --no-deps seqclf",
+            UserWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,179 @@
+"""The structures of `csrc/abi.h`, field by field: what the library is called with."""
+
+import ctypes
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+def address(values: NDArray[Any]) -> int:
+    """The address of an array's memory, for a field that is a pointer. The caller keeps the array alive."""
+    return values.ctypes.data
+
+
+def _ints(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_int64) for name in names]
+
+
+def _floats(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_double) for name in names]
+
+
+def _pointers(*names: str) -> list[tuple[str, type]]:
+    return [(name, ctypes.c_void_p) for name in names]
+
+
+class Batch(ctypes.Structure):
+    _fields_ = [*_ints("n_rows", "max_length"), *_pointers("batch_sizes", "time_offsets")]
+
+
+_WEIGHTS = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
+
+
+class Direction(ctypes.Structure):
+    _fields_ = [*_ints("reverse"), *_pointers(*_WEIGHTS, "projected")]
+
+
+class Layer(ctypes.Structure):
+    _fields_ = [*_ints("cell", "units", "n_directions", "n_looked_up", "n_numbers"), ("directions", 2 * Direction)]
+
+
+class Inputs(ctypes.Structure):
+    _fields_ = _pointers("numbers", "ids", "table", "mask")
+
+
+class Forward(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        ("layer", Layer),
+        ("inputs", Inputs),
+        *_pointers("outputs", "gates", "memory"),
+        *_ints("n_threads"),
+    ]
+
+
+class Gradients(ctypes.Structure):
+    _fields_ = _pointers(*_WEIGHTS)
+
+
+class Backward(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        ("layer", Layer),
+        ("inputs", Inputs),
+        *_pointers("outputs", "memory", "gates", "grad_outputs"),
+        *_ints("grad_stride"),
+        *_pointers("grad_inputs"),
+        ("gradients", 2 * Gradients),
+        *_ints("n_threads"),
+    ]
+
+
+class Projection(ctypes.Structure):
+    _fields_ = [("layer", Layer), *_ints("n_ids"), *_pointers("table", "projected"), *_ints("n_threads")]
+
+
+class Gather(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_pointers("data_offsets"),
+        *_ints("widened", "step_bytes", "stride"),
+        *_pointers("steps", "gathered"),
+    ]
+
+
+class Table(ctypes.Structure):
+    _fields_ = [*_ints("n_versions", "n_entries", "n_channels"), *_pointers("values")]
+
+
+class TableLookUp(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_pointers("data_offsets", "versions"),
+        *_ints("n_tables"),
+        *_pointers("tables", "entries"),
+        *_ints("stride"),
+        *_pointers("found"),
+        *_ints("n_threads"),
+    ]
+
+
+class EmbeddingBackward(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_ints("dim", "n_vectors"),
+        *_pointers("ids", "mask", "grad_vectors", "inverse", "grad_table"),
+        *_ints("n_threads"),
+    ]
+
+
+class UniqueIds(ctypes.Structure):
+    _fields_ = [*_ints("n_steps", "n_ids"), *_pointers("step_ids", "ids", "inverse")]
+
+
+class Pooling(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_ints("kind", "n_features", "stride"),
+        *_pointers("values", "keys", "query", "pooled", "chosen", "scales"),
+        *_ints("n_threads"),
+    ]
+
+
+class PoolingBackward(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_ints("kind", "n_features"),
+        *_pointers("grad_pooled", "chosen", "grad_values"),
+        *_ints("n_threads"),
+    ]
+
+
+class AttentionBackward(ctypes.Structure):
+    _fields_ = [
+        ("batch", Batch),
+        *_ints("n_features", "stride"),
+        *_pointers("values", "keys", "query", "pooled", "scales", "grad_pooled"),
+        *_pointers("grad_values", "grad_keys", "grad_query"),
+        *_ints("n_threads"),
+    ]
+
+
+class Linear(ctypes.Structure):
+    _fields_ = [*_ints("n_rows", "n_inputs", "n_outputs"), *_pointers("values", "weight", "bias", "outputs")]
+
+
+class Parameter(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_rows", "dim"),
+        *_pointers("values", "mean", "square", "n_steps"),
+        *_ints("sparse", "n_touched"),
+        *_pointers("gradient", "rows", "last", "missed"),
+        *_ints("n_recent", "room"),
+        *_floats("learning_rate", "weight_decay", "momentum", "decay", "eps"),
+    ]
+
+
+class Step(ctypes.Structure):
+    _fields_ = [*_ints("rule", "n_parameters"), *_pointers("parameters"), *_floats("max_norm"), *_ints("n_threads")]
+
+
+class CatchUp(ctypes.Structure):
+    _fields_ = [*_pointers("parameter"), *_ints("n_ids"), *_pointers("ids"), *_ints("n_threads")]
+
+
+class SplitState(ctypes.Structure):
+    _fields_ = _ints(
+        *("text", "read", "written", "split", "n_ids", "n_tokens", "n_token_bytes", "n_hashed", "stop", "character")
+    )
+
+
+class SplitCall(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_texts", "lowercase"),
+        *_pointers("bytes", "offsets", "page_index", "pages", "cleaned", "lengths", "ids"),
+        *_pointers("tokens", "starts", "slots"),
+        *_ints("ids_room", "token_bytes_room", "tokens_room", "n_slots"),
+        *_ints("seed", "second_seed"),
+        *_pointers("state"),
+    ]

@@ -1,0 +1,267 @@
+// The plain C interface of the kernels: what Python fills in and passes by address. Nothing here depends on a processor.
+#pragma once
+#include <stdint.h>
+
+#ifdef _WIN32
+#define SEQCLF_EXPORT extern "C" __declspec(dllexport)
+#else
+#define SEQCLF_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+enum Cell { RNN_TANH = 0, RNN_RELU = 1, LSTM = 2, GRU = 3 };
+
+// A batch of sequences, time-major, longest first (see _kernels/layout.py). All matrices are row-major and contiguous.
+struct Batch {
+  int64_t n_rows, max_length;
+  const int64_t *batch_sizes;   // (max_length,) rows that are still running at each time; never rises
+  const int64_t *time_offsets;  // (max_length + 1,) position of the first row of each time
+};
+
+// The weights of a layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n.
+struct Direction {
+  int64_t reverse;
+  const float *weight_input;      // (gates * units, n_looked_up + n_numbers)
+  const float *weight_recurrent;  // (gates * units, units)
+  const float *bias;              // (gates * units,)
+  const float *bias_recurrent;    // (gates * units,), gru only
+  const float *projected;         // what `project` made of the ids' vectors, or null
+};
+
+struct Layer {
+  int64_t cell, units, n_directions;
+  int64_t n_looked_up;  // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
+  int64_t n_numbers;    // columns for the numbers, behind them
+  Direction directions[2];
+};
+
+// What a layer reads at each step: a token id, some numbers, or an id and numbers beside it. An id stands for its row of the
+// table, times what dropout leaves of the sequence; where there is no table, for a one-hot vector or what was projected.
+struct Inputs {
+  const float *numbers;  // (n_steps, n_numbers), or null
+  const int64_t *ids;    // (n_steps,), or null
+  const float *table;    // (n_ids, n_looked_up), or null
+  const float *mask;     // (n_rows, n_looked_up), or null
+};
+
+// `width` below is units rounded up to a multiple of 8; what is beyond `units` is zero in the outputs.
+struct Forward {
+  Batch batch;
+  Layer layer;
+  Inputs inputs;
+  float *outputs;  // (n_steps, n_directions, width)
+  float *gates;    // (n_directions, n_steps, width * slots) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
+  float *memory;   // (n_directions, n_steps, width) for backward of an lstm, or null
+  int64_t n_threads;
+};
+
+// The gradients of a Direction's weights, in their order.
+struct Gradients {
+  float *weight_input, *weight_recurrent, *bias, *bias_recurrent;
+};
+
+struct Backward {
+  Batch batch;
+  Layer layer;
+  Inputs inputs;                  // as forward read them
+  const float *outputs, *memory;  // as forward left them
+  float *gates;               // the same; overwritten. With one-hot ids an rnn, which has none, needs (n_directions, n_steps, width)
+  const float *grad_outputs;  // (n_steps, n_directions * units)
+  int64_t grad_stride;        // of `grad_outputs` from step to step
+  float *grad_inputs;         // of the vectors of ids that a table has, (n_steps, n_looked_up), or else of the numbers; or null
+  Gradients gradients[2];     // of each direction
+  int64_t n_threads;
+};
+
+// What each id's vector gives to the gates, once for all steps that have it: for reading much with few ids.
+struct Projection {
+  Layer layer;
+  int64_t n_ids;
+  const float *table;  // (n_ids, n_looked_up)
+  float *projected;    // (n_ids, width * gates)
+  int64_t n_threads;
+};
+
+// Copies steps of the data into the order of the batch.
+struct Gather {
+  Batch batch;
+  const int64_t *data_offsets;  // (n_rows,) where the sequence of each row begins in `steps`
+  int64_t widened;              // whether the steps are ids of 32 bits, which are widened to 64
+  int64_t step_bytes;           // the size of a step; bytes between it and the next one are skipped
+  int64_t stride;               // bytes from step to step
+  const void *steps;
+  void *gathered;
+};
+
+// Values in several versions; each entry has a row of `n_channels` values in each version.
+struct Table {
+  int64_t n_versions, n_entries, n_channels;
+  const float *values;  // (n_versions, n_entries, n_channels)
+};
+
+// Gathers, for each step and table, the values of the step's entry in the version of the row, in the order of the batch.
+struct TableLookUp {
+  Batch batch;
+  const int64_t *data_offsets;  // (n_rows,) where the sequence of each row begins in `entries`
+  const int64_t *versions;      // (n_rows,)
+  int64_t n_tables;
+  const Table *tables;     // (n_tables,)
+  const int32_t *entries;  // (n, n_tables)
+  int64_t stride;          // of `entries` from step to step
+  float *found;            // (n_steps, n_channels of all tables)
+  int64_t n_threads;
+};
+
+// The gradient of a table of vectors: for each id the sum over its steps, each times the mask of its row.
+struct EmbeddingBackward {
+  Batch batch;
+  int64_t dim, n_vectors;
+  const int64_t *ids;
+  const float *mask;
+  const float *grad_vectors;  // (n_steps, dim)
+  const int32_t *inverse;     // (n_ids,) from UniqueIds: the row of each id in `grad_table`; null: the row is the id
+  float *grad_table;          // (n_vectors, dim)
+  int64_t n_threads;
+};
+
+// The ids that occur in a batch.
+struct UniqueIds {
+  int64_t n_steps, n_ids;
+  const int64_t *step_ids;  // (n_steps,)
+  int64_t *ids;             // the distinct ids, rising; has room for one more than there can be
+  int32_t *inverse;         // (n_ids,) the index of each id in `ids`; undefined for ids that do not occur
+};
+
+// Several vectors per row into one.
+enum Pool { MAX = 0, MEAN = 1, ATTENTION = 2 };
+
+struct Pooling {
+  Batch batch;
+  int64_t kind, n_features;
+  int64_t stride;        // of `values` from step to step
+  const float *values;   // (n_steps, n_features)
+  const float *keys;     // (n_steps, n_features), attention only: its weights are softmax(keys . query)
+  const float *query;    // (n_features,), attention only
+  float *pooled;         // (n_rows, n_features)
+  int32_t *chosen;       // (n_rows, n_features), max only, or null: the position that each maximum stands at
+  double *scales;        // (n_rows,), attention only, or null: log(sum of exp(keys . query))
+  int64_t n_threads;
+};
+
+struct PoolingBackward {
+  Batch batch;
+  int64_t kind, n_features;  // max or mean
+  const float *grad_pooled;  // (n_rows, n_features)
+  const int32_t *chosen;     // as forward left it
+  float *grad_values;        // (n_steps, n_features)
+  int64_t n_threads;
+};
+
+struct AttentionBackward {
+  Batch batch;
+  int64_t n_features, stride;  // and all below as in Pooling
+  const float *values, *keys, *query, *pooled;
+  const double *scales;
+  const float *grad_pooled;  // (n_rows, n_features)
+  float *grad_values, *grad_keys;  // (n_steps, n_features)
+  float *grad_query;               // (n_features,)
+  int64_t n_threads;
+};
+
+// outputs = values weight' + bias, summed in double, each row by itself.
+struct Linear {
+  int64_t n_rows, n_inputs, n_outputs;
+  const float *values;  // (n_rows, n_inputs)
+  const float *weight;  // (n_outputs, n_inputs)
+  const float *bias;    // (n_outputs,)
+  double *outputs;      // (n_rows, n_outputs)
+};
+
+// How the parameters move. With g the gradient, p the parameters, r the learning rate:
+enum Rule {
+  SGD = 0,       // p -= r g
+  NESTEROV = 1,  // m = momentum m + g, p -= r (g + momentum m)
+  RMSPROP = 2,   // s = decay s + (1 - decay) g g, p -= r g / (sqrt(s) + eps)
+  ADAGRAD = 3,   // s = s + g g, p -= r g / (sqrt(s) + eps)
+  ADAM = 4,      // m = momentum m + (1 - momentum) g, s as of rmsprop, p -= r m^ / (sqrt(s^) + eps), both freed of bias
+  ADAMW = 5      // the same; weight decay is no part of g, but p -= r weight_decay p comes before
+};
+
+// Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Of one with a sparse gradient the rows
+// that have none are left alone where the rule lets them be (sgd, adagrad, without weight decay), or where `last` says what they
+// missed: such rows rest. Both rmsprop and adam catch up when a row has a gradient again, and when `catch_up` is called.
+struct Parameter {
+  int64_t n_rows, dim;
+  float *values;          // (n_rows, dim)
+  float *mean, *square;   // (n_rows, dim), m and s; null where the rule has none
+  float *n_steps;         // steps taken, a whole number that is counted up here; null where the rule has no s
+  int64_t sparse;         // whether only some rows have a gradient
+  int64_t n_touched;      // how many: n_rows where it is not sparse
+  const float *gradient;  // (n_touched, dim)
+  const int64_t *rows;    // (n_touched,) sparse only: whose gradient each of them is, rising
+  int32_t *last;          // (n_rows,) where rows may rest, or null: how many of the `n_recent` steps each row has had
+  double *missed;         // (room, 4) where rows of adam or adamw may: see optimizer.cpp
+  int64_t n_recent;       // steps since all rows were up to date, counted up here; when there is no more room they all are
+  int64_t room;
+  double learning_rate, weight_decay, momentum, decay, eps;
+};
+
+struct Step {
+  int64_t rule, n_parameters;
+  Parameter *parameters;
+  double max_norm;  // all gradients together are scaled down to this norm; infinity leaves them as they are
+  int64_t n_threads;
+};
+
+// Rows that rest are brought up to date. For rmsprop and adam that changes their state, for adam their values too, which so
+// have to be read after this.
+struct CatchUp {
+  Parameter *parameter;
+  int64_t n_ids;
+  const int64_t *ids;  // (n_ids,) whose rows, in any order, more than once too; or null: all. Those of none are passed over
+  int64_t n_threads;
+};
+
+// Splits texts into words and gives each word an id: equal words have the same one, and ids count up in the order in which
+// words first appear (see _text/word_splitter.py). All memory belongs to the caller. A call continues where the last one
+// stopped, and `stop` says why it stopped.
+enum Stop {
+  FINISHED = 0,
+  UNKNOWN_CHARACTER = 1,  // `character` is not in the table
+  NEEDS_CLEANING = 2,     // the caller has to clean this text: put it into `cleaned`, set `written`, and `read` to its end
+  NO_ROOM = 3             // for one more token (`cleaned` holds it), or for one more id
+};
+
+// What a character is. Its entry in a page: these bits, and above them, from the ninth on, the character that it is read as.
+enum Kind {
+  LETTER = 1,             // part of a word
+  MARK = 2,               // belongs to the character before it
+  SPACE = 4,              // between tokens
+  ALNUM = 8,              // a `\b` is between one of these and anything else
+  CONTEXT_DEPENDENT = 16  // what it is read as depends on its neighbours, or is several characters
+};
+
+struct SplitState {
+  int64_t text;           // index of the text that is being read
+  int64_t read, written;  // bytes of the texts that have been read, and of `cleaned` that this text has filled
+  int64_t split;          // bytes of `cleaned` that have been split into tokens
+  int64_t n_ids, n_tokens, n_token_bytes;
+  int64_t n_hashed;       // tokens that are in `slots`; 0 with new, zeroed slots
+  int64_t stop, character;
+};
+
+struct SplitCall {
+  int64_t n_texts, lowercase;
+  const uint8_t *bytes;        // the texts, end to end, as UTF-8; half surrogates in three bytes
+  const int64_t *offsets;      // (n_texts + 1,)
+  const int32_t *page_index;   // (0x2000,) the row of `pages` for each 256 characters, or -1; the first 256 have row 0
+  const uint32_t *pages;       // (n_pages, 256)
+  uint8_t *cleaned;            // twice the bytes of the longest text, and 64 more
+  int64_t *lengths;            // (n_texts,) the number of ids of each text, zero at first
+  int32_t *ids;                // (ids_room,)
+  uint8_t *tokens;             // (token_bytes_room,) as UTF-8, a space behind each
+  int64_t *starts;             // (tokens_room + 1,) of each in `tokens`, and where the next will start
+  int32_t *slots;              // (n_slots,) the hash table
+  int64_t ids_room, token_bytes_room, tokens_room, n_slots;  // n_slots: a power of two above `tokens_room`
+  int64_t seed, second_seed;   // random: nobody can choose texts whose words all collide
+  SplitState *state;
+};

@@ -1,0 +1,73 @@
+// What forward and backward share: how a cell's gates lie, how large the tiles are.
+#pragma once
+#include "abi.h"
+#include "aligned_buffer.h"
+#include "simd.h"
+
+namespace seqclf {
+namespace ISA {
+
+#if defined(__AVX512VL__)
+static const int registers = 32;
+typedef v16 wide;
+#else
+static const int registers = 16;
+typedef v8 wide;
+#endif
+
+static inline int64_t round_up(int64_t n) { return (n + 7) / 8 * 8; }
+
+// Units (or the columns of a matrix) are taken a block at a time: as many as `wide` holds, and in the end eight where no more
+// are left. A unit's numbers, several to a unit, lie block by block: [block][number][unit of the block].
+struct Block {
+  int64_t first, size;
+
+  // That of a unit, `width` being round_up(units).
+  Block(int64_t unit, int64_t width)
+      : first(unit / lanes<wide> * lanes<wide>), size(width - first < lanes<wide> ? 8 : lanes<wide>) {}
+};
+
+// Where number `number` of `n` stands, of a unit.
+static inline int64_t place(int64_t unit, int64_t width, int number, int64_t n) {
+  const Block block(unit, width);
+  return block.first * n + number * block.size + unit - block.first;
+}
+
+// Gates in the order in which the kernels hold them. The gru keeps the input and the recurrent part of n apart, and has
+// them at the ends: its inputs go into the first three, its hidden state into the last three.
+template <int CELL> struct Shape { static const int slots = 1, gates = 1, recurrent_offset = 0; };
+template <> struct Shape<LSTM> { static const int slots = 4, gates = 4, recurrent_offset = 0; };
+template <> struct Shape<GRU> { static const int slots = 4, gates = 3, recurrent_offset = 1; };
+
+// Which of torch's gates stands at place `gate` of the inputs' weights, or of the recurrent weights.
+template <int CELL> static int torch_gate(int gate, bool recurrent) {
+  if (CELL != GRU) return gate;
+  static const int input[3] = {2, 0, 1}, hidden[3] = {0, 1, 2};  // n, r, z and r, z, n
+  return recurrent ? hidden[gate] : input[gate];
+}
+
+// Rows of a tile: as many as leave registers for a row of weights and a broadcast value.
+template <int ACCUMULATORS> struct Tile {
+  static const int rows = registers == 32 ? (ACCUMULATORS >= 4 ? 6 : ACCUMULATORS == 3 ? 8 : 12)
+                                          : (ACCUMULATORS >= 4 ? 3 : ACCUMULATORS == 3 ? 4 : ACCUMULATORS == 2 ? 6 : 12);
+};
+
+// Tiles of nearly equal size: none is left with a single row.
+struct Tiling {
+  int64_t n, tiles;
+  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
+  int64_t first(int64_t tile) const { return n * tile / tiles; }
+};
+
+// Zeros in the lanes beyond the last unit: an infinite input times a weight of zero is NaN there, which must not come back
+// through the recurrent weights.
+template <class V> static inline V within(V value, int64_t unit, int64_t units) {
+  if (unit + lanes<V> <= units) return value;
+  float kept[lanes<V>];
+  store(kept, value);
+  for (int64_t k = units - unit; k < lanes<V>; k++) kept[k] = 0.0f;
+  return load<V>(kept);
+}
+
+}  // namespace ISA
+}  // namespace seqclf

@@ -1,0 +1,390 @@
+// How all parameters move after a batch: one pass for the norm of the gradients, if that is held down, and one for the rest.
+// Compiled like recurrence/forward.cpp.
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "aligned_buffer.h"
+#include "simd.h"
+#include "targets.h"
+
+namespace seqclf {
+namespace ISA {
+
+// Numbers in a part of the work, and in a block of a sum: neither depends on the number of threads.
+static const int64_t PART = 8192, BLOCK = 1024;
+static const int64_t AHEAD = 8;
+
+struct Powers {
+  const double *decay, *momentum;
+};
+
+// What a rule reads of one parameter in one step.
+struct Factors {
+  float scale;                    // of the gradient
+  float rate, weight_decay, eps;  // weight_decay: of the kind that is part of the gradient
+  float keep;                     // of the values, with the kind that is not
+  float momentum, fresh, decay, square;
+  float root;     // of s, to free it of its bias
+  Powers powers;  // where rows may rest
+};
+
+// What a row misses of adam that rests. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and the values lose
+//   rate m^ / (sqrt(s^) + eps) = w_j m / (sqrt(s) + e_j),
+//   w_j = rate (b1 / sqrt(b2))^j sqrt(1 - b2^n) / (1 - b1^n),  e_j = eps sqrt(1 - b2^n) / b2^(j/2),
+// where m and s are as they were left. With w the sum of the w_j, and the mean e and the variance d of the e_j that they weigh,
+// all that they lose is
+//   w m / (sqrt(s) + e) (1 + d / (sqrt(s) + e)^2),
+// up to the third order in eps. The sums converge where b1 < b2^1.5. With weight decay of adamw's kind each step comes to shrink
+// the values, and what they have lost before.
+struct Missed {
+  double keep, w, w_e, w_e_e;  // the sums of the w_j, of the w_j e_j, of the w_j e_j e_j
+};
+
+static bool touches_all(const Step &call, const Parameter &parameter) {
+  const bool leaves_alone = (call.rule == SGD || call.rule == ADAGRAD) && parameter.weight_decay == 0;
+  return !parameter.sparse || !(leaves_alone || parameter.last);
+}
+
+// `n` values beside one another; without GRADIENT their gradient is zero.
+template <int RULE, bool GRADIENT>
+static inline void move(const Factors &by, float *__restrict values, float *__restrict mean, float *__restrict square,
+                        const float *__restrict gradient, int64_t n) {
+  const Factors f = by;
+  for (int64_t k = 0; k < n; k++) {
+    float value = values[k], g = f.weight_decay != 0 ? f.weight_decay * value : 0.0f;  // 0 times infinity is no number
+    if (GRADIENT) g += gradient[k] * f.scale;
+    if (RULE == SGD) {
+      value -= f.rate * g;
+    } else if (RULE == NESTEROV) {
+      const float m = f.momentum * mean[k] + g;
+      mean[k] = m;
+      value -= f.rate * (g + f.momentum * m);
+    } else if (RULE == RMSPROP || RULE == ADAGRAD) {
+      const float s = f.decay * square[k] + f.square * (g * g);
+      square[k] = s;
+      value -= f.rate * (g / (sqrtf(s) + f.eps));
+    } else {
+      const float m = mean[k] + f.fresh * (g - mean[k]), s = f.decay * square[k] + f.square * (g * g);
+      mean[k] = m;
+      square[k] = s;
+      value = f.keep * value - f.rate * (m / (sqrtf(s) * f.root + f.eps));
+    }
+    values[k] = value;
+  }
+}
+
+// The same for numbers that begin at `from`, and whose gradient begins at `gradient`.
+template <int RULE, bool GRADIENT>
+static inline void move_at(const Factors &by, const Parameter &parameter, int64_t from, const float *gradient, int64_t n) {
+  move<RULE, GRADIENT>(by, parameter.values + from, parameter.mean ? parameter.mean + from : nullptr,
+                       parameter.square ? parameter.square + from : nullptr, gradient, n);
+}
+
+// How many rows from `touched` on stand beside one another, up to `end`.
+static inline int64_t run_of(const int64_t *rows, int64_t touched, int64_t end) {
+  int64_t n = 1;
+  while (touched + n < end && rows[touched + n] == rows[touched] + n) n++;
+  return n;
+}
+
+// The first of the rows with a gradient that is `row` or beyond it.
+static int64_t first_from(const Parameter &parameter, int64_t row) {
+  int64_t first = 0, last = parameter.n_touched;
+  while (first < last) {
+    const int64_t middle = (first + last) / 2;
+    if (parameter.rows[middle] < row)
+      first = middle + 1;
+    else
+      last = middle;
+  }
+  return first;
+}
+
+// Ask for a row that will be needed soon: the rows of a batch lie too far apart for the processor to guess.
+static inline void fetch(const float *p, int64_t n) {
+  for (int64_t k = 0; k < n; k += 16) __builtin_prefetch(p + k, 1);
+}
+
+static inline void fetch_row(const Parameter &parameter, int64_t row) {
+  const int64_t from = row * parameter.dim;
+  fetch(parameter.values + from, parameter.dim);
+  if (parameter.mean) fetch(parameter.mean + from, parameter.dim);
+  if (parameter.square) fetch(parameter.square + from, parameter.dim);
+}
+
+// b^0, b^1 ... for the gaps that rows of the parameter may have, `room_for_powers` numbers.
+static int64_t room_for_powers(const Parameter &parameter) { return parameter.last ? 2 * (parameter.room + 1) : 0; }
+
+static Powers powers_of(const Parameter &parameter, double *numbers) {
+  double *decay = numbers, *momentum = numbers + parameter.room + 1;
+  decay[0] = momentum[0] = 1;
+  for (int64_t k = 0; k < parameter.n_recent; k++) {
+    decay[k + 1] = decay[k] * parameter.decay;
+    momentum[k + 1] = momentum[k] * parameter.momentum;
+  }
+  return Powers{decay, momentum};
+}
+
+// `n` values beside one another that rested. What has no m stays where it is, even where s and eps are zero too: e is never
+// quite.
+static inline void wake(const Missed &by, float decay, float momentum, float *__restrict values, float *__restrict mean,
+                        float *__restrict square, int64_t n) {
+  const float keep = (float)by.keep, w = (float)by.w, e = by.w > 0 ? (float)(by.w_e / by.w) + FLT_MIN : 1.0f;
+  const float d = by.w_e > 0 ? (float)(by.w_e_e / by.w_e * (by.w / by.w_e) - 1) : 0.0f;  // in units of e
+  for (int64_t k = 0; k < n; k++) {
+    const float m = mean[k], s = square[k], over = 1 / (sqrtf(s) + e);
+    values[k] = keep * values[k] - w * (m * over) * (1 + d * (e * over) * (e * over));
+    mean[k] = momentum * m;
+    square[k] = decay * s;
+  }
+}
+
+static inline void wake_row(const Parameter &parameter, const Powers &powers, int64_t row, int64_t had) {
+  const int64_t gap = parameter.n_recent - had, from = row * parameter.dim;
+  const float decay = (float)powers.decay[gap];
+  float *square = parameter.square + from;
+  if (parameter.mean)
+    wake(((const Missed *)parameter.missed)[had], decay, (float)powers.momentum[gap], parameter.values + from,
+         parameter.mean + from, square, parameter.dim);
+  else
+    for (int64_t k = 0; k < parameter.dim; k++) square[k] *= decay;
+}
+
+struct Sleeper {
+  int32_t row, had;  // how many of the recent steps
+};
+
+struct Sleepers {
+  const Parameter &parameter;
+  Powers powers;
+  const Sleeper *each;
+  int64_t n;
+};
+
+static void wake_part(void *pointer, int64_t part, int64_t n_parts) {
+  const Sleepers &sleepers = *(const Sleepers *)pointer;
+  const int64_t first = sleepers.n * part / n_parts, end = sleepers.n * (part + 1) / n_parts;
+  for (int64_t i = first; i < end; i++) {
+    if (i + AHEAD < end) fetch_row(sleepers.parameter, sleepers.each[i + AHEAD].row);
+    wake_row(sleepers.parameter, sleepers.powers, sleepers.each[i].row, sleepers.each[i].had);
+  }
+}
+
+void catch_up(const CatchUp &call) {
+  Parameter &parameter = *call.parameter;
+  const int64_t n_ids = call.ids ? call.n_ids : parameter.n_rows;
+  const int32_t now = (int32_t)parameter.n_recent;
+  Buffer<double> numbers(room_for_powers(parameter));
+  Buffer<Sleeper> found(n_ids);
+  int64_t n = 0;
+  for (int64_t i = 0; i < n_ids; i++) {  // Whether a row rests nobody could guess: no branch asks for it.
+    const int64_t row = call.ids ? call.ids[i] : i;
+    if (row < 0 || row >= parameter.n_rows) continue;
+    found[n] = Sleeper{(int32_t)row, parameter.last[row]};
+    n += parameter.last[row] != now;
+    parameter.last[row] = now;
+  }
+  Sleepers sleepers{parameter, powers_of(parameter, numbers.data()), found.data(), n};
+  in_parallel(call.n_threads, call.n_threads, &sleepers, wake_part);
+  if (!call.ids) {
+    memset(parameter.last, 0, parameter.n_rows * sizeof(int32_t));
+    parameter.n_recent = 0;
+  }
+}
+
+// After a step: what the rows that had no gradient in it have missed.
+static void note_missed(const Step &call, Parameter &parameter) {
+  if (parameter.missed) {
+    const double b1 = parameter.momentum, b2 = parameter.decay, n = *parameter.n_steps, root = sqrt(1 - pow(b2, n));
+    const double keep = call.rule == ADAMW ? 1 - parameter.learning_rate * parameter.weight_decay : 1;
+    double w = parameter.learning_rate * root / (1 - pow(b1, n)), w_e = w * parameter.eps * root;
+    double w_e_e = w_e * parameter.eps * root;
+    Missed *all = (Missed *)parameter.missed;
+    all[parameter.n_recent] = Missed{1, 0, 0, 0};
+    for (int64_t had = parameter.n_recent; had >= 0; had--) {
+      w *= b1 / sqrt(b2);
+      w_e *= b1 / b2;
+      w_e_e *= b1 / (b2 * sqrt(b2));
+      const Missed before = all[had];
+      all[had] = Missed{keep * before.keep, keep * before.w + w, keep * before.w_e + w_e, keep * before.w_e_e + w_e_e};
+    }
+  }
+  parameter.n_recent++;
+}
+
+// The touched rows from `first` to `end`, and no other.
+template <int RULE> static void move_touched(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
+  const int64_t dim = parameter.dim;
+  for (int64_t touched = first; touched < end;) {
+    const int64_t row = parameter.rows[touched];
+    const float *gradient = parameter.gradient + touched * dim;
+    if (touched + AHEAD < end) fetch_row(parameter, parameter.rows[touched + AHEAD]);
+    if (parameter.last) {
+      if (parameter.last[row] != parameter.n_recent) wake_row(parameter, by.powers, row, parameter.last[row]);
+      move_at<RULE, true>(by, parameter, row * dim, gradient, dim);
+      parameter.last[row] = (int32_t)parameter.n_recent + 1;
+      touched++;
+    } else {
+      const int64_t n = run_of(parameter.rows, touched, end);
+      move_at<RULE, true>(by, parameter, row * dim, gradient, n * dim);
+      touched += n;
+    }
+  }
+}
+
+// All rows from `first` to `end`.
+template <int RULE> static void move_rows(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
+  const int64_t dim = parameter.dim, last = first_from(parameter, end);
+  int64_t touched = first_from(parameter, first);
+  for (int64_t row = first; row < end;) {
+    const int64_t next = touched < last ? parameter.rows[touched] : end;
+    if (row < next) move_at<RULE, false>(by, parameter, row * dim, nullptr, (next - row) * dim);
+    row = next;
+    if (touched < last) {
+      const int64_t n = run_of(parameter.rows, touched, last);
+      move_at<RULE, true>(by, parameter, row * dim, parameter.gradient + touched * dim, n * dim);
+      row += n;
+      touched += n;
+    }
+  }
+}
+
+// The work of a call: parts of parameters, one after the other.
+struct Parts {
+  const Step &call;
+  const Factors *factors;
+  double *sums;           // of the squares of each part's gradients
+  const int64_t *starts;  // (n_parameters + 1,) each one's first part
+
+  int64_t parameter_of(int64_t part) const {
+    int64_t i = 0;
+    while (starts[i + 1] <= part) i++;
+    return i;
+  }
+};
+
+// What a parameter is cut into: numbers, or rows if it has them.
+static int64_t n_pieces(const Step &call, const Parameter &parameter) {
+  if (!parameter.sparse) return parameter.n_rows * parameter.dim;
+  return touches_all(call, parameter) ? parameter.n_rows : parameter.n_touched;
+}
+
+static int64_t pieces_of_a_part(const Parameter &parameter) {
+  return !parameter.sparse ? PART : parameter.dim < PART ? PART / (parameter.dim > 0 ? parameter.dim : 1) : 1;
+}
+
+template <int RULE> static void move_part(void *pointer, int64_t part, int64_t) {
+  const Parts &parts = *(const Parts *)pointer;
+  const int64_t i = parts.parameter_of(part);
+  const Parameter &parameter = parts.call.parameters[i];
+  const int64_t size = pieces_of_a_part(parameter), n = n_pieces(parts.call, parameter);
+  const int64_t first = (part - parts.starts[i]) * size, end = first + size < n ? first + size : n;
+  if (!parameter.sparse)
+    move_at<RULE, true>(parts.factors[i], parameter, first, parameter.gradient + first, end - first);
+  else if (touches_all(parts.call, parameter))
+    move_rows<RULE>(parts.factors[i], parameter, first, end);
+  else
+    move_touched<RULE>(parts.factors[i], parameter, first, end);
+}
+
+static double sum_of_squares(const float *p, int64_t n) {
+  double sum = 0;
+  for (int64_t first = 0; first < n; first += BLOCK) {
+    const int64_t end = first + BLOCK < n ? first + BLOCK : n;
+    v8 sums[4] = {};
+    int64_t k = first;
+    for (; k + 32 <= end; k += 32)
+      for (int i = 0; i < 4; i++) sums[i] += load(p + k + 8 * i) * load(p + k + 8 * i);
+    const v8 all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    for (int i = 0; i < 8; i++) sum += all[i];
+    for (; k < end; k++) sum += p[k] * p[k];
+  }
+  return sum;
+}
+
+static void square_part(void *pointer, int64_t part, int64_t) {
+  const Parts &parts = *(const Parts *)pointer;
+  const int64_t i = parts.parameter_of(part);
+  const Parameter &parameter = parts.call.parameters[i];
+  const int64_t first = (part - parts.starts[i]) * PART, n = parameter.n_touched * parameter.dim;
+  parts.sums[part] = sum_of_squares(parameter.gradient + first, first + PART < n ? PART : n - first);
+}
+
+static int64_t parts_for(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+// What the gradients are multiplied by: not a number if they are not numbers.
+static float scale_of(const Step &call) {
+  if (call.max_norm == INFINITY) return 1;
+  Buffer<int64_t> starts(call.n_parameters + 1);
+  for (int64_t i = 0; i < call.n_parameters; i++)
+    starts[i + 1] = starts[i] + parts_for(call.parameters[i].n_touched * call.parameters[i].dim, PART);
+  const int64_t n = starts[call.n_parameters];
+  Buffer<double> sums(n);
+  Parts parts{call, nullptr, sums.data(), starts.data()};
+  in_parallel(call.n_threads, n, &parts, square_part);
+  double sum = 0;
+  for (int64_t part = 0; part < n; part++) sum += sums[part];
+  const double scale = call.max_norm / (sqrt(sum) + 1e-6);
+  return scale > 1 ? 1.0f : (float)scale;
+}
+
+static Factors factors_of(const Step &call, const Parameter &parameter, float scale) {
+  Factors f = {};
+  const double rate = parameter.learning_rate, momentum = parameter.momentum, decay = parameter.decay;
+  f.scale = scale;
+  f.rate = (float)rate;
+  f.weight_decay = call.rule == ADAMW ? 0.0f : (float)parameter.weight_decay;
+  f.keep = call.rule == ADAMW ? (float)(1 - rate * parameter.weight_decay) : 1.0f;
+  f.eps = (float)parameter.eps;
+  f.momentum = (float)momentum;
+  f.fresh = (float)(1 - momentum);
+  f.decay = call.rule == ADAGRAD ? 1.0f : (float)decay;
+  f.square = call.rule == ADAGRAD ? 1.0f : (float)(1 - decay);
+  if (call.rule == ADAM || call.rule == ADAMW) {
+    const double n = *parameter.n_steps;
+    f.rate = (float)(rate / (1 - pow(momentum, n)));
+    f.root = (float)(1 / sqrt(1 - pow(decay, n)));
+  }
+  return f;
+}
+
+static bool rows_rise(const Parameter &parameter) {
+  if (!parameter.sparse) return true;
+  for (int64_t i = 0; i < parameter.n_touched; i++)
+    if (parameter.rows[i] <= (i ? parameter.rows[i - 1] : -1) || parameter.rows[i] >= parameter.n_rows) return false;
+  return true;
+}
+
+bool optimize(const Step &call) {
+  const int64_t n = call.n_parameters;
+  int64_t n_numbers = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (!rows_rise(call.parameters[i])) return false;
+    n_numbers += room_for_powers(call.parameters[i]);
+  }
+  const float scale = scale_of(call);
+  Buffer<int64_t> starts(n + 1);
+  Buffer<Factors> factors(n);
+  Buffer<double> numbers(n_numbers);
+  double *unused = numbers.data();
+  for (int64_t i = 0; i < n; i++) {
+    Parameter &parameter = call.parameters[i];
+    if (parameter.last && parameter.n_recent == parameter.room) catch_up(CatchUp{&parameter, 0, nullptr, call.n_threads});
+    if (parameter.n_steps) *parameter.n_steps += 1;
+    factors[i] = factors_of(call, parameter, scale);
+    if (parameter.last) factors[i].powers = powers_of(parameter, unused);
+    unused += room_for_powers(parameter);
+    starts[i + 1] = starts[i] + parts_for(n_pieces(call, parameter), pieces_of_a_part(parameter));
+  }
+  static const Work moves[] = {move_part<SGD>,     move_part<NESTEROV>, move_part<RMSPROP>,
+                               move_part<ADAGRAD>, move_part<ADAM>,     move_part<ADAMW>};
+  Parts parts{call, factors.data(), nullptr, starts.data()};
+  in_parallel(call.n_threads, starts[n], &parts, moves[call.rule]);
+  for (int64_t i = 0; i < n; i++)
+    if (call.parameters[i].last) note_missed(call, call.parameters[i]);
+  return true;
+}
+
+}  // namespace ISA
+}  // namespace seqclf

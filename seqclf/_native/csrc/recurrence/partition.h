@@ -1,0 +1,50 @@
+// How the rows of a batch are shared out among threads.
+#pragma once
+#include "abi.h"
+
+namespace seqclf {
+namespace ISA {
+
+static inline int64_t n_steps(const Batch &batch) { return batch.max_length ? batch.time_offsets[batch.max_length] : 0; }
+
+// Into how many parts: one for each thread, or two where that costs nothing (not with large weights, which every part reads
+// at each step), in a call that takes long enough for other work to get in the way of a thread, which then does fewer of them.
+// It depends on nothing else than the call, since sums are taken part by part.
+static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
+  const int64_t n_rows = batch.n_rows;
+  const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
+  const int64_t n = n_threads <= 1 ? 1 : is_long ? 2 * n_threads : n_threads;
+  return n < n_rows ? n : n_rows > 1 ? n_rows : 1;
+}
+
+// The rows of a part, from `first` to `last`: neighbours, because two processors that write beside one another slow each other
+// down. As the rows get shorter a part has more of them, so that each has about as many steps.
+struct Rows {
+  int64_t first, last;
+
+  Rows(const Batch &batch, int64_t part, int64_t n_parts) {
+    const int64_t n = n_steps(batch);
+    first = with_steps(batch, n * part / n_parts);
+    last = with_steps(batch, n * (part + 1) / n_parts);
+  }
+
+  int64_t count() const { return last - first; }
+
+  // How many of them are still running where `active` rows of the batch are.
+  int64_t running(int64_t active) const { return active <= first ? 0 : (active < last ? active : last) - first; }
+
+ private:
+  // How many rows, from the longest on, have about `n_steps` steps together.
+  static int64_t with_steps(const Batch &batch, int64_t n_steps) {
+    int64_t row = 0, length = batch.max_length;
+    for (; row < batch.n_rows; row++) {
+      while (length > 0 && batch.batch_sizes[length - 1] <= row) length--;
+      if (length > 2 * n_steps) break;  // less than half of it is among them
+      n_steps -= length;
+    }
+    return row;
+  }
+};
+
+}  // namespace ISA
+}  // namespace seqclf
