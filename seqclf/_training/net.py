@@ -96,13 +96,13 @@ class Net(NeuralNet):
         if not isinstance(table, Embedding):
             yield
             return
-        catch_up = self.optimizer_.catch_up
-        hook = table.register_forward_pre_hook(lambda _, inputs: catch_up(table.weight, inputs[0]))
+        optimizer = self.optimizer_
+        hook = table.register_forward_pre_hook(lambda _, inputs: optimizer.begin_batch(table.weight, inputs[0]))
         try:
             yield
         finally:
             hook.remove()
-            catch_up()
+            optimizer.flush()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Loss and accuracy of an epoch, kept on the device and read once."""
