@@ -3,7 +3,9 @@
 This list has the names of this folder that others use.
 """
 
-from seqclf._kernels.cpu.optimizer import FusedStep, Hyperparameters, State, may_rest
+from seqclf._kernels.cpu.lazy_rows import supports_lazy_rows
+from seqclf._kernels.cpu.optimizer import FusedStep, State
+from seqclf._kernels.cpu.update_rules import Hyperparameters
 from seqclf._kernels.dispatch import choose, describe, is_exact, use, warn_where_slow
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
@@ -44,13 +46,13 @@ __all__ = [
     "describe",
     "is_exact",
     "linear",
-    "may_rest",
     "n_threads",
     "optimize",
     "pool",
     "project",
     "reads_rows",
     "recurrence",
+    "supports_lazy_rows",
     "torch_threads",
     "use",
     "warn_where_slow",

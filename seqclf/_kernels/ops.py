@@ -11,7 +11,8 @@ from torch import Tensor
 from seqclf._kernels import reference
 from seqclf._kernels.cpu import convolution, gather, head, pooling
 from seqclf._kernels.cpu import recurrence as cpu_recurrence
-from seqclf._kernels.cpu.optimizer import FusedStep, Hyperparameters
+from seqclf._kernels.cpu.optimizer import FusedStep
+from seqclf._kernels.cpu.update_rules import Hyperparameters
 from seqclf._kernels.dispatch import is_native_enabled, kernel_for, supports_native
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout

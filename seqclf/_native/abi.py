@@ -148,8 +148,8 @@ class Parameter(ctypes.Structure):
         *_ints("n_rows", "dim"),
         *_pointers("values", "mean", "square", "n_steps"),
         *_ints("sparse", "n_touched"),
-        *_pointers("gradient", "rows", "last", "missed"),
-        *_ints("n_recent", "room"),
+        *_pointers("gradient", "rows", "last_step", "decay_log"),
+        *_ints("n_logged", "max_logged"),
         *_floats("learning_rate", "weight_decay", "momentum", "decay", "eps"),
     ]
 
@@ -158,7 +158,7 @@ class Step(ctypes.Structure):
     _fields_ = [*_ints("rule", "n_parameters"), *_pointers("parameters"), *_floats("max_norm"), *_ints("n_threads")]
 
 
-class CatchUp(ctypes.Structure):
+class SyncLazyRows(ctypes.Structure):
     _fields_ = [*_pointers("parameter"), *_ints("n_ids"), *_pointers("ids"), *_ints("n_threads")]
 
 

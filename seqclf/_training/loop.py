@@ -111,10 +111,10 @@ class TrainingLoop(NeuralNet):
         if not isinstance(table, Embedding):
             yield
             return
-        catch_up = self.optimizer_.catch_up
-        hook = table.register_forward_pre_hook(lambda _, inputs: catch_up(table.weight, inputs[0]))
+        optimizer = self.optimizer_
+        hook = table.register_forward_pre_hook(lambda _, inputs: optimizer.begin_batch(table.weight, inputs[0]))
         try:
             yield
         finally:
             hook.remove()
-            catch_up()
+            optimizer.flush()

@@ -13,16 +13,17 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from seqclf._kernels import FusedStep, Hyperparameters, State, may_rest, optimize
+from seqclf._kernels import FusedStep, Hyperparameters, State, optimize, supports_lazy_rows
 
 
 class FusedOptimizer(Optimizer):
     """An optimiser of torch whose step is one call of our kernels, or torch's own where they cannot take it.
 
-    A row of a table that has no gradient is left alone where that changes nothing but the rounding (SGD, Adagrad), or
-    where it can catch up later (RMSprop, and in a large table Adam and AdamW): when it has a gradient again, before the
-    state is saved, and when `catch_up` is called. With Adam the values themselves rest: whoever reads a table that gets
-    sparse gradients calls `catch_up` before.
+    With a sparse gradient of a table, a step skips rows without a gradient. With SGD and Adagrad that changes nothing
+    but the rounding. With RMSprop, and in a large table with Adam and AdamW, such rows are updated lazily: when they
+    have a gradient again, before the state is saved, and by `begin_batch` and `flush`. With Adam and AdamW that
+    includes their values, so call `begin_batch` before a batch reads a table that gets sparse gradients, and `flush`
+    before anything else reads it.
     """
 
     _rule: str
@@ -73,7 +74,7 @@ class FusedOptimizer(Optimizer):
 
     @torch.no_grad()
     def _torch_step(self, parameters: Sequence[Tensor]) -> None:
-        self.catch_up()
+        self.flush()
         for parameter in parameters:
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.to_dense()
@@ -89,17 +90,18 @@ class FusedOptimizer(Optimizer):
         hyperparameters: Sequence[Hyperparameters],
     ) -> FusedStep:
         """The last step if it is for these parameters, else a new one."""
-        rest = [
-            gradient.is_sparse and may_rest(self._rule, parameter, each)
+        lazy = [
+            gradient.is_sparse and supports_lazy_rows(self._rule, parameter, each)
             for parameter, gradient, each in zip(parameters, gradients, hyperparameters, strict=True)
         ]
         step = self._fused_step
-        if step is None or not step.matches(parameters) or rest != [state.last is not None for state in step.states]:
-            self.catch_up()
-            step = self._fused_step = FusedStep(self._rule, parameters, list(map(self._state_of, parameters, rest)))
+        if step is None or not step.matches(parameters, lazy):
+            self.flush()
+            states = list(map(self._state_of, parameters))
+            step = self._fused_step = FusedStep(self._rule, parameters, states, lazy)
         return step
 
-    def _state_of(self, parameter: Tensor, rest: bool) -> State:
+    def _state_of(self, parameter: Tensor) -> State:
         if self._mean is None and self._square is None:
             return State()
         state = self.state[parameter]
@@ -108,25 +110,29 @@ class FusedOptimizer(Optimizer):
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         if self._square is not None and "step" not in state:
             state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-        found = State(state.get(self._mean), state.get(self._square), state.get("step"))
-        return found.resting(parameter) if rest else found
+        return State(state.get(self._mean), state.get(self._square), state.get("step"))
 
-    def catch_up(self, table: Tensor | None = None, ids: Tensor | None = None) -> None:
-        """Bring rows that rest up to date: those of `table` that `ids` name, before they are read, or all."""
+    def begin_batch(self, table: Tensor, ids: Tensor) -> None:
+        """Bring lazily updated rows of `table` up to date, those that `ids` name, before a batch reads them."""
         if self._fused_step is not None:
-            self._fused_step.catch_up(table, ids)
+            self._fused_step.begin_batch(table, ids)
+
+    def flush(self) -> None:
+        """Bring all lazily updated rows up to date."""
+        if self._fused_step is not None:
+            self._fused_step.flush()
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's."""
-        self.catch_up()
+        self.flush()
         return super().state_dict()
 
     def __getstate__(self) -> dict[str, Any]:
-        self.catch_up()
+        self.flush()
         return super().__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.catch_up()
+        self.flush()
         super().__setstate__(state)
         self._fused_step = None
 

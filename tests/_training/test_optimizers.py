@@ -12,13 +12,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from seqclf import RNNTextClassifier, _kernels
 from seqclf._kernels import ops
-from seqclf._kernels.cpu import call
-from seqclf._kernels.cpu import optimizer as kernel
+from seqclf._kernels.cpu import call, lazy_rows
+from seqclf._kernels.cpu.optimizer import FusedStep
 from seqclf._native import library
 from seqclf._native.threads import kernel_threads
-from seqclf._nn import Embedding
-from seqclf._training import OPTIMIZERS
-from seqclf._training.optimizers import FusedOptimizer
+from seqclf._nn.embedding import Embedding
+from seqclf._training.optimizers import OPTIMIZERS, FusedOptimizer
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
@@ -30,17 +29,17 @@ SHAPES = {"table": (N_ROWS, DIM), "matrix": (7, 5), "long": (20_011,), "one": ()
 
 
 @pytest.fixture(autouse=True)
-def _small_tables_rest(monkeypatch):
-    """Rows without a gradient rest in tables of any size."""
-    monkeypatch.setattr(kernel, "_WORTH_RESTING", 0)
+def _small_tables_are_lazy(monkeypatch):
+    """Rows without a gradient are updated lazily in tables of any size."""
+    monkeypatch.setattr(lazy_rows, "_MIN_LAZY_ROWS", 0)
 
 
 @pytest.fixture
 def steps_of(monkeypatch):
     """Lists of the steps that our kernels and torch have taken from now on."""
     taken = {"ours": [], "torch's": []}
-    ours, torchs = kernel.FusedStep.run, FusedOptimizer._torch_step
-    monkeypatch.setattr(kernel.FusedStep, "run", lambda *args: (taken["ours"].append(1), ours(*args))[1])
+    ours, torchs = FusedStep.run, FusedOptimizer._torch_step
+    monkeypatch.setattr(FusedStep, "run", lambda *args: (taken["ours"].append(1), ours(*args))[1])
     monkeypatch.setattr(FusedOptimizer, "_torch_step", lambda *args: (taken["torch's"].append(1), torchs(*args))[1])
     return taken
 
@@ -106,7 +105,7 @@ def step_twin(optimizer, parameters, gradients, max_grad_norm=None):
 
 
 def assert_same(optimizer, ours, twin, rtol=2e-6, atol=1e-6):
-    optimizer.catch_up()
+    optimizer.flush()
     for name, parameter in ours.items():
         expected = twin[name].detach().numpy()
         np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=rtol, atol=atol, err_msg=name)
@@ -130,7 +129,7 @@ def assert_same_state(ours, twin):
 @pytest.mark.parametrize("weight_decay", [0.0, 0.03])
 @pytest.mark.parametrize("max_grad_norm", [None, 1.0, 1e6], ids=["free", "clipped", "below the bound"])
 def test_equals_torchs(name, sparse, weight_decay, max_grad_norm, steps_of):
-    """Over 60 steps at changing rates, in two groups; a parameter without a gradient for a while rests."""
+    """Over 60 steps at changing rates, in two groups; one parameter has no gradient for a while."""
     ours, twin = make_parameters(), make_parameters()
     optimizer = make_optimizer(name, ours, weight_decay, max_grad_norm)
     judge = make_optimizer(name, twin, weight_decay, twin=True)
@@ -218,7 +217,7 @@ def test_either_takes_up_where_the_other_stopped(name, max_grad_norm, steps_of):
 
 
 def test_settings_that_change_on_the_way():
-    """A square average that rests for a while misses what its own decay was, not what it is later."""
+    """What is pending for a square average is applied with the decay as it was, not as it is later."""
     ours, twin = make_parameters(), make_parameters()
     optimizer, judge = make_optimizer("rmsprop", ours), make_optimizer("rmsprop", twin, twin=True)
     for step in range(60):
@@ -244,8 +243,8 @@ def test_the_same_bits_for_any_number_of_threads(name, sparse, max_grad_norm, mo
             for step in range(10):
                 step_ours(optimizer, parameters, draw_gradients(step), sparse)
                 if step == 6:
-                    optimizer.catch_up(parameters["table"], torch.tensor([5, RARE, 5, 40, 3]))
-            optimizer.catch_up()
+                    optimizer.begin_batch(parameters["table"], torch.tensor([5, RARE, 5, 40, 3]))
+            optimizer.flush()
         results.append(parameters)
     for parameters in results[1:]:
         assert all(torch.equal(parameters[key], results[0][key]) for key in SHAPES)

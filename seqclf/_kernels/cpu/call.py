@@ -2,6 +2,7 @@
 
 import ctypes
 
+import torch
 from torch import Tensor
 
 from seqclf._native import library
@@ -28,3 +29,13 @@ def address(tensor: Tensor | None) -> int | None:
 def thread_count(n_threads: int, work: int) -> int:
     """How many of the threads a call of that many multiplications is worth."""
     return n_threads if work > _MIN_PARALLEL_WORK else 1
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the library can read a tensor in place: contiguous float32 on the CPU."""
+    return (
+        tensor.device.type == "cpu"
+        and tensor.dtype == torch.float32
+        and tensor.layout == torch.strided
+        and tensor.is_contiguous()
+    )

@@ -8,60 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cpu.call import address, loaded, thread_count
+from seqclf._kernels.cpu.call import address, is_plain, loaded, thread_count
+from seqclf._kernels.cpu.lazy_rows import LazyRows
+from seqclf._kernels.cpu.update_rules import CODES, UPDATE_COST, Hyperparameters
 from seqclf._kernels.threads import n_threads
 from seqclf._native import abi
 
-_RULE = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw": 5}
-# What the update of a value takes, in multiplications.
-_UPDATE_COST = 20
-# With fewer rows, of which a batch of reviews reads some thousands, adam moves them all in less time than it takes to
-# bring up to date those that will be read.
-_WORTH_RESTING = 40_000
-# After so many steps all rows are brought up to date: what they missed is kept for each step since they were.
-_ROOM = 1024
-
-
-class Hyperparameters(NamedTuple):
-    """Hyperparameters of the update rules in `abi.h`; those that a rule does not have are 0."""
-
-    learning_rate: float
-    weight_decay: float
-    momentum: float
-    decay: float
-    eps: float
-
 
 class State(NamedTuple):
-    """The state of a parameter, as far as the rule has it; the kernels write into it.
-
-    `last` and `missed` say how far rows have fallen behind: those of a table whose gradient is sparse, and so has no
-    numbers for them. They are for the parameters that :func:`may_rest`.
-    """
+    """The state of a parameter, as far as the rule has it; the kernels write into it."""
 
     mean: Tensor | None = None
     square: Tensor | None = None
     n_steps: Tensor | None = None
-    last: Tensor | None = None
-    missed: Tensor | None = None
-
-    def resting(self, parameter: Tensor) -> "State":
-        """The same for rows that may rest from now on."""
-        missed = None if self.mean is None else torch.zeros(_ROOM, 4, dtype=torch.float64)
-        return self._replace(last=torch.zeros(len(parameter), dtype=torch.int32), missed=missed)
-
-
-def may_rest(rule: str, table: Tensor, hyperparameters: Hyperparameters) -> bool:
-    """Whether rows without a gradient are best left alone, their values and state brought up to date later.
-
-    So it is for "rmsprop" without weight decay (of its values nothing is missed), and in a large table for "adam"
-    without and "adamw" with it, where the first moment fades well before the second.
-    """
-    if rule == "rmsprop":
-        return hyperparameters.weight_decay == 0
-    decays = rule == "adam" and hyperparameters.weight_decay != 0
-    fades = hyperparameters.momentum < hyperparameters.decay**1.5
-    return rule in ("adam", "adamw") and not decays and fades and len(table) > _WORTH_RESTING
 
 
 class FusedStep:
@@ -75,27 +34,35 @@ class FusedStep:
         All that have a gradient.
     states : sequence of State
         One for each of them.
+    lazy : sequence of bool
+        Of which of them the rows are updated lazily: tables whose gradients are sparse and for which
+        :func:`supports_lazy_rows` holds. Call `begin_batch` before such a table is read.
     """
 
-    def __init__(self, rule: str, parameters: Sequence[Tensor], states: Sequence[State]):
-        self._rule = _RULE[rule]
-        self.parameters, self.states = list(parameters), list(states)
-        self._readable = all(map(_is_readable, self.parameters, self.states))
+    def __init__(self, rule: str, parameters: Sequence[Tensor], states: Sequence[State], lazy: Sequence[bool]):
+        self._rule = CODES[rule]
+        self._parameters, self._states, self._lazy = list(parameters), list(states), list(lazy)
+        self._readable = all(map(_is_readable, self._parameters, self._states))
         self._n_values = sum(parameter.numel() for parameter in parameters)
-        self._array = (abi.Parameter * len(self.parameters))()
+        self._array = (abi.Parameter * len(self._parameters))()
         self._entries = list(self._array)
-        for entry, parameter, state in zip(self._entries, self.parameters, self.states, strict=True):
+        for entry, parameter, state in zip(self._entries, self._parameters, self._states, strict=True):
             entry.values = parameter.data_ptr()
-            entry.mean, entry.square, entry.n_steps, entry.last, entry.missed = map(address, state)
-            entry.room = _ROOM
-            if state.last is not None:
-                entry.n_rows, entry.dim = parameter.shape
+            entry.mean, entry.square, entry.n_steps = map(address, state)
+        self._lazy_rows = [
+            LazyRows(entry, parameter, state.mean, state.square)
+            for entry, parameter, state, is_lazy in zip(self._entries, parameters, states, lazy, strict=True)
+            if is_lazy
+        ]
+        self._decays: list[tuple[float, float]] | None = None  # of the lazily updated tables, in the last step
 
-    def matches(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether it was made for these parameters, and their memory is still the same."""
-        return len(parameters) == len(self.parameters) and all(
-            one is other and one.data_ptr() == (entry.values or 0)
-            for one, other, entry in zip(parameters, self.parameters, self._entries, strict=True)
+    def matches(self, parameters: Sequence[Tensor], lazy: Sequence[bool]) -> bool:
+        """Whether it was made for these, and the memory of the parameters is still the same."""
+        return len(parameters) == len(self._parameters) and all(
+            one is other and one.data_ptr() == (entry.values or 0) and is_lazy == was_lazy
+            for one, other, entry, is_lazy, was_lazy in zip(
+                parameters, self._parameters, self._entries, lazy, self._lazy, strict=True
+            )
         )
 
     def accepts(self, gradients: Sequence[Tensor]) -> bool:
@@ -106,50 +73,33 @@ class FusedStep:
         self, gradients: Sequence[Tensor], hyperparameters: Sequence[Hyperparameters], max_norm: float | None
     ) -> None:
         """Move every parameter; see :func:`seqclf._kernels.optimize`."""
-        for entry, each in zip(self._entries, hyperparameters, strict=True):
-            # The rows that rest have missed the decay as it was.
-            if entry.n_recent and (entry.momentum, entry.decay) != (each.momentum, each.decay):
-                self.catch_up()
+        lazy = [each for each, is_lazy in zip(hyperparameters, self._lazy, strict=True) if is_lazy]
+        decays = [(each.momentum, each.decay) for each in lazy]
+        if self._decays is not None and decays != self._decays:
+            self.flush()  # Pending updates are applied with the decays of their own steps.
+        self._decays = decays
         if not self._run(gradients, hyperparameters, max_norm):
             # torch adds sparse gradients up by writing their rows one after the other.
             gradients = [gradient.coalesce() if gradient.is_sparse else gradient for gradient in gradients]
             if not self._run(gradients, hyperparameters, max_norm):
                 raise IndexError("A sparse gradient names a row that its parameter doesn't have.")
 
-    def catch_up(self, table: Tensor | None = None, ids: Tensor | None = None) -> None:
-        """Bring rows that rest up to date: those of `table` that `ids` name, or all.
+    def begin_batch(self, table: Tensor, ids: Tensor) -> None:
+        """Bring the rows of `table` up to date that `ids` name, before a batch reads them."""
+        for rows in self._lazy_rows:
+            if rows.table is table:
+                rows.begin_batch(ids)
 
-        Parameters
-        ----------
-        table : Tensor, default=None
-            One of the parameters.
-        ids : Tensor of shape (n,), default=None
-            Its rows that will be read, in any order, each as often as it may be.
-        """
-        for entry, parameter, state in zip(self._entries, self.parameters, self.states, strict=True):
-            if not entry.n_recent or not (table is None or (table is parameter and state.mean is not None)):
-                continue
-            if not _is_readable(parameter, state):
-                raise RuntimeError(
-                    "A table was changed to something that the kernels don't read while rows of it were behind: "
-                    f"{parameter.dtype} of shape {tuple(parameter.shape)} on {parameter.device}. Call catch_up before."
-                )
-            entry.values = parameter.data_ptr()  # It may have been moved.
-            n_values = parameter.numel()
-            if ids is not None:
-                ids = ids.to(torch.int64).contiguous()
-                n_values = len(ids) * entry.dim
-            n_ids = 0 if ids is None else len(ids)
-            call = abi.CatchUp(
-                ctypes.addressof(entry), n_ids, address(ids), thread_count(n_threads(), n_values * _UPDATE_COST)
-            )
-            loaded().seqclf_catch_up(ctypes.byref(call))
+    def flush(self) -> None:
+        """Bring all rows of all tables up to date."""
+        for rows in self._lazy_rows:
+            rows.flush()
 
     def _run(
         self, gradients: Sequence[Tensor], hyperparameters: Sequence[Hyperparameters], max_norm: float | None
     ) -> bool:
         kept = []  # keeps the memory of the call alive
-        entries = zip(self._entries, self.parameters, gradients, hyperparameters, strict=True)
+        entries = zip(self._entries, self._parameters, gradients, hyperparameters, strict=True)
         for entry, parameter, gradient, each in entries:
             entry.sparse = sparse = gradient.is_sparse
             if sparse:
@@ -166,24 +116,15 @@ class FusedStep:
             len(self._entries),
             ctypes.addressof(self._array),
             math.inf if max_norm is None else max_norm,
-            thread_count(n_threads(), self._n_values * _UPDATE_COST),
+            thread_count(n_threads(), self._n_values * UPDATE_COST),
         )
         return bool(loaded().seqclf_optimize(ctypes.byref(call)))
 
 
 def _is_readable(parameter: Tensor, state: State) -> bool:
     floats = [tensor for tensor in (parameter, state.mean, state.square) if tensor is not None]
-    return all(_is_plain(tensor) and tensor.shape == parameter.shape for tensor in floats) and (
-        state.n_steps is None or (_is_plain(state.n_steps) and state.n_steps.numel() == 1)
-    )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return (
-        tensor.device.type == "cpu"
-        and tensor.dtype == torch.float32
-        and tensor.layout == torch.strided
-        and tensor.is_contiguous()
+    return all(is_plain(tensor) and tensor.shape == parameter.shape for tensor in floats) and (
+        state.n_steps is None or (is_plain(state.n_steps) and state.n_steps.numel() == 1)
     )
 
 

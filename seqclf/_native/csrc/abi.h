@@ -186,9 +186,9 @@ enum Rule {
   ADAMW = 5      // the same; weight decay is no part of g, but p -= r weight_decay p comes before
 };
 
-// Parameters that a step moves: a matrix, or whatever else as a matrix of one row. Of one with a sparse gradient the rows
-// that have none are left alone where the rule lets them be (sgd, adagrad, without weight decay), or where `last` says what they
-// missed: such rows rest. Both rmsprop and adam catch up when a row has a gradient again, and when `catch_up` is called.
+// A parameter that a step moves: a matrix, or anything else as a matrix of one row. If its gradient is sparse, rows without a
+// gradient are skipped where the rule does not move them (sgd and adagrad without weight decay), or where they are updated lazily
+// (rmsprop, adam, adamw): their pending updates are applied when they have a gradient again, and by SyncLazyRows.
 struct Parameter {
   int64_t n_rows, dim;
   float *values;          // (n_rows, dim)
@@ -198,10 +198,10 @@ struct Parameter {
   int64_t n_touched;      // how many: n_rows where it is not sparse
   const float *gradient;  // (n_touched, dim)
   const int64_t *rows;    // (n_touched,) sparse only: whose gradient each of them is, rising
-  int32_t *last;          // (n_rows,) where rows may rest, or null: how many of the `n_recent` steps each row has had
-  double *missed;         // (room, 4) where rows of adam or adamw may: see optimizer.cpp
-  int64_t n_recent;       // steps since all rows were up to date, counted up here; when there is no more room they all are
-  int64_t room;
+  int32_t *last_step;     // (n_rows,) if rows are updated lazily, or null: the logged step up to which each row is up to date
+  double *decay_log;      // (max_logged, 4) for lazy rows of adam or adamw: see lazy_rows.h
+  int64_t n_logged;       // steps since all rows were up to date, counted up here; at `max_logged` all are brought up to date
+  int64_t max_logged;
   double learning_rate, weight_decay, momentum, decay, eps;
 };
 
@@ -212,12 +212,12 @@ struct Step {
   int64_t n_threads;
 };
 
-// Rows that rest are brought up to date. For rmsprop and adam that changes their state, for adam their values too, which so
-// have to be read after this.
-struct CatchUp {
+// Brings lazily updated rows up to date. That changes their state, and with adam and adamw their values too, so call it before
+// the values are read.
+struct SyncLazyRows {
   Parameter *parameter;
   int64_t n_ids;
-  const int64_t *ids;  // (n_ids,) whose rows, in any order, more than once too; or null: all. Those of none are passed over
+  const int64_t *ids;  // (n_ids,) the rows, in any order and with repetitions, or null: all. Out-of-range ids are ignored
   int64_t n_threads;
 };
 

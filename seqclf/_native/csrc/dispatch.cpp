@@ -26,7 +26,7 @@ struct Kernels {
   void (*linear)(const Linear &);
   int64_t (*unique_ids)(const UniqueIds &);
   bool (*optimize)(const Step &);
-  void (*catch_up)(const CatchUp &);
+  void (*sync_lazy_rows)(const SyncLazyRows &);
   bool (*supported)();
 };
 
@@ -62,7 +62,7 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
   {                                                                                                          \
     #ISA, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
         ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::unique_ids,               \
-        ISA::optimize, ISA::catch_up, supported                                                              \
+        ISA::optimize, ISA::sync_lazy_rows, supported                                                        \
   }
 
 // The best first.
@@ -120,4 +120,4 @@ SEQCLF_EXPORT int64_t seqclf_unique_ids(const UniqueIds *call) { return chosen.l
 
 // 0, and nothing done, if the rows of a gradient do not rise or are not rows of the parameter.
 SEQCLF_EXPORT int seqclf_optimize(const Step *call) { return chosen.load()->optimize(*call); }
-SEQCLF_EXPORT void seqclf_catch_up(const CatchUp *call) { chosen.load()->catch_up(*call); }
+SEQCLF_EXPORT void seqclf_sync_lazy_rows(const SyncLazyRows *call) { chosen.load()->sync_lazy_rows(*call); }

@@ -1,10 +1,9 @@
 // How all parameters move after a batch: one pass for the norm of the gradients, if that is held down, and one for the rest.
 // Compiled like recurrence/forward.cpp.
-#include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "aligned_buffer.h"
+#include "lazy_rows.h"
 #include "simd.h"
 #include "targets.h"
 
@@ -13,11 +12,6 @@ namespace ISA {
 
 // Numbers in a part of the work, and in a block of a sum: neither depends on the number of threads.
 static const int64_t PART = 8192, BLOCK = 1024;
-static const int64_t AHEAD = 8;
-
-struct Powers {
-  const double *decay, *momentum;
-};
 
 // What a rule reads of one parameter in one step.
 struct Factors {
@@ -25,25 +19,13 @@ struct Factors {
   float rate, weight_decay, eps;  // weight_decay: of the kind that is part of the gradient
   float keep;                     // of the values, with the kind that is not
   float momentum, fresh, decay, square;
-  float root;     // of s, to free it of its bias
-  Powers powers;  // where rows may rest
-};
-
-// What a row misses of adam that rests. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and the values lose
-//   rate m^ / (sqrt(s^) + eps) = w_j m / (sqrt(s) + e_j),
-//   w_j = rate (b1 / sqrt(b2))^j sqrt(1 - b2^n) / (1 - b1^n),  e_j = eps sqrt(1 - b2^n) / b2^(j/2),
-// where m and s are as they were left. With w the sum of the w_j, and the mean e and the variance d of the e_j that they weigh,
-// all that they lose is
-//   w m / (sqrt(s) + e) (1 + d / (sqrt(s) + e)^2),
-// up to the third order in eps. The sums converge where b1 < b2^1.5. With weight decay of adamw's kind each step comes to shrink
-// the values, and what they have lost before.
-struct Missed {
-  double keep, w, w_e, w_e_e;  // the sums of the w_j, of the w_j e_j, of the w_j e_j e_j
+  float root;          // of s, to free it of its bias
+  DecayPowers powers;  // for lazily updated rows
 };
 
 static bool touches_all(const Step &call, const Parameter &parameter) {
   const bool leaves_alone = (call.rule == SGD || call.rule == ADAGRAD) && parameter.weight_decay == 0;
-  return !parameter.sparse || !(leaves_alone || parameter.last);
+  return !parameter.sparse || !(leaves_alone || is_lazy(parameter));
 }
 
 // `n` values beside one another; without GRADIENT their gradient is zero.
@@ -101,129 +83,16 @@ static int64_t first_from(const Parameter &parameter, int64_t row) {
   return first;
 }
 
-// Ask for a row that will be needed soon: the rows of a batch lie too far apart for the processor to guess.
-static inline void fetch(const float *p, int64_t n) {
-  for (int64_t k = 0; k < n; k += 16) __builtin_prefetch(p + k, 1);
-}
-
-static inline void fetch_row(const Parameter &parameter, int64_t row) {
-  const int64_t from = row * parameter.dim;
-  fetch(parameter.values + from, parameter.dim);
-  if (parameter.mean) fetch(parameter.mean + from, parameter.dim);
-  if (parameter.square) fetch(parameter.square + from, parameter.dim);
-}
-
-// b^0, b^1 ... for the gaps that rows of the parameter may have, `room_for_powers` numbers.
-static int64_t room_for_powers(const Parameter &parameter) { return parameter.last ? 2 * (parameter.room + 1) : 0; }
-
-static Powers powers_of(const Parameter &parameter, double *numbers) {
-  double *decay = numbers, *momentum = numbers + parameter.room + 1;
-  decay[0] = momentum[0] = 1;
-  for (int64_t k = 0; k < parameter.n_recent; k++) {
-    decay[k + 1] = decay[k] * parameter.decay;
-    momentum[k + 1] = momentum[k] * parameter.momentum;
-  }
-  return Powers{decay, momentum};
-}
-
-// `n` values beside one another that rested. What has no m stays where it is, even where s and eps are zero too: e is never
-// quite.
-static inline void wake(const Missed &by, float decay, float momentum, float *__restrict values, float *__restrict mean,
-                        float *__restrict square, int64_t n) {
-  const float keep = (float)by.keep, w = (float)by.w, e = by.w > 0 ? (float)(by.w_e / by.w) + FLT_MIN : 1.0f;
-  const float d = by.w_e > 0 ? (float)(by.w_e_e / by.w_e * (by.w / by.w_e) - 1) : 0.0f;  // in units of e
-  for (int64_t k = 0; k < n; k++) {
-    const float m = mean[k], s = square[k], over = 1 / (sqrtf(s) + e);
-    values[k] = keep * values[k] - w * (m * over) * (1 + d * (e * over) * (e * over));
-    mean[k] = momentum * m;
-    square[k] = decay * s;
-  }
-}
-
-static inline void wake_row(const Parameter &parameter, const Powers &powers, int64_t row, int64_t had) {
-  const int64_t gap = parameter.n_recent - had, from = row * parameter.dim;
-  const float decay = (float)powers.decay[gap];
-  float *square = parameter.square + from;
-  if (parameter.mean)
-    wake(((const Missed *)parameter.missed)[had], decay, (float)powers.momentum[gap], parameter.values + from,
-         parameter.mean + from, square, parameter.dim);
-  else
-    for (int64_t k = 0; k < parameter.dim; k++) square[k] *= decay;
-}
-
-struct Sleeper {
-  int32_t row, had;  // how many of the recent steps
-};
-
-struct Sleepers {
-  const Parameter &parameter;
-  Powers powers;
-  const Sleeper *each;
-  int64_t n;
-};
-
-static void wake_part(void *pointer, int64_t part, int64_t n_parts) {
-  const Sleepers &sleepers = *(const Sleepers *)pointer;
-  const int64_t first = sleepers.n * part / n_parts, end = sleepers.n * (part + 1) / n_parts;
-  for (int64_t i = first; i < end; i++) {
-    if (i + AHEAD < end) fetch_row(sleepers.parameter, sleepers.each[i + AHEAD].row);
-    wake_row(sleepers.parameter, sleepers.powers, sleepers.each[i].row, sleepers.each[i].had);
-  }
-}
-
-void catch_up(const CatchUp &call) {
-  Parameter &parameter = *call.parameter;
-  const int64_t n_ids = call.ids ? call.n_ids : parameter.n_rows;
-  const int32_t now = (int32_t)parameter.n_recent;
-  Buffer<double> numbers(room_for_powers(parameter));
-  Buffer<Sleeper> found(n_ids);
-  int64_t n = 0;
-  for (int64_t i = 0; i < n_ids; i++) {  // Whether a row rests nobody could guess: no branch asks for it.
-    const int64_t row = call.ids ? call.ids[i] : i;
-    if (row < 0 || row >= parameter.n_rows) continue;
-    found[n] = Sleeper{(int32_t)row, parameter.last[row]};
-    n += parameter.last[row] != now;
-    parameter.last[row] = now;
-  }
-  Sleepers sleepers{parameter, powers_of(parameter, numbers.data()), found.data(), n};
-  in_parallel(call.n_threads, call.n_threads, &sleepers, wake_part);
-  if (!call.ids) {
-    memset(parameter.last, 0, parameter.n_rows * sizeof(int32_t));
-    parameter.n_recent = 0;
-  }
-}
-
-// After a step: what the rows that had no gradient in it have missed.
-static void note_missed(const Step &call, Parameter &parameter) {
-  if (parameter.missed) {
-    const double b1 = parameter.momentum, b2 = parameter.decay, n = *parameter.n_steps, root = sqrt(1 - pow(b2, n));
-    const double keep = call.rule == ADAMW ? 1 - parameter.learning_rate * parameter.weight_decay : 1;
-    double w = parameter.learning_rate * root / (1 - pow(b1, n)), w_e = w * parameter.eps * root;
-    double w_e_e = w_e * parameter.eps * root;
-    Missed *all = (Missed *)parameter.missed;
-    all[parameter.n_recent] = Missed{1, 0, 0, 0};
-    for (int64_t had = parameter.n_recent; had >= 0; had--) {
-      w *= b1 / sqrt(b2);
-      w_e *= b1 / b2;
-      w_e_e *= b1 / (b2 * sqrt(b2));
-      const Missed before = all[had];
-      all[had] = Missed{keep * before.keep, keep * before.w + w, keep * before.w_e + w_e, keep * before.w_e_e + w_e_e};
-    }
-  }
-  parameter.n_recent++;
-}
-
 // The touched rows from `first` to `end`, and no other.
 template <int RULE> static void move_touched(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
   const int64_t dim = parameter.dim;
   for (int64_t touched = first; touched < end;) {
     const int64_t row = parameter.rows[touched];
     const float *gradient = parameter.gradient + touched * dim;
-    if (touched + AHEAD < end) fetch_row(parameter, parameter.rows[touched + AHEAD]);
-    if (parameter.last) {
-      if (parameter.last[row] != parameter.n_recent) wake_row(parameter, by.powers, row, parameter.last[row]);
+    if (touched + PREFETCH_DISTANCE < end) prefetch_row(parameter, parameter.rows[touched + PREFETCH_DISTANCE]);
+    if (is_lazy(parameter)) {
+      begin_row(parameter, by.powers, row);
       move_at<RULE, true>(by, parameter, row * dim, gradient, dim);
-      parameter.last[row] = (int32_t)parameter.n_recent + 1;
       touched++;
     } else {
       const int64_t n = run_of(parameter.rows, touched, end);
@@ -370,10 +239,10 @@ bool optimize(const Step &call) {
   double *unused = numbers.data();
   for (int64_t i = 0; i < n; i++) {
     Parameter &parameter = call.parameters[i];
-    if (parameter.last && parameter.n_recent == parameter.room) catch_up(CatchUp{&parameter, 0, nullptr, call.n_threads});
+    if (is_lazy(parameter)) make_room_in_log(parameter, call.n_threads);
     if (parameter.n_steps) *parameter.n_steps += 1;
     factors[i] = factors_of(call, parameter, scale);
-    if (parameter.last) factors[i].powers = powers_of(parameter, unused);
+    if (is_lazy(parameter)) factors[i].powers = powers_of(parameter, unused);
     unused += room_for_powers(parameter);
     starts[i + 1] = starts[i] + parts_for(n_pieces(call, parameter), pieces_of_a_part(parameter));
   }
@@ -382,9 +251,11 @@ bool optimize(const Step &call) {
   Parts parts{call, factors.data(), nullptr, starts.data()};
   in_parallel(call.n_threads, starts[n], &parts, moves[call.rule]);
   for (int64_t i = 0; i < n; i++)
-    if (call.parameters[i].last) note_missed(call, call.parameters[i]);
+    if (is_lazy(call.parameters[i])) log_step(call.rule, call.parameters[i]);
   return true;
 }
+
+void sync_lazy_rows(const SyncLazyRows &call) { sync_rows(*call.parameter, call.ids, call.n_ids, call.n_threads); }
 
 }  // namespace ISA
 }  // namespace seqclf

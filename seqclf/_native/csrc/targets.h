@@ -26,7 +26,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
   void linear(const Linear &);                     \
   int64_t unique_ids(const UniqueIds &);   \
   bool optimize(const Step &);                     \
-  void catch_up(const CatchUp &);                  \
+  void sync_lazy_rows(const SyncLazyRows &);       \
   }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)

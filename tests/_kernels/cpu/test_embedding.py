@@ -8,7 +8,8 @@ from seqclf import _kernels
 from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, reference, torch_native
 from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
-from seqclf._nn import Network
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
@@ -259,11 +260,11 @@ def test_a_second_backward_is_refused():
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
     """The same gradients as on the plain twin, with dropout drawn alike; and the kernel read the table, in one call."""
-    network = Network(
-        n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_channels=n_channels, cell="gru", units=(6,),
+    network = Network(NetworkConfig(
+        n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_step_features=n_channels, cell="gru", units=(6,),
         bidirectional=bidirectional, pooling="max", activation="tanh", dropout=0.4, recurrent_dropout=0.0,
         token_dropout=0.2,
-    ).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
+    )).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
     case = Case(LENGTHS["ragged"], 10, n_channels=n_channels)
     ran, true_run = [], recurrence._run
 
@@ -275,7 +276,8 @@ def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
 
     def gradients():
         network.zero_grad()
-        logits = network(case.ids, LENGTHS["ragged"], torch.Generator().manual_seed(1), case.channels)
+        batch = SequenceBatch(case.ids, np.array(LENGTHS["ragged"]), step_features=case.channels)
+        logits = network(batch, torch.Generator().manual_seed(1))
         (logits**2).sum().backward()
         return [logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())]
 

@@ -8,7 +8,9 @@ from seqclf import _kernels
 from seqclf._kernels import StepLayout, reference
 from seqclf._kernels.cpu import pooling
 from seqclf._native import library
-from seqclf._nn import Network
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._nn.sequence_batch import SequenceBatch
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
@@ -148,17 +150,17 @@ def test_what_is_not_finite_stays_in_its_row_and_is_not_hidden(kind, value):
 def test_attention_trains_on_our_kernels(monkeypatch):
     """The network's gradients are those of the plain twin, and the fast path gave them."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
-    network = Network(
+    network = Network(NetworkConfig(
         n_outputs=2, n_channels=3, cell="lstm", units=(9,), bidirectional=True, pooling="attention", activation="tanh",
         dropout=0.0, recurrent_dropout=0.0,
-    ).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
+    )).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
     values = torch.randn(sum(RAGGED), 3, generator=torch.Generator().manual_seed(1))
     ran, true_attend = [], pooling.attend
     monkeypatch.setattr(pooling, "attend", lambda *args: ran.append("cpu") or true_attend(*args))
 
     def gradients():
         network.zero_grad()
-        (network(values, RAGGED) ** 2).sum().backward()
+        (network(SequenceBatch(values, np.array(RAGGED))) ** 2).sum().backward()
         return [parameter.grad.clone() for parameter in network.parameters()]
 
     found = gradients()

@@ -19,7 +19,9 @@ from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, reference
 from seqclf._kernels.cpu import recurrence
 from seqclf._kernels.cpu.call import loaded
 from seqclf._native import library
-from seqclf._nn import Network
+from seqclf._nn.config import NetworkConfig
+from seqclf._nn.network import Network
+from seqclf._nn.sequence_batch import SequenceBatch
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
@@ -314,16 +316,16 @@ def test_backward_leaves_no_arithmetic_to_torch(cell, activation, ids):
 @pytest.mark.parametrize("embedding_dim", [None, 6], ids=["one-hot", "embedding"])
 def test_a_network_of_several_layers(cell, embedding_dim):
     rng = np.random.default_rng(4)
-    network = Network(
+    network = Network(NetworkConfig(
         n_outputs=3, vocab_size=20, embedding_dim=embedding_dim, cell=cell, units=(13, 6), bidirectional=True,
         pooling="mean", activation="tanh", dropout=0.0, recurrent_dropout=0.0,
-    ).reset_parameters(torch.Generator().manual_seed(0))  # fmt: skip
+    )).reset_parameters(torch.Generator().manual_seed(0))  # fmt: skip
     ids, target = torch.from_numpy(rng.integers(0, 20, sum(RAGGED))), draw(rng, len(RAGGED), 3)
 
     def logits_and_gradients(kernel, dtype):
         network.to(dtype).zero_grad()
         with _kernels.use(kernel):
-            logits = network(ids, RAGGED)
+            logits = network(SequenceBatch(ids, np.array(RAGGED)))
             (logits * target.to(dtype)).sum().backward()
         gradients = {name: p.grad.clone() for name, p in network.named_parameters()}
         return {"outputs": logits.detach(), **gradients}

@@ -1,12 +1,12 @@
-"""Fits with a large embedding, rows of which rest while no batch holds them, against fits where all rows move."""
+"""Fits with a large embedding whose rows are updated lazily, against fits where every step moves all rows."""
 
 import numpy as np
 import pytest
 
 from seqclf import RNNTextClassifier
-from seqclf._kernels import FusedStep
+from seqclf._kernels.cpu.lazy_rows import LazyRows
 from seqclf._native import library
-from seqclf._training import net as net_module
+from seqclf._training.loop import TrainingLoop
 from seqclf._training.optimizers import FusedOptimizer
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
@@ -17,7 +17,7 @@ N_WORDS, N_TEXTS = 26_000, 600
 @pytest.fixture(autouse=True)
 def _in_smaller_tables(monkeypatch):
     """More words make for longer fits, in which roundings grow until two fits are not the same."""
-    monkeypatch.setattr("seqclf._kernels.cpu.optimizer._WORTH_RESTING", 25_000)
+    monkeypatch.setattr("seqclf._kernels.cpu.lazy_rows._MIN_LAZY_ROWS", 25_000)
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +37,24 @@ def texts():
 
 
 @pytest.fixture
-def woken(monkeypatch):
+def synced(monkeypatch):
     """How many rows each call brought up to date, of those that it named or of all."""
     counts = {"named": [], "all": []}
-    catch_up = FusedStep.catch_up
+    sync = LazyRows._sync
 
-    def watched(plan, table=None, ids=None):
-        for entry, state in zip(plan._entries, plan.states, strict=True):
-            if state.last is not None:
-                behind = state.last != entry.n_recent
-                if ids is not None:
-                    behind = behind[ids.unique()]
-                counts["all" if ids is None else "named"].append(int(behind.sum()))
-        catch_up(plan, table, ids)
+    def watched(rows, ids):
+        pending = is_pending(rows)
+        if ids is not None:
+            pending = pending[ids.unique()]
+        counts["all" if ids is None else "named"].append(int(pending.sum()))
+        sync(rows, ids)
 
-    monkeypatch.setattr(FusedStep, "catch_up", watched)
+    monkeypatch.setattr(LazyRows, "_sync", watched)
     return counts
+
+
+def is_pending(rows):
+    return rows._last_step != rows._entry.n_logged
 
 
 def make(**changes):
@@ -71,23 +73,23 @@ def make(**changes):
 
 
 def all_move(monkeypatch):
-    monkeypatch.setattr("seqclf._training.optimizers.may_rest", lambda *_: False)
+    monkeypatch.setattr("seqclf._training.optimizers.supports_lazy_rows", lambda *_: False)
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": "adam"}, {"optimizer": "adamw", "weight_decay": 0.05}])
-def test_a_fit_is_what_it_is_when_all_rows_move(texts, changes, woken, monkeypatch):
+def test_a_fit_is_what_it_is_when_all_rows_move(texts, changes, synced, monkeypatch):
     """Validation, early stopping and the weights it keeps see the same table after every epoch."""
     found = make(**changes).fit(*texts)
     table = found.network_.embedding.weight
     assert len(table) > 25_000
-    n_batches = sum(count > 0 for count in woken["named"])
+    n_batches = sum(count > 0 for count in synced["named"])
     assert n_batches > 15 * len(found.history_) - 5
-    assert len(table) > np.median(woken["named"]) > 100 and max(woken["all"]) > 10_000
-    for counts in woken.values():
+    assert len(table) > np.median(synced["named"]) > 100 and max(synced["all"]) > 10_000
+    for counts in synced.values():
         counts.clear()
     all_move(monkeypatch)
     expected = make(**changes).fit(*texts)
-    assert not any(woken.values())
+    assert not any(synced.values())
     assert found.best_epoch_ == expected.best_epoch_ and len(found.history_) == len(expected.history_)
     for ours, theirs in zip(found.history_, expected.history_, strict=True):
         for key in ("train_loss", "valid_loss"):
@@ -102,9 +104,9 @@ def test_a_fit_is_what_it_is_when_all_rows_move(texts, changes, woken, monkeypat
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_fit_leaves_no_row_behind(texts, error, woken, monkeypatch):
+def test_an_interrupted_fit_leaves_no_row_behind(texts, error, synced, monkeypatch):
     """In the middle of its second epoch."""
-    step, nets = net_module.Net.train_step_single, []
+    step, nets = TrainingLoop.train_step, []
 
     def failing(net, batch):
         nets.append(net)
@@ -112,12 +114,12 @@ def test_an_interrupted_fit_leaves_no_row_behind(texts, error, woken, monkeypatc
             raise error("in the middle")
         return step(net, batch)
 
-    monkeypatch.setattr(net_module.Net, "train_step_single", failing)
+    monkeypatch.setattr(TrainingLoop, "train_step", failing)
     tables = []
-    for rests in (True, False):
+    for lazy in (True, False):
         nets.clear()
-        if not rests:
-            assert len(woken["all"]) == 2 and min(woken["all"]) > 10_000
+        if not lazy:
+            assert len(synced["all"]) == 2 and min(synced["all"]) > 10_000
             all_move(monkeypatch)
         with pytest.raises(error, match="in the middle"):
             make().fit(*texts)
@@ -133,13 +135,10 @@ def test_every_batch_reads_rows_that_are_up_to_date(texts, monkeypatch):
     seen, update = [], FusedOptimizer.update
 
     def checked(optimizer):
-        plan = optimizer._fused_step
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if plan is not None and parameter.grad.is_sparse:
-                    index = next(i for i, other in enumerate(plan.parameters) if other is parameter)
-                    rows = parameter.grad._indices()[0]
-                    seen.append(bool((plan.states[index].last[rows] == plan._entries[index].n_recent).all()))
+        step = optimizer._fused_step
+        for rows in [] if step is None else step._lazy_rows:
+            assert rows.table.grad.is_sparse
+            seen.append(not is_pending(rows)[rows.table.grad._indices()[0]].any())
         update(optimizer)
 
     monkeypatch.setattr(FusedOptimizer, "update", checked)

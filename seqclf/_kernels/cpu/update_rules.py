@@ -1,0 +1,18 @@
+"""The update rules of the optimisers, which `abi.h` defines, and their hyperparameters."""
+
+from typing import NamedTuple
+
+# `Rule` in abi.h.
+CODES = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw": 5}
+# What the update of a value takes, in multiplications.
+UPDATE_COST = 20
+
+
+class Hyperparameters(NamedTuple):
+    """Hyperparameters of the update rules; those that a rule does not have are 0."""
+
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    decay: float
+    eps: float
