@@ -65,7 +65,7 @@ MAP = {
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/",)),
-    "_validation/": May(("_validation/", "_data/"), ("sklearn",)),
+    "_validation/": May(("_validation/", "_data/"), ("scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/"), ("scipy",)),
     "_tasks/": May(("_tasks/", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
 from seqclf._validation.containers import is_missing, refuse_masked, shorten
@@ -18,7 +19,11 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") 
     if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
         # numpy would turn a missing or numeric label among strings into a string
         y = np.asarray(y) if all(isinstance(label, str) for label in y) else np.array(y, dtype=object)
-    labels = column_or_1d(y, input_name=name, warn=True)
+    _refuse_several_labels(y, name)
+    try:
+        labels = column_or_1d(y, input_name=name, warn=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be one label for each row of {rows_name}, got {shorten(y)}: {error}") from error
     if len(labels) != n_rows:
         raise ValueError(
             f"{name} has {len(labels)} labels, but {rows_name} has {n_rows} rows: "
@@ -146,6 +151,52 @@ def refuse_one_group(n_groups: int, among: str = "") -> None:
     if n_groups < 2:
         rows = f" among {among}" if among else ""
         raise ValueError(f"groups holds only one group{rows}: at least 2 are needed, to hold some of them out.")
+
+
+_SEVERAL = (
+    "To learn several labels a row, fit OneVsRestClassifier of this classifier to MultiLabelBinarizer's encoding."
+)
+
+
+def _refuse_several_labels(y: Any, name: str) -> None:
+    """Refuse rows of several labels, one-hot rows, and frames of several columns, and say what to do with them."""
+    if issparse(y):
+        raise ValueError(
+            f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row. If each row has a single "
+            f"1, take its position: np.asarray({name}.argmax(axis=1)).ravel()."
+        )
+    array = _as_array(y)
+    if array.ndim == 2 and array.shape[1] > 1:
+        # scikit-learn's words come first: its users search for them
+        expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row."
+        if array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all():
+            raise ValueError(
+                f"{expected} It is one-hot: take the position of each 1, np.asarray({name}).argmax(axis=1)."
+            )
+        if hasattr(y, "columns"):
+            raise ValueError(
+                f"{expected} Pick the column that holds the labels, e.g. {name}[{next(iter(y.columns))!r}]."
+            )
+        raise ValueError(f"{expected} {_SEVERAL}")
+    if array.ndim == 1 and array.dtype == object:
+        for position, row in enumerate(array):
+            if isinstance(row, list | tuple | set | frozenset | np.ndarray) and len(row) != 1:
+                raise ValueError(
+                    f"Row {position} of {name} holds {len(row)} labels, {shorten(row)}: expected one label for each "
+                    f"row. {_SEVERAL}"
+                )
+
+
+def _as_array(y: Any) -> NDArray[Any]:
+    """y as an array; rows of unequal length become objects."""
+    if hasattr(y, "columns"):
+        return y.to_numpy()
+    try:
+        return np.asarray(y)
+    except ValueError:
+        array = np.empty(len(y), dtype=object)
+        array[:] = y
+        return array
 
 
 def _refuse_missing(labels: NDArray[Any], name: str) -> None:

@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.sparse import csr_array
+from sklearn.exceptions import DataConversionWarning
 
 from seqclf._validation.targets import check_labels, codes_of, read_groups, read_sample_weight, refuse_one_class
 
@@ -140,3 +142,45 @@ def test_bad_groups(groups, words):
 def test_masked_groups_are_refused():
     with pytest.raises(TypeError, match="groups is a masked array"):
         read_groups(np.ma.masked_array([1, 2, 3]), 3)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (
+            [["a", "b"], ["a"], ["b"]],
+            r"Row 0 of y holds 2 labels, \['a', 'b'\]: expected one label.*MultiLabelBinarizer",
+        ),
+        ([["a"], [], ["b"]], r"Row 1 of y holds 0 labels, \[\]"),
+        ([{"a"}, {"b"}, {"b", "c", "d"}], "Row 2 of y holds 3 labels"),
+        (pd.Series([["a"], ["b", "c"], ["a"]]), "Row 1 of y holds 2 labels"),
+        (
+            [["a", "b"], ["a", "c"], ["b", "c"]],
+            r"y should be a 1d array, got an array of shape \(3, 2\) .*MultiLabelBinarizer",
+        ),
+        (
+            [[1, 1, 0], [0, 1, 0], [1, 0, 0]],
+            r"y should be a 1d array, got an array of shape \(3, 3\) .*OneVsRestClassifier",
+        ),
+        (np.eye(3), r"It is one-hot: take the position of each 1, np.asarray\(y\).argmax\(axis=1\)"),
+        (np.eye(3).tolist(), "It is one-hot"),
+        (pd.get_dummies(pd.Series(["a", "b", "a"])), "It is one-hot"),
+        (pl.DataFrame({"u": [1, 0, 0], "v": [0, 1, 1]}), "It is one-hot"),
+        (pd.DataFrame({"u": [1, 2, 3], "v": [1, 2, 3]}), r"Pick the column that holds the labels, e.g. y\['u'\]"),
+        (csr_array(np.eye(3)), r"y is a sparse matrix of shape \(3, 3\)"),
+        (np.ones((3, 2, 2)), "y must be one label for each row of X, got array"),
+        ({"a": 1}, "y must be one label for each row of X, got {'a': 1}"),
+        ([1, [2], 3], r"y must be one label for each row of X, got \[1, \[2\], 3\]"),
+    ],
+)
+def test_labels_that_are_not_one_for_each_row(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, 3)
+
+
+@pytest.mark.parametrize(
+    "y", [[["a"], ["b"], ["a"]], np.array([["a"], ["b"], ["a"]]), pd.DataFrame({"y": ["a", "b", "a"]})]
+)
+def test_a_column_of_labels_stays_what_scikit_learn_makes_of_it(y):
+    with pytest.warns(DataConversionWarning):
+        assert check_labels(y, 3).tolist() == ["a", "b", "a"]

@@ -10,6 +10,7 @@ from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
+from seqclf._nn.sequence_batch import SequenceBatch
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 

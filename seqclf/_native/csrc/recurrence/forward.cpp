@@ -46,12 +46,67 @@ struct RowsOfStep {
   }
 };
 
+// From the sums of each gate to the new states, which are written; in training what the way back reads, too.
+template <class V, int CELL, int BLOCKS, int ROWS, int SLOTS>
+static inline __attribute__((always_inline)) void finish_tile(const Pass &pass, const RowsOfStep &rows, int64_t unit,
+                                                              V (&sums)[ROWS][SLOTS]) {
+  const int size = lanes<V>;
+  const int64_t *positions = rows.positions;
+  const int64_t width = pass.width;
+  // Two passes, so that the second function of a row overlaps with those of the other rows.
+  if constexpr (CELL == LSTM) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const V in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
+      const V candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
+      const V memory = forget * load<V>(rows.memories[i] + unit) + in * candidate;
+      store(rows.memories[i] + unit, memory);
+      if (pass.gates) {
+        float *saved = pass.gates + (positions[i] * width + unit) * SLOTS;
+        store(saved, in);
+        store(saved + size, forget);
+        store(saved + 2 * size, candidate);
+        store(saved + 3 * size, out);
+        store(pass.memory + positions[i] * width + unit, memory);
+      }
+      sums[i][0] = memory;
+      sums[i][3] = out;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) store(pass.outputs + positions[i] * pass.stride + unit, sums[i][3] * tanh(sums[i][0]));
+  } else if constexpr (CELL == GRU) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      sums[i][1] = sigmoid(sums[i][1]);
+      sums[i][2] = sigmoid(sums[i][2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const V reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
+      const V candidate = tanh(sums[i][0] + reset * hidden);
+      store(pass.outputs + positions[i] * pass.stride + unit, candidate + update * (load<V>(rows.previous[i] + unit) - candidate));
+      if (pass.gates) {
+        float *saved = pass.gates + (positions[i] * width + unit) * SLOTS;
+        store(saved, candidate);
+        store(saved + size, reset);
+        store(saved + 2 * size, update);
+        store(saved + 3 * size, hidden);
+      }
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+      for (int b = 0; b < BLOCKS; b++)
+        store(pass.outputs + positions[i] * pass.stride + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
+  }
+}
+
 // The units from `unit` on: BLOCKS of as many as V holds.
 template <class V, int CELL, int BLOCKS, int ROWS>
 static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit) {
   const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates, size = lanes<V>;
   const Packed &packed = pass.packed;
-  const int64_t *positions = rows.positions;
   const int64_t width = pass.width, apart = BLOCKS == 1 ? width : size;
   const float *bias = packed.bias.data() + unit;
 
@@ -77,54 +132,7 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
         sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, pass.units);
-
-  // Two passes where one waits for the other: the rows of a pass don't wait for one another.
-  if constexpr (CELL == LSTM) {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const V in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
-      const V candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
-      const V memory = forget * load<V>(rows.memories[i] + unit) + in * candidate;
-      store(rows.memories[i] + unit, memory);
-      if (pass.gates) {
-        float *saved = pass.gates + (positions[i] * width + unit) * slots;
-        store(saved, in);
-        store(saved + size, forget);
-        store(saved + 2 * size, candidate);
-        store(saved + 3 * size, out);
-        store(pass.memory + positions[i] * width + unit, memory);
-      }
-      sums[i][0] = memory;
-      sums[i][3] = out;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) store(pass.outputs + positions[i] * pass.stride + unit, sums[i][3] * tanh(sums[i][0]));
-  } else if constexpr (CELL == GRU) {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      sums[i][1] = sigmoid(sums[i][1]);
-      sums[i][2] = sigmoid(sums[i][2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const V reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
-      const V candidate = tanh(sums[i][0] + reset * hidden);
-      store(pass.outputs + positions[i] * pass.stride + unit, candidate + update * (load<V>(rows.previous[i] + unit) - candidate));
-      if (pass.gates) {
-        float *saved = pass.gates + (positions[i] * width + unit) * slots;
-        store(saved, candidate);
-        store(saved + size, reset);
-        store(saved + 2 * size, update);
-        store(saved + 3 * size, hidden);
-      }
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 2
-      for (int b = 0; b < BLOCKS; b++)
-        store(pass.outputs + positions[i] * pass.stride + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
-  }
+  finish_tile<V, CELL, BLOCKS, ROWS>(pass, rows, unit, sums);
 }
 
 template <class V, int CELL, int BLOCKS, int ROWS>
