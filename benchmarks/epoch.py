@@ -43,7 +43,7 @@ from _report import load, machine, print_load, print_table, reached, seconds_of,
 from _scaling import print_scaling
 
 from seqclf import RNNTextClassifier, TextTokenizer
-from seqclf._training.optimizers import OneCall
+from seqclf._training.optimizers import FusedOptimizer
 
 OURS = "ours"
 VOCABULARY, LONGEST, BATCH, EMBEDDING, LEARNING_RATE = 10_000, 500, 64, 16, 1e-4
@@ -133,8 +133,8 @@ class Comparison:
 
     def round(self) -> None:
         """One epoch on every side."""
-        steps, update = [], OneCall.update
-        with patch.object(OneCall, "update", lambda optimizer: steps.append(1) or update(optimizer)):
+        steps, update = [], FusedOptimizer.update
+        with patch.object(FusedOptimizer, "update", lambda optimizer: steps.append(1) or update(optimizer)):
             ours = self.columns[OURS]
             ours.seconds.append(seconds_of(lambda: self.ours.fit(self.ids, self.labels)))
         ours.losses.append(self.ours.history_[0]["train_loss"])

@@ -58,11 +58,11 @@ static const unsigned kept_zmm = 0xe6;
 static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, kept_zmm); }
 #endif
 
-#define SEQCLF_KERNELS(ISA, supported)                                                                       \
-  {                                                                                                          \
-    #ISA, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward,         \
-        ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::unique_ids,               \
-        ISA::optimize, ISA::sync_lazy_rows, supported                                                        \
+#define SEQCLF_KERNELS(ISA, supported)                                                               \
+  {                                                                                                  \
+    #ISA, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, \
+        ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::unique_ids,           \
+        ISA::optimize, ISA::sync_lazy_rows, supported                                                \
   }
 
 // The best first.

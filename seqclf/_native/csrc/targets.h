@@ -14,8 +14,8 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 
 #define SEQCLF_DECLARE(ISA)                        \
   namespace ISA {                                  \
-  void gather(const Gather &);               \
-  bool look_up(const TableLookUp &);                    \
+  void gather(const Gather &);                     \
+  bool look_up(const TableLookUp &);               \
   void embed_backward(const EmbeddingBackward &);  \
   void project(const Projection &);                \
   void forward(const Forward &);                   \
@@ -24,7 +24,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
   void pool_backward(const PoolingBackward &);     \
   void attend_backward(const AttentionBackward &); \
   void linear(const Linear &);                     \
-  int64_t unique_ids(const UniqueIds &);   \
+  int64_t unique_ids(const UniqueIds &);           \
   bool optimize(const Step &);                     \
   void sync_lazy_rows(const SyncLazyRows &);       \
   }
