@@ -69,7 +69,7 @@ class Classification(Task):
         if self.classes.tolist() != before.classes.tolist():
             raise ValueError(
                 f"With warm_start=True, y must hold the classes of the first fit, {before.classes.tolist()!r}; "
-                f"got {self.classes.tolist()!r}. Give rows of every class, or build a new network with warm_start=False."
+                f"got {self.classes.tolist()!r}. Give rows of every class, or set warm_start=False."
             )
         return codes
 
