@@ -123,9 +123,9 @@ class Network(nn.Module):
         ids_or_numbers = _kernels.arrange(batch.values, layout)
         inputs = self._inputs(ids_or_numbers, step_features, layout, generator, projected)
         states = self.recurrent(inputs, layout, generator)
+        features = self._features(states, inputs, step_features, layout, generator)
         if self.pooling is None:
-            return self._of_steps(states, inputs, step_features, layout, generator)[_steps_in_order(batch.lengths)]
-        features = self._of_rows(states, inputs, step_features, layout, generator)
+            return features[_steps_in_order(batch.lengths)]
         if layout.is_sorted:
             return features
         return features.new_zeros(layout.n_sequences, features.shape[1]).index_copy(0, layout.order, features)
@@ -150,7 +150,7 @@ class Network(nn.Module):
         mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
         return self.embedding(ids, mask, step_features)
 
-    def _of_rows(
+    def _features(
         self,
         states: Tensor,
         inputs: Inputs,
@@ -158,32 +158,16 @@ class Network(nn.Module):
         layout: StepLayout,
         generator: Generator | None,
     ) -> Tensor:
-        """The features of each row, (n_rows, n_features)."""
-        assert self.pooling is not None
-        features = self.pooling(states, layout)
+        """What the head decides by, in the order of the layout: of each row, or without pooling of each step."""
+        pooled = self.pooling is not None
+        features = states if self.pooling is None else self.pooling(states, layout)
         if self.convolutions is not None:
             filtered = self.convolutions(_kernels.written_out(inputs, layout), layout)
-            features = torch.cat((features, _kernels.pool("mean", filtered, layout)), dim=1)
-        features = self.dropout(features, None, layout.n_rows, generator)
+            features = torch.cat((features, _kernels.pool("mean", filtered, layout) if pooled else filtered), dim=1)
+        features = self.dropout(features, None if pooled else layout.row_of_step, layout.n_rows, generator)
         if step_features is not None and self.head.n_means:
-            features = torch.cat((features, _MEAN_SCALE * _kernels.pool("mean", step_features, layout)), dim=1)
-        return features
-
-    def _of_steps(
-        self,
-        states: Tensor,
-        inputs: Inputs,
-        step_features: Tensor | None,
-        layout: StepLayout,
-        generator: Generator | None,
-    ) -> Tensor:
-        """The features of each step, (n_steps, n_features), in the order of the layout."""
-        if self.convolutions is not None:
-            filtered = self.convolutions(_kernels.written_out(inputs, layout), layout)
-            states = torch.cat((states, filtered), dim=1)
-        features = self.dropout(states, layout.row_of_step, layout.n_rows, generator)
-        if step_features is not None and self.head.n_means:
-            features = torch.cat((features, step_features), dim=1)
+            means = _MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
+            features = torch.cat((features, means), dim=1)
         return features
 
     def to_arrays(self) -> dict[str, np.ndarray]:

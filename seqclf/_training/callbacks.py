@@ -1,6 +1,7 @@
 """What happens around the loop, a callback each; they are notified in the order in which they are listed."""
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, NoReturn
 
 import torch
@@ -10,16 +11,16 @@ from tqdm import tqdm
 from seqclf._training.batches import n_batches
 
 
-class StatefulCallback(Callback):
+class StatefulCallback(Callback, ABC):
     """A callback whose state belongs to a training: it is saved and loaded with it."""
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes while a network is trained."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        raise NotImplementedError
 
 
 class L1Penalty(Callback):
