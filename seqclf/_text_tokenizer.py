@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
-from seqclf._text.characters import clean
+from seqclf._text.characters import clean, clean_token
 from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
 from seqclf._validation.parameters import (
     all_or_nothing,
@@ -35,6 +35,7 @@ _CONSTRAINTS = {
     "level": options("word", "char", "subword"),
     "vocab_size": optional(integer(_N_SPECIAL + 1)),
     "min_frequency": integer(1),
+    "normalize": optional(options("NFC", "NFKC")),
     "lowercase": boolean(),
     "max_length": optional(integer(1)),
     "truncate": options("start", "end"),
@@ -54,7 +55,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         What a token is.
 
         - "word": a run of letters, digits and underscores, with apostrophes inside (*don't*); any other mark that is
-          not white space is a token of its own. The fastest to train on, and the easiest to read.
+          not white space is a token of its own, an emoji with its skin tone, a flag or a family too. The fastest to
+          train on, and the easiest to read.
         - "char": a single character. A small vocabulary that knows every word, but sequences five times as long, and
           as many more steps to compute. A good choice for languages written without spaces or rich in endings.
         - "subword": pieces of words, learned by byte-level byte pair encoding. No text has an unknown token. Takes
@@ -67,6 +69,10 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         Tokens that occur less often in the training texts become unknown. Raising it drops rare names and
         misspellings, and lets the model meet the unknown token in training. For "subword", the least number of times
         that a pair of pieces must occur to be merged.
+    normalize : {"NFC", "NFKC"} or None, default="NFC"
+        The Unicode normal form that texts are brought into first. "NFC" reads *é* in one character or two as the same;
+        "NFKC" also reads full-width letters, ligatures and other variants as the usual ones, which loses that
+        difference; None keeps different spellings apart.
     lowercase : bool, default=True
         Read *Good* and *good* as one token. False keeps them apart, which costs vocabulary.
     max_length : int or None, default=1_000
@@ -95,14 +101,16 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Before it is split, a text is changed in three ways only: HTML line breaks (``<br />``, ``</br>``,
-    ``<BR clear="all">``) become a space, the typographic apostrophe ``’`` becomes ``'``, and letters become small if
-    `lowercase`. Other markup stays. There is no Unicode normalisation: use :func:`unicodedata.normalize` first where
-    one text may write *é* as one character and another as two. For "char" and "subword", runs of white space become one
-    space, and there is none at the ends.
+    Before it is split, a text is changed in these ways only: it is brought into the form of `normalize`; soft hyphens,
+    word joiners, byte-order marks and marks of the writing direction are dropped, and a zero-width space is a space,
+    whatever `normalize` is; HTML line breaks (``<br />``, ``</br>``, ``<BR clear="all">``) become a space, the
+    typographic apostrophe ``’`` becomes ``'``, and letters become small if `lowercase`. Other markup stays. The
+    zero-width joiner and non-joiner stay inside their word, as Persian and the scripts of India need it. For "char" and
+    "subword", runs of white space become one space, and there is none at the ends.
 
-    `fit` also takes texts that were split already, as lists of str, with `level="word"`; these tokens are used as they
-    are, lowercased if `lowercase`. What `transform` takes is of the same kind.
+    `fit` also takes texts that were split already, as lists of str, with `level="word"`; these tokens are not split
+    again, but brought into the form of `normalize` without invisible characters, and lowercased if `lowercase`. What
+    `transform` takes is of the same kind.
 
     Examples
     --------
@@ -123,6 +131,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         level: Literal["word", "char", "subword"] = "word",
         vocab_size: int | None = 30_000,
         min_frequency: int = 1,
+        normalize: Literal["NFC", "NFKC"] | None = "NFC",
         lowercase: bool = True,
         max_length: int | None = 1_000,
         truncate: Literal["start", "end"] = "start",
@@ -130,6 +139,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         self.level = level
         self.vocab_size = vocab_size
         self.min_frequency = min_frequency
+        self.normalize = normalize
         self.lowercase = lowercase
         self.max_length = max_length
         self.truncate = truncate
@@ -325,10 +335,10 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     def _number(self, rows: Sequence[Any], index_tokens: TokenIndexer) -> Ragged:
         """Split each row into tokens and put the ids of all of them end to end."""
         if self.input_kind_ == "tokens":
-            return number_tokens((map(str.lower, row) for row in rows) if self.lowercase else rows, index_tokens)
+            return number_tokens(([self._clean_token(token) for token in row] for row in rows), index_tokens)
         if self.level == "char":
             return number_tokens(map(self._clean_line, rows), index_tokens)
-        return number_words(rows, index_tokens, self.lowercase)
+        return number_words(rows, index_tokens, self.lowercase, self.normalize)
 
     def _cut(self, ids: Ragged) -> Ragged:
         return ids.truncated(self.max_length, self.truncate)
@@ -381,9 +391,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             run = []
         return "".join(pieces[:-1]).strip()
 
+    def _clean_token(self, token: str) -> str:
+        return clean_token(token, self.lowercase, self.normalize)
+
     def _clean_line(self, text: str) -> str:
         """The text on one line: runs of white space are one space, and there is none at the ends."""
-        return " ".join(clean(text, self.lowercase).split())
+        return " ".join(clean(text, self.lowercase, self.normalize).split())
 
     def _clean_for_subwords(self, text: str) -> str:
         """The same without half surrogates, which the subword library refuses."""

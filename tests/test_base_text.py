@@ -1,7 +1,11 @@
 """One door for texts: they are checked once, stay one array of ids, and a prediction leaves the estimator as it is."""
 
+import unicodedata
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _base_text, _text_tokenizer, datasets
 from seqclf._data.ragged import Ragged
@@ -70,6 +74,21 @@ def test_the_ids_are_those_of_the_public_methods():
     found = classifier._encode(rows).items()
     for ids, expected in zip(found, classifier.tokenizer_.transform(rows), strict=True):
         np.testing.assert_array_equal(ids, expected)
+
+
+@pytest.fixture(scope="module")
+def fitted_to_accents():
+    texts = [unicodedata.normalize(("NFC", "NFD")[i % 2], f"Ǹǰ한각 {text} é") for i, text in enumerate(TEXTS)]
+    return RNNTextClassifier(**SETTINGS).fit(texts, LABELS)
+
+
+@given(
+    st.lists(st.sampled_from("éǰJ한각가ñ áक़👩🏽\u00ad\u030c\u0323\u200d") | st.characters(), max_size=30).map("".join)
+)
+def test_canonically_equal_texts_get_equal_predictions_to_the_bit(fitted_to_accents, text):
+    spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
+    found = fitted_to_accents.decision_function(spellings)
+    np.testing.assert_array_equal(found, found[0])
 
 
 @pytest.mark.parametrize("kind", ["texts", "tokens", "ids", "table", "series"])
