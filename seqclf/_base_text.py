@@ -44,6 +44,9 @@ class BaseTextRNN(BaseRNN):
             return rows
         self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
         ids = self._fit_tokenizer(rows)
+        if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
+            longest, side = self.tokenizer_.max_length, self.tokenizer_.truncate
+            print(f"{n_truncated} of {len(rows)} texts lost tokens at the {side}: max_length={longest}", flush=True)
         self.vocab_size_ = max(_n_ids(ids), len(getattr(self.tokenizer_, "tokens_", ())))
         return ids
 

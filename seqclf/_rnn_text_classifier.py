@@ -99,7 +99,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``); 1 is best in
         grid searches that run in parallel. torch's own number is put back afterwards.
     verbose : int, default=0
-        1 prints a line per epoch, 2 shows a bar inside each epoch as well.
+        1 prints a line per epoch, and how many texts lost tokens where the tokenizer cut some; 2 shows a bar inside
+        each epoch as well.
 
     Attributes
     ----------
@@ -141,6 +142,10 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     -----
     A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
     those that the bias of the last layer alone gives.
+
+    Nothing is cut from long texts unless the tokenizer has a `max_length`. Without the compiled kernels a batch on the
+    CPU is padded to its longest text, so that one very long text takes as much memory as a whole batch of such texts:
+    set a `max_length` there.
 
     Prediction does not depend on the rows beside a row, on padding or on batches: to the last bit on the compiled
     kernels; on torch's own operations it is computed in float64.

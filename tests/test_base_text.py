@@ -76,6 +76,20 @@ def test_the_ids_are_those_of_the_public_methods():
         np.testing.assert_array_equal(ids, expected)
 
 
+def test_a_fit_tells_how_many_texts_were_cut(capsys):
+    texts = ["a b c d e", *TEXTS[1:]]
+    longest = max(len(ids) for ids in TextTokenizer().fit_transform(texts))
+    for max_length, cut in ((4, True), (longest, False)):
+        for verbose in (0, 1):
+            classifier = RNNTextClassifier(TextTokenizer(max_length=max_length), **SETTINGS, verbose=verbose)
+            classifier.fit(texts, LABELS)
+            lines = capsys.readouterr().out.splitlines()
+            n_cut = classifier.tokenizer_.n_truncated_
+            assert bool(n_cut) == cut
+            told = [f"{n_cut} of 40 texts lost tokens at the start: max_length=4"] if cut else []
+            assert lines[:-1] == (told if verbose else [])
+
+
 @pytest.fixture(scope="module")
 def fitted_to_accents():
     texts = [unicodedata.normalize(("NFC", "NFD")[i % 2], f"Ǹǰ한각 {text} é") for i, text in enumerate(TEXTS)]

@@ -250,6 +250,22 @@ def test_truncate_is_the_side_cut_off():
         assert [item.tolist() for item in tokenizer.transform(texts)] == [expected, [2]]
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_how_many_texts_lost_tokens(level, method):
+    texts = ["abcdef " * 40, "a", "abcdef " * 30, "", "b"]
+    for max_length, expected in ((None, 0), (10_000, 0), (1, 2), (20, 2)):
+        tokenizer = make(level, max_length=max_length)
+        getattr(tokenizer, method)(texts)
+        assert tokenizer.n_truncated_ == expected
+
+
+def test_nothing_is_cut_by_default():
+    text = " ".join(f"w{number}" for number in range(40_000))
+    tokenizer = TextTokenizer(vocab_size=None)
+    assert tokenizer.inverse_transform(tokenizer.fit_transform([text])) == [text]
+
+
 @pytest.mark.parametrize("as_container", [list, tuple, np.array, pd.Series, pl.Series, pd.DataFrame])
 def test_every_container_gives_the_same(as_container):
     assert_equal_ids(TextTokenizer().fit_transform(as_container(TEXTS)), TextTokenizer().fit_transform(TEXTS))

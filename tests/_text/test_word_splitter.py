@@ -292,7 +292,7 @@ def test_a_changed_vocabulary_is_read_as_it_is():
     tokenizer.vocabulary_ = {"film": 7, "σ": 8}
     text = " ".join(LONG)
     expected = number_plain([text], lambda tokens: map(tokenizer.vocabulary_.get, tokens, repeat(1)), True, "NFC")
-    np.testing.assert_array_equal(tokenizer.transform([text])[0], expected.values[-1_000:])
+    np.testing.assert_array_equal(tokenizer.transform([text])[0], expected.values)
 
 
 @compiled
