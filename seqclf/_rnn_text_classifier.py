@@ -125,6 +125,9 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     vocab_size_ : int
         Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
         in fit + 1; larger ones in predict are read as unknown.
+    renumbered_ids_ : ndarray
+        Only where X held ids (or a tokenizer of one's own gave some), and the largest + 1 was above 4 x distinct ids +
+        10,000: the ids of fit above 1, ascending, which the network numbers from 2 on. Others are read as unknown.
     nb_ratios_ : object
         The learned ratios, a ``LogCountRatios``: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape
         (n_ngrams, n_features); that of token id i is in row ``ngrams_.of_tokens_[i]`` of the first table; row 0 is 0.
@@ -140,6 +143,9 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
 
     Notes
     -----
+    Token ids are whole numbers from 1 on, up to 2**63 - 1; 1 is the unknown token. 0 is padding, and only at the ends
+    of rows of one length. Ids that were counted from 0 are refused where that shows: add 1 to them.
+
     A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
     those that the bias of the last layer alone gives.
 
