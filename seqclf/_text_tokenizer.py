@@ -1,5 +1,6 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
 from seqclf._text.characters import clean, clean_token
+from seqclf._text.unknown_words import find_unknown_words
 from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
 from seqclf._validation.parameters import (
     all_or_nothing,
@@ -161,6 +163,11 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         -------
         TextTokenizer
             The fitted tokenizer itself.
+
+        Warns
+        -----
+        UserWarning
+            Where `level="word"` will not know most words of new texts: names, DNA, Chinese.
 
         Raises
         ------
@@ -328,6 +335,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"Empty vocabulary: none of the {len(tokens)} different tokens of {len(rows)} texts occurs "
                 f"min_frequency={self.min_frequency} times."
+            )
+        if self.level == "word" and self.input_kind_ == "texts" and (found := find_unknown_words(ids, tokens)):
+            warnings.warn(
+                f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").',
+                UserWarning,
+                stacklevel=2,
             )
         self.subword_model_: Any = None
         self._keep_vocabulary([tokens[index] for index in kept])
