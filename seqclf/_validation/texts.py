@@ -18,6 +18,7 @@ MAX_ID = 2**63 - 1  # the largest id to learn from
 
 _ONE_ROW = {"texts": "a text (str)", "tokens": "a list of tokens (str)", "ids": "a list of token ids (whole numbers)"}
 _ANY_ROW = ", ".join(_ONE_ROW.values())
+_PADDING_ADVICE = " If it is padding, put 0 in its place, or leave it out of a list."
 _MAX_INT32 = np.iinfo(np.int32).max
 # A list of ids or tokens, as Python, JSON or numpy write it.
 _WRITTEN_ID, _WRITTEN_TOKEN = r"-?\d++(?:\.\d*+)?+", r"""(?:'[^']*+'|"[^"]*+")"""
@@ -124,14 +125,25 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
     if all(issubclass(one, str) for one in types):
         return "tokens", items if types == {str} else [str(token) for token in items]
     if all(issubclass(one, int | float | np.integer | np.floating) and one is not bool for one in types):
-        return "ids", np.asarray(items, dtype=np.float64 if any(issubclass(one, float) for one in types) else None)
+        has_floats = any(issubclass(one, float) for one in types)
+        return "ids", np.asarray(list(map(_as_float, items)) if has_floats else items)
     raise ValueError(_not_an_item(items, position, name, known))
+
+
+def _as_float(number: Any) -> float:
+    """The number, or for an integer beyond the floats a large one of its sign."""
+    try:
+        return float(number)
+    except OverflowError:
+        return 1e300 if number > 0 else -1e300
 
 
 def _clean_ids(ids: Ragged, name: str, max_id: int | None, in_fit: bool) -> Ragged:
     """Whole numbers >= 0 as integers, without padding; zeros inside, and what is too large, as the unknown id."""
     values = ids.values
-    if values.dtype.kind in "Of":  # Python's integers beyond 64 bits are objects
+    if values.dtype.kind == "O":  # Python's integers beyond 64 bits
+        values = np.array(list(map(_as_float, values)))
+    if values.dtype.kind == "f":
         values = values.astype(np.float64, copy=False)
         _refuse_ids(~np.isfinite(values) | (values != np.rint(values)), ids, name, max_id)
     limit = MAX_ID if max_id is None else max_id
@@ -175,15 +187,16 @@ def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int | 
     if wrong.any():
         step = int(np.argmax(wrong))
         row, value = ids.row_of(step), ids.values[step]
+        shown = shorten(value)
         advice = ""
         if is_missing(value):
-            advice = " If it is padding, put 0 in its place, or leave it out of a list."
+            advice = _PADDING_ADVICE
         elif value < 0 and (ids.values == PADDING).any():
-            advice = f" If {value!s} is padding, make it 0, and add 1 to all other ids."
+            advice = f" If {shown} is padding, make it 0, and add 1 to all other ids."
         elif value < 0:
-            advice = f" If {value!s} is padding, put 0 in its place, or leave it out of a list."
+            advice = _PADDING_ADVICE.replace("it", shown, 1)
         raise ValueError(
-            f"Row {row} of {name} holds {value!s} at position {step - ids.offsets[row]}: "
+            f"Row {row} of {name} holds {shown} at position {step - ids.offsets[row]}: "
             f"token ids must be whole numbers from 0 {'on' if max_id is None else f'to {max_id}'}.{advice}"
         )
 
@@ -223,7 +236,7 @@ def _not_an_item(row: Sequence[Any], position: int, name: str, known: Kind | Non
     )
     return (
         f"Row {position} of {name} holds {shorten(item)} ({type(item).__name__}) at position {place}: "
-        f"expected {expected}.{_advice(item)}"
+        f"expected {expected}.{_PADDING_ADVICE if is_missing(item) and not tokens else _advice(item)}"
     )
 
 

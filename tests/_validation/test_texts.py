@@ -232,7 +232,7 @@ def test_empty_lists_fit_tokens_and_ids(kind, expected):
 BIG = 2**24
 
 
-@pytest.mark.parametrize("large", [2**63, 2**70, 1e300, np.float32(2**63)])
+@pytest.mark.parametrize("large", [2**63, 2**70, 10**400, 1e300, np.float32(2**63)])
 def test_in_fit_an_id_beyond_64_bits_is_refused_and_later_unknown(large):
     with pytest.raises(ValueError, match=rf"Row 1 of X holds .* at position 2.* to {2**63 - 1}"):
         read_text_input([[5], [6, 7, large]])
@@ -324,6 +324,14 @@ BAD_TEXT_INPUT = [
         [f"Row 1 of X holds {2**63} at position 1", str(2**63 - 1)],
     ),
     ([[2**70]], ValueError, [f"Row 0 of X holds {2**70} at position 0"]),
+    (
+        [[1, 2, None], [3, None, None]],
+        ValueError,
+        ["Row 0 of X holds None", "at position 2", "If it is padding, put 0"],
+    ),
+    (pd.DataFrame({"a": [1, 2], "b": [3, None]}, dtype="Int64"), ValueError, ["Row 1", "<NA>", "put 0 in its place"]),
+    ([[1], [-(10**400)]], ValueError, ["Row 1 of X holds -1000", "at position 0", "whole numbers from 0"]),
+    ([[1], [2.0, 10**400]], ValueError, ["Row 1 of X holds", "at position 1", f"from 0 to {2**63 - 1}"]),
     (pl.Series([[1, None]]), ValueError, ["Row 0 of X holds nan at position 1"]),
 ]
 
