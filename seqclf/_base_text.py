@@ -14,7 +14,10 @@ from seqclf._label_features.log_count_ratios import LogCountRatios, cross_fittin
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
 from seqclf._validation.parameters import has_methods, integer, optional, real
-from seqclf._validation.texts import MAX_ID, UNKNOWN, Kind, read_text_input
+from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
+
+# A table with a row for each number up to the largest id may be this much larger than the ids need.
+_MAX_IDS_PER_DISTINCT, _FREE_IDS = 4, 10_000
 
 
 class BaseTextRNN(BaseRNN):
@@ -40,11 +43,17 @@ class BaseTextRNN(BaseRNN):
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
         if isinstance(rows, Ragged):
             self.__dict__.pop("tokenizer_", None)
-            self.vocab_size_ = _n_ids(rows)
-            return rows
+            return self._learn_ids(rows)
         self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
         ids = self._fit_tokenizer(rows)
-        self.vocab_size_ = max(_n_ids(ids), len(getattr(self.tokenizer_, "tokens_", ())))
+        if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
+            longest, side = self.tokenizer_.max_length, self.tokenizer_.truncate
+            print(f"{n_truncated} of {len(rows)} texts lost tokens at the {side}: max_length={longest}", flush=True)
+        n_tokens = len(getattr(self.tokenizer_, "tokens_", ()))
+        if type(self.tokenizer_) is not TextTokenizer:
+            return self._learn_ids(ids, n_tokens)
+        self.__dict__.pop("renumbered_ids_", None)
+        self.vocab_size_ = n_tokens
         return ids
 
     def _fit_tokenizer(self, rows: list[Any]) -> Ragged:
@@ -55,7 +64,7 @@ class BaseTextRNN(BaseRNN):
             output = self.tokenizer_.fit_transform(rows)
         else:
             output = self.tokenizer_.fit(rows, None).transform(rows)
-        return self._as_ids(output, len(rows), max_id=MAX_ID)
+        return self._as_ids(output, len(rows), in_fit=True)
 
     def _encode(self, rows: Rows, name: str = "X") -> Ragged:
         if isinstance(rows, Ragged):
@@ -64,12 +73,33 @@ class BaseTextRNN(BaseRNN):
             ids = self.tokenizer_._to_ids(rows)
         else:
             ids = self._as_ids(self.tokenizer_.transform(rows), len(rows))
-        unknown = ids.values >= self.vocab_size_
-        return Ragged(np.where(unknown, UNKNOWN, ids.values), ids.lengths) if unknown.any() else ids
+        return self._known_ids(ids)
 
-    def _as_ids(self, output: Any, n_rows: int, max_id: int | None = None) -> Ragged:
+    def _learn_ids(self, ids: Ragged, n_tokens: int = 0) -> Ragged:
+        """Learn which ids there are, and number them anew where most numbers up to the largest are not among them."""
+        self.__dict__.pop("renumbered_ids_", None)
+        self.vocab_size_ = max(int(ids.values.max(initial=UNKNOWN)) + 1, n_tokens)
+        if self.vocab_size_ > _FREE_IDS:
+            distinct = np.unique(ids.values)
+            if self.vocab_size_ > _MAX_IDS_PER_DISTINCT * len(distinct) + _FREE_IDS:
+                self.renumbered_ids_ = distinct[distinct > UNKNOWN]
+                self.vocab_size_ = UNKNOWN + 1 + len(self.renumbered_ids_)
+        return self._known_ids(ids)
+
+    def _known_ids(self, ids: Ragged) -> Ragged:
+        """The ids as the network numbers them; those that it does not know are the unknown token."""
+        if hasattr(self, "renumbered_ids_"):
+            place = np.searchsorted(self.renumbered_ids_, ids.values)
+            found = self.renumbered_ids_.take(place, mode="clip") == ids.values
+            return Ragged(np.where(found, UNKNOWN + 1 + place, UNKNOWN).astype(np.int32), ids.lengths)
+        unknown = ids.values >= self.vocab_size_
+        if not unknown.any():
+            return ids
+        return Ragged(np.where(unknown, UNKNOWN, ids.values).astype(np.int32), ids.lengths)
+
+    def _as_ids(self, output: Any, n_rows: int, in_fit: bool = False) -> Ragged:
         """What any other tokenizer has made of texts."""
-        _, ids = read_text_input(output, kind="ids", name="the tokenizer's output", max_id=max_id)
+        _, ids = read_text_input(output, kind="ids", name="the tokenizer's output", in_fit=in_fit)
         if len(ids) != n_rows:
             raise ValueError(
                 f"The tokenizer, {type(self.tokenizer_).__name__}, gave {len(ids)} rows for {n_rows} texts; "
@@ -113,8 +143,3 @@ class BaseTextRNN(BaseRNN):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _n_ids(ids: Ragged) -> int:
-    """The largest id + 1; padding and the unknown token are always among the ids."""
-    return max(int(ids.values.max(initial=0)) + 1, 2)

@@ -99,7 +99,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``); 1 is best in
         grid searches that run in parallel. torch's own number is put back afterwards.
     verbose : int, default=0
-        1 prints a line per epoch, 2 shows a bar inside each epoch as well.
+        1 prints a line per epoch, and how many texts lost tokens where the tokenizer cut some; 2 shows a bar inside
+        each epoch as well.
 
     Attributes
     ----------
@@ -124,6 +125,9 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     vocab_size_ : int
         Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
         in fit + 1; larger ones in predict are read as unknown.
+    renumbered_ids_ : ndarray
+        Only where X held ids (or a tokenizer of one's own gave some), and the largest + 1 was above 4 x distinct ids +
+        10,000: the ids of fit above 1, ascending, which the network numbers from 2 on. Others are read as unknown.
     nb_ratios_ : object
         The learned ratios, a ``LogCountRatios``: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape
         (n_ngrams, n_features); that of token id i is in row ``ngrams_.of_tokens_[i]`` of the first table; row 0 is 0.
@@ -139,8 +143,15 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
 
     Notes
     -----
+    Token ids are whole numbers from 1 on, up to 2**63 - 1; 1 is the unknown token. 0 is padding, and only at the ends
+    of rows of one length. Ids that were counted from 0 are refused where that shows: add 1 to them.
+
     A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
     those that the bias of the last layer alone gives.
+
+    Nothing is cut from long texts unless the tokenizer has a `max_length`. Without the compiled kernels a batch on the
+    CPU is padded to its longest text, so that one very long text takes as much memory as a whole batch of such texts:
+    set a `max_length` there.
 
     Prediction does not depend on the rows beside a row, on padding or on batches: to the last bit on the compiled
     kernels; on torch's own operations it is computed in float64.

@@ -3,6 +3,7 @@ import pickle
 import re
 import subprocess
 import sys
+import unicodedata
 
 import joblib
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.utils import get_tags
 
 from seqclf import SequencePadder, TextTokenizer, _text_tokenizer
 from seqclf._data.ragged import Ragged
+from seqclf._text.characters import clean
 from seqclf._validation.texts import read_text_input
 
 TEXTS = ["Good film, good music.", "Not good!", ""]
@@ -58,9 +60,23 @@ SPLITS = [
     ("[PAD] [UNK]", ["[", "pad", "]", "[", "unk", "]"]),
     ("ÄRGER Straße", ["ärger", "straße"]),
     ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
-    ("cafe\u0301 noir", ["cafe\u0301", "noir"]),
+    ("cafe\u0301 noir", ["caf\u00e9", "noir"]),
+    ("wun\u00adder\u00adbar \ufeffx\u2060y", ["wunderbar", "xy"]),
+    ("wunder\u200bbar", ["wunder", "bar"]),
+    ("می\u200cخواهم کتاب\u200c", ["می\u200cخواهم", "کتاب"]),
+    ("क्\u200dषेत्र अवन്\u200d.", ["क्\u200dषेत्र", "अवन്\u200d", "."]),
+    ("a \u200d \u200c b", ["a", "b"]),
+    ("👍🏽👍🏽", ["👍🏽", "👍🏽"]),
+    ("🇩🇪🇫🇷 🇩", ["🇩🇪", "🇫🇷", "🇩"]),
+    ("1️⃣2️⃣#️⃣", ["1️⃣", "2️⃣", "#️⃣"]),
+    ("hi👨‍👩‍👧‍👦👩🏽‍⚕️!", ["hi", "👨‍👩‍👧‍👦", "👩🏽‍⚕️", "!"]),
+    (
+        "🏳️‍🌈❤️‍🔥🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        ["🏳️‍🌈", "❤️‍🔥", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"],
+    ),
+    ("葛\U000e0100飾", ["葛\U000e0100飾"]),
     ("좋은 영화", ["좋은", "영화"]),
-    ("❤️ 👍🏽", ["❤️", "👍", "🏽"]),
+    ("❤️ 👍🏽", ["❤️", "👍🏽"]),
     ("half \ud83d surrogate \x00", ["half", "\ud83d", "surrogate", "\x00"]),
     ("a\u00a0b\u2028c\td\n", ["a", "b", "c", "d"]),
 ]
@@ -75,6 +91,36 @@ def test_case_is_kept_on_request():
     assert tokens_of("Good good", lowercase=False) == ["Good", "good"]
     tokenizer = TextTokenizer(lowercase=False).fit([["Good", "good"]])
     assert tokenizer.n_tokens_ == 4
+
+
+@pytest.mark.parametrize(("form", "expected"), [("NFC", 3), ("NFKC", 1), (None, 4)])
+def test_the_normal_form_says_which_spellings_are_one(form, expected):
+    spellings = ["fian\u0303o", "fia\u00f1o", "\ufb01a\u00f1o", "\uff46\uff49a\u00f1o"]
+    for X in (spellings, [[text] for text in spellings]):
+        assert TextTokenizer(normalize=form).fit(X).n_tokens_ == 2 + expected
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_spellings_and_invisible_characters_make_no_difference(level):
+    plain = "Ärger über das Café im Ort, wunderbar"
+    other = "\ufeff" + unicodedata.normalize("NFD", plain).replace("wunder", "wun\u00adder").replace("im ", "im\u200b")
+    tokenizer = make(level).fit([plain])
+    assert_equal_ids(tokenizer.transform([other]), tokenizer.transform([plain]))
+    assert tokenizer.inverse_transform(tokenizer.transform([other])) == tokenizer.inverse_transform(
+        tokenizer.transform([plain])
+    )
+    without = make(level, normalize=None).fit([plain])
+    assert_equal_ids(without.transform(["\ufeff" + plain.replace("im ", "im\u200b")]), without.transform([plain]))
+
+
+@given(st.text(st.characters() | st.sampled_from("J\u030c\u0345\u093c👩🏽\u200d\u200c\u1161\u11ab\u00ad"), max_size=30))
+def test_canonically_equal_texts_have_equal_ids(text):
+    spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
+    for level in ("word", "char"):
+        tokenizer = TextTokenizer(level=level).fit([text + " a"])
+        assert len({tuple(ids.tolist()) for ids in tokenizer.transform(spellings)}) == 1
+    tokenizer = TextTokenizer().fit([[text, "a"]])
+    assert len({tuple(ids.tolist()) for ids in tokenizer.transform([[spelling] for spelling in spellings])}) == 1
 
 
 def test_characters():
@@ -204,6 +250,22 @@ def test_truncate_is_the_side_cut_off():
         assert [item.tolist() for item in tokenizer.transform(texts)] == [expected, [2]]
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+def test_how_many_texts_lost_tokens(level, method):
+    texts = ["abcdef " * 40, "a", "abcdef " * 30, "", "b"]
+    for max_length, expected in ((None, 0), (10_000, 0), (1, 2), (20, 2)):
+        tokenizer = make(level, max_length=max_length)
+        getattr(tokenizer, method)(texts)
+        assert tokenizer.n_truncated_ == expected
+
+
+def test_nothing_is_cut_by_default():
+    text = " ".join(f"w{number}" for number in range(40_000))
+    tokenizer = TextTokenizer(vocab_size=None)
+    assert tokenizer.inverse_transform(tokenizer.fit_transform([text])) == [text]
+
+
 @pytest.mark.parametrize("as_container", [list, tuple, np.array, pd.Series, pl.Series, pd.DataFrame])
 def test_every_container_gives_the_same(as_container):
     assert_equal_ids(TextTokenizer().fit_transform(as_container(TEXTS)), TextTokenizer().fit_transform(TEXTS))
@@ -221,7 +283,7 @@ def test_words_come_back(rows):
 
 @given(st.lists(st.text(max_size=9), min_size=1, max_size=3))
 def test_any_characters_come_back(texts):
-    expected = [" ".join(text.replace("’", "'").split()) for text in texts]
+    expected = [" ".join(clean(text, False, "NFC").split()) for text in texts]
     if any(expected):
         tokenizer = TextTokenizer(level="char", lowercase=False)
         assert tokenizer.inverse_transform(tokenizer.fit_transform(texts)) == expected
@@ -277,6 +339,7 @@ BAD_PARAMETERS = [
     ("vocab_size", 10.0, "an integer >= 3, or None"),
     ("min_frequency", 0, "an integer >= 1"),
     ("min_frequency", True, "an integer >= 1"),
+    ("normalize", "nfc", "one of 'NFC', 'NFKC', or None"),
     ("lowercase", "yes", "True or False"),
     ("max_length", 0, "an integer >= 1, or None"),
     ("truncate", "left", "one of 'start', 'end'"),

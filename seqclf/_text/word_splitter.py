@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._native import abi, library
-from seqclf._text.characters import Characters, clean, word_pattern
+from seqclf._text.characters import Characters, Form, clean_for_words, normalized, word_pattern
 
 TokenIndexer = Callable[[Iterable[str]], Iterable[int]]
 
@@ -22,7 +22,7 @@ _MAX_TOKENS, _MAX_BYTES = 1 << 20, 1 << 26  # beyond these the table of tokens i
 _FINISHED, _UNKNOWN_CHARACTER, _NEEDS_CLEANING, _NO_ROOM = range(4)  # `Stop` in abi.h
 
 
-def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool) -> Ragged:
+def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:
     """Split texts into words and put the ids of all of them end to end.
 
     Parameters
@@ -32,6 +32,7 @@ def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bo
         Gives an id for each token of an iterable, equal ones for equal tokens. It is called several times; a token that
         it has seen may be left out later. New tokens come in the order of the texts.
     lowercase : bool
+    form : {"NFC", "NFKC"} or None
         As in :func:`clean`.
 
     Returns
@@ -39,8 +40,8 @@ def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bo
     Ragged of int32
     """
     if sum(map(len, texts)) >= _MIN_CHARS_FOR_NATIVE and is_compiled():
-        return number_compiled(texts, index_tokens, lowercase)
-    return number_plain(texts, index_tokens, lowercase)
+        return number_compiled(texts, index_tokens, lowercase, form)
+    return number_plain(texts, index_tokens, lowercase, form)
 
 
 def is_compiled() -> bool:
@@ -48,10 +49,10 @@ def is_compiled() -> bool:
     return os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and library.available()[0]
 
 
-def number_plain(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool) -> Ragged:
+def number_plain(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:
     """The definition of :func:`number_words`."""
     find_words = word_pattern().findall
-    return number_tokens((find_words(clean(text, lowercase)) for text in texts), index_tokens)
+    return number_tokens((find_words(clean_for_words(text, lowercase, form)) for text in texts), index_tokens)
 
 
 def number_tokens(rows: Iterable[Iterable[str]], index_tokens: TokenIndexer) -> Ragged:
@@ -64,9 +65,9 @@ def number_tokens(rows: Iterable[Iterable[str]], index_tokens: TokenIndexer) -> 
     return Ragged(np.array(values, dtype=np.int32), np.array(lengths, dtype=np.int64))
 
 
-def number_compiled(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool) -> Ragged:
+def number_compiled(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:
     """The same by the compiled library."""
-    splitter = _Splitter(index_tokens, lowercase)
+    splitter = _Splitter(index_tokens, lowercase, form)
     lengths = np.zeros(len(texts), dtype=np.int64)
     ids: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
     for start, stop in _chunks(texts):
@@ -89,14 +90,14 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 class _Splitter:
     """The memory of the compiled splitter, and the id of each token in its table."""
 
-    def __init__(self, index_tokens: TokenIndexer, lowercase: bool) -> None:
-        self._index_tokens, self._lowercase = index_tokens, lowercase
+    def __init__(self, index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> None:
+        self._index_tokens, self._lowercase, self._form = index_tokens, lowercase, form
         self._call, self._arrays = abi.SplitCall(lowercase=lowercase), dict[str, NDArray[Any]]()
         # Hash seeds from the system: the global random state is not touched.
         self._call.seed, self._call.second_seed = np.frombuffer(os.urandom(16), dtype=np.int64).tolist()
         self._bind(state=np.zeros(len(abi.SplitState._fields_), dtype=np.int64))
         self._state = abi.SplitState.from_buffer(self._arrays["state"].data)
-        self._characters = Characters(lowercase)
+        self._characters = Characters(lowercase, form)
         self._bind_characters()
         self._bind(cleaned=np.empty(0, dtype=np.uint8), ids=np.empty(0, dtype=np.int32))
         self._reset()
@@ -104,7 +105,7 @@ class _Splitter:
     def split(self, texts: Sequence[str], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int32]]:
         """Yield the ids of these texts in pieces, and write how many each text has into `lengths`."""
         call, state = self._call, self._state
-        encoded = list(map(_encode, texts))
+        encoded = [_encode(normalized(text, self._form)) for text in texts]
         sizes = list(map(len, encoded))
         offsets = np.zeros(len(texts) + 1, dtype=np.int64)
         np.cumsum(sizes, out=offsets[1:])
@@ -180,7 +181,7 @@ class _Splitter:
 
     def _clean(self, text: str) -> None:
         """Clean a text that the splitter can't clean by itself."""
-        cleaned, state = _encode(clean(text, self._lowercase)), self._state
+        cleaned, state = _encode(clean_for_words(text, self._lowercase, self._form)), self._state
         self._make_room(len(cleaned), 0)
         self._arrays["cleaned"][: len(cleaned)] = np.frombuffer(cleaned, dtype=np.uint8)
         state.written, state.read = len(cleaned), int(self._arrays["offsets"][state.text + 1])

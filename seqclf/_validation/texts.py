@@ -1,5 +1,6 @@
 """Texts, lists of tokens or token ids: telling them apart, checking every row, saying which row is wrong."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,15 +14,25 @@ Kind = Literal["texts", "tokens", "ids"]
 
 PADDING = 0  # the id that fills padded arrays; never a step of a sequence
 UNKNOWN = 1  # the id of every token outside the vocabulary
-MAX_ID = 2**24 - 1  # the largest id to learn from: ids number the rows of the embedding
+MAX_ID = 2**63 - 1  # the largest id to learn from
 
 _ONE_ROW = {"texts": "a text (str)", "tokens": "a list of tokens (str)", "ids": "a list of token ids (whole numbers)"}
 _ANY_ROW = ", ".join(_ONE_ROW.values())
+_PADDING_ADVICE = " If it is padding, put 0 in its place, or leave it out of a list."
 _MAX_INT32 = np.iinfo(np.int32).max
+# A list of ids or tokens, as Python, JSON or numpy write it.
+_WRITTEN_ID, _WRITTEN_TOKEN = r"-?\d++(?:\.\d*+)?+", r"""(?:'[^']*+'|"[^"]*+")"""
+_WRITTEN_ITEMS = "|".join(rf"{item}(?:[\s,]++{item})*+" for item in (_WRITTEN_ID, _WRITTEN_TOKEN))
+_WRITTEN_LIST = re.compile(rf"\s*+[\[(]\s*+(?:{_WRITTEN_ITEMS})?+,?+\s*+[\])]\s*+")
 
 
 def read_text_input(
-    X: Any, *, kind: Kind | None = None, name: str = "X", max_id: int | None = None
+    X: Any,
+    *,
+    kind: Kind | None = None,
+    name: str = "X",
+    max_id: int | None = None,
+    in_fit: bool | None = None,
 ) -> tuple[Kind, Any]:
     """Check text input and say which of the three kinds it is.
 
@@ -34,23 +45,26 @@ def read_text_input(
     name : str, default="X"
         How messages call the input.
     max_id : int, default=None
-        The largest id that is allowed. None is 2**24 - 1 in fit; with a `kind`, any id is allowed, and one beyond int32
-        is read as the unknown token, 1.
+        The largest id that is allowed. None is 2**63 - 1 in fit; later any id is allowed, and a larger one is read as
+        the unknown token, 1.
+    in_fit : bool, default=None
+        Whether something is learned from X, so that it must be beyond doubt. None is True where there is no `kind`.
 
     Returns
     -------
     kind : {"texts", "tokens", "ids"}
         What the rows are. Where every row is an empty list, `kind` if given, else "ids".
-    data : list of str, list of list of str, or Ragged of int32
-        Ids come without the zeros at their ends; a zero further inside is read as the unknown token, 1.
+    data : list of str, list of list of str, or Ragged
+        Ids are int32, or int64 where they do not fit into that. They come without the zeros at the ends of rows of one
+        length; a zero further inside is read as the unknown token, 1, and an error in fit. In rows that differ in
+        length any zero is an error.
 
     Raises
     ------
     ValueError, TypeError
         Where X or a row of it is nothing of this; the message names the row and shows the value.
     """
-    if kind is None and max_id is None:
-        max_id = MAX_ID
+    in_fit = kind is None if in_fit is None else in_fit
     rows = unpack_rows(X, name)
     if isinstance(rows, np.ndarray):
         if rows.ndim > 2:
@@ -58,17 +72,22 @@ def read_text_input(
         if kind not in (None, "ids"):
             raise ValueError(_other_kind(name, 0, "ids", kind, "in fit they were"))
         if rows.dtype.kind in "iuf":
-            return "ids", _clean_ids(Ragged.from_array(rows), name, max_id)
+            return "ids", _clean_ids(Ragged.from_array(rows), name, max_id, in_fit)
         rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
     types = set(map(type, rows))
     if all(issubclass(one, str) for one in types):
         if kind not in (None, "texts"):
-            raise ValueError(_other_kind(name, 0, "texts", kind, "in fit they were"))
-        return "texts", rows if types == {str} else [str(row) for row in rows]
+            advice = " A list that was written as a text? ast.literal_eval(text) reads it."
+            advice = advice if _WRITTEN_LIST.fullmatch(rows[0]) else ""
+            raise ValueError(_other_kind(name, 0, "texts", kind, "in fit they were") + advice)
+        texts = rows if types == {str} else [str(row) for row in rows]
+        if in_fit:
+            _refuse_written_lists(texts, name)
+        return "texts", texts
 
     arrays = types == {np.ndarray} and all(row.ndim == 1 and row.dtype.kind in "iu" for row in rows)
     if arrays and kind in (None, "ids"):  # what the loop below finds too, row by row
-        return "ids", _clean_ids(Ragged.from_items(rows), name, max_id)
+        return "ids", _clean_ids(Ragged.from_items(rows), name, max_id, in_fit)
 
     found_in, known, items = "in fit they were", kind, []
     for position, row in enumerate(rows):
@@ -84,7 +103,7 @@ def read_text_input(
         raise ValueError(_not_a_row(rows[0], 0, name, known))
     if known == "tokens":
         return known, [list(item) for item in items]
-    return "ids", _clean_ids(Ragged.from_items(items), name, max_id)
+    return "ids", _clean_ids(Ragged.from_items(items), name, max_id, in_fit)
 
 
 def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[Kind | None, Any]:
@@ -106,39 +125,92 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
     if all(issubclass(one, str) for one in types):
         return "tokens", items if types == {str} else [str(token) for token in items]
     if all(issubclass(one, int | float | np.integer | np.floating) and one is not bool for one in types):
-        return "ids", np.asarray(items, dtype=np.float64 if any(issubclass(one, float) for one in types) else None)
+        has_floats = any(issubclass(one, float) for one in types)
+        return "ids", np.asarray(list(map(_as_float, items)) if has_floats else items)
     raise ValueError(_not_an_item(items, position, name, known))
 
 
-def _clean_ids(ids: Ragged, name: str, max_id: int | None) -> Ragged:
-    """Whole numbers >= 0 as int32, without padding; zeros inside, and what is too large, as the unknown id."""
+def _as_float(number: Any) -> float:
+    """The number, or for an integer beyond the floats a large one of its sign."""
+    try:
+        return float(number)
+    except OverflowError:
+        return 1e300 if number > 0 else -1e300
+
+
+def _clean_ids(ids: Ragged, name: str, max_id: int | None, in_fit: bool) -> Ragged:
+    """Whole numbers >= 0 as integers, without padding; zeros inside, and what is too large, as the unknown id."""
     values = ids.values
     if values.dtype.kind == "O":  # Python's integers beyond 64 bits
-        values = values.astype(np.float64)
+        values = np.array(list(map(_as_float, values)))
     if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)
         _refuse_ids(~np.isfinite(values) | (values != np.rint(values)), ids, name, max_id)
-    if ids.n_steps and (values.min() < 0 or values.max() > (_MAX_INT32 if max_id is None else max_id)):
-        _refuse_ids(values < 0 if max_id is None else (values < 0) | (values > max_id), ids, name, max_id)
-        values = np.where(values > _MAX_INT32, UNKNOWN, values)
-    values = values.astype(np.int32, copy=False)
-    stripped = Ragged(values, ids.lengths).stripped(values == PADDING)
+    limit = MAX_ID if max_id is None else max_id
+    if ids.n_steps and (values.min() < 0 or values.max() > min(limit, _MAX_INT32)):
+        # No float is MAX_ID: the next one is the first that is too large.
+        too_large = values >= limit + 1.0 if values.dtype.kind == "f" else values > limit
+        refuses = in_fit or max_id is not None
+        _refuse_ids((values < 0) | too_large if refuses else values < 0, ids, name, limit if refuses else None)
+        values = np.where(too_large, UNKNOWN, values)
+    values = values.astype(np.int32 if values.max(initial=0) <= _MAX_INT32 else np.int64, copy=False)
+    return _without_padding(Ragged(values, ids.lengths), name, in_fit)
+
+
+def _without_padding(ids: Ragged, name: str, in_fit: bool) -> Ragged:
+    """Without zeros at the ends; those that can't be padding are refused, or read as the unknown id."""
+    is_zero = ids.values == PADDING
+    if not is_zero.any():
+        return ids
+    if (ids.lengths != ids.lengths[0]).any():
+        reason = "rows that differ in length need no padding"
+        raise ValueError(_not_an_id(int(np.argmax(is_zero)), ids, name, reason))
+    stripped = ids.stripped(is_zero)
     inside = stripped.values == PADDING
-    if inside.any():
-        stripped = Ragged(np.where(inside, np.int32(UNKNOWN), stripped.values), stripped.lengths)
-    return stripped
+    if inside.any() and in_fit:
+        step = int(np.argmax(inside))
+        row = stripped.row_of(step)
+        start = ids.offsets[row]
+        n_before = int(np.argmax(ids.values[start : ids.offsets[row + 1]] != PADDING))
+        step = start + n_before + step - stripped.offsets[row]
+        raise ValueError(_not_an_id(step, ids, name, "there is none between other ids"))
+    return Ragged(np.where(inside, stripped.values.dtype.type(UNKNOWN), stripped.values), stripped.lengths)
+
+
+def _not_an_id(step: int, ids: Ragged, name: str, reason: str) -> str:
+    row = ids.row_of(step)
+    place = f"Row {row} of {name} holds 0 at position {step - ids.offsets[row]}"
+    return f"{place}: ids begin at 1, 0 is padding: add 1 to all ids ({reason})."
 
 
 def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int | None) -> None:
     if wrong.any():
         step = int(np.argmax(wrong))
-        row = ids.row_of(step)
+        row, value = ids.row_of(step), ids.values[step]
+        shown = shorten(value)
         advice = ""
-        if max_id == MAX_ID and ids.values[step] > MAX_ID:
-            advice = " They number the rows of the embedding: give ids as large as this new, small numbers first."
+        if is_missing(value):
+            advice = _PADDING_ADVICE
+        elif value < 0 and (ids.values == PADDING).any():
+            advice = f" If {shown} is padding, make it 0, and add 1 to all other ids."
+        elif value < 0:
+            advice = _PADDING_ADVICE.replace("it", shown, 1)
         raise ValueError(
-            f"Row {row} of {name} holds {ids.values[step]!s} at position {step - ids.offsets[row]}: "
+            f"Row {row} of {name} holds {shown} at position {step - ids.offsets[row]}: "
             f"token ids must be whole numbers from 0 {'on' if max_id is None else f'to {max_id}'}.{advice}"
         )
+
+
+def _refuse_written_lists(texts: list[str], name: str) -> None:
+    """Refuse texts that are all lists of ids or tokens: a CSV file has no lists."""
+    if not (all(map(_WRITTEN_LIST.fullmatch, texts)) and any(len(text.strip()) > 2 for text in texts)):
+        return
+    position = next(position for position, text in enumerate(texts) if len(text.strip()) > 2)
+    raise ValueError(
+        f"Row {position} of {name} is {shorten(texts[position])}, a list that was written as a text, and so are all "
+        f"rows. Make lists of them first: [ast.literal_eval(text) for text in {name}], or for lists that numpy wrote, "
+        f"without commas, [text.strip('[]').split() for text in {name}]."
+    )
 
 
 def _other_kind(name: str, position: int, kind: Kind, known: Kind | None, found_in: str) -> str:
@@ -164,7 +236,7 @@ def _not_an_item(row: Sequence[Any], position: int, name: str, known: Kind | Non
     )
     return (
         f"Row {position} of {name} holds {shorten(item)} ({type(item).__name__}) at position {place}: "
-        f"expected {expected}.{_advice(item)}"
+        f"expected {expected}.{_PADDING_ADVICE if is_missing(item) and not tokens else _advice(item)}"
     )
 
 

@@ -125,8 +125,101 @@ def test_input_is_left_as_it_was():
     PADDED.flags.writeable = True
 
 
-def test_zeros_inside_are_the_unknown_token():
-    assert as_lists(read_text_input([[0, 3, 0, 0, 4, 0]])[1]) == [[3, 1, 1, 4]]
+EQUAL_ROWS = [[0, 3, 0, 0, 4, 0], [0, 0, 5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize("as_container", [list, np.array, pd.DataFrame, lambda X: np.array(X, float), pd.Series])
+def test_zeros_between_ids_are_refused_in_fit_and_later_the_unknown_token(as_container):
+    X = as_container(EQUAL_ROWS)
+    for settings in ({}, {"kind": "ids", "in_fit": True}):
+        with pytest.raises(ValueError, match="Row 0 of X holds 0 at position 2: ids begin at 1, 0 is padding: add 1"):
+            read_text_input(X, **settings)
+    assert as_lists(read_text_input(X, kind="ids")[1]) == [[3, 1, 1, 4], [5, 6, 7, 8]]
+    with pytest.raises(ValueError, match="Row 1 of X holds 0 at position 3"):
+        read_text_input(as_container([[0, 2, 3, 4, 5, 0], [2, 3, 4, 0, 5, 0]]))
+
+
+@pytest.mark.parametrize("kind", [None, "ids"])
+@pytest.mark.parametrize(
+    ("X", "row", "position"),
+    [
+        ([[0, 2, 3], [2, 0]], 0, 0),
+        ([[2, 3], [2, 3, 0]], 1, 2),
+        ([[2, 3], [], [2, 0, 4]], 2, 1),
+        ([[], [0]], 1, 0),
+        ([np.array([2.0, 3.0]), np.array([0.0])], 1, 0),
+        (pd.Series([[2, 3], [0, 4, 5]]), 1, 0),
+        (pl.Series([[2, 3], [0, 4, 5]]), 1, 0),
+    ],
+)
+def test_a_zero_in_rows_of_different_length_is_refused(X, row, position, kind):
+    message = f"Row {row} of X holds 0 at position {position}: ids begin at 1, 0 is padding: add 1"
+    with pytest.raises(ValueError, match=message):
+        read_text_input(X, kind=kind)
+    X = [[number + 1 for number in ids] for ids in X]
+    assert as_lists(read_text_input(X, kind=kind)[1]) == X
+
+
+@given(st.lists(st.lists(st.integers(0, 4), max_size=5), min_size=1, max_size=5))
+def test_where_a_zero_is_padding(rows):
+    """What each reading of a list gives, beside that of the rules put plainly."""
+    ragged = len(set(map(len, rows))) > 1
+    texts = ["".join(map(str, row)).strip("0") for row in rows]
+    for kind in (None, "ids"):
+        wrong = any(0 in row for row in rows) if ragged else kind is None and any("0" in text for text in texts)
+        if wrong:
+            with pytest.raises(ValueError, match="0 is padding: add 1"):
+                read_text_input(rows, kind=kind)
+        else:
+            expected = [[max(int(digit), 1) for digit in text] for text in texts]
+            assert as_lists(read_text_input(rows, kind=kind)[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        ([[2, 3, NAN], [2, NAN, NAN]], ["Row 0 of X holds nan at position 2", "If it is padding, put 0 in its place"]),
+        (np.array([[2, 3], [2, -1]]), ["Row 1 of X holds -1 at position 1", "If -1 is padding, put 0 in its place"]),
+        ([[0, 1, -1], [1, 2, 3]], ["Row 0 of X holds -1 at position 2", "make it 0, and add 1 to all other ids"]),
+        (pd.DataFrame({"a": [2, 3], "b": [2, None]}), ["Row 1 of X holds nan at position 1", "put 0 in its place"]),
+    ],
+)
+def test_other_padding_is_told(X, words):
+    for kind in (None, "ids"):
+        with pytest.raises(ValueError, match=containing(*words)):
+            read_text_input(X, kind=kind)
+
+
+WRITTEN_LISTS = [
+    ["[3, 5, 8]", "[]", "[2]"],
+    ["['a', 'b']", '["it\'s", "c"]'],
+    ["[3 5 8]", "[ 3  5\n 8]"],
+    ["(3, 5)", "(8,)"],
+    ["[3.0, 5.0]", " [2.0] "],
+]
+
+
+@pytest.mark.parametrize("texts", WRITTEN_LISTS)
+def test_lists_that_were_written_as_texts_are_told(texts):
+    for X in (texts, pd.Series(texts), pl.Series(texts), np.array(texts)):
+        with pytest.raises(ValueError, match=containing("Row 0 of X is", "written as a text", "literal_eval(text)")):
+            read_text_input(X)
+    assert read_text_input(texts, kind="texts")[1] == texts
+    for kind in ("ids", "tokens"):
+        with pytest.raises(
+            ValueError, match=containing("Row 0 of X is a text", "in fit they were", "ast.literal_eval")
+        ):
+            read_text_input(texts, kind=kind)
+
+
+@pytest.mark.parametrize("texts", [["[3, 5]", "a"], ["[laughs]", "[sighs]"], ["[]"], ["3 5 8"], ["[3, x]", "[4]"]])
+def test_other_texts_may_hold_brackets(texts):
+    assert read_text_input(texts)[1] == texts
+
+
+def test_a_long_text_is_told_from_a_list_in_no_time():
+    text = "[" + 50_000 * "12 34, " + "x]"
+    assert read_text_input([text])[1] == [text]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(None, "ids"), ("ids", "ids"), ("tokens", "tokens")])
@@ -139,19 +232,23 @@ def test_empty_lists_fit_tokens_and_ids(kind, expected):
 BIG = 2**24
 
 
-@pytest.mark.parametrize("large", [2**31, 2**63, 2**70, 1e300])
-def test_in_fit_an_id_beyond_any_vocabulary_is_refused_and_later_unknown(large):
-    with pytest.raises(ValueError, match=r"Row 1 of X holds .* at position 2.* to 16777215. They number the rows of"):
+@pytest.mark.parametrize("large", [2**63, 2**70, 10**400, 1e300, np.float32(2**63)])
+def test_in_fit_an_id_beyond_64_bits_is_refused_and_later_unknown(large):
+    with pytest.raises(ValueError, match=rf"Row 1 of X holds .* at position 2.* to {2**63 - 1}"):
         read_text_input([[5], [6, 7, large]])
     kind, data = read_text_input([[5], [6, 7, large]], kind="ids")
     assert (kind, as_lists(data)) == ("ids", [[5], [6, 7, 1]])
     assert data.values.dtype == np.int32
 
 
-def test_the_largest_ids_of_each_type_are_unknown_and_keep_their_place():
+@pytest.mark.parametrize("kind", [None, "ids"])
+def test_the_largest_ids_of_each_type(kind):
+    for large, dtype in ((2**31 - 1, np.int32), (2**31, np.int64), (2**63 - 1, np.int64)):
+        for X in ([[3], [4, large]], np.array([[3, 0], [4, large]], dtype=np.uint64), [[3], [4, np.int64(large)]]):
+            data = read_text_input(X, kind=kind)[1]
+            assert as_lists(data) == [[3], [4, large]] and data.values.dtype == dtype
     assert as_lists(read_text_input(np.array([[2**64 - 1, 3, 0]], dtype=np.uint64), kind="ids")[1]) == [[1, 3]]
-    assert as_lists(read_text_input(np.array([[3, 2**31 - 1, 2**31]]), kind="ids")[1]) == [[3, 2**31 - 1, 1]]
-    assert as_lists(read_text_input([[BIG - 1]])[1]) == [[BIG - 1]]
+    assert as_lists(read_text_input(np.array([[3, 2048]], dtype=np.float16), kind=kind)[1]) == [[3, 2048]]
 
 
 def test_ids_up_to_a_given_one():
@@ -221,8 +318,20 @@ BAD_TEXT_INPUT = [
     ([[1], [INF]], ValueError, ["Row 1 of X holds inf at position 0"]),
     (np.array([[1.0, NAN], [1.0, 2.0]]), ValueError, ["Row 0 of X holds nan at position 1"]),
     ([[1], [], [2, -3]], ValueError, ["Row 2 of X holds -3 at position 1"]),
-    (np.array([[1, 2], [3, BIG]]), ValueError, [f"Row 1 of X holds {BIG} at position 1", "16777215"]),
+    (
+        np.array([[1, 2], [3, 2**63]], np.uint64),
+        ValueError,
+        [f"Row 1 of X holds {2**63} at position 1", str(2**63 - 1)],
+    ),
     ([[2**70]], ValueError, [f"Row 0 of X holds {2**70} at position 0"]),
+    (
+        [[1, 2, None], [3, None, None]],
+        ValueError,
+        ["Row 0 of X holds None", "at position 2", "If it is padding, put 0"],
+    ),
+    (pd.DataFrame({"a": [1, 2], "b": [3, None]}, dtype="Int64"), ValueError, ["Row 1", "<NA>", "put 0 in its place"]),
+    ([[1], [-(10**400)]], ValueError, ["Row 1 of X holds -1000", "at position 0", "whole numbers from 0"]),
+    ([[1], [2.0, 10**400]], ValueError, ["Row 1 of X holds", "at position 1", f"from 0 to {2**63 - 1}"]),
     (pl.Series([[1, None]]), ValueError, ["Row 0 of X holds nan at position 1"]),
 ]
 

@@ -234,10 +234,12 @@ enum Stop {
 // What a character is. Its entry in a page: these bits, and above them, from the ninth on, the character that it is read as.
 enum Kind {
   LETTER = 1,             // part of a word
-  MARK = 2,               // belongs to the character before it
+  MARK = 2,               // belongs to the mark before it
   SPACE = 4,              // between tokens
   ALNUM = 8,              // a `\b` is between one of these and anything else
-  CONTEXT_DEPENDENT = 16  // what it is read as depends on its neighbours, or is several characters
+  CONTEXT_DEPENDENT = 16, // what it is read as depends on its neighbours, or is no character, or several
+  REGIONAL = 32,          // two of them are a flag
+  JOINER = 64             // part of a word between its letters; the zero-width joiner also joins marks
 };
 
 struct SplitState {
@@ -251,7 +253,7 @@ struct SplitState {
 
 struct SplitCall {
   int64_t n_texts, lowercase;
-  const uint8_t *bytes;        // the texts, end to end, as UTF-8; half surrogates in three bytes
+  const uint8_t *bytes;        // the texts in their normal form, end to end, as UTF-8; half surrogates in three bytes
   const int64_t *offsets;      // (n_texts + 1,)
   const int32_t *page_index;   // (0x2000,) the row of `pages` for each 256 characters, or -1; the first 256 have row 0
   const uint32_t *pages;       // (n_pages, 256)

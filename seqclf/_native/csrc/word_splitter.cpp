@@ -16,6 +16,7 @@ struct Token {
 const int64_t BLOCK = 32;  // bytes that are cleaned together
 const int64_t BATCH = 32;  // tokens that are found together
 const int64_t WORD = sizeof(uint64_t);
+const int64_t JOINER_BYTES = 3;
 const uint8_t WIDE = 128;  // beside the kinds: the first byte of a character that has several
 
 // Eight bytes, the first one the lowest.
@@ -217,7 +218,8 @@ class Splitter {
     }
     if (end - i < 3 || (bytes_[i] | 32) != 'b' || (bytes_[i + 1] | 32) != 'r') return false;
     int64_t next = i += 2;
-    if (next_kind(bytes_, next) & ALNUM || lacking_) return false;
+    // A character that shows nothing may hide what comes after it: the text will be cleaned by the caller.
+    if (next_kind(bytes_, next) & (ALNUM | CONTEXT_DEPENDENT) || lacking_) return false;
     while (i < end && bytes_[i] != '<' && bytes_[i] != '>') i++;
     if (i == end || bytes_[i] == '<') return false;
     at = i + 1;
@@ -254,11 +256,11 @@ class Splitter {
       int64_t next = at + n_letters(word);
       if (next == at) {
         const uint32_t kind = next_kind(cleaned_, next);
-        if (kind & SPACE) {
+        if (kind & (SPACE | JOINER)) {
           at = next;
           continue;
         }
-        next = kind & LETTER ? behind_word(next) : behind_marks(next);
+        next = kind & LETTER ? behind_word(next) : behind_marks(next, kind);
       } else if (next == at + WORD || may_join(cleaned_[next])) {
         next = behind_word(next);
       }
@@ -277,13 +279,26 @@ class Splitter {
   // Behind the rest of a word.
   int64_t behind_word(int64_t at) {
     at = behind_letters(at);
-    while (cleaned_[at] == '\'') {
-      const int64_t rest = behind_letters(at + 1);
-      if (rest == at + 1) break;
+    for (;;) {
+      int64_t next = at;
+      if (cleaned_[at] == '\'')
+        next++;
+      else
+        while (is_joiner(next)) next += JOINER_BYTES;
+      const int64_t rest = next == at ? at : behind_letters(next);
+      if (rest == next) break;
       at = rest;
     }
+    while (is_zero_width_joiner(at)) at += JOINER_BYTES;
     return at;
   }
+
+  bool is_joiner(int64_t at) const {
+    const uint8_t *c = cleaned_ + at;
+    return c[0] == 0xe2 && c[1] == 0x80 && (c[2] | 1) == 0x8d;
+  }
+
+  bool is_zero_width_joiner(int64_t at) const { return is_joiner(at) && cleaned_[at + 2] == 0x8d; }
 
   int64_t behind_letters(int64_t at) {
     for (;;) {
@@ -299,7 +314,22 @@ class Splitter {
     }
   }
 
-  int64_t behind_marks(int64_t at) {
+  // Behind a mark that began with a character of this kind, and what belongs to it.
+  int64_t behind_marks(int64_t at, uint32_t kind) {
+    while (cleaned_[at] >= 0x80) {
+      int64_t next = at;
+      if (kind & REGIONAL && next_kind(cleaned_, next) & REGIONAL) at = next;
+      at = behind_extenders(at);
+      if (!is_zero_width_joiner(at)) break;
+      next = at + JOINER_BYTES;
+      kind = next_kind(cleaned_, next);
+      if (kind & (LETTER | SPACE | JOINER)) break;
+      at = next;
+    }
+    return at;
+  }
+
+  int64_t behind_extenders(int64_t at) {
     while (cleaned_[at] >= 0x80) {
       int64_t next = at;
       if (!(entry(decode(cleaned_, next)) & MARK)) break;

@@ -1,0 +1,102 @@
+"""Texts whose words are not the right tokens, told from others, on made and on real texts."""
+
+import gzip
+import json
+import random
+import re
+import warnings
+
+import pytest
+
+from seqclf import RNNTextClassifier, TextTokenizer, datasets
+
+ONE_EACH = 'Nearly all texts are one token each, and .* occur once.*level="char"'
+MOSTLY_UNKNOWN = '^[0-9]+% of the words occur once: about as many words of new texts will be unknown.*level="char"'
+
+
+def words_of(letters, lengths, n, seed=0):
+    generator = random.Random(seed)
+    return ["".join(generator.choices(letters, k=generator.randint(*lengths))) for _ in range(n)]
+
+
+def warned(texts, **parameters):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        TextTokenizer(**parameters).fit(texts)
+    assert len(caught) <= 1
+    return str(caught[0].message) if caught else ""
+
+
+CHARACTERS = [chr(code) for code in range(0x4E00, 0x4E00 + 800)]
+CHINESE = ["，".join(words_of(CHARACTERS, (4, 14), 12, seed)) + "。" for seed in range(200)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        words_of("ACGT", (60, 60), 200),
+        words_of("abcdefgh", (3, 9), 100),
+        words_of(CHARACTERS, (20, 80), 20),
+        [*words_of("ACGT", (60, 60), 98), "a b", ""],
+    ],
+)
+def test_texts_that_are_one_token_each(texts):
+    with pytest.warns(UserWarning, match=ONE_EACH):
+        TextTokenizer().fit(texts)
+    assert not warned(texts, level="char")
+    assert not warned([[text] for text in texts])  # whoever splits texts knows what a token is
+
+
+def test_a_language_without_spaces():
+    with pytest.warns(UserWarning, match=MOSTLY_UNKNOWN):
+        TextTokenizer().fit_transform(CHINESE)
+    assert not warned([" ".join(text) for text in CHINESE]), "characters with spaces between them"
+    assert not warned(CHINESE, level="char")
+
+
+def test_a_classifier_warns_once():
+    texts = words_of("ACGT", (30, 30), 40)
+    with pytest.warns(UserWarning, match=ONE_EACH) as caught:
+        classifier = RNNTextClassifier(units=2, max_epochs=1).fit(texts, [0, 1] * 20)
+    assert len(caught) == 1
+    classifier.predict(texts)
+    RNNTextClassifier(TextTokenizer(level="char"), units=2, max_epochs=1).fit(texts, [0, 1] * 20)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["yes", "no"] * 50,
+        ["", *random.Random(0).choices(["red", "green", "blue", "black"], k=100)],
+        words_of("abcdefgh", (3, 9), 19),
+        words_of(CHARACTERS, (1, 1), 300),
+        [*words_of("abcdefgh", (3, 9), 30), *30 * ["yes"], *40 * ["no"]],
+        [" ".join(words_of("abcdefgh", (3, 9), 4, seed)) for seed in range(30)],
+        ["!?", "..."] * 20,
+        datasets.make_order_reviews(200, random_state=0)[0],
+    ],
+)
+def test_other_texts(texts):
+    assert not warned(texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("texts/chinese_hotels/train", MOSTLY_UNKNOWN),
+        ("texts/mpqa/train", "^$"),
+        ("texts/hwu64/train", "^$"),
+        ("imdb/train", "^$"),
+        ("nsmc/train", "^$"),
+        ("sms_spam/sms_spam", "^$"),
+    ],
+)
+def test_real_texts(data_folder, file, expected):
+    path = data_folder / f"{file}.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"there is no {path}")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        texts = [json.loads(line)["text"] for line in lines]
+    for n in (300, 1_000, len(texts)):
+        assert re.match(expected, warned(random.Random(n).sample(texts, n)))
