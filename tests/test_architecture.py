@@ -57,7 +57,7 @@ MAP = {
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base_series.py": May(("_base", "_validation/", "_data/"), ("scipy", "sklearn")),
+    "_base_series.py": May(("_base", "_validation/", "_data/"), ("sklearn",)),
     "_base.py": May(
         ("_training/", "_tasks/", "_nn/", "_kernels/", "_validation/", "_data/", "_unpickling"), ("sklearn", "torch")
     ),
@@ -65,7 +65,7 @@ MAP = {
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/",)),
-    "_validation/": May(("_validation/", "_data/"), ("sklearn",)),
+    "_validation/": May(("_validation/", "_data/"), ("narwhals", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/"), ("scipy",)),
     "_tasks/": May(("_tasks/", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
