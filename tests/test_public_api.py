@@ -11,7 +11,7 @@ import seqclf
 
 ESTIMATORS = ["RNNClassifier", "RNNTextClassifier"]
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
-PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "show_versions"])
+PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "series_from_frame", "show_versions"])
 
 HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
 
