@@ -12,7 +12,7 @@ from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten
 from seqclf._validation.holes import fill_holes
 from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
-from seqclf._validation.series import is_table, read_series, refuse_holes
+from seqclf._validation.series import clean_series, is_table, read_series
 from seqclf._validation.series_input import open_series
 from seqclf._validation.table import refuse_no_table
 
@@ -66,24 +66,25 @@ class BaseSeriesRNN(BaseRNN):
                 "got ragged or 3-D series. Fit on those to allow series of any length."
             )
         refuse_no_table(X, name)
-        if name == "X":
-            array = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
-        else:
-            array = self._other_table(X, name)
+        read = self._first_table if name == "X" else self._other_table
+        try:
+            array = read(X, reset, name)
+        except OverflowError as error:
+            raise ValueError(f"{name} holds a whole number that is too large for float64: {error}.") from error
+        three_axes = f"{name}.to_numpy()[:, :, None]" if hasattr(X, "columns") else f"{name}[:, :, None]"
+        advice = (
+            f'{type(self).__name__}(missing="interpolate") fills holes. If the NaN pads series of different lengths, '
+            f"hand in {three_axes}."
+        )
         series = Ragged(array.reshape(-1, 1), np.full(array.shape[0], array.shape[1], dtype=np.int64))
-        if self.missing == "raise":
-            three_axes = f"{name}.to_numpy()[:, :, None]" if hasattr(X, "columns") else f"{name}[:, :, None]"
-            refuse_holes(
-                series,
-                name,
-                f'{type(self).__name__}(missing="interpolate") fills holes. If the NaN pads series of different '
-                f"lengths, hand in {three_axes}.",
-            )
-        return series
+        return clean_series(series, name, False, False, advice if self.missing == "raise" else None)
 
-    def _other_table(self, X: Any, name: str) -> np.ndarray:
+    def _first_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
+        return validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
+
+    def _other_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
         """What `validate_data` checks, which would call every table X."""
-        array = check_array(X, dtype=np.float64, input_name=name, estimator=self, ensure_all_finite="allow-nan")
+        array = check_array(X, dtype=np.float64, input_name=name, estimator=self, ensure_all_finite=False)
         if array.shape[1] != self.n_features_in_:
             raise ValueError(f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected as many.")
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):

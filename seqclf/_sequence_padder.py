@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from seqclf._data.ragged import Ragged
 from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten, unpack_rows
+from seqclf._validation.frames import is_frame
 from seqclf._validation.parameters import (
     all_or_nothing,
     any_of,
@@ -24,8 +25,8 @@ from seqclf._validation.parameters import (
     options,
     real,
 )
-from seqclf._validation.series import read_series
-from seqclf._validation.series_input import open_series
+from seqclf._validation.series import read_series, unpack_series
+from seqclf._validation.series_input import as_array, open_series
 from seqclf._validation.texts import PADDING
 
 _CONSTRAINTS = {
@@ -354,7 +355,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
     ) -> tuple[str, Ragged, SeriesForm | None]:
         """Say what the rows are, and take the padding off arrays that have some. `kind`: what empty rows are."""
         opened = open_series(X, "X", bool(self.channels_first))
-        rows = unpack_rows(opened.rows, "X")
+        rows = unpack_series(opened, "X")
         found, sequences, form = "ids", _read_ids(rows, kind), None
         if sequences is None:
             found = "series"
@@ -390,10 +391,10 @@ def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None
 
 def _integers(row: Any) -> NDArray[Any] | None:
     """A row of integers as an array, of objects where they need more than 64 bits; None for everything else."""
-    if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
+    if is_frame(row) or not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
         return None
     try:
-        array = np.asarray(row)
+        array = as_array(row) if hasattr(row, "detach") else np.asarray(row)
     except ValueError:  # a ragged list inside a row: read_series says so, with its number
         return None
     if array.ndim != 1:

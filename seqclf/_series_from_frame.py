@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._validation.containers import shorten
-from seqclf._validation.frames import as_floats, column_labels, is_frame
-from seqclf._validation.numbers import first_no_number
+from seqclf._validation.frames import column_labels, is_frame
+from seqclf._validation.numbers import as_floats, first_no_number
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 

@@ -353,3 +353,144 @@ def test_tensors_with_gradients_and_of_half_precision():
     np.testing.assert_array_equal(answers(torch.from_numpy(X).requires_grad_()), answers(X))
     np.testing.assert_array_equal(answers(halves), answers(halves.float().numpy()))
     np.testing.assert_array_equal(answers(torch.from_numpy(X[:, :, 0]).requires_grad_()), answers(X[:, :, 0]))
+
+
+class Labelled:
+    """An array with named axes, as xarray has them."""
+
+    def __init__(self, values, dims, coords=None):
+        self.values, self.dims, self.coords = values, dims, coords or {}
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+    def __len__(self):
+        return len(self.values)
+
+
+@pytest.mark.parametrize("row", ["case", "patient"])
+@pytest.mark.parametrize("time", ["time", "Step", "steps"])
+@pytest.mark.parametrize("channel", ["channel", "Channels", "variable"])
+def test_named_axes_are_known_in_any_order(row, time, channel):
+    fitted = classifier().fit(X, Y)
+    expected = fitted.decision_function(X)
+    for order in ((0, 1, 2), (0, 2, 1), (1, 2, 0), (2, 1, 0)):
+        dims = tuple((row, time, channel)[axis] for axis in order)
+        np.testing.assert_array_equal(fitted.decision_function(Labelled(X.transpose(order), dims)), expected)
+
+
+def test_one_named_axis_is_enough_and_names_come_before_channels_first():
+    expected = answers(X)
+    for dims, order in (
+        (("a", "b", "channel"), (0, 1, 2)),
+        (("a", "channel", "b"), (0, 2, 1)),
+        (("a", "b", "time"), (0, 2, 1)),
+    ):
+        np.testing.assert_array_equal(answers(Labelled(X.transpose(order), dims)), expected)
+    np.testing.assert_array_equal(answers(Labelled(X, ("a", "time", "channel")), channels_first=True), expected)
+    np.testing.assert_array_equal(
+        answers(Labelled(X.transpose(0, 2, 1), ("a", "b", "c")), channels_first=True), expected
+    )
+
+
+def test_coordinates_name_the_channels():
+    dims = ("case", "time", "channel")
+    fitted = classifier().fit(Labelled(X, dims, {"channel": np.array(NAMES)}), Y)
+    assert fitted.channel_names_in_.tolist() == list(NAMES)
+    turned = Labelled(X[:, :, ::-1], dims, {"channel": np.array(NAMES[::-1])})
+    np.testing.assert_array_equal(fitted.decision_function(turned), answers(X))
+    np.testing.assert_array_equal(fitted.decision_function([pandas_frame(row) for row in X]), answers(X))
+    with pytest.raises(ValueError, match=r"X has other columns than in fit: missing 'x'; unexpected 'q'"):
+        fitted.predict(Labelled(X, dims, {"channel": np.array(["q", "y", "z"])}))
+    numbered = classifier().fit(Labelled(X, dims, {"channel": np.arange(3)}), Y)
+    assert not hasattr(numbered, "channel_names_in_")
+
+
+def test_rows_with_named_axes():
+    rows = [Labelled(row.T, ("channel", "time"), {"channel": np.array(NAMES)}) for row in RAGGED]
+    fitted = classifier().fit(rows, Y)
+    assert fitted.channel_names_in_.tolist() == list(NAMES)
+    np.testing.assert_array_equal(fitted.decision_function(rows), answers(RAGGED))
+
+
+def test_a_table_with_named_axes():
+    table = X[:, :, 0]
+    np.testing.assert_array_equal(answers(Labelled(table.T, ("time", "case"))), answers(table))
+
+
+@pytest.mark.parametrize(
+    ("values", "dims", "words"),
+    [
+        (X[0], ("time", "channel"), r"One series\? \[X\]"),
+        (X, ("time", "step", "channel"), "expected one for each of row, step, channel"),
+        (X[None], ("a", "b", "time", "channel"), "expected one for each of row, step, channel"),
+    ],
+)
+def test_named_axes_that_do_not_fit(values, dims, words):
+    with pytest.raises(ValueError, match=words):
+        classifier().fit(Labelled(values, dims), Y)
+
+
+def test_xarray_itself():
+    xarray = pytest.importorskip("xarray")
+    array = xarray.DataArray(X, dims=("case", "time", "channel"), coords={"channel": list(NAMES)})
+    fitted = classifier().fit(array, Y)
+    turned = array.isel(channel=[2, 0, 1]).transpose("channel", "case", "time")
+    np.testing.assert_array_equal(fitted.decision_function(turned), answers(X))
+    with pytest.raises(TypeError, match=r"X is a Dataset.*X\.to_dataarray\(\)"):
+        classifier().fit(array.to_dataset("channel"), Y)
+
+
+LONG = pd.DataFrame(
+    X.reshape(-1, 3), columns=NAMES, index=pd.MultiIndex.from_product([range(12), range(7)], names=["case", "at"])
+)
+GROUPS = LONG.groupby("case")
+HELPED = [
+    (LONG, ["index of 2 levels", "series_from_frame(X.reset_index(), id='case', time='at')", "reset_index(drop=True)"]),
+    (LONG.rename_axis([None, None]), ["series_from_frame(X.reset_index(), id='level_0', time='level_1')"]),
+    (GROUPS, ["DataFrameGroupBy", "series_from_frame"]),
+    (list(GROUPS), ["Row 0 of X is a pair (key, frame)", "series_from_frame"]),
+    (list(pl.from_pandas(LONG.reset_index()).group_by("case")), ["a pair (key, frame)", "series_from_frame"]),
+    (LONG.reset_index(), ["y has 12 values, but X has 84 rows", "series_from_frame"]),
+    (pl.from_pandas(LONG.reset_index()), ["y has 12 values, but X has 84 rows", "series_from_frame"]),
+    (dict(enumerate(X)), ["X is a dict", "list(X.values())"]),
+    (pl.LazyFrame({"a": [1.0]}), ["X is a LazyFrame", "X.collect()"]),
+    (pl.Series([[{"x": 1, "y": 2}]] * 12), ["X holds structs", "[polars.DataFrame(row) for row in X.to_list()]"]),
+    ([[{"x": 1, "y": 2}], [{"x": 1, "y": 2}] * 2] * 6, ["{'x': 1, 'y': 2}", "[pandas.DataFrame(row) for row in X]"]),
+    (
+        nested_pandas(RAGGED).assign(age=7),
+        ["Column 'age' of X holds 7 in row 0", "'x' holds series", "Leave 'age' out"],
+    ),
+    (nested_pandas(RAGGED).assign(y=[[1.0]] * 12), ["Row 0 of X", "(1,) in column 'y'", "(5,) in column 'x'"]),
+    (nested_pandas(RAGGED).assign(y=[[1.0] * 5] + [None] * 11), ["Row 1 of X holds None in column 'y'"]),
+]
+
+
+@pytest.mark.parametrize(("data", "words"), HELPED)
+def test_containers_that_need_a_call(data, words):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        classifier().fit(data, Y)
+    for word in words:
+        assert word in str(caught.value)
+
+
+# Rows and labels
+
+
+def test_rows_and_labels_with_other_indexes_are_warned_of():
+    table = pd.DataFrame(X[:, :, 0], index=range(100, 112))
+    words = r"X and y have different indexes, but are matched by position: row 0 is 100 in X, and 0 in y"
+    with pytest.warns(UserWarning, match=words):
+        fitted = classifier().fit(table, pd.Series(Y))
+    np.testing.assert_array_equal(fitted.decision_function(table), answers(table))
+    with pytest.warns(UserWarning, match="row 0 is 100 in X, and 111 in sample_weight"):
+        classifier().fit(table, Y, sample_weight=pd.Series(1.0, index=table.index[::-1]))
+    with pytest.warns(UserWarning, match="X_val and y_val have different indexes"):
+        classifier().fit(table, Y, X_val=table, y_val=pd.Series(Y))
+
+
+def test_rows_and_labels_with_one_index_or_none_are_fine():
+    table = pd.DataFrame(X[:, :, 0], index=list("abcdefghijkl"))
+    for y in (pd.Series(Y, index=table.index), Y, Y.tolist(), pl.Series(Y)):
+        np.testing.assert_array_equal(classifier().fit(table, y).decision_function(table), answers(table))
+    classifier().fit(X, pd.Series(Y, index=range(5, 17)))

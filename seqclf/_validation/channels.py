@@ -32,7 +32,7 @@ class SeriesForm:
     channel_names: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Row:
     """One series of shape (steps, channels), the names of its channels, and how many axes it was given with."""
 

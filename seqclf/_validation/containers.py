@@ -76,6 +76,8 @@ def _frame_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
             f"{name} has {len(labels)} columns, {shorten(labels)}: pick the one that holds the sequences, "
             f"e.g. {name}[{labels[text]!r}]."
         )
+    if any(values.dtype.kind not in "iufb" for values in arrays):
+        arrays = [values.astype(object) for values in arrays]  # numpy has no type for dates next to numbers
     return np.column_stack(arrays) if arrays else np.empty((len(X), 0))
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from narwhals.dependencies import is_into_dataframe
+from narwhals.dependencies import is_into_dataframe, is_into_series, is_pandas_dataframe
 from numpy.typing import NDArray
 
-from seqclf._validation.numbers import first_no_number, is_missing, refuse_no_number, shorten
+from seqclf._validation.numbers import as_floats, first_no_number, is_missing, refuse_no_number, shorten
 
 
 def is_frame(X: Any) -> bool:
     """Whether X is a frame of any library."""
-    return is_into_dataframe(X)
+    return not isinstance(X, list | tuple | np.ndarray) and is_into_dataframe(X)  # the latter is slow for many rows
 
 
 def column_labels(X: Any, where: str) -> list[Any]:
@@ -42,32 +42,45 @@ def channel_names(X: Any, where: str) -> tuple[str, ...] | None:
     return None if labels == list(range(len(labels))) else tuple(map(str, labels))
 
 
-def numbers_of(X: Any, where: str) -> NDArray[Any]:
-    """A frame of numbers as an array (rows, columns); `where` says in messages what its rows are part of."""
-    array = np.asarray(X)
-    if array.dtype.kind in "iufb":
-        return array
+def numbers_of(X: Any, where: str, row_name: str = "row") -> NDArray[Any]:
+    """A frame of numbers as an array (rows, columns); `row_name` is what messages call a row of it."""
+    if is_pandas_dataframe(X) or all(map(_is_plain, nw.from_native(X, eager_only=True).schema.values())):
+        array = np.asarray(X)
+        if array.dtype.kind in "iufb":
+            column_labels(X, where)
+            return array
     numeric = []
     for label, values in columns(X, where):
-        refuse_column(label, values, where, row_name="step")
-        numeric.append(values if values.dtype.kind in "iufb" else as_floats(values))
+        refuse_column(label, values, where, row_name)
+        numeric.append(as_floats(values) if values.dtype.kind == "O" else values)
     return np.column_stack(numeric) if numeric else np.empty((len(X), 0))
-
-
-def as_floats(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Objects that are numbers, or missing, as float64."""
-    floats = [np.nan if is_missing(value) else float(value) for value in values.ravel()]
-    return np.array(floats, dtype=np.float64).reshape(values.shape)
 
 
 def refuse_column(label: Any, values: NDArray[Any], where: str, row_name: str = "row") -> None:
     """Raise an error where a column holds text, dates, or something else that is no number."""
+    where = where[0].lower() + where[1:] if where.startswith("Row ") else where
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {label!r} of {where}.")
     wrong = first_no_number(values)
     if wrong is not None:
         place = int(wrong[0])
         refuse_no_number(
             values[place], f"Column {label!r} of {where}", f"in {row_name} {place}", "Leave the column out"
         )
+
+
+def _is_plain(dtype: Any) -> bool:
+    return bool(dtype.is_numeric() or dtype == nw.Boolean)
+
+
+def holds_structs(X: Any, name: str) -> bool:
+    """Whether a frame or Series of polars or arrow has structs in it, whose fields have names."""
+    if is_into_dataframe(X):
+        column_labels(X, name)
+        dtypes = list(nw.from_native(X, eager_only=True).schema.values())
+    else:
+        dtypes = [nw.from_native(X, series_only=True).dtype] if is_into_series(X) else []
+    return any("Struct(" in str(dtype) for dtype in dtypes)
 
 
 def is_nested(X: Any, name: str) -> bool:

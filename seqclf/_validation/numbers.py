@@ -52,14 +52,27 @@ def refuse_no_number(value: Any, holder: str, place: str, advice: str) -> NoRetu
         )
     if isinstance(value, _DATES):
         raise ValueError(
-            f"{holder} holds {shorten(value)} {place}: expected numbers, not dates or times. {advice}, or make numbers "
+            f"{holder} holds {value!s} {place}: expected numbers, not dates or times. {advice}, or make numbers "
             "of it, such as the seconds since the step before (series_from_frame does that with time_as='delta')."
         )
+    if isinstance(value, dict):
+        advice += ", or make frames of such rows: [pandas.DataFrame(row) for row in X]"
+    # The words in brackets are those of float(), which users search for.
+    raise TypeError(
+        f"{holder} holds {shorten(value)} {place}: expected numbers (the argument must be a string or a number, not "
+        f"{type(value).__name__!r}). {advice}."
+    )
+
+
+def as_floats(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Objects that are numbers, or missing, as float64."""
     try:
-        why = f": {float(value)}"
-    except (TypeError, ValueError) as error:
-        why = f" ({error})"
-    raise TypeError(f"{holder} holds {shorten(value)} {place}: expected numbers{why}. {advice}.")
+        floats = [np.nan if is_missing(value) else float(value) for value in values.ravel()]
+    except OverflowError as error:
+        raise ValueError(
+            f"A whole number is too large for float64: {error}. Expected numbers below 1.8e308."
+        ) from error
+    return np.array(floats, dtype=np.float64).reshape(values.shape)
 
 
 def text_advice(value: str | bytes) -> str:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from seqclf._data.ragged import Ragged
 from seqclf._validation.channels import ONE_SERIES, ChannelMatcher, Row, SeriesForm
 from seqclf._validation.containers import is_missing, is_sparse, is_text, refuse_masked, shorten, unpack_rows
-from seqclf._validation.frames import as_floats, channel_names, columns, is_frame, is_nested, numbers_of
-from seqclf._validation.numbers import first_no_number, refuse_no_number, text_advice
-from seqclf._validation.series_input import NamedRow, as_array, by_dims, has_dims, open_series
+from seqclf._validation.frames import channel_names, column_labels, columns, is_frame, is_nested, numbers_of
+from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number, text_advice
+from seqclf._validation.series_input import NamedRow, SeriesInput, as_array, by_dims, has_dims, open_series
 
 _STEP_TYPES = (list, tuple, np.ndarray)
 _NO_PADDING = (
@@ -61,7 +61,7 @@ def read_series(
         For text, complex numbers, missing values that are no padding, infinity, and channels that differ.
     """
     opened = open_series(X, name, channels_first)
-    rows = unpack_rows(opened.rows, name)
+    rows = unpack_series(opened, name)
     matcher = ChannelMatcher(seen, channels_first, name)
     if isinstance(rows, np.ndarray):
         n_axes = rows.ndim - 1
@@ -80,7 +80,7 @@ def read_series(
         series = Ragged.from_items(items, n_channels=form.n_channels)
     matcher.warn_of_few_steps(int(series.lengths.max()), form.n_channels)
     advice = None if allow_nan else f"{_NO_PADDING}{_table_advice(rows, name)}."
-    return _clean_series(series, name, keep_float32, n_axes == 2, advice), form
+    return clean_series(series, name, keep_float32, n_axes == 2, advice), form
 
 
 def is_table(X: Any, name: str = "X") -> bool:
@@ -104,6 +104,14 @@ def is_table(X: Any, name: str = "X") -> bool:
     return array.ndim == 2 or (array.ndim == 1 and len(array) > 0 and array.dtype.kind in "iufbc")
 
 
+def unpack_series(opened: SeriesInput, name: str) -> Any:
+    """A list of rows, or an array of two or more dimensions; frames of several columns must hold numbers."""
+    X = opened.rows
+    if is_frame(X) and len(X) and len(column_labels(X, name)) > 1:
+        return numbers_of(X, name)
+    return unpack_rows(X, name)
+
+
 def refuse_holes(series: Ragged, name: str, advice: str, among: NDArray[np.int64] | slice = slice(None)) -> None:
     """Refuse NaN, `among` these steps."""
     holes = np.isnan(series.values[among])
@@ -122,7 +130,7 @@ def _table_advice(rows: Any, name: str) -> str:
     return f"; if this NaN is padding, hand in {name}[:, :, None]" if getattr(rows, "ndim", 0) == 2 else ""
 
 
-def _clean_series(series: Ragged, name: str, keep_float32: bool, padded: bool, advice: str | None) -> Ragged:
+def clean_series(series: Ragged, name: str, keep_float32: bool, padded: bool, advice: str | None) -> Ragged:
     """Float values without infinity; `padded` series lose the steps at their ends that are NaN in every channel.
 
     Other NaN is an error with this `advice`; with None it stays.
@@ -154,7 +162,7 @@ def _read_row(row: Any, position: int, name: str, channels_first: bool) -> Row:
     if type(row) is not np.ndarray:
         if is_frame(row):
             names = channel_names(row, where)
-            row, channels_first = numbers_of(row, where), channels_first and names is None
+            row, channels_first = numbers_of(row, where, "step"), channels_first and names is None
         elif has_dims(row):
             row, decided, names = by_dims(row, where, n_axes=2)
             channels_first = channels_first and not decided

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._validation.containers import is_missing, is_sparse, shorten
-from seqclf._validation.frames import channel_names, column_labels, is_frame, is_nested, is_sequence, nested_columns
+from seqclf._validation.frames import (
+    channel_names,
+    column_labels,
+    holds_structs,
+    is_frame,
+    is_nested,
+    is_sequence,
+    nested_columns,
+)
 
 _TIME = {"time", "times", "timestep", "timesteps", "time_step", "time_steps", "step", "steps"}
 _CHANNEL = {"channel", "channels", "variable", "variables"}
@@ -44,6 +52,11 @@ def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
     """Open X where `unpack_rows` can't, and refuse what can only be meant otherwise."""
     if isinstance(X, SeriesInput):
         return X
+    if holds_structs(X, name):
+        raise TypeError(
+            f"{name} holds structs: expected numbers. Make frames of the rows, whose columns are the channels: "
+            f"[polars.DataFrame(row) for row in {name}.to_list()]."
+        )
     if is_frame(X):
         _refuse_long_frame(X, name)
         if len(column_labels(X, name)) > 1 and is_nested(X, name):

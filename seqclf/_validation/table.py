@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from seqclf._validation.containers import is_sparse
-from seqclf._validation.frames import columns, is_frame, refuse_column
+from seqclf._validation.frames import column_labels, columns, is_frame, refuse_column
 from seqclf._validation.numbers import first_no_number, refuse_no_number
 
 
@@ -18,8 +18,13 @@ def refuse_no_table(X: Any, name: str) -> None:
     if is_frame(X):
         for label, values in columns(X, name):
             refuse_column(label, values, name)
+        if not column_labels(X, name):
+            shape = (len(X), 0)
+            raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {name}.")
         return
     array = np.asarray(X)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name}.")
     if array.ndim == 1:
         raise ValueError(
             f"Expected 2D array, got 1D array instead: {name} has the shape {array.shape}, expected (n, steps). "
