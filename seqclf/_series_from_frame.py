@@ -112,6 +112,8 @@ def _open(frame: Any, id: Any, time: Any) -> "nw.DataFrame[Any]":
     for role, label in (("id", id), ("time", time)):
         if label not in labels and not (role == "time" and label is None):
             raise ValueError(f"{role}={label!r} is no column of frame: its columns are {shorten(labels, 200)}.")
+    if not len(frame):
+        raise ValueError("frame has no rows: expected one for each step.")
     return nw.from_native(frame, eager_only=True)
 
 

@@ -66,8 +66,16 @@ def test_import_is_lazy():
 
 
 def test_what_needs_no_torch_imports_none():
-    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets")
+    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets, series_from_frame")
     assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
+
+
+def test_looking_for_frames_imports_no_library_of_frames():
+    code = "from seqclf._validation.series import read_series; read_series([[1.0]]); import sys"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('polars' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
 
 
 def test_classifiers_import_nothing_optional():

@@ -273,6 +273,22 @@ def test_lists_of_rows_stay_fine_for_one_channel():
         fitted.predict(X[:, :, 0])
 
 
+def test_one_series_as_a_column_after_a_fit_on_a_list_of_rows():
+    rows = [row[:, 0] for row in RAGGED]
+    fitted, padder = classifier().fit(rows, Y), SequencePadder().fit(rows)
+    for call in (fitted.predict, padder.transform):
+        with pytest.raises(ValueError, match=r"the shape \(7, 1\).*One series\? X\.T\."):
+            call(X[0, :, :1])
+        call(X[0, :, :1].T)
+        call(list(X[0, :, :1]))
+    assert SequencePadder().fit(X[:, :1, 0]).transform(X[:, :1, 0]).shape == (12, 1, 1)
+
+
+def test_the_channels_of_one_series_as_rows():
+    with pytest.raises(ValueError, match=r"One series, a row for each channel\? \[numpy\.column_stack\(X\)\]"):
+        classifier().fit(X, Y).predict(list(X[0].T))
+
+
 def test_one_series_of_one_axis():
     for data in ([row[:, 0] for row in X], X[:, :, :1]):
         with pytest.raises(ValueError, match=r"Row 0 of X is .*One series\? \[X\]"):

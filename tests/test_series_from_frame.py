@@ -142,6 +142,7 @@ BAD = [
     (NO_ID | {"id": [1.5, float("nan")]}, {"id": "id", "time": "t"}, ["Row 1 of frame has no id"]),
     (NO_ID | {"id": [1, 2], "t": [None, 3.0]}, {"id": "id", "time": "t"}, ["Row 0 of frame has no time", "'t'"]),
     ({"id": [1], "t": [START], "v": [START]}, {"id": "id", "time": "t"}, ["hold no numbers: 'v'"]),
+    ({"id": [], "t": [], "v": []}, {"id": "id", "time": "t"}, ["frame has no rows"]),
     ({"id": [1], "t": [2]}, {"id": "id", "time": "t"}, ["no column besides id and time"]),
 ]
 

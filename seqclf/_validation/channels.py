@@ -94,7 +94,8 @@ class ChannelMatcher:
         n_channels = None if self.seen is None else self.seen.n_channels
         self._check_count(array.shape[2], n_channels, f"Row 0 of {self.name}", "in fit it was", [first])
         self._warn_of_names([first], expected, "in fit")
-        return array, SeriesForm(array.shape[2], n_axes, expected)
+        # As an array of two dimensions it does not say whether it was meant as a list of (steps,) or as a table.
+        return array, SeriesForm(array.shape[2], n_axes if n_axes == 2 else None, expected)
 
     def warn_of_few_steps(self, longest: int, n_channels: int) -> None:
         """Warn, in fit, where no series has as many steps as channels: the axes are most likely the other way round.
@@ -114,18 +115,22 @@ class ChannelMatcher:
         )
 
     def refuse_one_series(self, shape: tuple[int, ...], is_frame: bool) -> None:
-        """Refuse an array of two dimensions where fit has read rows of two."""
-        if self.seen is None or self.seen.n_axes != 2:
+        """Refuse an array of two dimensions that is most likely a single series: it would be read as many."""
+        if self.seen is None or self.seen.n_axes is None:
             return
-        one = f"[{self.name}]" if is_frame else f"{self.name}[None]"
+        if self.seen.n_axes == 1:
+            if shape[0] > 1 and shape[1] == 1:
+                raise ValueError(
+                    f"{self.name} has the shape {shape}, in fit it was a list of series of shape (steps,). "
+                    f"One series? {self.name}.T. Series of one step each? A list of their rows."
+                )
+            return
         axes = "(n, channels, steps)" if self.channels_first else "(n, steps, channels)"
-        advice = f"One series? {one}."
+        advice = f"One series? {f'[{self.name}]' if is_frame else f'{self.name}[None]'}."
         if self.seen.n_channels == 1 and not is_frame:
             place = ":, None" if self.channels_first else ":, :, None"
             advice += f" Several series of one channel? {self.name}[{place}]."
-        raise ValueError(
-            f"{self.name} has 2 dimensions, {shape}, but in fit its rows had 2, so that it had 3, {axes}. {advice}"
-        )
+        raise ValueError(f"{self.name} has 2 dimensions, {shape}, in fit it had 3, {axes}, or was a list. {advice}")
 
     def _refuse_steps_as_rows(self, rows: Sequence[Row]) -> None:
         """Refuse a list of steps of one number where fit has read rows of two axes: it is one series as a list."""
@@ -151,6 +156,8 @@ class ChannelMatcher:
         arrays = [row for row in rows if not row.says_nothing]
         if self.seen is not None and all(row.n_axes == 1 and len(row.values) == self.seen.n_channels for row in rows):
             return f" One series? [{self.name}]."
+        if self.seen is not None and all(row.n_axes == 1 for row in rows) and len(rows) == self.seen.n_channels:
+            return f" One series, a row for each channel? [numpy.column_stack({self.name})]."
         lengths = {len(row.values) for row in arrays}
         if len(lengths) != 1 or any(row.names is not None or row.n_axes != 2 for row in arrays):
             return ""
