@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from seqclf._rnn_classifier import RNNClassifier
     from seqclf._rnn_text_classifier import RNNTextClassifier
     from seqclf._sequence_padder import SequencePadder
+    from seqclf._series_from_frame import series_from_frame
     from seqclf._show_versions import show_versions
     from seqclf._text_tokenizer import TextTokenizer
 
@@ -24,6 +25,7 @@ __all__ = [
     "TextTokenizer",
     "__version__",
     "datasets",
+    "series_from_frame",
     "show_versions",
 ]
 
@@ -32,6 +34,7 @@ _HOMES = {
     "RNNTextClassifier": "seqclf._rnn_text_classifier",
     "SequencePadder": "seqclf._sequence_padder",
     "TextTokenizer": "seqclf._text_tokenizer",
+    "series_from_frame": "seqclf._series_from_frame",
     "show_versions": "seqclf._show_versions",
 }
 

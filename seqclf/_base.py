@@ -28,6 +28,7 @@ from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs
 from seqclf._training.session import TrainingSession
 from seqclf._unpickling import raise_too_old
+from seqclf._validation.alignment import match_rows
 from seqclf._validation.containers import shorten
 from seqclf._validation.parameters import (
     Constraint,
@@ -140,6 +141,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             warm = self._is_warm
             task = self._new_task()
             rows = self._validate_X(X, reset=not warm)
+            match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
             rows, targets, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
             given = self._validate_validation(task, X_val, y_val, sample_weight_val)
             rng = check_random_state(self.random_state)
@@ -213,6 +215,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         except (TypeError, ValueError) as error:
             error.add_note("If a Pipeline has transformed X: it transforms X_val too if its transform_input names it.")
             raise
+        match_rows(X_val, len(rows), name="X_val", y_val=y_val, sample_weight_val=sample_weight_val)
         y = task.validate(y_val, rows, name="y_val", rows_name="X_val")
         weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
         kept = np.flatnonzero(weights)

@@ -39,7 +39,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         X : array-like, list or Series
             The training data, one sequence a row, in any of the forms that the class names.
         y : array-like of shape (n_samples,)
-            The classes: strings, integers or other objects, at least two of them.
+            The classes: strings, integers or other objects, at least two of them. Row and class are matched by
+            position; where X and y both have a pandas index and these differ, a warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts in losses, scores, naive-Bayes ratios and scaling; only the proportions matter. Rows of
             weight 0 are left out altogether.

@@ -3,21 +3,26 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
 from seqclf._base import AutoEpochs, BaseRNN, Rows
 from seqclf._data.ragged import Ragged
+from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten
-from seqclf._validation.parameters import any_of, boolean, integer, sequence_of
-from seqclf._validation.series import read_series
+from seqclf._validation.holes import fill_holes
+from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
+from seqclf._validation.series import clean_series, is_table, read_series
+from seqclf._validation.series_input import open_series
+from seqclf._validation.table import refuse_no_table
 
 
 class BaseSeriesRNN(BaseRNN):
     """Numeric series in. The subclasses say what is learned."""
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {
+        "channels_first": boolean(),
+        "missing": options("raise", "interpolate", "forward"),
         "scale": boolean(),
         "conv_filters": any_of(integer(0), sequence_of(integer(1))),
     }
@@ -26,29 +31,60 @@ class BaseSeriesRNN(BaseRNN):
     n_channels_in_: int
 
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
-        table = _is_table(X) if reset else hasattr(self, "n_features_in_")
-        if not table:
-            series = read_series(X, n_channels=None if reset else self.n_channels_in_, name=name)
-            if reset:
-                for attribute in ("n_features_in_", "feature_names_in_"):
-                    self.__dict__.pop(attribute, None)
+        opened = open_series(X, name, bool(self.channels_first))
+        table = is_table(opened.rows, name) if reset else hasattr(self, "n_features_in_")
+        if table:
+            series, form = self._read_table(opened.rows, reset, name), SeriesForm(1)
         else:
-            if not (reset or _is_table(X)):
-                raise ValueError(
-                    f"{name} must be a table of {self.n_features_in_} steps (2-D), as in fit; "
-                    "got ragged or 3-D series. Fit on those to allow series of any length."
-                )
-            if isinstance(X, np.ma.MaskedArray):
-                raise TypeError(f"{name} is a masked array: fill its masked values first, e.g. with {name}.filled().")
-            X = validate_data(self, X, reset=reset, dtype=np.float64) if name == "X" else self._other_table(X, name)
-            series = Ragged(X.reshape(-1, 1), np.full(X.shape[0], X.shape[1], dtype=np.int64))
+            series, form = read_series(
+                opened,
+                seen=None if reset else self._form(),
+                channels_first=bool(self.channels_first),
+                allow_nan=self.missing != "raise",
+                name=name,
+            )
         if reset:
-            self.n_channels_in_ = series.values.shape[1]
-        return series
+            self._keep_form(form, forget=() if table else ("n_features_in_", "feature_names_in_"))
+        return series if self.missing == "raise" else fill_holes(series, self.missing)
 
-    def _other_table(self, X: Any, name: str) -> np.ndarray:
+    def _form(self) -> SeriesForm:
+        """The form of the series in fit."""
+        return SeriesForm(self.n_channels_in_, self._n_row_axes, as_names(getattr(self, "channel_names_in_", None)))
+
+    def _keep_form(self, form: SeriesForm, forget: tuple[str, ...]) -> None:
+        for attribute in ("channel_names_in_", *forget):
+            self.__dict__.pop(attribute, None)
+        self.n_channels_in_, self._n_row_axes = form.n_channels, form.n_axes
+        if form.channel_names is not None:
+            self.channel_names_in_ = np.array(form.channel_names, dtype=object)
+
+    def _read_table(self, X: Any, reset: bool, name: str) -> Ragged:
+        """A table, as scikit-learn reads it, as series of one channel."""
+        if not (reset or is_table(X, name)):
+            raise ValueError(
+                f"{name} must be a table of {self.n_features_in_} steps (2-D), as in fit; "
+                "got ragged or 3-D series. Fit on those to allow series of any length."
+            )
+        refuse_no_table(X, name)
+        read = self._first_table if name == "X" else self._other_table
+        try:
+            array = read(X, reset, name)
+        except OverflowError as error:
+            raise ValueError(f"{name} holds a whole number that is too large for float64: {error}.") from error
+        three_axes = f"{name}.to_numpy()[:, :, None]" if hasattr(X, "columns") else f"{name}[:, :, None]"
+        advice = (
+            f'{type(self).__name__}(missing="interpolate") fills holes. If the NaN pads series of different lengths, '
+            f"hand in {three_axes}."
+        )
+        series = Ragged(array.reshape(-1, 1), np.full(array.shape[0], array.shape[1], dtype=np.int64))
+        return clean_series(series, name, False, False, advice if self.missing == "raise" else None)
+
+    def _first_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
+        return validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
+
+    def _other_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
         """What `validate_data` checks, which would call every table X."""
-        array = check_array(X, dtype=np.float64, input_name=name, estimator=self)
+        array = check_array(X, dtype=np.float64, input_name=name, estimator=self, ensure_all_finite=False)
         if array.shape[1] != self.n_features_in_:
             raise ValueError(f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected as many.")
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
@@ -57,25 +93,39 @@ class BaseSeriesRNN(BaseRNN):
 
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
         assert isinstance(rows, Ragged)
-        self.channel_mean_ = np.zeros(self.n_channels_in_)
-        self.channel_scale_ = np.ones(self.n_channels_in_)
-        if self.scale and rows.n_steps:
-            step_weights = np.repeat(weights, rows.lengths)
-            largest = np.abs(rows.values).max(axis=0)
-            largest[largest == 0] = 1.0
-            values = rows.values / largest  # Their squares neither overflow nor vanish.
-            mean = np.average(values, axis=0, weights=step_weights)
-            deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=step_weights))
-            # A channel that is constant, but for rounding, is only centred.
-            deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0
-            self.channel_mean_ = mean * largest
-            self.channel_scale_ = np.where(deviation == 0, 1.0, deviation * largest)
+        mean, scale = self._statistics(rows, weights) if rows.n_steps else (np.zeros(self.n_channels_in_),) * 2
+        self._mean_of_fit = mean  # of a channel that a whole series lacks
+        scaled = self.scale and rows.n_steps
+        self.channel_mean_ = mean if scaled else np.zeros(self.n_channels_in_)
+        self.channel_scale_ = scale if scaled else np.ones(self.n_channels_in_)
         return self._encode(rows)
+
+    def _statistics(self, rows: Ragged, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel over all steps that have a value."""
+        known = ~np.isnan(rows.values)
+        whole = bool(known.all())
+        if not known.any(axis=0).all():
+            channel = int(np.argmin(known.any(axis=0)))
+            raise ValueError(f"Channel {channel} of X is NaN in every row: leave it out, or give some row a value.")
+        step_weights = np.repeat(weights, rows.lengths)
+        if not whole:
+            step_weights = step_weights[:, None] * known
+        values = rows.values if whole else np.where(known, rows.values, 0.0)
+        largest = np.abs(values).max(axis=0)
+        largest[largest == 0] = 1.0
+        values = values / largest  # Their squares neither overflow nor vanish.
+        mean = np.average(values, axis=0, weights=step_weights)
+        deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=step_weights))
+        # A channel that is constant, but for rounding, is only centred.
+        deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0
+        return mean * largest, np.where(deviation == 0, 1.0, deviation * largest)
 
     def _encode(self, rows: Rows, name: str = "X") -> Ragged:
         assert isinstance(rows, Ragged)
+        missing = np.isnan(rows.values)
+        values = np.where(missing, self._mean_of_fit, rows.values) if missing.any() else rows.values
         with np.errstate(over="ignore"):
-            values = ((rows.values - self.channel_mean_) / self.channel_scale_).astype(np.float32)
+            values = ((values - self.channel_mean_) / self.channel_scale_).astype(np.float32)
         too_large = ~np.isfinite(values).all(axis=1)
         if too_large.any():
             step = int(np.argmax(too_large))
@@ -100,24 +150,5 @@ class BaseSeriesRNN(BaseRNN):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "raise"
         return tags
-
-
-def _is_table(X: Any) -> bool:
-    """Whether X is a table to scikit-learn, whose rows are series of equal length in one channel.
-
-    Arrays of two dimensions, frames, and lists of equally long lists of numbers are. A 1-D object array, which
-    transformers of sequences give, and a list of arrays stand for ragged series even where their lengths are equal.
-    What is neither is left to scikit-learn's messages.
-    """
-    if issparse(X) or isinstance(X, np.ma.MaskedArray):
-        return True
-    if hasattr(X, "columns"):
-        return len(X.columns) != 1 or not hasattr(np.asarray(X)[0, 0], "__len__")
-    if isinstance(X, list | tuple) and any(hasattr(row, "__array__") for row in X):
-        return False
-    try:
-        array = np.asarray(X)
-    except ValueError:  # Rows of unequal length.
-        return False
-    return array.ndim == 2 or (array.ndim == 1 and len(array) > 0 and array.dtype.kind in "iufbc")

@@ -16,6 +16,12 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
 
     Parameters
     ----------
+    channels_first : bool, default=False
+        Read arrays as (n, channels, steps), rows of a list as (channels, steps): the order of aeon, sktime and tsai.
+        Read in the wrong order, a series is a few steps of many channels: `fit` warns where that is likely.
+    missing : {"raise", "interpolate", "forward"}, default="raise"
+        What to do with NaN: refuse it, draw a line between the neighbours in its channel, or repeat the last value.
+        "interpolate" looks ahead, which is more accurate for whole series; "forward" suits early classification.
     scale : bool, default=True
         Standardise each channel to a mean of 0 and a standard deviation of 1 over all steps of the training rows.
         Networks learn badly from numbers far from that; switch it off for data that are scaled already.
@@ -111,11 +117,14 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         Column names of the frame seen in fit, if they were all strings.
     n_channels_in_ : int
         Numbers per step seen in fit.
+    channel_names_in_ : ndarray of shape (n_channels_in_,)
+        Names of the channels, where rows came as frames. Later frames are read by name, their columns in any order.
     channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
         What is subtracted from each channel, and what it is then divided by.
 
     See Also
     --------
+    series_from_frame : Makes series of a frame with a row for each step.
     SequencePadder : Makes one padded array of ragged series.
     RNNTextClassifier : The same for texts.
 
@@ -125,10 +134,15 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
 
     - a table of shape (n_samples, n_steps), as any scikit-learn estimator takes: one channel, and the same number of
       steps in predict;
-    - an array of shape (n_samples, n_steps, n_channels); steps that are NaN in every channel at either end are padding,
-      a NaN elsewhere is an error;
+    - an array of shape (n_samples, n_steps, n_channels), or (n_samples, n_channels, n_steps) with
+      ``channels_first=True``; steps that are NaN in every channel at either end are padding, a NaN elsewhere is a hole;
     - a list or 1-D object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths may differ. (A
       list of lists of numbers is a table where all have the same length.)
+    - a list of frames (pandas, polars, arrow), one for each series, whose columns are the channels;
+    - a frame with a row for each series and a column for each channel, a list or Series in every cell;
+    - an array of xarray: axes called time or step, and channel or variable, are known by these names.
+
+    A frame with a row for each step (a long frame) is read by :func:`series_from_frame`.
 
     A series without a step is allowed: the bias of the last layer decides.
 
@@ -160,6 +174,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     def __init__(
         self,
         *,
+        channels_first: bool = False,
+        missing: str = "raise",
         scale: bool = True,
         cell: str = "gru",
         units: int | tuple[int, ...] = 32,
@@ -188,6 +204,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         n_threads: int | None = None,
         verbose: int = 0,
     ) -> None:
+        self.channels_first = channels_first
+        self.missing = missing
         self.scale = scale
         self.cell = cell
         self.units = units

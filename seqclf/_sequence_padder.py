@@ -10,10 +10,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
+from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten, unpack_rows
+from seqclf._validation.frames import is_frame
 from seqclf._validation.parameters import (
     all_or_nothing,
     any_of,
+    boolean,
     check_output_container,
     check_parameters,
     integer,
@@ -22,7 +25,8 @@ from seqclf._validation.parameters import (
     options,
     real,
 )
-from seqclf._validation.series import read_series
+from seqclf._validation.series import read_series, unpack_series
+from seqclf._validation.series_input import as_array, open_series
 from seqclf._validation.texts import PADDING
 
 _CONSTRAINTS = {
@@ -30,6 +34,7 @@ _CONSTRAINTS = {
     "padding": options("start", "end"),
     "truncate": options("start", "end"),
     "value": optional(any_of(real(-inf, inf), nan())),
+    "channels_first": boolean(),
 }
 _INT64 = np.iinfo(np.int64)
 _PLURAL = {"ids": "sequences of whole numbers", "series": "series of floats"}
@@ -62,6 +67,9 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         What is filled in. None is 0 for ids and NaN for series; both are what the estimators of seqclf recognise as
         padding. Another value can be mistaken for data, by them and by `inverse_transform`. It has to fit the dtype of
         the output.
+    channels_first : bool, default=False
+        Whether series are (channels, steps), and arrays of them (n, channels, steps): the input, and the output too.
+        It says nothing of ids. Read the wrong way round, channels are padded for steps; `fit` warns of few steps.
 
     Attributes
     ----------
@@ -71,6 +79,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         What `fit` was given. `transform` takes nothing else.
     n_channels_in_ : int
         The number of channels; only for series.
+    channel_names_in_ : ndarray of shape (n_channels_in_,)
+        The names of the channels; only where series came as frames. Later frames are read by name, in any order.
 
     See Also
     --------
@@ -116,11 +126,13 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         padding: Literal["start", "end"] = "end",
         truncate: Literal["start", "end"] = "start",
         value: float | None = None,
+        channels_first: bool = False,
     ) -> None:
         self.max_length = max_length
         self.padding = padding
         self.truncate = truncate
         self.value = value
+        self.channels_first = channels_first
 
     def fit(self, X: Any, y: Any = None) -> "SequencePadder":
         """Find the length of the output. After an error the padder is as it was before.
@@ -185,7 +197,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
             Where a row of X is not valid, or of another kind or with other channels than in `fit`.
         """
         check_is_fitted(self, "max_length_")
-        kind, sequences = self._read(X, kind=self.input_kind_, n_channels=getattr(self, "n_channels_in_", None))
+        kind, sequences, _ = self._read(X, kind=self.input_kind_, seen=self._form())
         if kind != self.input_kind_:
             raise ValueError(f"X holds {_PLURAL[kind]}, but in fit it held {_PLURAL[self.input_kind_]}.")
         return self._pad(sequences)
@@ -219,8 +231,11 @@ class SequencePadder(TransformerMixin, BaseEstimator):
                 f"inverse_transform takes the padded array that transform returns, {n_dimensions}-D for "
                 f"{_PLURAL[self.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
             )
-        sequences = Ragged.from_array(array)
-        return sequences.stripped(self._is_fill(sequences.values, self.input_kind_), (self.padding,)).items()
+        sequences = Ragged.from_array(self._turned(array))
+        items = sequences.stripped(self._is_fill(sequences.values, self.input_kind_), (self.padding,)).items()
+        if self.channels_first and self.input_kind_ == "series":
+            items[:] = [item.T for item in items]
+        return items
 
     @available_if(_has_columns)
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -272,7 +287,7 @@ class SequencePadder(TransformerMixin, BaseEstimator):
 
     def _learn(self, X: Any) -> Ragged:
         check_parameters(self, _CONSTRAINTS)
-        kind, sequences = self._read(X)
+        kind, sequences, form = self._read(X)
         self._check_fill(sequences.values.dtype)
         longest = int(sequences.lengths.max())
         if self.max_length is None and longest == 0:
@@ -281,18 +296,31 @@ class SequencePadder(TransformerMixin, BaseEstimator):
                 "set max_length to the number of steps wanted."
             )
         self.input_kind_ = kind
-        if kind == "series":
-            self.n_channels_in_ = sequences.values.shape[1]
-        elif hasattr(self, "n_channels_in_"):
-            del self.n_channels_in_
+        for attribute in ("n_channels_in_", "channel_names_in_", "_n_row_axes"):
+            self.__dict__.pop(attribute, None)
+        if form is not None:
+            self.n_channels_in_, self._n_row_axes = form.n_channels, form.n_axes
+            if form.channel_names is not None:
+                self.channel_names_in_ = np.array(form.channel_names, dtype=object)
         self.max_length_ = longest if self.max_length is None else int(self.max_length)
         return sequences
 
     def _pad(self, sequences: Ragged) -> NDArray[Any]:
         self._check_fill(sequences.values.dtype)
-        return sequences.truncated(self.max_length_, self.truncate).padded(
+        padded = sequences.truncated(self.max_length_, self.truncate).padded(
             self.max_length_, value=self._fill(self.input_kind_), padding=self.padding
         )
+        return self._turned(padded)
+
+    def _turned(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An array of series with its last two axes exchanged, where channels come first."""
+        return np.ascontiguousarray(array.transpose(0, 2, 1)) if array.ndim == 3 and self.channels_first else array
+
+    def _form(self) -> SeriesForm | None:
+        """The form of the series in fit; None for ids."""
+        if self.input_kind_ == "ids":
+            return None
+        return SeriesForm(self.n_channels_in_, self._n_row_axes, as_names(getattr(self, "channel_names_in_", None)))
 
     def _fill(self, kind: str) -> float:
         if self.value is None:
@@ -322,15 +350,21 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         equal = np.isnan(values) if fill != fill else values == fill
         return equal if equal.ndim == 1 else equal.all(axis=1)
 
-    def _read(self, X: Any, *, kind: str | None = None, n_channels: int | None = None) -> tuple[str, Ragged]:
+    def _read(
+        self, X: Any, *, kind: str | None = None, seen: SeriesForm | None = None
+    ) -> tuple[str, Ragged, SeriesForm | None]:
         """Say what the rows are, and take the padding off arrays that have some. `kind`: what empty rows are."""
-        rows = unpack_rows(X, "X")
-        found, sequences = "ids", _read_ids(rows, kind)
+        opened = open_series(X, "X", bool(self.channels_first))
+        rows = unpack_series(opened, "X")
+        found, sequences, form = "ids", _read_ids(rows, kind), None
         if sequences is None:
-            found, sequences = "series", read_series(rows, n_channels=n_channels, keep_float32=True)
+            found = "series"
+            sequences, form = read_series(
+                opened, seen=seen, channels_first=bool(self.channels_first), keep_float32=True
+            )
         if isinstance(rows, np.ndarray) and (found == "ids" or rows.ndim == 3):
             sequences = sequences.stripped(self._is_fill(sequences.values, found))
-        return found, sequences
+        return found, sequences, form
 
 
 def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None:
@@ -357,10 +391,10 @@ def _read_ids(rows: list[Any] | NDArray[Any], kind: str | None) -> Ragged | None
 
 def _integers(row: Any) -> NDArray[Any] | None:
     """A row of integers as an array, of objects where they need more than 64 bits; None for everything else."""
-    if not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
+    if is_frame(row) or not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
         return None
     try:
-        array = np.asarray(row)
+        array = as_array(row) if hasattr(row, "detach") else np.asarray(row)
     except ValueError:  # a ragged list inside a row: read_series says so, with its number
         return None
     if array.ndim != 1:

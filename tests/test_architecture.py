@@ -42,6 +42,7 @@ MAP = {
             "_rnn_classifier",
             "_rnn_text_classifier",
             "_sequence_padder",
+            "_series_from_frame",
             "_show_versions",
             "_text_tokenizer",
         ),
@@ -51,13 +52,14 @@ MAP = {
     "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "torch"), numpy=False),
     "_text_tokenizer.py": May(("_validation/", "_data/", "_text/"), ("sklearn",), ("tokenizers",)),
     "_sequence_padder.py": May(("_validation/", "_data/"), ("sklearn",)),
+    "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
     "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
     "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
     "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base_series.py": May(("_base", "_validation/", "_data/"), ("scipy", "sklearn")),
+    "_base_series.py": May(("_base", "_validation/", "_data/"), ("sklearn",)),
     "_base.py": May(
         ("_training/", "_tasks/", "_nn/", "_kernels/", "_validation/", "_data/", "_unpickling"), ("sklearn", "torch")
     ),
@@ -65,7 +67,7 @@ MAP = {
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/",)),
-    "_validation/": May(("_validation/", "_data/"), ("scipy", "sklearn")),
+    "_validation/": May(("_validation/", "_data/"), ("narwhals", "scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/"), ("scipy",)),
     "_tasks/": May(("_tasks/", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),

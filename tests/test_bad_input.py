@@ -218,6 +218,8 @@ TEXT_ONLY = {
     "nb_ngrams": [-1, 9, 2.0, "3", True, None],
 }
 SERIES_ONLY = {
+    "channels_first": [None, "yes", 1],
+    "missing": [None, "mean", True],
     "scale": [None, "yes", 1],
     "conv_filters": [-1, 2.5, "8", None, (), (4, 0), True],
 }

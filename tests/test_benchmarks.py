@@ -75,3 +75,13 @@ def test_tokenizer():
     output = run("tokenizer.py")
     assert "| CountVectorizer |" in output
     assert "| ours, by re |" in output
+
+
+def test_series_from_frame():
+    output = run("series_from_frame.py")
+    assert "| arrow | texts |" in output
+
+
+def test_missing(data_folder):
+    output = run("missing.py")
+    assert output.count("| GunPoint |") == 2

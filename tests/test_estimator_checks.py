@@ -19,7 +19,11 @@ def expected_failed_checks(estimator):
     }
 
 
-@parametrize_with_checks([RNNClassifier()], expected_failed_checks=expected_failed_checks, xfail_strict=True)
+@parametrize_with_checks(
+    [RNNClassifier(), RNNClassifier(missing="interpolate", max_epochs=20)],
+    expected_failed_checks=expected_failed_checks,
+    xfail_strict=True,
+)
 def test_sklearn_estimator_check(estimator, check):
     check(estimator)
 

@@ -11,7 +11,7 @@ import seqclf
 
 ESTIMATORS = ["RNNClassifier", "RNNTextClassifier"]
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
-PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "show_versions"])
+PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "series_from_frame", "show_versions"])
 
 HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
 
@@ -66,8 +66,16 @@ def test_import_is_lazy():
 
 
 def test_what_needs_no_torch_imports_none():
-    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets")
+    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets, series_from_frame")
     assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
+
+
+def test_looking_for_frames_imports_no_library_of_frames():
+    code = "from seqclf._validation.series import read_series; read_series([[1.0]]); import sys"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('polars' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
 
 
 def test_classifiers_import_nothing_optional():

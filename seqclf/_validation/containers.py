@@ -1,30 +1,20 @@
-"""Taking rows out of whatever container they come in: list, array, pandas or polars, without importing the latter."""
+"""Taking rows out of whatever container they come in: list, array, Series or frame."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqclf._validation.frames import column_labels, columns, is_frame
+from seqclf._validation.numbers import is_missing, shorten
 
-def shorten(value: Any, limit: int = 60) -> str:
-    """The repr of a value, cut in the middle where it is long: error messages stay readable."""
-    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 and value.dtype.kind not in "mM":
-        value = value.item()  # True, not array(True) or np.True_
-    if isinstance(value, str | bytes) and len(value) > limit:
-        value = value[:limit]  # the repr of a whole book would be made only to be cut
-    text = " ".join(repr(value).split())
-    return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
+__all__ = ["is_missing", "is_sparse", "is_text", "refuse_masked", "shorten", "unpack_rows"]
 
 
-def is_missing(value: Any) -> bool:
-    """None, NaN, NaT, and what pandas has for them."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(value))
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+def is_sparse(X: Any) -> bool:
+    """Whether X is a sparse matrix or array of scipy."""
+    return type(X).__module__.startswith("scipy.sparse")
 
 
 def refuse_masked(X: Any, name: str) -> None:
@@ -49,14 +39,14 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
     """
     if isinstance(X, str | bytes):
         raise ValueError(f"{name} is a single {type(X).__name__}, {shorten(X)}: wrap it in a list, [{name}].")
-    if type(X).__module__.startswith("scipy.sparse"):
+    if is_sparse(X):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required: "
             "a sequence keeps the order of its steps, a sparse matrix of counts does not."
         )
     refuse_masked(X, name)
     rows: list[Any] | NDArray[Any]
-    if _is_frame(X):
+    if is_frame(X):
         rows = _frame_rows(X, name)
     elif hasattr(X, "__array__"):
         rows = np.asarray(X)
@@ -76,27 +66,19 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
     return rows
 
 
-def _is_frame(X: Any) -> bool:
-    # Only a library that is loaded can have made X, so nothing is imported here.
-    return any(
-        library in sys.modules and isinstance(X, getattr(sys.modules[library], "DataFrame", ()))
-        for library in ("pandas", "polars")
-    )
-
-
-def _frame_rows(X: Any, name: str) -> NDArray[Any]:
-    columns = list(X.columns)
-    if len(columns) == 1:
-        column = np.asarray(X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0])
-        return column[:, None]
-    array = X.to_numpy()
-    text = _first_text_column(array)
+def _frame_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
+    labels, arrays = column_labels(X, name), [values for _, values in columns(X, name)]
+    if len(arrays) == 1:
+        return arrays[0][:, None]
+    text = next((place for place, values in enumerate(arrays) if is_text(values)), None)
     if text is not None:
         raise ValueError(
-            f"{name} has {len(columns)} columns, {shorten(columns)}: pick the one that holds the sequences, "
-            f"e.g. {name}[{columns[text]!r}]."
+            f"{name} has {len(labels)} columns, {shorten(labels)}: pick the one that holds the sequences, "
+            f"e.g. {name}[{labels[text]!r}]."
         )
-    return array
+    if any(values.dtype.kind not in "iufb" for values in arrays):
+        arrays = [values.astype(object) for values in arrays]  # numpy has no type for dates next to numbers
+    return np.column_stack(arrays) if arrays else np.empty((len(X), 0))
 
 
 def _first_text_column(array: NDArray[Any]) -> int | None:
@@ -105,10 +87,14 @@ def _first_text_column(array: NDArray[Any]) -> int | None:
         return 0
     if array.dtype.kind != "O":
         return None
-    for place, column in enumerate(array.T):
-        if isinstance(next((value for value in column if not is_missing(value)), None), str):
-            return place
-    return None
+    return next((place for place, values in enumerate(array.T) if is_text(values)), None)
+
+
+def is_text(values: NDArray[Any]) -> bool:
+    """Whether the first value of a column, missing ones left out, is a text."""
+    if values.dtype.kind != "O":
+        return values.dtype.kind in "UST"
+    return isinstance(next((value for value in values if not is_missing(value)), None), str)
 
 
 def _array_rows(array: NDArray[Any], name: str, X: Any) -> list[Any] | NDArray[Any]:

@@ -1,32 +1,48 @@
 """Numeric series from 2-D or 3-D arrays or ragged lists: NaN pads a 3-D array, and is else refused by row and step."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
-from seqclf._validation.containers import is_missing, refuse_masked, shorten, unpack_rows
+from seqclf._validation.channels import ONE_SERIES, ChannelMatcher, Row, SeriesForm
+from seqclf._validation.containers import is_missing, is_sparse, is_text, refuse_masked, shorten, unpack_rows
+from seqclf._validation.frames import channel_names, column_labels, columns, is_frame, is_nested, numbers_of
+from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number, text_advice
+from seqclf._validation.series_input import NamedRow, SeriesInput, as_array, by_dims, has_dims, open_series
 
 _STEP_TYPES = (list, tuple, np.ndarray)
-_ONE_SERIES = "a series of numbers, of shape (steps,) or (steps, channels)"
 _NO_PADDING = (
-    "Fill it in, or leave the step out: NaN is padding only at the ends of a series in a 3-D array, "
-    "in steps where every channel is NaN."
+    'Fill it in, as RNNClassifier(missing="interpolate") does, or leave the step out: NaN is padding only at the ends '
+    "of a series in a 3-D array, in steps where every channel is NaN"
 )
 _TEXT = "text: TextTokenizer turns it into ids, and RNNTextClassifier takes it as it is"
 
 
-def read_series(X: Any, *, n_channels: int | None = None, name: str = "X", keep_float32: bool = False) -> Ragged:
+def read_series(
+    X: Any,
+    *,
+    seen: SeriesForm | None = None,
+    channels_first: bool = False,
+    allow_nan: bool = False,
+    name: str = "X",
+    keep_float32: bool = False,
+) -> tuple[Ragged, SeriesForm]:
     """Check numeric series.
 
     Parameters
     ----------
     X : array of shape (n, steps, channels) or (n, steps), or list or object array of such rows
         Rows of a list may differ in length: (steps,) is one channel, (steps, channels) several. In a 3-D array steps
-        that are NaN in every channel at either end of a row are padding.
-    n_channels : int, default=None
-        The number of channels seen in fit; any other is then an error.
+        that are NaN in every channel at either end of a row are padding. Frames name their channels.
+    seen : SeriesForm, default=None
+        The form of the series in fit; another one is then an error.
+    channels_first : bool, default=False
+        Whether arrays are (n, channels, steps), and rows (channels, steps).
+    allow_nan : bool, default=False
+        Leave NaN that is no padding where it is.
     name : str, default="X"
         How messages call the input.
     keep_float32 : bool, default=False
@@ -34,105 +50,177 @@ def read_series(X: Any, *, n_channels: int | None = None, name: str = "X", keep_
 
     Returns
     -------
-    Ragged
+    series : Ragged
         Values float64 of shape (n_steps, n_channels), without padding.
+    form : SeriesForm
+        Their form.
 
     Raises
     ------
     ValueError, TypeError
         For text, complex numbers, missing values that are no padding, infinity, and channels that differ.
     """
-    rows = unpack_rows(X, name)
+    opened = open_series(X, name, channels_first)
+    rows = unpack_series(opened, name)
+    matcher = ChannelMatcher(seen, channels_first, name)
     if isinstance(rows, np.ndarray):
-        if rows.ndim > 3:
+        n_axes = rows.ndim - 1
+        if n_axes > 2:
             raise ValueError(f"{name} has {rows.ndim} dimensions: expected (n, steps, channels) or (n, steps).")
-        array = _as_numbers(rows, name, name)
-        if array.ndim == 2:
-            array = array[:, :, None]
-        _check_channels(array.shape[2], n_channels, 0, name, "in fit it was")
-        return _clean_series(Ragged.from_array(array), name, keep_float32, padded=rows.ndim == 3)
-    items, known_from = [], "in fit it was"
-    for position, row in enumerate(rows):
-        item = _read_row(row, position, name)
-        items.append(item)
-        if item.shape == (0, 1):  # an empty list does not say how many channels it has
-            continue
-        _check_channels(item.shape[1], n_channels, position, name, known_from)
-        if n_channels is None:
-            n_channels, known_from = item.shape[1], f"in row {position} it is"
-    return _clean_series(Ragged.from_items(items, n_channels=n_channels or 1), name, keep_float32, padded=False)
+        if n_axes == 1:
+            matcher.refuse_one_series(rows.shape, is_frame(opened.rows))
+        array = _as_numbers(rows, name, ("row", "step", "channel"))
+        array = array[:, :, None] if n_axes == 1 else array.transpose(0, 2, 1) if opened.channels_first else array
+        array, form = matcher.match_array(array, n_axes, opened.channel_names)
+        series = Ragged.from_array(array)
+    else:
+        found = [_read_row(row, position, name, opened.channels_first) for position, row in enumerate(rows)]
+        items, form = matcher.match_rows(found)
+        n_axes = 1
+        series = Ragged.from_items(items, n_channels=form.n_channels)
+    matcher.warn_of_few_steps(int(series.lengths.max()), form.n_channels)
+    advice = None if allow_nan else f"{_NO_PADDING}{_table_advice(rows, name)}."
+    return clean_series(series, name, keep_float32, n_axes == 2, advice), form
 
 
-def _clean_series(series: Ragged, name: str, keep_float32: bool, padded: bool) -> Ragged:
-    """Float values, all of them finite; `padded` series lose the steps at their ends that are NaN in every channel."""
+def is_table(X: Any, name: str = "X") -> bool:
+    """Whether X is a table to scikit-learn, whose rows are series of equal length in one channel.
+
+    Arrays of two dimensions, frames, and lists of equally long lists of numbers are. A 1-D object array, which
+    transformers of sequences give, and a list of arrays hold ragged series even where their lengths are equal.
+    What is neither is left to scikit-learn's messages.
+    """
+    if is_sparse(X) or isinstance(X, np.ma.MaskedArray):
+        return True
+    if is_frame(X):
+        cells = [values for _, values in columns(X, name)]
+        return len(cells) != 1 or not (is_nested(X, name) or is_text(cells[0]))
+    if isinstance(X, list | tuple) and any(hasattr(row, "__array__") or isinstance(row, NamedRow) for row in X):
+        return False
+    try:
+        array = np.asarray(X)
+    except ValueError:  # Rows of unequal length.
+        return False
+    return array.ndim == 2 or (array.ndim == 1 and len(array) > 0 and array.dtype.kind in "iufbc")
+
+
+def unpack_series(opened: SeriesInput, name: str) -> Any:
+    """A list of rows, or an array of two or more dimensions; frames of several columns must hold numbers."""
+    X = opened.rows
+    if is_frame(X) and len(X) and len(column_labels(X, name)) > 1:
+        return numbers_of(X, name)
+    return unpack_rows(X, name)
+
+
+def refuse_holes(series: Ragged, name: str, advice: str, among: NDArray[np.int64] | slice = slice(None)) -> None:
+    """Refuse NaN, `among` these steps."""
+    holes = np.isnan(series.values[among])
+    if holes.any():
+        place, channel = np.argwhere(holes)[0]
+        step = np.arange(series.n_steps)[among][place]
+        raise ValueError(f"Input {name} contains NaN: {_place(series, step, channel)}. {advice}")
+
+
+def _place(series: Ragged, step: int, channel: int) -> str:
+    row = series.row_of(step)
+    return f"row {row}, step {step - series.offsets[row]}, channel {channel}"
+
+
+def _table_advice(rows: Any, name: str) -> str:
+    return f"; if this NaN is padding, hand in {name}[:, :, None]" if getattr(rows, "ndim", 0) == 2 else ""
+
+
+def clean_series(series: Ragged, name: str, keep_float32: bool, padded: bool, advice: str | None) -> Ragged:
+    """Float values without infinity; `padded` series lose the steps at their ends that are NaN in every channel.
+
+    Other NaN is an error with this `advice`; with None it stays.
+    """
     values = series.values
     if not (keep_float32 and values.dtype == np.float32):
         values = values.astype(np.float64, copy=False)
+    series = Ragged(values, series.lengths)
     if np.isfinite(values).all():
-        return Ragged(values, series.lengths)
+        return series
+    infinite = np.isinf(values)
+    if infinite.any():
+        place = _place(series, *np.argwhere(infinite)[0])
+        raise ValueError(f"Input {name} contains infinity: {place}. Expected finite numbers.")
     kept = Ragged(np.arange(series.n_steps), series.lengths)
     if padded:
         kept = kept.stripped(np.isnan(values).all(axis=1))
-    wrong = ~np.isfinite(values[kept.values])
-    if wrong.any():
-        place, channel = np.argwhere(wrong)[0]
-        step = kept.values[place]
-        row = series.row_of(step)
-        where = f"row {row}, step {step - series.offsets[row]}, channel {channel}"
-        if np.isnan(values[step, channel]):
-            raise ValueError(f"Input {name} contains NaN: {where}. {_NO_PADDING}")
-        raise ValueError(f"Input {name} contains infinity: {where}. Expected finite numbers.")
+    if advice is not None:
+        refuse_holes(series, name, advice, among=kept.values)
     return Ragged(values[kept.values], kept.lengths)
 
 
-def _check_channels(found: int, expected: int | None, position: int, name: str, known_from: str) -> None:
-    if found == 0:
-        raise ValueError(f"Row {position} of {name} has 0 channels: expected {_ONE_SERIES}, at least one channel.")
-    if expected is not None and found != expected:
-        raise ValueError(
-            f"Row {position} of {name} has {found} channel(s), but {known_from} {expected}: "
-            "all series must have the same channels."
-        )
+def _read_row(row: Any, position: int, name: str, channels_first: bool) -> Row:
+    """One series."""
+    where = f"Row {position} of {name}"
+    if isinstance(row, NamedRow):
+        return Row(_as_numbers(row.values, where, ("step", "channel")), row.names)
+    names = None
+    if type(row) is not np.ndarray:
+        if is_frame(row):
+            names = channel_names(row, where)
+            row, channels_first = numbers_of(row, where, "step"), channels_first and names is None
+        elif has_dims(row):
+            row, decided, names = by_dims(row, where, n_axes=2)
+            channels_first = channels_first and not decided
+        elif hasattr(row, "detach"):
+            row = as_array(row)
+    array = _row_array(row, position, name)
+    if array.ndim == 2 and channels_first:
+        array = array.T
+    array = _as_numbers(array, where, ("step", "channel"))
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{where} has {array.ndim} dimensions: expected {ONE_SERIES}.")
+    return Row(array[:, None] if array.ndim == 1 else array, names, array.ndim)
 
 
-def _read_row(row: Any, position: int, name: str) -> NDArray[Any]:
-    """One series as an array (steps, channels)."""
+def _row_array(row: Any, position: int, name: str) -> NDArray[Any]:
+    """A list, or something like an array, as an array; of objects where it holds more than numbers."""
     where = f"Row {position} of {name}"
     is_array = hasattr(row, "__array__") and getattr(row, "ndim", 1) > 0  # numpy's numbers have 0 dimensions
     if not (isinstance(row, list | tuple) or is_array):
-        advice = f", not {_TEXT}" if isinstance(row, str | bytes) else ""
-        raise ValueError(f"{where} is {shorten(row)} ({type(row).__name__}): expected {_ONE_SERIES}{advice}.")
+        raise ValueError(f"{where} is {shorten(row)} ({type(row).__name__}): expected {ONE_SERIES}{_advice(row, name)}")
     refuse_masked(row, where)
     try:
         array = np.asarray(row)
         if array.dtype.kind == "O" and array.ndim == 1 and any(isinstance(step, _STEP_TYPES) for step in array):
             array = np.array(array.tolist())  # steps that are arrays themselves: polars, parquet
     except ValueError as error:  # steps with unequal numbers of channels
-        missing = next((step for step, value in enumerate(row) if is_missing(value)), None)
-        if missing is not None:
-            raise ValueError(f"Input {name} contains NaN: row {position}, step {missing}. {_NO_PADDING}") from error
-        raise ValueError(f"{where} is no array: {error}") from error
-    array = _as_numbers(array, where, name)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{where} has {array.ndim} dimensions: expected {_ONE_SERIES}.")
-    return array[:, None] if array.ndim == 1 else array
+        widths = {len(step) for step in row if isinstance(step, _STEP_TYPES)}
+        missing = [step for step, value in enumerate(row) if is_missing(value)]
+        if len(widths) == 1 and missing:
+            gap = [np.nan] * widths.pop()
+            return np.array([gap if is_missing(step) else step for step in row], dtype=object)
+        raise ValueError(f"{where} has steps with {sorted(widths)} channels: expected {ONE_SERIES}.") from error
+    return array
 
 
-def _as_numbers(array: NDArray[Any], where: str, name: str) -> NDArray[Any]:
-    """The array as numbers; text and complex numbers are refused, not converted."""
+def _advice(row: Any, name: str) -> str:
+    """What to say of a row that is no series."""
+    if isinstance(row, str | bytes):
+        advice = text_advice(row)
+        return f".{advice}" if advice else f", not {_TEXT}."
+    return f". One series? [{name}]." if isinstance(row, Number | np.number) else "."
+
+
+def _as_numbers(array: NDArray[Any], where: str, axes: tuple[str, ...]) -> NDArray[Any]:
+    """The array as numbers; text, dates and complex numbers are refused, not converted."""
     if array.dtype.kind == "O":
         types = set(map(type, array.ravel()))
         if any(issubclass(one, complex | np.complexfloating) for one in types):
             array = array.astype(complex)
-        elif not any(issubclass(one, str | bytes) for one in types):
-            numbers = [np.nan if is_missing(value) else value for value in array.ravel()]
-            try:
-                return np.array(numbers, dtype=np.float64).reshape(array.shape)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{where} holds something that is no number: {error}") from error
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {where}.")
-    if array.dtype.kind not in "iufb":
-        advice = f", not {_TEXT}" if array.dtype.kind in "OUST" else f", not {array.dtype}"
-        raise ValueError(f"{where} holds {shorten(array.ravel()[0])}: expected {_ONE_SERIES}{advice}.")
-    return array
+    if array.dtype.kind in "iufb":
+        return array
+    wrong = first_no_number(array)
+    if wrong is None:
+        return as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64)
+    place = "at " + ", ".join(f"{axis} {index}" for axis, index in zip(axes, wrong, strict=False))
+    value = array[wrong]
+    if isinstance(value, str | bytes) and not text_advice(value):
+        raise ValueError(f"{where} holds {shorten(value)} {place}: expected {ONE_SERIES}, not {_TEXT}.")
+    refuse_no_number(value, where, place, "Leave it out")

@@ -1,0 +1,191 @@
+"""series_from_frame: long frames become series, sorted by time, in the order in which ids are first met."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqclf import RNNClassifier, series_from_frame
+
+COLUMNS = {
+    "who": ["b", "a", "b", "a", "b"],
+    "at": [3, 1, 1, 2, 2],
+    "x": [0.3, 1.0, 0.1, 2.0, 0.2],
+    "y": [30, 10, 10, 20, 20],
+}
+FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
+every_frame = pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+
+
+def as_lists(X):
+    assert X.dtype == object and X.ndim == 1
+    assert all(row.dtype == np.float64 and row.ndim == 2 for row in X)
+    return [row.tolist() for row in X]
+
+
+@every_frame
+def test_sorted_by_time_in_the_order_of_the_ids(frame):
+    X, ids = series_from_frame(frame(COLUMNS), id="who", time="at")
+    assert ids.tolist() == ["b", "a"]
+    assert as_lists(X) == [[[0.1, 10], [0.2, 20], [0.3, 30]], [[1, 10], [2, 20]]]
+
+
+@every_frame
+def test_without_time_the_order_stays(frame):
+    X, _ = series_from_frame(frame(COLUMNS), id="who", values=["y"])
+    assert as_lists(X) == [[[30], [10], [20]], [[10], [20]]]
+
+
+@every_frame
+def test_values_are_chosen_in_their_order(frame):
+    for values, expected in [("y", [[10], [20]]), (["y", "x"], [[10, 1], [20, 2]]), (["at"], [[1], [2]])]:
+        assert as_lists(series_from_frame(frame(COLUMNS), id="who", time="at", values=values)[0])[1] == expected
+
+
+SECOND = datetime.timedelta(seconds=1)
+START = datetime.datetime(2024, 2, 28, 23, 59, 58)
+TIMES = {
+    "numbers": [0.0, 2.0, 5.5],
+    "datetimes": [START, START + 2 * SECOND, START + 5.5 * SECOND],
+    "durations": [0 * SECOND, 2 * SECOND, 5.5 * SECOND],
+}
+
+
+@every_frame
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_delta_is_the_logarithm_of_the_seconds_since_the_step_before(frame, times):
+    order = [2, 0, 1]
+    columns = {
+        "id": [7] * 3 + [8],
+        "t": [times[i] for i in order] + times[2:],
+        "v": [[0, 1, 2][i] for i in order] + [9],
+    }
+    X, ids = series_from_frame(frame(columns), id="id", time="t", time_as="delta")
+    assert ids.tolist() == [7, 8]
+    np.testing.assert_allclose(X[0], [[0, 0], [1, np.log(3)], [2, np.log(4.5)]], rtol=1e-12)
+    np.testing.assert_array_equal(X[1], [[9, 0]])
+
+
+@every_frame
+def test_days_count_in_seconds(frame):
+    days = [datetime.date(2024, 3, 1), datetime.date(2024, 2, 28)]
+    X, _ = series_from_frame(frame({"id": [1, 1], "t": days, "v": [2, 1]}), id="id", time="t", time_as="delta")
+    np.testing.assert_allclose(X[0], [[1, 0], [2, np.log1p(2 * 86_400)]])
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_timestamps_of_every_unit_and_zone(unit, zone):
+    times = pd.Series(pd.to_datetime(["2024-03-31 04:00", "2024-03-31 00:00"])).dt.as_unit(unit)
+    times = times.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else times
+    frame = pd.DataFrame({"id": [1, 1], "t": times, "v": [2, 1]})
+    for given_frame in (frame, pl.from_pandas(frame)):
+        X, _ = series_from_frame(given_frame, id="id", time="t", time_as="delta")
+        np.testing.assert_allclose(X[0], [[1, 0], [2, np.log1p(4 * 3_600)]])
+
+
+def test_numbers_that_pandas_keeps_as_objects():
+    frame = pd.DataFrame({"id": [1, 1], "t": pd.Series([5, 2], dtype=object), "v": pd.array([None, 3], dtype="Int64")})
+    X, _ = series_from_frame(frame, id="id", time="t", time_as="delta")
+    np.testing.assert_allclose(X[0], [[3, 0], [np.nan, np.log(4)]])
+
+
+@every_frame
+def test_missing_values_are_holes(frame):
+    X, _ = series_from_frame(frame(COLUMNS | {"x": [None, 1.0, 0.1, 2.0, 0.2]}), id="who", time="at", values="x")
+    np.testing.assert_array_equal(X[0][:, 0], [0.1, 0.2, np.nan])
+
+
+def test_levels_of_the_index_are_columns_too():
+    frame = pd.DataFrame(COLUMNS)
+    expected, ids = series_from_frame(frame, id="who", time="at")
+    for indexed in (frame.set_index(["who", "at"]), frame.set_index("who"), frame.set_index("at")):
+        X, found = series_from_frame(indexed, id="who", time="at")
+        assert as_lists(X) == as_lists(expected) and found.tolist() == ids.tolist()
+
+
+def test_steps_of_one_time_keep_their_order():
+    frame = pd.DataFrame({"id": [1] * 4, "t": [2, 1, 2, 1], "v": [1, 2, 3, 4]})
+    assert as_lists(series_from_frame(frame, id="id", time="t")[0]) == [[[2], [4], [1], [3]]]
+
+
+def test_ids_keep_their_type():
+    for ids in ([3, 1], ["b", "a"], [True, False], [datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)], [2.5, 1.5]):
+        found = series_from_frame(pd.DataFrame({"id": ids, "v": [1, 2]}), id="id")[1]
+        assert found.tolist() == ids
+    category = pd.DataFrame({"id": pd.Categorical(["b", "a"]), "v": [1, 2]})
+    assert series_from_frame(category, id="id")[1].tolist() == ["b", "a"]
+
+
+COLUMN_IS_TEXT = {"id": [1, 2], "t": ["2024-01-10", "2024-01-9"], "v": [1, 2]}
+NO_ID = {"id": ["a", None], "t": [1, 2], "v": [1, 2]}
+BAD = [
+    (COLUMNS, {"id": "whom"}, ["id='whom' is no column", "'who', 'at', 'x', 'y'"]),
+    (COLUMNS, {"id": "who", "time": "when"}, ["time='when' is no column"]),
+    (COLUMNS, {"id": "who", "values": ["x", "z"]}, ["values has 'z'", "'who', 'at', 'x', 'y'"]),
+    (COLUMNS, {"id": "who", "values": ["x", "who"]}, ["values has 'who', the id"]),
+    (COLUMNS, {"id": "who", "values": ["x", "x"]}, ["values has 'x', twice"]),
+    (COLUMNS, {"id": "who", "time_as": "delta"}, ["time_as='delta' needs", "time="]),
+    (COLUMNS, {"id": "who", "time": "at", "time_as": "gap"}, ["time_as must be 'delta' or None", "'gap'"]),
+    (COLUMNS, {"id": "at", "time": "x"}, ["hold no numbers: 'who' (holds 'b')", "values=['y']"]),
+    (
+        COLUMN_IS_TEXT,
+        {"id": "id", "time": "t"},
+        ["time='t' holds '2024-01-10'", "expected numbers, dates", "to_datetime"],
+    ),
+    (NO_ID, {"id": "id", "time": "t"}, ["Row 1 of frame has no id", "column 'id'"]),
+    (NO_ID | {"id": [1.5, float("nan")]}, {"id": "id", "time": "t"}, ["Row 1 of frame has no id"]),
+    (NO_ID | {"id": [1, 2], "t": [None, 3.0]}, {"id": "id", "time": "t"}, ["Row 0 of frame has no time", "'t'"]),
+    ({"id": [1], "t": [START], "v": [START]}, {"id": "id", "time": "t"}, ["hold no numbers: 'v'"]),
+    ({"id": [], "t": [], "v": []}, {"id": "id", "time": "t"}, ["frame has no rows"]),
+    ({"id": [1], "t": [2]}, {"id": "id", "time": "t"}, ["no column besides id and time"]),
+]
+
+
+@every_frame
+@pytest.mark.parametrize(("columns", "keywords", "words"), BAD)
+def test_bad_frames(frame, columns, keywords, words):
+    with pytest.raises(ValueError) as caught:
+        series_from_frame(frame(columns), **keywords)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (COLUMNS, "frame is a dict: expected a frame of pandas, polars or arrow"),
+        (pl.LazyFrame(COLUMNS), r"frame is a LazyFrame.*collect\(\)"),
+        (np.eye(3), "frame is a ndarray"),
+        (pd.DataFrame(COLUMNS).groupby("who"), "frame is a DataFrameGroupBy"),
+    ],
+)
+def test_what_is_no_frame(frame, words):
+    with pytest.raises(TypeError, match=words):
+        series_from_frame(frame, id="who")
+
+
+@every_frame
+@given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5), st.floats(-9, 9)), min_size=1, max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_as_the_plain_way(frame, rows):
+    """The same as sorting lists."""
+    ids, times, values = zip(*rows, strict=True)
+    X, found = series_from_frame(frame({"id": ids, "t": times, "v": values}), id="id", time="t")
+    assert found.tolist() == list(dict.fromkeys(ids))
+    for row, one in zip(X, found, strict=True):
+        steps = sorted((place for place, other in enumerate(ids) if other == one), key=lambda place: times[place])
+        assert row[:, 0].tolist() == [values[place] for place in steps]
+
+
+def test_into_a_classifier():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": np.repeat(np.arange(20), 6), "t": rng.random(120), "v": rng.normal(size=120)})
+    X, ids = series_from_frame(frame.sample(frac=1, random_state=0), id="id", time="t", time_as="delta")
+    fitted = RNNClassifier(units=2, max_epochs=1, random_state=0).fit(X, ids % 2)
+    assert fitted.n_channels_in_ == 2 and len(fitted.predict(X)) == 20
