@@ -49,7 +49,9 @@ class BaseSeriesRNN(BaseRNN):
 
     def _form(self) -> SeriesForm:
         """The form of the series in fit."""
-        return SeriesForm(self.n_channels_in_, self._n_row_axes, as_names(getattr(self, "channel_names_in_", None)))
+        return SeriesForm(
+            self.n_channels_in_, getattr(self, "_n_row_axes", None), as_names(getattr(self, "channel_names_in_", None))
+        )
 
     def _keep_form(self, form: SeriesForm, forget: tuple[str, ...]) -> None:
         for attribute in ("channel_names_in_", *forget):

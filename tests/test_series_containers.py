@@ -464,6 +464,7 @@ GROUPS = LONG.groupby("case")
 HELPED = [
     (LONG, ["index of 2 levels", "series_from_frame(X.reset_index(), id='case', time='at')", "reset_index(drop=True)"]),
     (LONG.rename_axis([None, None]), ["series_from_frame(X.reset_index(), id='level_0', time='level_1')"]),
+    (LONG["x"], ["index of 2 levels", "series_from_frame(X.reset_index(), id='case', time='at')"]),
     (GROUPS, ["DataFrameGroupBy", "series_from_frame"]),
     (list(GROUPS), ["Row 0 of X is a pair (key, frame)", "series_from_frame"]),
     (list(pl.from_pandas(LONG.reset_index()).group_by("case")), ["a pair (key, frame)", "series_from_frame"]),

@@ -62,6 +62,8 @@ def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
         if len(column_labels(X, name)) > 1 and is_nested(X, name):
             return SeriesInput(_nested_rows(X, name))
         return SeriesInput(X, channels_first)
+    if getattr(getattr(X, "dtype", None), "kind", "O") in "iufb":  # a Series of numbers: each is a step
+        _refuse_long_frame(X, name)
     _refuse_with_advice(X, name)
     if getattr(X, "is_nested", False) and hasattr(X, "unbind"):  # a nested tensor
         return SeriesInput([as_array(row) for row in X.unbind()], channels_first)
@@ -139,7 +141,7 @@ def _nested_rows(X: Any, name: str) -> list[NamedRow]:
 
 
 def _refuse_long_frame(X: Any, name: str) -> None:
-    """Refuse a frame whose index has several levels: each of its rows is most likely a step, not a series."""
+    """Refuse a frame or Series whose index has several levels: each of its rows is most likely a step."""
     levels = getattr(getattr(X, "index", None), "names", None) or ()
     if len(levels) < 2:
         return
