@@ -516,6 +516,8 @@ def test_saturated_gates_give_the_limits(cell, activation, size, name, use_instr
     use_instructions(name)
     layout = StepLayout([5, 3])
     weights = make_weights(cell, 1, 9)
+    # All gates are to saturate. Of a sigmoid of 12 float32 has few digits left of 1 - s(x), in torch as here.
+    weights = weights._replace(input=torch.where(weights.input.abs() < 0.01, 0.01, weights.input))
     inputs = torch.full((layout.n_steps, 1), size)
     if activation == "relu" and abs(size) > 1e4:
         pytest.skip("relu does not saturate")
