@@ -3,6 +3,7 @@
 from seqclf._kernels.cells.cell import Cell
 from seqclf._kernels.cells.gru import GRU
 from seqclf._kernels.cells.lstm import LSTM
+from seqclf._kernels.cells.mgu import MGU
 from seqclf._kernels.cells.rnn import RNN
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (RNN, LSTM, GRU)}
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (RNN, LSTM, GRU, MGU)}

@@ -4,13 +4,15 @@
 
 #include "cells/gru.h"
 #include "cells/lstm.h"
+#include "cells/mgu.h"
 #include "cells/rnn.h"
 
 #define SEQCLF_CELLS(CELL) \
   CELL(0, RnnTanh)         \
   CELL(1, RnnRelu)         \
   CELL(2, Lstm)            \
-  CELL(3, Gru)
+  CELL(3, Gru)             \
+  CELL(4, Mgu)
 
 namespace seqclf {
 namespace ISA {
