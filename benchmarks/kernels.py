@@ -11,7 +11,7 @@ inference
 ours
     ``recurrence`` with the compiled kernels; the layout of the batch is made from the lengths inside the measured time.
 torch padded
-    ``torch.nn``'s module on a time-major grid, (times, rows, inputs), zeros in the holes.
+    If torch has the cell, ``torch.nn``'s module on a time-major grid, (times, rows, inputs), zeros in the holes.
 torch packed
     The same module on a ``PackedSequence`` that was packed before.
 Keras on JAX
@@ -19,12 +19,13 @@ Keras on JAX
     venv and pip.
 
 Each round runs every column, one after the other, so that a noisy machine disturbs all alike: a pause first, in which
-the threads of the column before fall asleep (OpenMP's spin for milliseconds, on a core that the next one needs), a call
-that wakes its own, and then three calls on end, as in an epoch, of which the median counts. The figures are medians
-over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
-outputs and gradients are compared with torch.nn's on the same numbers. Rates count the arithmetic of the REAL steps,
-the same for every column: 2 gates units (inputs + units) a step forward and three times that for training; the share
-is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the same number of threads, measured in the same rounds.
+the threads of the column before fall asleep (OpenMP's spin for milliseconds, on a core that the next one needs), a
+call that wakes its own, and then three calls on end, as in an epoch, of which the median counts. The figures are
+medians over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
+outputs and gradients are compared with torch.nn's on the same numbers, or with the reference's if torch lacks the
+cell. Rates count the arithmetic of the REAL steps, the same for every column: 2 gates units (inputs + units) a step
+forward and three times that for training; the share is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the
+same number of threads, measured in the same rounds.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from _report import as_line, load, machine, print_load, processor, reached, seco
 from torch.nn.utils.rnn import PackedSequence
 
 from seqclf import _kernels
-from seqclf._kernels import N_GATES, StepLayout, Weights
+from seqclf._kernels import CELLS, StepLayout, Weights
 from seqclf._native import library
 
 OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
@@ -83,14 +84,19 @@ class Case:
         lengths = MEDIAN_LENGTH * np.exp(SIGMA * normal) * self.n_times / LONGEST
         return np.sort(np.clip(np.round(lengths).astype(np.int64), 1, self.n_times))[::-1].copy()
 
+    @property
+    def has_others(self) -> bool:
+        """Whether torch, and Keras, have this cell too."""
+        return bool(CELLS[self.cell].torch_operations)
+
     def flops(self, what: str) -> float:
         """The arithmetic of the real steps."""
-        forward = 2 * N_GATES[self.cell] * self.units * (self.n_inputs + self.units) * int(self.lengths.sum())
+        forward = 2 * CELLS[self.cell].n_gates * self.units * (self.n_inputs + self.units) * int(self.lengths.sum())
         return float(forward * (3 if what == "training" else 1))
 
     def target(self, what: str) -> float | None:
         """How many times faster than the fastest other column the kernels are meant to be."""
-        if self.n_rows != 64:
+        if self.n_rows != 64 or not self.has_others:
             return None
         ragged = self.kind == "IMDB"
         if what == "inference":
@@ -118,12 +124,12 @@ class Row:
         return statistics.median(self.seconds[column])
 
     @property
-    def fastest_other(self) -> str:
-        return min((column for column in self.seconds if column != OURS), key=self.median)
+    def fastest_other(self) -> str | None:
+        return min((column for column in self.seconds if column != OURS), key=self.median, default=None)
 
     @property
-    def ratio(self) -> float:
-        return self.median(self.fastest_other) / self.median(OURS)
+    def ratio(self) -> float | None:
+        return None if self.fastest_other is None else self.median(self.fastest_other) / self.median(OURS)
 
     @property
     def rate(self) -> float:
@@ -161,7 +167,7 @@ class Data:
         self.case = case
         self.layout = StepLayout(case.lengths)
         rng = np.random.default_rng(seed)
-        rows = N_GATES[case.cell] * case.units
+        rows = CELLS[case.cell].n_gates * case.units
 
         def draw(*shape, scale=1.0):
             return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32))
@@ -170,7 +176,7 @@ class Data:
             draw(rows, case.n_inputs, scale=case.n_inputs**-0.5),
             draw(rows, case.units, scale=0.7 * case.units**-0.5),
             draw(rows, scale=0.1),
-            draw(rows, scale=0.1) if case.cell == "gru" else None,
+            draw(rows, scale=0.1) if CELLS[case.cell].has_recurrent_bias else None,
         )
         self.inputs = draw(self.layout.n_steps, case.n_inputs)
         self.grad_outputs = draw(self.layout.n_steps, case.units)
@@ -193,6 +199,8 @@ class Torch:
 
 
 class Ours(Torch):
+    kernel = "cpu"
+
     def __init__(self, data: Data):
         super().__init__(data)
         self.inputs = data.inputs.clone().requires_grad_()
@@ -203,15 +211,21 @@ class Ours(Torch):
 
     def forward(self):
         layout = StepLayout(self.lengths)
-        with _kernels.use("cpu"):
+        with _kernels.use(self.kernel):
             return _kernels.recurrence(self.data.case.cell, self.inputs, layout, self.weights)
+
+
+class Reference(Ours):
+    """No column: what cells are checked against that torch lacks."""
+
+    kernel = "reference"
 
 
 class TorchModule(Torch):
     def __init__(self, data: Data):
         super().__init__(data)
         case = data.case
-        kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case.cell]
+        kind = getattr(torch.nn, case.cell.upper())
         self.module = kind(case.n_inputs, case.units)
         with torch.no_grad():
             self.module.weight_ih_l0.copy_(data.weights.input)
@@ -221,7 +235,7 @@ class TorchModule(Torch):
             if data.weights.recurrent_bias is not None:
                 self.module.bias_hh_l0.copy_(data.weights.recurrent_bias)
         parameters = [self.module.weight_ih_l0, self.module.weight_hh_l0, self.module.bias_ih_l0]
-        if case.cell == "gru":
+        if data.weights.recurrent_bias is not None:
             parameters.append(self.module.bias_hh_l0)
         self.inputs = self.prepare(data.inputs).requires_grad_()
         self.grad_outputs = self.prepare(data.grad_outputs)
@@ -247,10 +261,14 @@ class TorchPacked(TorchModule):
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 
-def check(data: Data, ours: Ours, padded: TorchPadded) -> tuple[float, float]:
+def check(data: Data, ours: Ours, padded: TorchPadded | None) -> tuple[float, float]:
     """Largest error of the outputs, largest relative error of a gradient; ends the program if one is too large."""
-    found, expected = ours.training(), padded.training()
-    expected[:2] = [data.layout.unpad(grid) for grid in expected[:2]]  # outputs, gradient of the inputs
+    found = ours.training()
+    if padded is None:
+        expected = Reference(data).training()
+    else:
+        expected = padded.training()
+        expected[:2] = [data.layout.unpad(grid) for grid in expected[:2]]  # outputs, gradient of the inputs
     output_error = (found[0] - expected[0]).abs().max().item()
     gradient_error = max(((a - b).norm() / b.norm()).item() for a, b in zip(found[1:], expected[1:], strict=True))
     inference_error = (ours.inference() - expected[0]).abs().max().item()
@@ -270,8 +288,12 @@ def steady(run: Callable[[], float]) -> float:
 def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: float) -> tuple[list[Row], tuple]:
     """Both rows of a case, after the check; and the errors that it found."""
     data = Data(case)
-    columns = {OURS: Ours(data), PADDED: TorchPadded(data), PACKED: TorchPacked(data)}
-    errors = check(data, columns[OURS], columns[PADDED])
+    columns: dict[str, Torch] = {OURS: Ours(data)}
+    if case.has_others:
+        columns |= {PADDED: TorchPadded(data), PACKED: TorchPacked(data)}
+    else:
+        keras = None
+    errors = check(data, columns[OURS], columns.get(PADDED))
     if keras is not None:
         shape = {"cell": case.cell, "n_inputs": case.n_inputs, "units": case.units}
         keras.ask(setup={**shape, "lengths": case.lengths.tolist(), "seed": 0})
@@ -301,8 +323,8 @@ def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: floa
 # ---- printing -------------------------------------------------------------------------------------------------------
 
 
-def verdict(value: float, target: float | None, text: str) -> str:
-    if target is None:
+def verdict(value: float | None, target: float | None, text: str) -> str:
+    if value is None or target is None:
         return "-"
     return f"{text}: {reached(value >= target)}"
 
@@ -327,7 +349,7 @@ def table_row(row: Row) -> list[str]:
         case.cell,
         row.what,
         *map(milliseconds, COLUMNS),
-        f"{row.ratio:.2f}x",
+        "-" if row.ratio is None else f"{row.ratio:.2f}x",
         verdict(row.ratio, target, f"{target}x"),
         f"{row.rate:.1f}",
         f"{row.share:.0%}",
@@ -360,7 +382,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--shapes", type=some_of(SHAPES), default=list(SHAPES), help="inputs-units, with commas")
-    parser.add_argument("--cells", type=some_of(_kernels.CELLS), default=list(_kernels.CELLS), help="with commas")
+    parser.add_argument("--cells", type=some_of(CELLS), default=list(CELLS), help="with commas")
     parser.add_argument("--repeats", type=int, default=9, help="rounds of a row")
     parser.add_argument("--row-seconds", type=float, default=40.0, help="a row stops then, after three rounds at least")
     parser.add_argument("--json", type=Path, help="write all measurements there as well")
@@ -399,11 +421,12 @@ def main() -> None:
     if keras is not None:
         keras.close()
 
-    missed = [row for row in rows if row.ratio < (row.case.target(row.what) or 0)]
+    missed = [row for row in rows if (row.ratio or 0) < (row.case.target(row.what) or 0)]
     missed_share = [row for row in rows if row.share < (row.case.target_share(row.what) or 0)]
     worst = [max(column) for column in zip(*errors, strict=True)]
     ragged = next((case for case in cases if case.kind == "IMDB"), None)
-    print(f"\nChecked against torch.nn before timing: outputs within {worst[0]:.1e}, gradients {worst[1]:.1e} ", end="")
+    print("\nChecked against torch.nn (or the reference) before timing: ", end="")
+    print(f"outputs within {worst[0]:.1e}, gradients {worst[1]:.1e} ", end="")
     print(f"(allowed: {OUTPUT_TOLERANCE:.0e}, {GRADIENT_TOLERANCE:.0e} of the norm).")
     if ragged is not None:
         share = ragged.lengths.sum() / (ragged.n_rows * ragged.n_times)

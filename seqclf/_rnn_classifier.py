@@ -11,8 +11,8 @@ from seqclf._base_series import BaseSeriesRNN
 class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     """Classify numeric series with a recurrent network.
 
-    Series of one or more channels are standardised, read by an RNN, LSTM or GRU and by layers of convolution beside it,
-    pooled over the steps and classified by one linear layer. They may differ in length.
+    Series of one or more channels are standardised, read by an RNN, LSTM, GRU or MGU and by layers of convolution
+    beside it, pooled over the steps and classified by one linear layer. They may differ in length.
 
     Parameters
     ----------
@@ -25,9 +25,10 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     scale : bool, default=True
         Standardise each channel to a mean of 0 and a standard deviation of 1 over all steps of the training rows.
         Networks learn badly from numbers far from that; switch it off for data that are scaled already.
-    cell : {"rnn", "lstm", "gru"}, default="gru"
-        The recurrence: the simple (Elman) network, long short-term memory, or gated recurrent unit (the ``reset_after``
-        form). Costs a step 1, 4 and 3 matrix products; the simple one forgets within some ten steps.
+    cell : {"rnn", "lstm", "gru", "mgu"}, default="gru"
+        The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
+        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=32
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
     n_layers : int, default=1
@@ -39,7 +40,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
         textbooks do, and the hardest to train on long sequences.
     activation : {"tanh", "relu"}, default="tanh"
-        Non-linearity of the state. "relu" runs on slow kernels for "lstm" and "gru".
+        Non-linearity of the state. "relu" runs on slow kernels for all cells but "rnn".
     conv_filters : int or tuple of int, default=32
         Filters of the layers of convolution beside the recurrent ones. They find shapes wherever in a series they
         stand, which a recurrent layer learns from many more rows. Three layers of so many, as in [4]_ and [5]_, or a
@@ -156,6 +157,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
        baseline", IJCNN 2017.
     .. [5] F. Karim, S. Majumdar, H. Darabi, S. Chen, "LSTM fully convolutional networks for time series
        classification", IEEE Access 6 (2018).
+    .. [6] G.-B. Zhou, J. Wu, C.-L. Zhang, Z.-H. Zhou, "Minimal gated unit for recurrent neural networks",
+       International Journal of Automation and Computing 13 (2016).
 
     Examples
     --------

@@ -11,18 +11,19 @@ from seqclf._base_text import BaseTextRNN
 class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     """Classify texts with a recurrent network.
 
-    Texts go straight in: they are tokenized, embedded, read by an RNN, LSTM or GRU, pooled over the tokens and
-    classified by one linear layer. Token lists and token ids are taken as well, the latter ragged or padded with zeros
-    on either side.
+    Texts go straight in: they are tokenized, embedded, read by an RNN, LSTM, GRU or MGU, pooled over the tokens
+    and classified by one linear layer. Token lists and token ids are taken as well, the latter ragged or padded with
+    zeros on either side.
 
     Parameters
     ----------
     tokenizer : transformer or None, default=None
         Turns texts or token lists into token ids; it is cloned, and fitted in `fit`. None is ``TextTokenizer()``. Not
         used where X holds token ids.
-    cell : {"rnn", "lstm", "gru"}, default="lstm"
-        The recurrence: the simple (Elman) network, long short-term memory, or gated recurrent unit (the ``reset_after``
-        form). Costs a step 1, 4 and 3 matrix products; the simple one forgets within some ten steps.
+    cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
+        The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
+        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=16
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
     n_layers : int, default=1
@@ -37,7 +38,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
         textbooks do, and the hardest to train on long sequences.
     activation : {"tanh", "relu"}, default="tanh"
-        Non-linearity of the state. "relu" runs on slow kernels for "lstm" and "gru".
+        Non-linearity of the state. "relu" runs on slow kernels for all cells but "rnn".
     dropout : float in [0, 1), default=0.5
         Share of the features dropped in training between embedding, layers and classifier: one mask per sequence, the
         same at all of its steps. 0 learns faster, and overfits sooner.
@@ -162,6 +163,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     S. Wang, C. D. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
     K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
     EMNLP 2014.
+    G.-B. Zhou, J. Wu, C.-L. Zhang, Z.-H. Zhou, "Minimal gated unit for recurrent neural networks", International
+    Journal of Automation and Computing 13 (2016).
     Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016.
 
     Examples

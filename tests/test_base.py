@@ -51,7 +51,12 @@ def sessions_of(monkeypatch, note=lambda session: session):
         ("pooling", "last", {"pooling": "last"}),
         ("pooling", "mean", {"pooling": "mean"}),
         ("pooling", "attention", {"pooling": "attention"}),
-        ("activation", "relu", {"activation": "relu"}),
+        pytest.param(
+            "activation",
+            "relu",
+            {"activation": "relu"},
+            marks=pytest.mark.filterwarnings("ignore:cell=.* is many times slower"),
+        ),
         ("conv_filters", 4, {"conv_filters": (4, 4, 4)}),
         ("conv_filters", (4, 3), {"conv_filters": (4, 3)}),
         ("conv_filters", 0, {"conv_filters": ()}),

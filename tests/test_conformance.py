@@ -30,6 +30,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf._kernels import CELLS
 from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.many_classes import VoteTable
 from seqclf._label_features.ngrams import NGrams
@@ -727,6 +728,16 @@ def test_pickles_answer_to_the_bit(case, tmp_path):
     joblib.dump(estimator, tmp_path / "model.joblib.gz", compress=3)
     assert_equal(answers(joblib.load(tmp_path / "model.joblib.gz"), X), expected)
     assert_equal(answers(copy.deepcopy(estimator), X), expected)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "case", [Case(text_classifier, texts), Case(series_classifier, ragged_series)], ids=lambda case: case.name
+)
+def test_pickles_of_every_cell_answer_to_the_bit(case, cell):
+    estimator, X, _ = case.fitted(cell=cell)
+    assert estimator.network_.config.cell == cell
+    assert_equal(answers(pickle.loads(pickle.dumps(estimator)), X), answers(estimator, X))
 
 
 @every_case

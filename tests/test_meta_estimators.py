@@ -39,9 +39,8 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf._kernels import CELLS
 from seqclf.datasets import make_order_reviews, make_order_series
-
-CELLS = ("rnn", "lstm", "gru")
 
 # What learns the order from a hundred rows within a second.
 LEARNING = {"units": 8, "learning_rate": 0.02, "dropout": 0, "patience": None, "max_epochs": 20, "batch_size": 16}

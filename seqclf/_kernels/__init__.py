@@ -3,6 +3,7 @@
 This list has the names of this folder that others use.
 """
 
+from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu.lazy_rows import supports_lazy_rows
 from seqclf._kernels.cpu.optimizer import FusedStep, State
 from seqclf._kernels.cpu.update_rules import Hyperparameters
@@ -24,12 +25,11 @@ from seqclf._kernels.ops import (
     written_out,
 )
 from seqclf._kernels.threads import n_threads, torch_threads
-from seqclf._kernels.weights import ACTIVATIONS, CELLS, N_GATES, Weights
+from seqclf._kernels.weights import ACTIVATIONS, Weights
 
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "N_GATES",
     "FusedStep",
     "Hyperparameters",
     "Inputs",

@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 
 from seqclf._kernels import reference, torch_native
+from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu import recurrence
-from seqclf._kernels.weights import ACTIVATIONS, CELLS, Weights
+from seqclf._kernels.weights import ACTIVATIONS, Weights
 from seqclf._native import library
 
 _KERNELS = {"cpu": recurrence, "reference": reference, "torch_native": torch_native}
 _VARIABLE = "SEQCLF_KERNELS"
 _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
-_warned = False
+_warned: set[str] = set()
 
 
 @contextmanager
@@ -58,19 +59,31 @@ def choose(
     -------
     (name, reason) : tuple of str
     """
+    return _forced_kernel() or _fastest_kernel(cell, activation, torch.device(device), dtype)
+
+
+def _forced_kernel() -> tuple[str, str] | None:
     if (forced := _forced.get()) is not None:
         return forced, "forced by seqclf._kernels.use"
     if name := os.environ.get(_VARIABLE):
         return _known(name, f"The environment variable {_VARIABLE}"), f"forced by the environment variable {_VARIABLE}"
+    return None
+
+
+def _fastest_kernel(cell: str, activation: str, device: torch.device, dtype: torch.dtype) -> tuple[str, str]:
+    """Our own kernel where there is one, else torch's, else the reference."""
+    is_ours = device.type == "cpu" and dtype == torch.float32
+    where = "" if is_ours else f" for {dtype} on {device.type}"
+    available, text = library.available()
+    if is_ours and available and recurrence.supports(cell, activation):
+        return "cpu", text
     if not torch_native.supports(cell, activation):
-        return "reference", f"no fast kernel has {cell} with activation {activation!r}"
-    device = torch.device(device)
+        return "reference", f"no fast kernel has {cell} with activation {activation!r}{where}"
     if device.type == "cuda":
         return "torch_native", "cuDNN, through torch's own operations"
-    if device.type != "cpu" or dtype != torch.float32:
-        return "torch_native", f"torch's own operations, for {dtype} on {device.type}"
-    available, text = library.available()
-    return ("cpu", text) if available else ("torch_native", f"torch's own operations: {text}")
+    if is_ours and available:
+        text = f"the compiled kernels have no {cell} with activation {activation!r}"
+    return "torch_native", f"torch's own operations{f': {text}' if is_ours else f',{where}'}"
 
 
 def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
@@ -106,17 +119,27 @@ def describe() -> list[tuple[str, str]]:
     return rows
 
 
-def warn_where_slow() -> None:
-    """Warn once in a process that the compiled kernels are missing, where they would be used."""
-    global _warned
+def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
+    """Warn, once in a process for each reason, that a network runs on slow operations."""
     available, text = library.available()
-    if not available and not _warned:
-        _warned = True
-        warnings.warn(
+    if device.type == "cpu" and not available:
+        _warn_once(
             f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
             # pip keeps the wheel that it built without kernels, and would install it again.
             "Install it with a C++ compiler to get its kernels: "
-            "pip install --no-cache-dir --force-reinstall --no-deps seqclf",
-            UserWarning,
-            stacklevel=2,
+            "pip install --no-cache-dir --force-reinstall --no-deps seqclf"
         )
+    if _forced_kernel() is None:
+        name, reason = _fastest_kernel(cell, activation, device, torch.float32)
+        if name == "reference":
+            fast = [each for each in CELLS if _fastest_kernel(each, "tanh", device, torch.float32)[0] != "reference"]
+            _warn_once(
+                f"cell={cell!r} with activation={activation!r} is many times slower than others here: {reason}. "
+                f"With activation='tanh' these cells are fast: {', '.join(map(repr, fast))}."
+            )
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, UserWarning, stacklevel=3)

@@ -35,8 +35,8 @@ def recurrence(
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru"}
-        Which recurrence.
+    cell : str
+        Which recurrence, a name in `CELLS`.
     inputs : Inputs, or Tensor of shape (n_steps, n_inputs) or (n_steps,)
         The steps in the order of `layout`; whole numbers of shape (n_steps,) stand for one-hot vectors.
     layout : StepLayout

@@ -1,22 +1,13 @@
-"""The recurrences as their equations, in plain torch: the definition, and the oracle of every faster kernel.
+"""All operations in plain torch: the definition, and the oracle of every faster kernel.
 
-Nothing here is fast. Autograd gives the gradients.
-
-References
-----------
-rnn : J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
-lstm : S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997), with the forget gate of
-    F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget", Neural Computation 12 (2000).
-gru : K. Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014, eq. 5-8, in the form that
-    applies the reset gate after the matrix product, as cuDNN does (a second bias, no other change).
+Nothing here is fast. Autograd gives the gradients. The equations of the recurrences are in `cells`.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqclf._kernels.cells import CELLS
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import Weights
@@ -58,48 +49,20 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     return functional.linear(table, weights.input[:, : table.shape[1]], weights.bias)
 
 
-def _rnn(projected, state, weights, activation):
-    (hidden,) = state
-    # h' = a(x W + h U + b)
-    hidden = activation(projected + hidden @ weights.recurrent.t())
-    return (hidden,)
-
-
-def _lstm(projected, state, weights, activation):
-    hidden, memory = state
-    i, f, g, o = (projected + hidden @ weights.recurrent.t()).chunk(4, dim=1)
-    # c' = s(f) c + s(i) a(g),  h' = s(o) a(c')
-    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * activation(g)
-    return torch.sigmoid(o) * activation(memory), memory
-
-
-def _gru(projected, state, weights, activation):
-    (hidden,) = state
-    r_x, z_x, n_x = projected.chunk(3, dim=1)
-    r_h, z_h, n_h = (hidden @ weights.recurrent.t() + weights.recurrent_bias).chunk(3, dim=1)
-    r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
-    # n = a(x W_n + b_n + r (h U_n + c_n)),  h' = (1 - z) n + z h
-    n = activation(n_x + r * n_h)
-    return ((1 - z) * n + z * hidden,)
-
-
-_STEP: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}
-
-
 def run(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
-    step, activate = _STEP[cell], _ACTIVATION[activation]
+    recurrence, activate = CELLS[cell], _ACTIVATION[activation]
     projected = project_inputs(written_out(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
-    state: tuple[Tensor, ...] = (zeros, zeros) if cell == "lstm" else (zeros,)
+    state: tuple[Tensor, ...] = (zeros, zeros) if recurrence.has_memory else (zeros,)
     outputs: list[Tensor] = [zeros] * layout.max_length
     times = range(layout.max_length)
     for time in reversed(times) if reverse else times:
         rows, start = int(layout.batch_sizes[time]), int(layout.time_offsets[time])
         running = tuple(part[:rows] for part in state)
-        running = step(projected[start : start + rows], running, weights, activate)
+        running = recurrence.step(projected[start : start + rows], running, weights, activate)
         # Rows that have ended (forward) or not begun (reverse) keep what they have: the latter, zeros.
         state = tuple(torch.cat((new, old[rows:])) for new, old in zip(running, state, strict=True))
         outputs[time] = running[0]

@@ -4,11 +4,10 @@ Padded and in float32, torch's LSTM takes oneDNN's fused path on the CPU; a pack
 small operations a step instead. On a GPU cuDNN takes packed batches as they are.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from seqclf._kernels.cells import CELLS
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.reference import project, project_inputs, written_out
@@ -16,24 +15,17 @@ from seqclf._kernels.weights import Weights
 
 __all__ = ["project", "run", "supports"]
 
-_OPERATION: dict[tuple[str, str], Callable[..., tuple[Tensor, ...]]] = {
-    ("rnn", "tanh"): torch.rnn_tanh,
-    ("rnn", "relu"): torch.rnn_relu,
-    ("lstm", "tanh"): torch.lstm,
-    ("gru", "tanh"): torch.gru,
-}
-
 
 def supports(cell: str, activation: str) -> bool:
     """Whether torch has this cell with this activation."""
-    return (cell, activation) in _OPERATION
+    return activation in CELLS[cell].torch_operations
 
 
 def run(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
-    operation = _OPERATION[cell, activation]
+    operation = CELLS[cell].torch_operations[activation]
     inputs = written_out(inputs, layout)
     numbers = inputs.numbers
     weight_input, bias = weights.input, weights.bias
@@ -43,11 +35,11 @@ def run(
         weight_input = torch.eye(numbers.shape[1], dtype=numbers.dtype, device=numbers.device)
         bias = torch.zeros_like(bias)
     assert numbers is not None
-    # torch adds a second bias to every cell; only the gru's equation has one.
+    # torch adds a second bias to every cell, whether its equation has one or not.
     recurrent_bias = torch.zeros_like(bias) if weights.recurrent_bias is None else weights.recurrent_bias
     parameters = [weight_input, weights.recurrent, bias, recurrent_bias]
     zeros = numbers.new_zeros(1, layout.n_rows, weights.units)
-    state = (zeros, zeros) if cell == "lstm" else zeros
+    state = (zeros, zeros) if CELLS[cell].has_memory else zeros
 
     # Padding stands at the end of every row, so a row read backwards is turned within its own length.
     steps = numbers.index_select(0, layout.reversed) if reverse else numbers

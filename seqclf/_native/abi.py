@@ -27,6 +27,10 @@ class Batch(ctypes.Structure):
     _fields_ = [*_ints("n_rows", "max_length"), *_pointers("batch_sizes", "time_offsets")]
 
 
+class DescribeCell(ctypes.Structure):
+    _fields_ = [*_ints("cell"), *_pointers("description")]
+
+
 _WEIGHTS = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, bidirectional, project, recurrence
+from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, bidirectional, project, recurrence
 from seqclf._nn.dropout import SequenceDropout, WeightDropout
 
 
@@ -13,23 +13,22 @@ class Direction(nn.Module):
     def __init__(self, cell: str, n_inputs: int, units: int, recurrent_dropout: float, reverse: bool):
         super().__init__()
         self.cell, self.units, self.reverse = cell, units, reverse
-        rows = N_GATES[cell] * units
+        rows = CELLS[cell].n_gates * units
         self.weight_input = nn.Parameter(torch.empty(rows, n_inputs))
         self.weight_recurrent = nn.Parameter(torch.empty(rows, units))
         self.bias = nn.Parameter(torch.empty(rows))
-        self.bias_recurrent = nn.Parameter(torch.empty(rows)) if cell == "gru" else None
+        self.bias_recurrent = nn.Parameter(torch.empty(rows)) if CELLS[cell].has_recurrent_bias else None
         self.recurrent_dropout = WeightDropout(recurrent_dropout)
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None) -> None:
-        """Gate by gate: Glorot uniform inputs, orthogonal recurrence, zero biases; the forget gate starts open (1)."""
-        for gate in range(N_GATES[self.cell]):
+        """Gate by gate: Glorot uniform inputs, orthogonal recurrence, and the biases that the cell starts with."""
+        cell = CELLS[self.cell]
+        for gate, name in enumerate(cell.gates):
             rows = slice(gate * self.units, (gate + 1) * self.units)
             nn.init.xavier_uniform_(self.weight_input[rows], generator=generator)
             nn.init.orthogonal_(self.weight_recurrent[rows], generator=generator)
-        self.bias.zero_()
-        if self.cell == "lstm":
-            self.bias[self.units : 2 * self.units] = 1.0
+            self.bias[rows] = cell.initial_biases.get(name, 0.0)
         if self.bias_recurrent is not None:
             self.bias_recurrent.zero_()
 

@@ -61,8 +61,7 @@ class TrainingSession:
 
     def __init__(self, config: TrainingConfig, task: Task, network: Network, rng: np.random.RandomState):
         self.config, self.task, self.network, self._rng = config, task, network, rng
-        if network.device.type == "cpu":
-            warn_where_slow()
+        warn_where_slow(network.config.cell, network.config.activation, network.device)
         self._generator = torch.Generator(network.device).manual_seed(int(rng.randint(2**31)))
         self._early_stopping = None if config.patience is None else EarlyStopping(config.patience, config.tol)
         self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None

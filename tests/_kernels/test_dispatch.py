@@ -4,12 +4,16 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import N_GATES, StepLayout, Weights, dispatch
+from seqclf._kernels import CELLS, StepLayout, Weights, dispatch
+from seqclf._kernels.cells.cell import Cell
+from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
+
+CPU = torch.device("cpu")
 
 
 def make_weights(cell, dtype=torch.float32):
-    rows = N_GATES[cell] * 3
+    rows = CELLS[cell].n_gates * 3
     return Weights(*(torch.zeros(*shape, dtype=dtype) for shape in ((rows, 2), (rows, 3), (rows,), (rows,))))
 
 
@@ -19,6 +23,7 @@ def test_the_chosen_kernel_ran(monkeypatch):
     for name, kernel in dispatch._KERNELS.items():
         monkeypatch.setattr(kernel, "run", lambda *args, name=name: ran.append(name))
     monkeypatch.setattr(library, "available", lambda: (True, "test"))
+    monkeypatch.setattr(recurrence, "supports", lambda cell, activation: activation == "tanh")
     inputs, single, double = torch.zeros(5, 2), make_weights("lstm"), make_weights("lstm", torch.float64)
     _kernels.recurrence("lstm", inputs, layout, single)
     _kernels.recurrence("lstm", inputs, layout, double)
@@ -49,11 +54,61 @@ def test_describe_says_which_and_why():
 
 def test_missing_kernels_are_said_once(monkeypatch):
     monkeypatch.setattr(library, "available", lambda: (False, "no compiler"))
-    monkeypatch.setattr(dispatch, "_warned", False)
+    monkeypatch.setattr(dispatch, "_warned", set())
     with pytest.warns(UserWarning, match="several times slower on a CPU: no compiler. Install it with a C") as caught:
-        _kernels.warn_where_slow()
-    _kernels.warn_where_slow()  # a second warning would be an error here
+        _kernels.warn_where_slow("lstm", "tanh", CPU)
+    _kernels.warn_where_slow("lstm", "tanh", CPU)  # a second warning would be an error here
     assert len(caught) == 1
+
+
+@pytest.fixture
+def plain_cell(monkeypatch):
+    """A cell of one file in Python: h' = a(x W + b). No kernel has it."""
+    cell = Cell("plain", ("h",), lambda projected, state, weights, activation: (activation(projected),))
+    monkeypatch.setitem(CELLS, "plain", cell)
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    monkeypatch.setattr(dispatch, "_warned", set())
+    return cell
+
+
+def test_a_cell_without_a_header_runs_on_the_reference_and_says_so_once(plain_cell, monkeypatch):
+    monkeypatch.setattr(library, "available", lambda: (True, "test"))
+    assert _kernels.choose("plain", "tanh") == ("reference", "no fast kernel has plain with activation 'tanh'")
+    layout, weights, inputs = StepLayout([2]), make_weights("plain")._replace(bias=torch.ones(3)), torch.zeros(2, 2)
+    outputs = _kernels.recurrence("plain", inputs, layout, weights)
+    torch.testing.assert_close(outputs, torch.ones(2, 3).tanh())
+    with pytest.warns(UserWarning, match=r"cell='plain' .* many times slower than others here: no fast") as caught:
+        _kernels.warn_where_slow("plain", "tanh", CPU)
+    _kernels.warn_where_slow("plain", "tanh", CPU)
+    assert len(caught) == 1
+    with _kernels.use("reference"):  # what was asked for is no surprise
+        _kernels.warn_where_slow("lstm", "tanh", CPU)
+
+
+def test_a_cell_that_torch_lacks_runs_on_the_reference_on_a_gpu_and_says_so(plain_cell):
+    plain_cell.codes["tanh"] = 0  # the compiled kernels have it, but they are for CPUs
+    name, reason = _kernels.choose("plain", "tanh", "cuda")
+    assert name == "reference" and reason.endswith("for torch.float32 on cuda")
+    assert _kernels.choose("gru", "tanh", "cuda")[0] == "torch_native"
+    with pytest.warns(UserWarning, match="no fast kernel has plain .* on cuda. With .*'rnn', 'lstm', 'gru'"):
+        _kernels.warn_where_slow("plain", "tanh", torch.device("cuda"))
+    _kernels.warn_where_slow("gru", "tanh", torch.device("cuda"))
+
+
+@pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
+def test_our_kernels_come_before_torchs(plain_cell):
+    """A cell that torch lacks runs on them if the library has its code, and not if that was built without it."""
+    plain_cell.codes["tanh"] = 0
+    assert _kernels.choose("plain", "tanh")[0] == "cpu"
+    assert _kernels.choose("plain", "tanh", dtype=torch.float64)[0] == "reference"
+    plain_cell.codes["tanh"] = 99
+    assert _kernels.choose("plain", "tanh")[0] == "reference"
+    plain_cell.torch_operations["tanh"] = torch.gru
+    name, reason = _kernels.choose("plain", "tanh")
+    assert (name, reason) == (
+        "torch_native",
+        "torch's own operations: the compiled kernels have no plain with activation 'tanh'",
+    )
 
 
 def test_a_forced_kernel_that_lacks_the_cell_says_so():

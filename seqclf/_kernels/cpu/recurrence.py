@@ -8,22 +8,24 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu.call import address, loaded, thread_count
+from seqclf._kernels.cpu.cell_layout import CellLayout, cell_layout
 from seqclf._kernels.cpu.embedding import check_ids, embedding_gradient, unique_ids
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.threads import n_threads
-from seqclf._kernels.weights import N_GATES, Weights
+from seqclf._kernels.weights import Weights
 from seqclf._native import abi
 
-_CELL = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("lstm", "tanh"): 2, ("gru", "tanh"): 3}
 # What the non-linearity of a gate takes, in multiplications.
 _GATE_COST = 24
 
 
 def supports(cell: str, activation: str) -> bool:
-    """Whether there is a kernel for this cell with this activation."""
-    return (cell, activation) in _CELL
+    """Whether the library has this cell with this activation."""
+    code = CELLS[cell].codes.get(activation)
+    return code is not None and cell_layout(code) is not None
 
 
 def run(
@@ -50,15 +52,16 @@ def _run(cell, inputs, layout, weights, activation, reverse):
     others = (inputs.numbers, inputs.mask)
     if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
         raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
-    settings = _Settings(cell, activation, layout, reverse, training, n_threads())
+    code = CELLS[cell].codes[activation]
+    settings = _Settings(code, _layout_of(code), layout, reverse, training, n_threads())
     return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
 
 
 class _Settings(NamedTuple):
     """The arguments of a call that are not tensors."""
 
-    cell: str
-    activation: str
+    code: int  # of the cell
+    cell: CellLayout
     layout: StepLayout
     reverse: tuple[bool, ...]  # of each direction
     training: bool
@@ -73,8 +76,12 @@ class _Settings(NamedTuple):
             abi.Direction(reverse, *map(address, weights), None if projected is None else address(projected[index]))
             for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
         ]
-        code = _CELL[self.cell, self.activation]
-        return abi.Layer(code, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions))
+        return abi.Layer(self.code, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions))
+
+    def slots(self, units: int) -> Tensor:
+        """New memory for the slots of every step."""
+        shape = (len(self.reverse), self.layout.n_steps, self.cell.n_slots * _padded_units(units))
+        return torch.empty(shape, dtype=torch.float32)
 
     def thread_count(self, weight_recurrent: Tensor, n_read: int) -> int:
         """How many threads the call is worth."""
@@ -107,9 +114,10 @@ class _Recurrence(Function):
         )
         outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
         gates = memory = None
-        if settings.training and settings.cell != "rnn":
-            gates = outputs.new_empty(n_directions, layout.n_steps, 4 * width)
-            memory = torch.empty_like(outputs) if settings.cell == "lstm" else None
+        if settings.training and settings.cell.saves_slots:
+            gates = settings.slots(units)
+        if settings.training and settings.cell.has_memory:
+            memory = torch.empty_like(outputs)
         call = abi.Forward(
             layout.as_c_struct,
             settings.layer(weights, units, n_looked_up, n_numbers, inputs.projected),
@@ -131,12 +139,12 @@ class _Recurrence(Function):
         numbers, ids, table, mask, occurring, inverse, outputs, memory, *weights = ctx.saved_tensors
         settings, layout = ctx.settings, ctx.settings.layout
         weight_input, units, gates = weights[0], weights[1].shape[1], None
-        if settings.cell != "rnn":
+        if settings.cell.saves_slots:
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
             gates, ctx.gates = ctx.gates, None
         elif ids is not None and table is None:
-            gates = torch.empty_like(outputs)
+            gates = settings.slots(units)
         if grad_outputs.stride(1) != 1:
             grad_outputs = grad_outputs.contiguous()
         n_numbers = 0 if numbers is None else numbers.shape[1]
@@ -196,12 +204,20 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     arrays = [None if weight is None else weight.detach().contiguous() for weight in weights]
     table, n_columns = table.detach().contiguous(), weights.input.shape[1]
     n_ids, dim = table.shape
-    projected = table.new_empty(n_ids, N_GATES[cell] * _padded_units(weights.units))
+    projected = table.new_empty(n_ids, CELLS[cell].n_gates * _padded_units(weights.units))
     directions = (2 * abi.Direction)(abi.Direction(False, *map(address, arrays)))
-    layer = abi.Layer(_CELL[cell, "tanh"], weights.units, 1, dim, n_columns - dim, directions)
+    code = next(iter(CELLS[cell].codes.values()))  # the activation makes no difference
+    layer = abi.Layer(code, weights.units, 1, dim, n_columns - dim, directions)
     call = abi.Projection(layer, n_ids, address(table), address(projected), n_threads())
     loaded().seqclf_project(ctypes.byref(call))
     return projected
+
+
+def _layout_of(code: int) -> CellLayout:
+    layout = cell_layout(code)
+    if layout is None:
+        raise RuntimeError(f"The compiled library has no cell with the code {code}: it was built from other sources.")
+    return layout
 
 
 def _padded_units(units: int) -> int:

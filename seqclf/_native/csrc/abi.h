@@ -8,8 +8,6 @@
 #define SEQCLF_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-enum Cell { RNN_TANH = 0, RNN_RELU = 1, LSTM = 2, GRU = 3 };
-
 // A batch of sequences, time-major, longest first (see _kernels/layout.py). All matrices are row-major and contiguous.
 struct Batch {
   int64_t n_rows, max_length;
@@ -17,18 +15,25 @@ struct Batch {
   const int64_t *time_offsets;  // (max_length + 1,) position of the first row of each time
 };
 
-// The weights of a layer in one direction. Gates in the order of torch: lstm i, f, g, o; gru r, z, n.
+// What a cell is like, as its file in cells/ says.
+struct DescribeCell {
+  int64_t cell;          // its code
+  int64_t *description;  // (5,) how many gates and slots; and as 0 or 1 whether it saves slots, has memory, a recurrent bias
+};
+
+// The weights of a layer in one direction. Gates in the order of torch, which the file of each cell tells.
 struct Direction {
   int64_t reverse;
   const float *weight_input;      // (gates * units, n_looked_up + n_numbers)
   const float *weight_recurrent;  // (gates * units, units)
   const float *bias;              // (gates * units,)
-  const float *bias_recurrent;    // (gates * units,), gru only
+  const float *bias_recurrent;    // (gates * units,), or null where the cell has none
   const float *projected;         // what `project` made of the ids' vectors, or null
 };
 
 struct Layer {
-  int64_t cell, units, n_directions;
+  int64_t cell;  // a code of cells/list.h
+  int64_t units, n_directions;
   int64_t n_looked_up;  // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
   int64_t n_numbers;    // columns for the numbers, behind them
   Direction directions[2];
@@ -49,8 +54,8 @@ struct Forward {
   Layer layer;
   Inputs inputs;
   float *outputs;  // (n_steps, n_directions, width)
-  float *gates;    // (n_directions, n_steps, width * slots) for backward, or null: lstm i, f, g, o; gru n, r, z, h U_n + c_n
-  float *memory;   // (n_directions, n_steps, width) for backward of an lstm, or null
+  float *gates;    // (n_directions, n_steps, width * slots) for backward, or null: the slots of the cell
+  float *memory;   // (n_directions, n_steps, width) for backward of a cell with memory, or null
   int64_t n_threads;
 };
 
@@ -64,7 +69,7 @@ struct Backward {
   Layer layer;
   Inputs inputs;                  // as forward read them
   const float *outputs, *memory;  // as forward left them
-  float *gates;               // the same; overwritten. With one-hot ids an rnn, which has none, needs (n_directions, n_steps, width)
+  float *gates;               // the same; overwritten. With one-hot ids a cell that saves none needs memory of that size too
   const float *grad_outputs;  // (n_steps, n_directions * units)
   int64_t grad_stride;        // of `grad_outputs` from step to step
   float *grad_inputs;         // of the vectors of ids that a table has, (n_steps, n_looked_up), or else of the numbers; or null

@@ -14,6 +14,7 @@ namespace seqclf {
 
 struct Kernels {
   const char *name;
+  bool (*describe_cell)(const DescribeCell &);
   void (*gather)(const Gather &);
   bool (*look_up)(const TableLookUp &);
   void (*embed_backward)(const EmbeddingBackward &);
@@ -60,9 +61,9 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 
 #define SEQCLF_KERNELS(ISA, supported)                                                               \
   {                                                                                                  \
-    #ISA, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project, ISA::forward, ISA::backward, \
-        ISA::pool, ISA::pool_backward, ISA::attend_backward, ISA::linear, ISA::unique_ids,           \
-        ISA::optimize, ISA::sync_lazy_rows, supported                                                \
+    #ISA, ISA::describe_cell, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project,          \
+        ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::attend_backward,            \
+        ISA::linear, ISA::unique_ids, ISA::optimize, ISA::sync_lazy_rows, supported                  \
   }
 
 // The best first.
@@ -100,6 +101,9 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
     }
   return 0;
 }
+
+// 0 if there is no cell with that code.
+SEQCLF_EXPORT int seqclf_describe_cell(const DescribeCell *call) { return chosen.load()->describe_cell(*call); }
 
 SEQCLF_EXPORT void seqclf_gather(const Gather *call) { chosen.load()->gather(*call); }
 

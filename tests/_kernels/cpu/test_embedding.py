@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels import N_GATES, Inputs, StepLayout, Weights, reference, torch_native
+from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, reference, torch_native
 from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
@@ -41,8 +41,13 @@ class Case:
         self.table = draw(N_IDS, dim)
         self.mask = (draw(self.layout.n_rows, dim) > 0).float() * 2 if with_mask else None
         self.channels = draw(self.layout.n_steps, n_channels) if n_channels else None
-        rows = N_GATES[cell] * UNITS
-        shapes = [(rows, dim + n_channels), (rows, UNITS), (rows,), *([(rows,)] if cell == "gru" else [])]
+        rows = CELLS[cell].n_gates * UNITS
+        shapes = [
+            (rows, dim + n_channels),
+            (rows, UNITS),
+            (rows,),
+            *([(rows,)] if CELLS[cell].has_recurrent_bias else []),
+        ]
         self.weights = [Weights(*(draw(*shape, scale=0.3) for shape in shapes)) for _ in range(n_directions)]
         self.grad_outputs = draw(self.layout.n_steps, n_directions * UNITS)
 
@@ -108,12 +113,13 @@ def test_equals_the_plain_twin(lengths, dim, with_mask, n_channels, use_threads)
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("dim", "with_mask", "n_channels"), [(5, True, 0), (12, False, 3), (30, True, 2)])
 def test_both_directions_are_those_of_one_each(cell, dim, with_mask, n_channels, use_threads):
     case = Case(LENGTHS["ragged"], dim, with_mask, n_channels, cell, n_directions=2)
     right = case.run(reference, torch.float64)
-    assert_close(case.run(torch_native, torch.float64), right)
+    if torch_native.supports(cell, "tanh"):
+        assert_close(case.run(torch_native, torch.float64), right)
     for n_threads in (1, 3):
         use_threads(n_threads)
         found = case.run()
@@ -126,7 +132,7 @@ def test_both_directions_are_those_of_one_each(cell, dim, with_mask, n_channels,
 
 
 @pytest.mark.parametrize("lengths", EMPTY.values(), ids=EMPTY.keys())
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("n_directions", [1, 2])
 def test_without_a_step_all_gradients_are_zero(lengths, cell, sparse, n_directions, poison_memory):

@@ -1,66 +1,52 @@
-// Backward through time for rnn, lstm and gru over ragged batches. Compiled like recurrence/forward.cpp.
+// Backward through time for every cell over ragged batches. Compiled like recurrence/forward.cpp.
 //
 // A part of the work walks over the steps of its rows, from the last that was read to the first, as forward did. The
 // gradients of the gates go into a block in the cache, and when that is full, from there into the sums for the weights and
 // on to the inputs (recurrence/gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits each time.
-#include "cells.h"
+#include "cells/list.h"
 #include "recurrence/gradients.h"
 #include "recurrence/partition.h"
+#include "recurrence/tiling.h"
 #include "targets.h"
 
 namespace seqclf {
 namespace ISA {
 
 // Gradients of the gates of one row at one step from that of its hidden state; a block of units.
-template <class V, int CELL>
+template <class V, class Cell>
 static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit,
                                   float *grad_hidden, float *grad_memory, float *grads) {
-  const V one = broadcast<V>(1.0f), zero = broadcast<V>(0.0f);
   const int64_t units = pass.units, width = pass.width, size = lanes<V>;
-  const float *gates = pass.gates + (position * width + unit) * Shape<CELL>::slots;
+  const V zero = broadcast<V>(0.0f);
   const V from_above = load_first<V>(pass.grad_outputs + position * pass.call.grad_stride + unit, units - unit);
   const V grad = within(load<V>(grad_hidden) + from_above, unit, units);
-  if (CELL == RNN_TANH || CELL == RNN_RELU) {
-    const V hidden = load<V>(pass.outputs + position * pass.stride + unit);
-    if (CELL == RNN_TANH)
-      store(grads, grad * (one - hidden * hidden));
-    else
-      store(grads, hidden > zero ? grad : grad * zero + (hidden - hidden));  // NaN stays NaN
-    store(grad_hidden, zero);
-  } else if constexpr (CELL == LSTM) {
-    const V in = load<V>(gates), forget = load<V>(gates + size), candidate = load<V>(gates + 2 * size);
-    const V out = load<V>(gates + 3 * size);
-    const V before = previous < 0 ? zero : load<V>(pass.memory + previous * width + unit);
-    const V squashed = tanh(load<V>(pass.memory + position * width + unit));
-    const V memory = load<V>(grad_memory) + grad * out * (one - squashed * squashed);
-    store(grads, memory * candidate * in * (one - in));
-    store(grads + size, memory * before * forget * (one - forget));
-    store(grads + 2 * size, memory * in * (one - candidate * candidate));
-    store(grads + 3 * size, grad * squashed * out * (one - out));
-    store(grad_memory, memory * forget);
-    store(grad_hidden, zero);
-  } else if constexpr (CELL == GRU) {
-    const V candidate = load<V>(gates), reset = load<V>(gates + size), update = load<V>(gates + 2 * size);
-    const V hidden = load<V>(gates + 3 * size);
-    const V before = previous < 0 ? zero : load<V>(pass.outputs + previous * pass.stride + unit);
-    const V grad_candidate = grad * (one - update) * (one - candidate * candidate);
-    store(grads, grad_candidate);
-    store(grads + size, grad_candidate * hidden * reset * (one - reset));
-    store(grads + 2 * size, grad * (before - candidate) * update * (one - update));
-    store(grads + 3 * size, grad_candidate * reset);
-    store(grad_hidden, grad * update);
+  Saved<V, Cell::slots> at;
+  if (Cell::saves != NOTHING)
+    for (int slot = 0; slot < Cell::slots; slot++)
+      at.slots[slot] = load<V>(pass.gates + (position * width + unit) * Cell::slots + slot * size);
+  else
+    at.hidden = load<V>(pass.outputs + position * pass.stride + unit);
+  if (Cell::reads_previous) at.previous = previous < 0 ? zero : load<V>(pass.outputs + previous * pass.stride + unit);
+  V memory = zero, to_slots[Cell::slots];
+  if (Cell::has_memory) {
+    memory = load<V>(grad_memory);
+    at.memory = load<V>(pass.memory + position * width + unit);
+    at.memory_before = previous < 0 ? zero : load<V>(pass.memory + previous * width + unit);
   }
+  store(grad_hidden, Cell::backward(grad, at, memory, to_slots));
+  for (int slot = 0; slot < Cell::slots; slot++) store(grads + slot * size, to_slots[slot]);
+  if (Cell::has_memory) store(grad_memory, memory);
 }
 
-template <int CELL>
+template <class Cell>
 static void backward_part(const Return &pass, const Transposed &transposed, int64_t part, int64_t n_parts, float *sums) {
   const Batch &batch = pass.call.batch;
   const int64_t width = pass.width, reverse = pass.direction.reverse;
   const Rows rows(batch, part, n_parts);
-  const Buffer<float> hidden(rows.count() * width), memory(CELL == LSTM ? rows.count() * width : 0);
+  const Buffer<float> hidden(rows.count() * width), memory(Cell::has_memory ? rows.count() * width : 0);
   Buffer<float *> grad_hidden(rows.count());
   for (int64_t j = 0; j < rows.count(); j++) grad_hidden[j] = hidden.data() + j * width;
-  GradientBlock<CELL> block(pass, transposed, sums);
+  GradientBlock<Cell> block(pass, transposed, sums);
 
   for (int64_t step = 0; step < batch.max_length; step++) {
     const int64_t time = reverse ? step : batch.max_length - 1 - step, before = reverse ? time + 1 : time - 1;
@@ -73,14 +59,14 @@ static void backward_part(const Return &pass, const Transposed &transposed, int6
         const int64_t row = rows.first + j;
         const int64_t position = batch.time_offsets[time] + row, previous = j < m ? batch.time_offsets[before] + row : -1;
         float *grads = block.add(position, row, previous);
-        float *grad_memory = memory.data() + (CELL == LSTM ? j * width : 0);
+        float *grad_memory = memory.data() + (Cell::has_memory ? j * width : 0);
         int64_t unit = 0;
         for (; unit + lanes<wide> <= width; unit += lanes<wide>)
-          backward_units<wide, CELL>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                     grads + unit * Shape<CELL>::slots);
+          backward_units<wide, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                     grads + unit * Cell::slots);
         if (unit < width)
-          backward_units<v8, CELL>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                   grads + unit * Shape<CELL>::slots);
+          backward_units<v8, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                   grads + unit * Cell::slots);
       }
       if (m > first) block.to_states(begin, (m < last ? m : last) - first, &grad_hidden[first]);
       first = last;
@@ -89,19 +75,19 @@ static void backward_part(const Return &pass, const Transposed &transposed, int6
   block.empty();
 }
 
-template <int CELL> static void backward_cell(const Backward &call) {
+template <class Cell> static void backward_cell(const Backward &call) {
   const Layer &layer = call.layer;
   const Columns read(layer, call.inputs);
   const int64_t units = layer.units, stride = layer.n_looked_up + layer.n_numbers;
   Transposed transposed[2];
   for (int64_t i = 0; i < layer.n_directions; i++) {
     const Direction &weights = layer.directions[i];
-    pack_transposed<CELL>(transposed[i].recurrent, units, weights.weight_recurrent, units, units, true);
+    pack_transposed<Cell>(transposed[i].recurrent, units, weights.weight_recurrent, units, units, true);
     if (call.grad_inputs)
-      pack_transposed<CELL>(transposed[i].inputs, units, weights.weight_input + read.first, stride, n_grad_inputs(call), false);
+      pack_transposed<Cell>(transposed[i].inputs, units, weights.weight_input + read.first, stride, n_grad_inputs(call), false);
   }
   const int64_t n_parts = parts_of(call.n_threads, call.batch, units);
-  const int64_t size = GradientBlock<CELL>::size_of_sums(call);
+  const int64_t size = GradientBlock<Cell>::size_of_sums(call);
   const Buffer<float> sums(layer.n_directions * n_parts * size);
   struct Context {
     const Backward &call;
@@ -115,7 +101,7 @@ template <int CELL> static void backward_cell(const Backward &call) {
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
     for (int64_t i = 0; i < context.call.layer.n_directions; i++)
-      backward_part<CELL>(Return(context.call, i, Shape<CELL>::slots), context.transposed[i], part, n_parts,
+      backward_part<Cell>(Return(context.call, i, Cell::slots), context.transposed[i], part, n_parts,
                           context.sums_of(i) + part * context.size);
   });
   const int64_t n_blocks = (round_up(units) + lanes<wide> - 1) / lanes<wide>;
@@ -123,20 +109,15 @@ template <int CELL> static void backward_cell(const Backward &call) {
               [](void *pointer, int64_t part, int64_t n_parts) {
                 const Context &context = *(const Context *)pointer;
                 const int64_t n_blocks = n_parts / context.call.layer.n_directions;
-                add_up<CELL>(context.call, part / n_blocks, context.sums_of(part / n_blocks), context.size, context.n_parts,
+                add_up<Cell>(context.call, part / n_blocks, context.sums_of(part / n_blocks), context.size, context.n_parts,
                              part % n_blocks * lanes<wide>);
               });
   for (int64_t i = 0; i < layer.n_directions && is_one_hot(call); i++)
-    scatter_by_id<CELL>(Return(call, i, Shape<CELL>::slots), call.gradients[i]);
+    scatter_by_id<Cell>(Return(call, i, Cell::slots), call.gradients[i]);
 }
 
 void backward(const Backward &call) {
-  switch (call.layer.cell) {
-    case RNN_TANH: return backward_cell<RNN_TANH>(call);
-    case RNN_RELU: return backward_cell<RNN_RELU>(call);
-    case LSTM: return backward_cell<LSTM>(call);
-    case GRU: return backward_cell<GRU>(call);
-  }
+  for_cell(call.layer.cell, [&](auto cell) { backward_cell<decltype(cell)>(call); });
 }
 
 }  // namespace ISA

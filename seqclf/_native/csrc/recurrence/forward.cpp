@@ -1,14 +1,15 @@
-// Forward through time for rnn, lstm and gru over ragged batches. Compiled once for each kind of processor, with ISA the name
+// Forward through time for every cell over ragged batches. Compiled once for each kind of processor, with ISA the name
 // of a namespace for it.
 //
 // A part of the work is some rows (sequences), all their steps; threads never wait for one another. At every step the units
 // are taken as many at a time as a vector holds (a block): the gates of a block, for a few rows, are accumulated in registers
 // over the inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run
 // over inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
-#include "cells.h"
+#include "cells/list.h"
 #include "recurrence/packing.h"
 #include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
+#include "recurrence/tiling.h"
 #include "targets.h"
 
 namespace seqclf {
@@ -39,7 +40,7 @@ struct RowsOfStep {
   const float *const *given;     // what is known of its gates before that, with the bias; not read where `is_given` is false
   bool is_given;
   const float *const *previous;  // its state before
-  float *const *memories;        // an lstm's, which is updated
+  float *const *memories;        // where the cell has one; updated
 
   RowsOfStep from(int64_t row) const {
     return {positions + row, inputs + row, n_read, given + row, is_given, previous + row, memories + row};
@@ -47,65 +48,45 @@ struct RowsOfStep {
 };
 
 // From the sums of each gate to the new states, which are written; in training what the way back reads, too.
-template <class V, int CELL, int BLOCKS, int ROWS, int SLOTS>
+template <class V, class Cell, int BLOCKS, int ROWS, int SLOTS>
 static inline __attribute__((always_inline)) void finish_tile(const Pass &pass, const RowsOfStep &rows, int64_t unit,
                                                               V (&sums)[ROWS][SLOTS]) {
-  const int size = lanes<V>;
+  const int size = lanes<V>, slots = Cell::slots;
   const int64_t *positions = rows.positions;
   const int64_t width = pass.width;
+  State<V> states[ROWS][BLOCKS];
+  const auto save = [&](int i, int b) {
+    float *saved = pass.gates + (positions[i] * width + unit + size * b) * slots;
+#pragma GCC unroll 4
+    for (int slot = 0; slot < slots; slot++) store(saved + slot * size, sums[i][slots * b + slot]);
+    if (Cell::has_memory) store(pass.memory + positions[i] * width + unit + size * b, states[i][b].memory);
+  };
   // Two passes, so that the second function of a row overlaps with those of the other rows.
-  if constexpr (CELL == LSTM) {
 #pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const V in = sigmoid(sums[i][0]), forget = sigmoid(sums[i][1]);
-      const V candidate = tanh(sums[i][2]), out = sigmoid(sums[i][3]);
-      const V memory = forget * load<V>(rows.memories[i] + unit) + in * candidate;
-      store(rows.memories[i] + unit, memory);
-      if (pass.gates) {
-        float *saved = pass.gates + (positions[i] * width + unit) * SLOTS;
-        store(saved, in);
-        store(saved + size, forget);
-        store(saved + 2 * size, candidate);
-        store(saved + 3 * size, out);
-        store(pass.memory + positions[i] * width + unit, memory);
-      }
-      sums[i][0] = memory;
-      sums[i][3] = out;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) store(pass.outputs + positions[i] * pass.stride + unit, sums[i][3] * tanh(sums[i][0]));
-  } else if constexpr (CELL == GRU) {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      sums[i][1] = sigmoid(sums[i][1]);
-      sums[i][2] = sigmoid(sums[i][2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const V reset = sums[i][1], update = sums[i][2], hidden = sums[i][3];
-      const V candidate = tanh(sums[i][0] + reset * hidden);
-      store(pass.outputs + positions[i] * pass.stride + unit, candidate + update * (load<V>(rows.previous[i] + unit) - candidate));
-      if (pass.gates) {
-        float *saved = pass.gates + (positions[i] * width + unit) * SLOTS;
-        store(saved, candidate);
-        store(saved + size, reset);
-        store(saved + 2 * size, update);
-        store(saved + 3 * size, hidden);
-      }
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 2
-      for (int b = 0; b < BLOCKS; b++)
-        store(pass.outputs + positions[i] * pass.stride + unit + size * b, CELL == RNN_TANH ? tanh(sums[i][b]) : relu(sums[i][b]));
-  }
+    for (int b = 0; b < BLOCKS; b++) {
+      State<V> &state = states[i][b];
+      if (Cell::has_memory) state.memory = load<V>(rows.memories[i] + unit + size * b);
+      Cell::activate(&sums[i][slots * b], state);
+      if (Cell::has_memory) store(rows.memories[i] + unit + size * b, state.memory);
+      if (Cell::saves == AFTER_ACTIVATE && pass.gates) save(i, b);
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 2
+    for (int b = 0; b < BLOCKS; b++) {
+      State<V> &state = states[i][b];
+      if (Cell::reads_previous) state.previous = load<V>(rows.previous[i] + unit + size * b);
+      store(pass.outputs + positions[i] * pass.stride + unit + size * b, Cell::output(&sums[i][slots * b], state));
+      if (Cell::saves == AFTER_OUTPUT && pass.gates) save(i, b);
+    }
 }
 
 // The units from `unit` on: BLOCKS of as many as V holds.
-template <class V, int CELL, int BLOCKS, int ROWS>
+template <class V, class Cell, int BLOCKS, int ROWS>
 static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit) {
-  const int slots = BLOCKS * Shape<CELL>::slots, gates = Shape<CELL>::gates, size = lanes<V>;
+  const int slots = BLOCKS * Cell::slots, gates = Cell::gates, size = lanes<V>;
   const Packed &packed = pass.packed;
   const int64_t width = pass.width, apart = BLOCKS == 1 ? width : size;
   const float *bias = packed.bias.data() + unit;
@@ -126,38 +107,38 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
     accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * rows.n_read * gates,
                                                  rows.n_read);
   if (begun)
-    accumulate<V, ROWS, slots, BLOCKS, gates, Shape<CELL>::recurrent_offset>(
+    accumulate<V, ROWS, slots, BLOCKS, gates, Cell::recurrent_offset>(
         sums, rows.previous, packed.recurrent.data() + unit * width * gates, width);
   if (unit + size * BLOCKS > pass.units)
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
         sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, pass.units);
-  finish_tile<V, CELL, BLOCKS, ROWS>(pass, rows, unit, sums);
+  finish_tile<V, Cell, BLOCKS, ROWS>(pass, rows, unit, sums);
 }
 
-template <class V, int CELL, int BLOCKS, int ROWS>
+template <class V, class Cell, int BLOCKS, int ROWS>
 static void forward_tiles(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit, int64_t n) {
   if (n == ROWS)
-    forward_tile<V, CELL, BLOCKS, ROWS>(pass, rows, begun, unit);
+    forward_tile<V, Cell, BLOCKS, ROWS>(pass, rows, begun, unit);
   else if constexpr (ROWS > 1)
-    forward_tiles<V, CELL, BLOCKS, ROWS - 1>(pass, rows, begun, unit, n);
+    forward_tiles<V, Cell, BLOCKS, ROWS - 1>(pass, rows, begun, unit, n);
 }
 
 // BLOCKS of units of the first `n` rows of a part.
-template <class V, int CELL, int BLOCKS>
+template <class V, class Cell, int BLOCKS>
 static void forward_blocks(const Pass &pass, const RowsOfStep &rows, int64_t n, int64_t n_begun, int64_t unit) {
-  const int most = Tile<BLOCKS * Shape<CELL>::slots>::rows;
+  const int most = Tile<BLOCKS * Cell::slots>::rows;
   const Tiling tiling(n, most);
   for (int64_t tile = 0; tile < tiling.tiles; tile++) {
     const int64_t j = tiling.first(tile);
     // The first row is the longest: where it has no state before this one, none of the others has.
-    forward_tiles<V, CELL, BLOCKS, most>(pass, rows.from(j), j < n_begun, unit, tiling.first(tile + 1) - j);
+    forward_tiles<V, Cell, BLOCKS, most>(pass, rows.from(j), j < n_begun, unit, tiling.first(tile + 1) - j);
   }
 }
 
 // Few rows read large weights from a far cache at every step. Those of the inputs wait for no state: they are read once for
 // some steps, and those of the state then stay near.
-template <int CELL> class Ahead {
+template <class Cell> class Ahead {
   static const int64_t large = 1 << 20, most_rows = 128;  // bytes of weights; rows of all the steps together
 
  public:
@@ -179,7 +160,7 @@ template <int CELL> class Ahead {
         for (int64_t j = 0; j < running(end_); j++, n++)
           inputs_[n] = read_step(pass_.call.layer, pass_.call.inputs, batch.time_offsets[time(end_)] + rows_.first + j,
                                  rows_.first + j, written_.data() + (pass_.call.inputs.table ? n * pass_.n_read : 0));
-      project_rows<CELL>(pass_.packed, pass_.width, inputs_.data(), pass_.n_read, projected_.data(), n);
+      project_rows<Cell>(pass_.packed, pass_.width, inputs_.data(), pass_.n_read, projected_.data(), n);
       next_ = projected_.data();
     }
     const float *here = next_;
@@ -187,7 +168,7 @@ template <int CELL> class Ahead {
     return here;
   }
 
-  int64_t row_size() const { return pass_.width * Shape<CELL>::gates; }
+  int64_t row_size() const { return pass_.width * Cell::gates; }
 
  private:
   const Pass &pass_;
@@ -202,18 +183,18 @@ template <int CELL> class Ahead {
   int64_t running(int64_t step) const { return rows_.running(pass_.call.batch.batch_sizes[time(step)]); }
 };
 
-template <int CELL> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
+template <class Cell> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
   const Forward &call = pass.call;
   const Batch &batch = call.batch;
   const Rows rows(batch, part, n_parts);
-  Ahead<CELL> ahead(pass, rows);
+  Ahead<Cell> ahead(pass, rows);
   const int64_t width = pass.width, reverse = pass.direction.reverse, n_read = ahead.pays() ? 0 : pass.n_read;
   const int64_t room = call.inputs.table ? n_read : 0;
-  const Buffer<float> zeros(width), memory(CELL == LSTM ? rows.count() * width : 0), written(rows.count() * room);
+  const Buffer<float> zeros(width), memory(Cell::has_memory ? rows.count() * width : 0), written(rows.count() * room);
   Buffer<int64_t> positions(rows.count());
   Buffer<const float *> inputs(rows.count()), given(rows.count()), previous(rows.count());
   Buffer<float *> memories(rows.count());
-  for (int64_t j = 0; j < rows.count() && CELL == LSTM; j++) memories[j] = memory.data() + j * width;
+  for (int64_t j = 0; j < rows.count() && Cell::has_memory; j++) memories[j] = memory.data() + j * width;
   const float *const looked_up = pass.packed.looked_up;
   const RowsOfStep at_step{positions.data(),  inputs.data(),   n_read, given.data(), looked_up || ahead.pays(),
                            previous.data(), memories.data()};
@@ -231,28 +212,27 @@ template <int CELL> static void forward_part(const Pass &pass, int64_t part, int
       if (n_read) inputs[j] = read_step(call.layer, call.inputs, position, row, written.data() + j * room);
       previous[j] = j < n_begun ? pass.outputs + (batch.time_offsets[before] + row) * pass.stride : zeros.data();
     }
-    // Two blocks of single gates at a time: one would leave a load for each multiplication.
     int64_t unit = 0;
-    if constexpr (Shape<CELL>::slots == 1)
-      for (; unit + 2 * lanes<wide> <= width; unit += 2 * lanes<wide>)
-        forward_blocks<wide, CELL, 2>(pass, at_step, n, n_begun, unit);
-    for (; unit + lanes<wide> <= width; unit += lanes<wide>) forward_blocks<wide, CELL, 1>(pass, at_step, n, n_begun, unit);
-    if (unit < width) forward_blocks<v8, CELL, 1>(pass, at_step, n, n_begun, unit);
+    const int blocks = most_blocks<Cell>;
+    for (; unit + blocks * lanes<wide> <= width; unit += blocks * lanes<wide>)
+      forward_blocks<wide, Cell, blocks>(pass, at_step, n, n_begun, unit);
+    for (; unit + lanes<wide> <= width; unit += lanes<wide>) forward_blocks<wide, Cell, 1>(pass, at_step, n, n_begun, unit);
+    if (unit < width) forward_blocks<v8, Cell, 1>(pass, at_step, n, n_begun, unit);
   }
 }
 
-template <int CELL> static void forward_cell(const Forward &call) {
+template <class Cell> static void forward_cell(const Forward &call) {
   const Layer &layer = call.layer;
   const int64_t units = layer.units, stride = layer.n_looked_up + layer.n_numbers;
   const Columns read(layer, call.inputs);
   Packed packed[2];
   for (int64_t i = 0; i < layer.n_directions; i++) {
     const Direction &weights = layer.directions[i];
-    pack<CELL>(packed[i].inputs, units, weights.weight_input + read.first, stride, read.n, false);
-    pack<CELL>(packed[i].recurrent, units, weights.weight_recurrent, units, units, true);
-    pack_bias<CELL>(packed[i].bias, units, weights);
+    pack<Cell>(packed[i].inputs, units, weights.weight_input + read.first, stride, read.n, false);
+    pack<Cell>(packed[i].recurrent, units, weights.weight_recurrent, units, units, true);
+    pack_bias<Cell>(packed[i].bias, units, weights);
     if (!layer.n_looked_up || call.inputs.table) continue;
-    if (!weights.projected) pack_one_hot<CELL>(packed[i].one_hot, layer, weights, packed[i].bias);
+    if (!weights.projected) pack_one_hot<Cell>(packed[i].one_hot, layer, weights, packed[i].bias);
     packed[i].looked_up = weights.projected ? weights.projected : packed[i].one_hot.data();
   }
   struct Context {
@@ -263,26 +243,21 @@ template <int CELL> static void forward_cell(const Forward &call) {
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
     for (int64_t i = 0; i < context.call.layer.n_directions; i++)
-      forward_part<CELL>(Pass(context.call, context.packed[i], i, Shape<CELL>::slots), part, n_parts);
+      forward_part<Cell>(Pass(context.call, context.packed[i], i, Cell::slots), part, n_parts);
   });
 }
 
 void forward(const Forward &call) {
-  switch (call.layer.cell) {
-    case RNN_TANH: return forward_cell<RNN_TANH>(call);
-    case RNN_RELU: return forward_cell<RNN_RELU>(call);
-    case LSTM: return forward_cell<LSTM>(call);
-    case GRU: return forward_cell<GRU>(call);
-  }
+  for_cell(call.layer.cell, [&](auto cell) { forward_cell<decltype(cell)>(call); });
 }
 
-template <int CELL> static void project_cell(const Projection &call) {
+template <class Cell> static void project_cell(const Projection &call) {
   const Layer &layer = call.layer;
   Packed packed;
   const Direction &weights = layer.directions[0];
   const int64_t stride = layer.n_looked_up + layer.n_numbers;
-  pack<CELL>(packed.inputs, layer.units, weights.weight_input, stride, layer.n_looked_up, false);
-  pack_bias<CELL>(packed.bias, layer.units, weights);
+  pack<Cell>(packed.inputs, layer.units, weights.weight_input, stride, layer.n_looked_up, false);
+  pack_bias<Cell>(packed.bias, layer.units, weights);
   struct Context {
     const Projection &call;
     const Packed &packed;
@@ -294,17 +269,12 @@ template <int CELL> static void project_cell(const Projection &call) {
     const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
     Buffer<const float *> vectors(n);
     for (int64_t i = 0; i < n; i++) vectors[i] = call.table + (first + i) * dim;
-    project_rows<CELL>(context.packed, width, vectors.data(), dim, call.projected + first * width * Shape<CELL>::gates, n);
+    project_rows<Cell>(context.packed, width, vectors.data(), dim, call.projected + first * width * Cell::gates, n);
   });
 }
 
 void project(const Projection &call) {
-  switch (call.layer.cell) {
-    case RNN_TANH:
-    case RNN_RELU: return project_cell<RNN_TANH>(call);
-    case LSTM: return project_cell<LSTM>(call);
-    case GRU: return project_cell<GRU>(call);
-  }
+  for_cell(call.layer.cell, [&](auto cell) { project_cell<decltype(cell)>(call); });
 }
 
 }  // namespace ISA

@@ -2,9 +2,10 @@
 #pragma once
 #include <string.h>
 
-#include "cells.h"
+#include "cells/cell.h"
 #include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
+#include "recurrence/tiling.h"
 #include "targets.h"
 
 namespace seqclf {
@@ -49,14 +50,14 @@ struct Transposed {
   Buffer<float> inputs, recurrent;
 };
 
-template <int CELL>
+template <class Cell>
 static void pack_transposed(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n,
                             bool recurrent) {
-  const int gates = Shape<CELL>::gates;
+  const int gates = Cell::gates;
   const int64_t width = round_up(units), depth = gates * width;
   packed.allocate(round_up(n) * depth);
   for (int gate = 0; gate < gates; gate++) {
-    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
+    const float *source = weights + torch_gate<Cell>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
       const int64_t row = place(unit, width, gate, gates);
       for (int64_t first = 0; first < n; first += panel(n - first)) {
@@ -159,16 +160,15 @@ static void weight_tiles(const float *grads, int64_t stride, const float *column
     weight_tiles<V, VECTORS, COLUMNS - 1>(grads, stride, columns, column_stride, n, target, n_columns);
 }
 
-// How many blocks of units, from `unit` on, have their sums made together: with the single gate of an rnn a tile would have
-// more to read than to compute.
-template <int CELL> static int blocks_together(int64_t unit, int64_t width) {
-  return Shape<CELL>::gates == 1 && unit + 2 * lanes<wide> <= width ? 2 : 1;
+// How many blocks of units, from `unit` on, have their sums made together.
+template <class Cell> static int blocks_together(int64_t unit, int64_t width) {
+  return unit + most_blocks<Cell> * lanes<wide> <= width ? most_blocks<Cell> : 1;
 }
 
 // A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was read
 // and a one (for the bias), the previous state and a one.
-template <int CELL> class GradientBlock {
-  static const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, offset = Shape<CELL>::recurrent_offset;
+template <class Cell> class GradientBlock {
+  static const int slots = Cell::slots, gates = Cell::gates, offset = Cell::recurrent_offset;
 
  public:
   int64_t n = 0;
@@ -255,7 +255,7 @@ template <int CELL> class GradientBlock {
     for (int64_t unit = 0; unit < width_;) {
       const float *grads = grads_.data() + unit * slots;
       float *target = sums + unit * n_columns * gates;
-      const int64_t size = Block(unit, width_).size, blocks = blocks_together<CELL>(unit, width_);
+      const int64_t size = Block(unit, width_).size, blocks = blocks_together<Cell>(unit, width_);
       grads += slot * size;
       if (size < lanes<wide>)
         add_tiles<v8, gates>(grads, columns, n_columns, target);
@@ -307,17 +307,17 @@ template <int CELL> class GradientBlock {
 };
 
 // The sums of all parts, in their order, to the place and order of torch's gradients; the block of units from `unit` on.
-template <int CELL>
+template <class Cell>
 static void add_up(const Backward &call, int64_t direction, const float *sums, int64_t size, int64_t n_parts, int64_t unit) {
-  const int gates = Shape<CELL>::gates;
+  const int gates = Cell::gates;
   const int64_t units = call.layer.units, width = round_up(units);
   const Columns read(call.layer, call.inputs);
   const int64_t n_inputs = read.n + 1, n_states = units + 1;
   const Gradients &gradients = call.gradients[direction];
   const Block block(unit, width);
   // The sums of a pair of blocks lie side by side.
-  const int64_t first = Shape<CELL>::gates == 1 ? unit / (2 * lanes<wide>) * 2 * lanes<wide> : unit;
-  const int64_t vectors = gates * blocks_together<CELL>(first, width);
+  const int64_t together = most_blocks<Cell> * lanes<wide>, first = unit / together * together;
+  const int64_t vectors = gates * blocks_together<Cell>(first, width);
   const int64_t lanes_left = units - unit < block.size ? units - unit : block.size;
   for (int recurrent = 0; recurrent < 2; recurrent++) {
     const int64_t n = recurrent ? n_states : n_inputs;
@@ -327,7 +327,7 @@ static void add_up(const Backward &call, int64_t direction, const float *sums, i
     const int64_t stride = recurrent ? units : call.layer.n_looked_up + call.layer.n_numbers;
     float *bias = recurrent ? gradients.bias_recurrent : gradients.bias;
     for (int gate = 0; gate < gates; gate++) {
-      const int64_t row = torch_gate<CELL>(gate, recurrent) * units + unit;
+      const int64_t row = torch_gate<Cell>(gate, recurrent) * units + unit;
       for (int64_t column = 0; column < n; column++) {
         float totals[lanes<wide>] = {0};
         for (int64_t part = 0; part < n_parts; part++)
@@ -343,7 +343,7 @@ static void add_up(const Backward &call, int64_t direction, const float *sums, i
 
 // The gradient of the input weights of one-hot ids: the sum of the gates' gradients of all steps with that id, which
 // backward has left in its gates. A part has a range of ids; each sum runs over the steps in their order.
-template <int CELL> static void scatter_by_id(const Return &pass, const Gradients &gradients) {
+template <class Cell> static void scatter_by_id(const Return &pass, const Gradients &gradients) {
   struct Context {
     const Return &pass;
     float *grad_weight_input;
@@ -360,7 +360,7 @@ template <int CELL> static void scatter_by_id(const Return &pass, const Gradient
 
   const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const int slots = Shape<CELL>::slots, gates = Shape<CELL>::gates, group = 16;  // ids that fill a cache line of the result
+    const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
     const Context &context = *(const Context *)pointer;
     const Layer &layer = context.pass.call.layer;
     const int64_t n_ids = layer.n_looked_up, stride = n_ids + layer.n_numbers;
@@ -377,7 +377,7 @@ template <int CELL> static void scatter_by_id(const Return &pass, const Gradient
         }
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
-          float *target = context.grad_weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride + first;
+          float *target = context.grad_weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride + first;
           const float *from = sums.data() + place(unit, width, gate, slots);
           for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
         }

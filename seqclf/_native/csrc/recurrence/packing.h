@@ -1,6 +1,8 @@
 // Weights as the tiles of forward read them, and what a few rows of inputs give to the gates.
 #pragma once
-#include "cells.h"
+#include "aligned_buffer.h"
+#include "cells/cell.h"
+#include "recurrence/tiling.h"
 
 namespace seqclf {
 namespace ISA {
@@ -27,13 +29,13 @@ static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLO
 
 // `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
 // the last unit.
-template <int CELL>
+template <class Cell>
 static void pack(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n, bool recurrent) {
-  const int gates = Shape<CELL>::gates;
+  const int gates = Cell::gates;
   const int64_t width = round_up(units), padded_n = recurrent ? width : n;
   packed.allocate(width * padded_n * gates);
   for (int gate = 0; gate < gates; gate++) {
-    const float *source = weights + torch_gate<CELL>(gate, recurrent) * units * stride;
+    const float *source = weights + torch_gate<Cell>(gate, recurrent) * units * stride;
     for (int64_t unit = 0; unit < units; unit++) {
       const Block block(unit, width);
       float *target = packed.data() + block.first * padded_n * gates + gate * block.size + unit - block.first;
@@ -42,30 +44,31 @@ static void pack(Buffer<float> &packed, int64_t units, const float *weights, int
   }
 }
 
-template <int CELL> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
-  const int slots = Shape<CELL>::slots;
+// For each slot the bias of the inputs, of the state, or both; zeros where neither belongs to it.
+template <class Cell> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
   const int64_t width = round_up(units);
-  packed.allocate(slots * width);
-  for (int64_t unit = 0; unit < units; unit++)
-    if (CELL == GRU) {
-      packed[0 * width + unit] = weights.bias[2 * units + unit];
-      packed[1 * width + unit] = weights.bias[unit] + weights.bias_recurrent[unit];
-      packed[2 * width + unit] = weights.bias[units + unit] + weights.bias_recurrent[units + unit];
-      packed[3 * width + unit] = weights.bias_recurrent[2 * units + unit];
-    } else {
-      for (int slot = 0; slot < slots; slot++) packed[slot * width + unit] = weights.bias[slot * units + unit];
-    }
+  packed.allocate(Cell::slots * width);
+  for (int gate = 0; gate < Cell::gates; gate++) {
+    const float *bias = weights.bias + torch_gate<Cell>(gate, false) * units;
+    memcpy(packed.data() + gate * width, bias, units * sizeof(float));
+  }
+  for (int gate = 0; gate < Cell::gates && Cell::has_recurrent_bias; gate++) {
+    const float *bias = weights.bias_recurrent + torch_gate<Cell>(gate, true) * units;
+    const int slot = Cell::recurrent_offset + gate;
+    for (int64_t unit = 0; unit < units; unit++)
+      packed[slot * width + unit] = slot < Cell::gates ? packed[slot * width + unit] + bias[unit] : bias[unit];
+  }
 }
 
 // What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
-template <int CELL>
+template <class Cell>
 static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Direction &weights, const Buffer<float> &bias) {
-  const int gates = Shape<CELL>::gates;
+  const int gates = Cell::gates;
   const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
   table.allocate(layer.n_looked_up * width * gates);
   for (int gate = 0; gate < gates; gate++)
     for (int64_t unit = 0; unit < units; unit++) {
-      const float *source = weights.weight_input + (torch_gate<CELL>(gate, false) * units + unit) * stride;
+      const float *source = weights.weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride;
       float *target = table.data() + place(unit, width, gate, gates);
       for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
     }
@@ -78,11 +81,11 @@ struct Packed {
 
 // The bias and some rows of inputs times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
 // `projected` is (n, [block of units][gate][unit]).
-template <class V, int CELL, int ROWS>
+template <class V, class Cell, int ROWS>
 static void project_tiles(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
                           int64_t unit, int64_t n) {
   if (n == ROWS) {
-    const int gates = Shape<CELL>::gates;
+    const int gates = Cell::gates;
     V sums[ROWS][gates];
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
@@ -95,23 +98,23 @@ static void project_tiles(const Packed &packed, int64_t width, const float *cons
       for (int gate = 0; gate < gates; gate++)
         store(projected + (i * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
   } else if constexpr (ROWS > 1) {
-    project_tiles<V, CELL, ROWS - 1>(packed, width, inputs, n_read, projected, unit, n);
+    project_tiles<V, Cell, ROWS - 1>(packed, width, inputs, n_read, projected, unit, n);
   }
 }
 
-template <int CELL>
+template <class Cell>
 static void project_rows(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
                          int64_t n) {
-  const int most = Tile<Shape<CELL>::slots>::rows;
+  const int most = Tile<Cell::slots>::rows;
   const Tiling tiling(n, most);
   for (int64_t unit = 0; unit < width; unit += Block(unit, width).size)
     for (int64_t tile = 0; tile < tiling.tiles; tile++) {
       const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
-      float *to = projected + first * width * Shape<CELL>::gates;
+      float *to = projected + first * width * Cell::gates;
       if (Block(unit, width).size == lanes<wide>)
-        project_tiles<wide, CELL, most>(packed, width, inputs + first, n_read, to, unit, rows);
+        project_tiles<wide, Cell, most>(packed, width, inputs + first, n_read, to, unit, rows);
       else
-        project_tiles<v8, CELL, most>(packed, width, inputs + first, n_read, to, unit, rows);
+        project_tiles<v8, Cell, most>(packed, width, inputs + first, n_read, to, unit, rows);
     }
 }
 

@@ -1,4 +1,4 @@
-// What forward and backward share: how a cell's gates lie, how large the tiles are.
+// What forward and backward share: how the numbers of units lie, how large the tiles are.
 #pragma once
 #include "abi.h"
 #include "aligned_buffer.h"
@@ -33,18 +33,9 @@ static inline int64_t place(int64_t unit, int64_t width, int number, int64_t n) 
   return block.first * n + number * block.size + unit - block.first;
 }
 
-// Gates in the order in which the kernels hold them. The gru keeps the input and the recurrent part of n apart, and has
-// them at the ends: its inputs go into the first three, its hidden state into the last three.
-template <int CELL> struct Shape { static const int slots = 1, gates = 1, recurrent_offset = 0; };
-template <> struct Shape<LSTM> { static const int slots = 4, gates = 4, recurrent_offset = 0; };
-template <> struct Shape<GRU> { static const int slots = 4, gates = 3, recurrent_offset = 1; };
-
-// Which of torch's gates stands at place `gate` of the inputs' weights, or of the recurrent weights.
-template <int CELL> static int torch_gate(int gate, bool recurrent) {
-  if (CELL != GRU) return gate;
-  static const int input[3] = {2, 0, 1}, hidden[3] = {0, 1, 2};  // n, r, z and r, z, n
-  return recurrent ? hidden[gate] : input[gate];
-}
+// How many blocks of units are taken together where so many are left: two of a cell with one number to a unit, since a tile of
+// one block would have more to load than to compute.
+template <class Cell> static constexpr int most_blocks = Cell::slots == 1 ? 2 : 1;
 
 // Rows of a tile: as many as leave registers for a row of weights and a broadcast value.
 template <int ACCUMULATORS> struct Tile {

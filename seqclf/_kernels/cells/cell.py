@@ -1,0 +1,52 @@
+"""What is to be known of a cell: its equation, its weights, and who computes it fast."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from seqclf._kernels.weights import Weights
+
+# Of the rows that run at a time: from (x W + b, the state before, the weights, the activation) to the state after. A
+# state is the hidden state, (rows, units), and where the cell has a memory, that too.
+Step = Callable[[Tensor, tuple[Tensor, ...], Weights, Callable[[Tensor], Tensor]], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One recurrence.
+
+    Parameters
+    ----------
+    name : str
+        As users write it.
+    gates : tuple of str
+        Names of the blocks of `units` rows that the weight matrices have, in their order.
+    step : callable
+        The equation in plain torch: the definition, against which every faster kernel is tested.
+    has_recurrent_bias : bool
+        Whether the product with the previous state has a bias of its own. The product with the inputs always has one.
+    has_memory : bool
+        Whether there is a second state that the next layer does not see.
+    initial_biases : dict of str to float
+        What the biases of a gate are before training, where that is not 0.
+    codes : dict of str to int
+        For each activation that the compiled kernels have, the code of the cell in ``csrc/cells/list.h``.
+    torch_operations : dict of str to callable
+        For each activation that torch has an operation for, that operation.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    step: Step
+    has_recurrent_bias: bool = False
+    has_memory: bool = False
+    initial_biases: Mapping[str, float] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
+    torch_operations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def n_gates(self) -> int:
+        """How many blocks the weight matrices have."""
+        return len(self.gates)

@@ -1,0 +1,29 @@
+"""The gated recurrent unit. K. Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
+
+Equations 5 to 8, in the form that applies the reset gate after the matrix product, as cuDNN does: a second bias, and no
+other change.
+"""
+
+import torch
+
+from seqclf._kernels.cells.cell import Cell
+
+
+def _step(projected, state, weights, activation):
+    (hidden,) = state
+    r_x, z_x, n_x = projected.chunk(3, dim=1)
+    r_h, z_h, n_h = (hidden @ weights.recurrent.t() + weights.recurrent_bias).chunk(3, dim=1)
+    r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
+    # n = a(x W_n + b_n + r (h U_n + c_n)),  h' = (1 - z) n + z h
+    n = activation(n_x + r * n_h)
+    return ((1 - z) * n + z * hidden,)
+
+
+GRU = Cell(
+    name="gru",
+    gates=("r", "z", "n"),
+    step=_step,
+    has_recurrent_bias=True,
+    codes={"tanh": 3},
+    torch_operations={"tanh": torch.gru},
+)

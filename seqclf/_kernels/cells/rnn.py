@@ -1,0 +1,20 @@
+"""The simple recurrent network. J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990)."""
+
+import torch
+
+from seqclf._kernels.cells.cell import Cell
+
+
+def _step(projected, state, weights, activation):
+    (hidden,) = state
+    # h' = a(x W + h U + b)
+    return (activation(projected + hidden @ weights.recurrent.t()),)
+
+
+RNN = Cell(
+    name="rnn",
+    gates=("h",),
+    step=_step,
+    codes={"tanh": 0, "relu": 1},
+    torch_operations={"tanh": torch.rnn_tanh, "relu": torch.rnn_relu},
+)

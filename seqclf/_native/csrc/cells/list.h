@@ -1,0 +1,32 @@
+// Every cell with its code (_kernels/cells/ has the same codes). Nothing else in C++ names a cell.
+#pragma once
+#include <stdint.h>
+
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/mgu.h"
+#include "cells/rnn.h"
+
+#define SEQCLF_CELLS(CELL) \
+  CELL(0, RnnTanh)         \
+  CELL(1, RnnRelu)         \
+  CELL(2, Lstm)            \
+  CELL(3, Gru)             \
+  CELL(4, Mgu)
+
+namespace seqclf {
+namespace ISA {
+
+// Calls work(Cell()) for the cell with this code; false if there is none.
+template <class Work> static inline bool for_cell(int64_t code, Work work) {
+  switch (code) {
+#define SEQCLF_CASE(number, Cell) \
+  case number: work(Cell()); return true;
+    SEQCLF_CELLS(SEQCLF_CASE)
+#undef SEQCLF_CASE
+    default: return false;
+  }
+}
+
+}  // namespace ISA
+}  // namespace seqclf
