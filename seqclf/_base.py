@@ -142,24 +142,30 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             task = self._new_task()
             rows = self._validate_X(X, reset=not warm)
             match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
-            rows, targets, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
+            rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
             given = self._validate_validation(task, X_val, y_val, sample_weight_val)
             rng = check_random_state(self.random_state)
 
             steps = self._encode(rows) if warm else self._fit_encoder(rows, weights)
-            data = Dataset(EncodedSequences(steps), targets, weights, groups)
+            data = _dataset(steps, y, weights, groups)
             training, validation = self._split(data, task, rng) if given is None else (data, self._encoded(*given))
-            # From here on nothing is learned from targets but those of the training rows.
+            # From here on everything is learned from the targets of the training rows alone.
+            targets = task.refit(training.targets, self._task) if warm else task.fit(training.targets)
+            training = replace(training, targets=targets)
             task.fit_weights(training.targets, training.weights)
             training = replace(training, sequences=self._fit_label_features(training, task, rng))
             if validation is not None:
-                validation = replace(validation, sequences=self._add_label_features(validation.sequences))
+                targets = task.encode(validation.targets, name="y" if given is None else "y_val")
+                features = self._add_label_features(validation.sequences)
+                validation = replace(validation, sequences=features, targets=targets)
 
             network = self._warm_network(task) if warm else self._new_network(task, training, rng)
             session = TrainingSession(self._training_config(len(training)), task, network.to(device), rng)
             session.run(training, validation)
 
             self._task = task
+            for name, value in task.attributes().items():
+                setattr(self, name, value)
             self.network_ = network
             self.n_parameters_ = sum(parameter.numel() for parameter in network.parameters())
             self.history_ = session.history
@@ -179,28 +185,28 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _validate_targets(
         self, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any
     ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None]:
-        """The rows that train, their targets, weights from above 0 to 1, and groups.
+        """The rows of X, their validated targets, weights from above 0 to 1, and groups.
 
         A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, targets or groups.
         """
         y = task.validate(y, rows)
         weights = read_sample_weight(sample_weight, len(rows))
         groups = read_groups(groups, len(rows))
-        kept, among = np.flatnonzero(weights), ""
+        kept = np.flatnonzero(weights)
         if len(kept) < len(weights):
             among = "the rows with a sample_weight above 0"
+            task.refuse(take(y, kept), among=among)
             rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
             if groups is not None:
                 numbers, groups = np.unique(groups[kept], return_inverse=True)
                 refuse_one_group(len(numbers), among=among)
         # The weights may be so large or so small that their sum is not finite.
-        weights = weights / weights.max()
-        return rows, task.refit(y, self._task, among) if self._is_warm else task.fit(y, among), weights, groups
+        return rows, y, weights / weights.max(), groups
 
     def _validate_validation(
         self, task: Task, X_val: Any, y_val: Any, sample_weight_val: Any
     ) -> tuple[Rows, Targets, np.ndarray] | None:
-        """The validation rows, their targets, and their weights from above 0 to 1; None if none are given."""
+        """The validation rows, their validated targets, and weights from above 0 to 1; None if none are given."""
         if X_val is None or y_val is None:
             for name, value, missing in (
                 ("X_val", X_val, "y_val"),
@@ -219,11 +225,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         y = task.validate(y_val, rows, name="y_val", rows_name="X_val")
         weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
         kept = np.flatnonzero(weights)
-        targets = task.encode(take(y, kept), name="y_val")
-        return take(rows, kept), targets, weights[kept] / weights.max()
+        return take(rows, kept), take(y, kept), weights[kept] / weights.max()
 
-    def _encoded(self, rows: Rows, targets: Targets, weights: np.ndarray) -> Dataset:
-        return Dataset(EncodedSequences(self._encode(rows, name="X_val")), targets, weights)
+    def _encoded(self, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
+        return _dataset(self._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
 
     def _split(self, data: Dataset, task: Task, rng: np.random.RandomState) -> tuple[Dataset, Dataset | None]:
         """The training rows, and the validation rows for early stopping."""
@@ -236,8 +241,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _training_config(self, n_rows: int) -> TrainingConfig:
         own = {field.name for field in fields(TrainingConfig)} - {"max_epochs", "step_name", "verbose"}
+        values = {name: getattr(self, name) for name in own}
         return TrainingConfig(
-            **{name: getattr(self, name) for name in own},
+            **{name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()},
             max_epochs=self._n_epochs(n_rows),
             step_name=self._step_name,
             verbose=int(self.verbose),
@@ -302,6 +308,19 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             config, arrays = state["network_"]
             state = state | {"network_": Network.from_arrays(NetworkConfig(**config), arrays)}
         super().__setstate__(state)
+
+
+def _dataset(
+    steps: Ragged, y: Targets, weights: np.ndarray, groups: np.ndarray | None, names: tuple[str, str] = ("X", "y")
+) -> Dataset:
+    """Encoded rows with their targets; where each step has one, there is one for each step."""
+    if isinstance(y, Ragged) and (y.lengths != steps.lengths).any():
+        row = int(np.argmax(y.lengths != steps.lengths))
+        raise ValueError(
+            f"Row {row} of {names[1]} has {y.lengths[row]} targets, but row {row} of {names[0]} has "
+            f"{steps.lengths[row]} steps: expected one target for each step."
+        )
+    return Dataset(EncodedSequences(steps), y, weights, groups)
 
 
 def raise_warm_start_change(name: str, before: Any, now: Any) -> NoReturn:

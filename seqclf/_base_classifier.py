@@ -95,9 +95,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
         X: give it an X_val of another number of rows.
         """
-        self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
-        self.classes_ = self._task.classes
-        return self
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes.

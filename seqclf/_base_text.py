@@ -112,7 +112,7 @@ class BaseTextRNN(BaseRNN):
             learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
             if self.nb_ngrams != learned:
                 raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
-        if not self.nb_ngrams:
+        if not self.nb_ngrams or task.per_step:  # ratios say what a sequence belongs to
             self.__dict__.pop("nb_ratios_", None)
             return training.sequences
         # The ratios of the first fit may have been counted on the rows of a warm start: these get some that were
@@ -129,10 +129,11 @@ class BaseTextRNN(BaseRNN):
         return self.nb_ratios_.transform(sequences.steps) if hasattr(self, "nb_ratios_") else sequences
 
     def _input_config(self) -> dict[str, Any]:
+        ratios = getattr(self, "nb_ratios_", None)
         return {
             "vocab_size": self.vocab_size_,
-            "n_step_features": self.nb_ratios_.n_features if self.nb_ngrams else 0,
-            "votes": bool(self.nb_ngrams) and self.nb_ratios_.gives_votes,
+            "n_step_features": 0 if ratios is None else ratios.n_features,
+            "votes": ratios is not None and ratios.gives_votes,
             "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
             "token_dropout": float(self.token_dropout),
         }

@@ -118,7 +118,7 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
         if kernels_are_there and library.load()[0] is None:
             continue
         if not kernels_are_there:
-            monkeypatch.setattr(dispatch, "_warned", True)
+            monkeypatch.setattr(dispatch, "_warn_once", lambda message: None)
         expected = n_threads or outside
         seen.clear()
         classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
@@ -297,3 +297,20 @@ def test_warm_start_refuses_what_the_network_can_not_become(changes, labels, mes
     with pytest.raises(ValueError, match=message):
         classifier.set_params(**changes).fit(X, labels * 5)
     np.testing.assert_array_equal(classifier.decision_function(X), before)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_an_interruption_after_the_training_leaves_the_estimator_as_it_was(monkeypatch, refit):
+    """Its classes, above all, are those of its network."""
+    classifier = series_classifier()
+    if refit:
+        classifier.fit(SERIES, LABELS)
+    before = dict(vars(classifier))
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingSession, "best_epoch", property(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(SERIES, np.arange(len(LABELS)) % 3)
+    assert vars(classifier) == before

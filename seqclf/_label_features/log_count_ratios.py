@@ -130,7 +130,7 @@ class LogCountRatios:
         weights = weights / weights.mean()
         n_outputs = memberships.shape[1]
         complete = _complete(memberships)
-        spread = _spread(complete, fold)[:n_outputs]
+        spread = _spread(memberships, fold)
         many = n_outputs > FEW_OUTPUTS
         votes = np.zeros((len(ids), n_outputs), dtype=np.float32) if many else None
         columns, tables, vote_tables = [], [], []
@@ -174,18 +174,19 @@ def _complete(memberships: csr_array) -> csr_array:
 
 
 def _spread(memberships: csr_array, fold: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which outputs can be counted without any one fold, (n_columns,).
+    """Which outputs can be counted without any one fold, (n_outputs,).
 
     An output whose rows, or whose other rows, are all in one of several folds can't: its ratios would be 0 in that fold
     and nowhere else, so that a row's target could be read there.
     """
-    n_columns, n_folds = memberships.shape[1], int(fold.max()) + 1
+    n_outputs, n_folds = memberships.shape[1], int(fold.max()) + 1
     entries = memberships.tocoo()
     cells = entries.col * n_folds + fold[entries.row]
-    in_fold = np.bincount(cells, minlength=n_columns * n_folds).reshape(n_columns, n_folds) > 0
-    others_in_fold = in_fold.sum(axis=0) - in_fold > 0
-    several = (in_fold.sum(axis=1) > 1) & (others_in_fold.sum(axis=1) > 1)
-    return several | (in_fold.any(axis=0).sum() == 1)
+    counts = [np.bincount(cells[kept], minlength=n_outputs * n_folds) for kept in (entries.data > 0, entries.data >= 1)]
+    members, whole_members = (each.reshape(n_outputs, n_folds) for each in counts)
+    rows = np.bincount(fold, minlength=n_folds)
+    several = ((members > 0).sum(axis=1) > 1) & ((whole_members < rows).sum(axis=1) > 1)
+    return several | (np.count_nonzero(rows) == 1)
 
 
 def _ratios(

@@ -53,29 +53,37 @@ class Classification(Task):
             check_classification_targets(labels)
         return labels
 
-    def fit(self, y: Any, among: str = "") -> Array:
+    def refuse(self, y: Any, *, among: str) -> None:
+        """There must be two classes."""
+        refuse_one_class(np.unique(y), "y", among=among)
+
+    def fit(self, y: Any) -> Array:
         """Learn the classes."""
         self.classes, codes = np.unique(y, return_inverse=True)
-        refuse_one_class(self.classes, "y", among=among)
+        refuse_one_class(self.classes, "y")
         return codes.astype(np.int64, copy=False)
 
     def encode(self, y: Any, *, name: str = "y") -> Array:
         """Positions in `classes`; any other label is an error."""
         return codes_of(y, self.classes, name=name)
 
-    def refit(self, y: Any, before: Self, among: str = "") -> Array:
+    def refit(self, y: Any, before: Self) -> Array:
         """The labels must be those of the first fit."""
-        codes = self.fit(y, among)
+        codes = self.fit(y)
         if self.classes.tolist() != before.classes.tolist():
             raise ValueError(
                 f"With warm_start=True, y must hold the classes of the first fit, {before.classes.tolist()!r}; "
-                f"got {self.classes.tolist()!r}. Give rows of every class, or set warm_start=False."
+                f"got {self.classes.tolist()!r}. Give rows of these classes, or set warm_start=False."
             )
         return codes
 
-    def strata(self, targets: Any) -> Strata:
+    def attributes(self) -> dict[str, Any]:
         """The classes."""
-        return Strata(targets, "class", "classes")
+        return {"classes_": self.classes}
+
+    def strata(self, y: Any) -> Strata:
+        """The classes."""
+        return Strata(np.unique(y, return_inverse=True)[1], "class", "classes")
 
     def memberships(self, targets: Any) -> csr_array:
         """For two classes whether it is the second one, else one column for each class."""

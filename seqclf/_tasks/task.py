@@ -42,32 +42,33 @@ class Task(ABC):
 
     @abstractmethod
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Targets:
-        """Check targets, one for each of `rows`; `name` and `rows_name` are what messages call them."""
+        """Check targets, one for each of `rows`, and encode nothing.
+
+        `name`, "y" or "y_val", and `rows_name` are what messages call them.
+        """
+
+    def refuse(self, y: Targets, *, among: str) -> None:  # noqa: B027
+        """Raise an error if nothing can be learned from validated targets; `among` says which rows they are of."""
 
     @abstractmethod
-    def fit(self, y: Targets, among: str = "") -> Targets:
-        """Learn from validated targets how to encode them, and encode them.
-
-        Parameters
-        ----------
-        y : ndarray or Ragged
-            What `validate` gave.
-        among : str, default=""
-            Which rows they are, if not all, for messages.
-        """
+    def fit(self, y: Targets) -> Targets:
+        """Learn from the validated targets of the training rows how to encode them, and encode them."""
 
     @abstractmethod
     def encode(self, y: Targets, *, name: str = "y") -> Targets:
         """Encode validated targets as `fit` has learned to."""
 
-    def refit(self, y: Targets, before: Self, among: str = "") -> Targets:
-        """Encode the targets of a warm start as the task of the first fit did."""
-        vars(self).update(vars(before))
-        return self.encode(y)
+    @abstractmethod
+    def refit(self, y: Targets, before: Self) -> Targets:
+        """The same in a warm start, as the task of the first fit did it."""
 
-    def strata(self, targets: Targets) -> Strata:
-        """What a split should keep in proportion; by default all rows are alike."""
-        return Strata(np.zeros(len(targets), dtype=np.int64), "row", "rows")
+    def attributes(self) -> dict[str, Any]:
+        """What a fitted estimator shows of the task, by the names of its attributes."""
+        return {}
+
+    def strata(self, y: Targets) -> Strata:
+        """What a split should keep in proportion, from validated or encoded targets; by default rows are alike."""
+        return Strata(np.zeros(len(y), dtype=np.int64), "row", "rows")
 
     @abstractmethod
     def memberships(self, targets: Targets) -> csr_array:

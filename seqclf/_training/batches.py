@@ -87,7 +87,7 @@ class TrainingData(torch.utils.data.Dataset):
     def _normalised(self, weights: np.ndarray) -> np.ndarray:
         """With a mean of 1 over all units, so that a unit counts the same whichever batch it is in."""
         units = np.repeat(weights, self.targets.lengths) if isinstance(self.targets, Ragged) else weights
-        return (weights / units.mean()).astype(np.float32)
+        return (weights / (units.mean() if len(units) else 1.0)).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.sequences)

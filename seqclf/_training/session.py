@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ class TrainingSession:
     """Network, optimiser, random generators, schedule, callbacks and history of one training.
 
     A session that loads the state of another one goes on as the other would have, to the bit, if it is made with the
-    same settings and is given the same data.
+    same settings, is given the same data, and runs on the same number of threads. After an error inside an epoch, go on
+    from a state that was saved before: the network has seen a part of that epoch.
 
     Parameters
     ----------
@@ -136,9 +138,10 @@ class TrainingSession:
         if not self.n_epochs:
             self._loop.notify("on_train_begin", X=data)
         with self._epochs():
-            while not self.is_over and n_epochs != 0:
+            while not self.is_over and (n_epochs is None or n_epochs > 0):
                 self._loop.fit_loop(data, epochs=1)
                 n_epochs = None if n_epochs is None else n_epochs - 1
+        self._loop.train_split = None  # which holds the validation data
         if self.is_over:
             self._loop.notify("on_train_end", X=data)
         self._check_weights()
@@ -171,6 +174,9 @@ class TrainingSession:
                 table.sparse = False
             if self._progress is not None:
                 self._progress.close()
+            history = self._loop.history
+            if history and "dur" not in history[-1]:  # an epoch that an error has ended
+                del history[-1]
             self.network.eval()
 
     def _check_weights(self) -> None:
@@ -185,11 +191,21 @@ class TrainingSession:
             "generator": self._generator.get_state(),
             "rng": self._rng.get_state(legacy=False),
             "callbacks": {name: _copied(callback.state_dict()) for name, callback in self._stateful()},
-            "history": self._loop.history.to_list(),
+            "history": _copied(self._loop.history.to_list()),
+            "config": asdict(self.config),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Go on from what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If the state is of a session with other settings; then nothing is changed.
+        """
+        for name, value in asdict(self.config).items():
+            if state["config"][name] != value:
+                raise ValueError(f"The state is of a training with {name}={state['config'][name]!r}, not {value!r}.")
         self.network.load_state_dict(state["network"])
         self._loop.optimizer_.load_state_dict(_copied(state["optimizer"]))
         self._generator.set_state(state["generator"])

@@ -161,14 +161,17 @@ _SEVERAL = (
 def _refuse_several_labels(y: Any, name: str) -> None:
     """Refuse rows of several labels, one-hot rows, and frames of several columns, and say what to do with them."""
     if issparse(y):
-        raise ValueError(
-            f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row. If each row has a single "
-            f"1, take its position: np.asarray({name}.argmax(axis=1)).ravel()."
+        one_hot = " If each row has a single 1, take its position: .argmax(axis=1)." if y.shape[1] > 1 else ""
+        raise TypeError(
+            f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row. Make it dense, with "
+            f"{name}.toarray().{one_hot}"
         )
     array = _as_array(y)
     if array.ndim == 2 and array.shape[1] > 1:
         # scikit-learn's words come first: its users search for them
         expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row."
+        if len(array) == 1:
+            raise ValueError(f"{expected} Are these the labels of {array.shape[1]} rows? np.ravel({name}).")
         if array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all():
             raise ValueError(
                 f"{expected} It is one-hot: take the position of each 1, np.asarray({name}).argmax(axis=1)."

@@ -490,3 +490,13 @@ def test_the_rows_of_a_single_group_are_spread_over_all_folds():
     alone = cross_fitting_folds(strata, np.zeros(40, dtype=np.int64), np.random.RandomState(0))
     np.testing.assert_array_equal(alone, cross_fitting_folds(strata, None, np.random.RandomState(0)))
     assert len(np.unique(alone)) == 10
+
+
+def test_a_label_whose_other_rows_are_in_one_fold_says_nothing_even_among_other_labels():
+    """Several labels a row: the rows without the first one are all in fold 2."""
+    ids = as_ids([[2, 3 + row % 2] for row in range(20)])
+    memberships = np.stack([np.arange(20) != 7, np.arange(20) % 2], axis=1).astype(float)
+    fold = np.arange(20) % 5
+    ratios = LogCountRatios(1, 5)
+    training = ratios.fit_transform(ids, csr_array(memberships), np.ones(20), fold)
+    assert not training.step_features[:, 0].any() and training.step_features[:, 1].any()

@@ -99,7 +99,7 @@ def test_messages_say_which_labels_and_which_rows():
     with pytest.raises(ValueError, match=r"Input y_val contains NaN.*row 1 is None"):
         task.validate(["a", None, "b"], range(3), name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match=r"y holds only one class among some rows: 'a'. .* at least 2 classes"):
-        task.fit(np.array(["a", "a"]), among="some rows")
+        task.refuse(np.array(["a", "a"]), among="some rows")
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,13 @@ class Regression(Task):
             raise ValueError(f"{name} must be {len(rows)} finite numbers, one for each row of {rows_name}.")
         return y
 
-    def fit(self, y, among=""):
+    def fit(self, y):
         self.mean, self.scale = y.mean(), y.std() or 1.0
         self.low, self.range = y.min(), np.ptp(y) or 1.0
+        return self.encode(y)
+
+    def refit(self, y, before):
+        vars(self).update(vars(before))
         return self.encode(y)
 
     def encode(self, y, *, name="y"):
@@ -63,12 +67,12 @@ class Tagging(Task):
     n_outputs = 1
 
     def validate(self, y, rows, *, name="y", rows_name="X"):
-        y = Ragged.from_items(y)
-        if isinstance(rows, Ragged):
-            np.testing.assert_array_equal(y.lengths, rows.lengths)
-        return y
+        return Ragged.from_items(y)
 
-    def fit(self, y, among=""):
+    def fit(self, y):
+        return self.encode(y)
+
+    def refit(self, y, before):
         return self.encode(y)
 
     def encode(self, y, *, name="y"):
@@ -220,9 +224,33 @@ def test_the_recorded_loss_of_steps_is_that_of_the_weights():
     )
 
 
+def test_targets_for_other_steps_name_the_row():
+    X, y = steps(20)
+    y[3], y[4] = np.append(y[3], 0), y[4]
+    with pytest.raises(ValueError, match=rf"Row 3 of y has {len(y[3])} targets, but row 3 of X has {len(X[3])} steps"):
+        SeriesTagger(units=2, max_epochs=1).fit(X, y)
+    X, y = steps(20)
+    with pytest.raises(ValueError, match="Row 0 of y_val has 5 targets, but row 0 of X_val has 4 steps"):
+        SeriesTagger(units=2, max_epochs=1).fit(X, y, X_val=[X[0][1:]], y_val=[y[0]])
+
+
+def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
+    """However far they are from the others."""
+    X, y = series(60)
+    held_out = np.arange(0, 60, 5)
+    monkeypatch.setattr("seqclf._base.validation_rows", lambda *args: held_out)
+    settings = {"units": 3, "max_epochs": 2, "patience": 3, "random_state": 0}
+    first = SeriesRegressor(**settings).fit(X, y)
+    y[held_out] *= 100
+    second = SeriesRegressor(**settings).fit(X, y)
+    for name, array in first.network_.to_arrays().items():
+        np.testing.assert_array_equal(second.network_.to_arrays()[name], array)
+    assert second.history_[0]["valid_loss"] > 100 * first.history_[0]["valid_loss"]
+
+
 def test_a_tag_for_each_token():
     rng = np.random.default_rng(0)
     X = [[f"w{k}" for k in rng.integers(0, 10, rng.integers(1, 12))] for _ in range(200)]
     y = [[int(token in ("w1", "w2", "w3")) for token in row] for row in X]
-    model = TextTagger(units=8, max_epochs=30, nb_ngrams=0, dropout=0.1, random_state=0).fit(X, y)
+    model = TextTagger(units=8, max_epochs=30, dropout=0.1, random_state=0).fit(X, y)
     assert np.mean(np.concatenate(model.predict(X)) == np.concatenate(y)) > 0.95

@@ -168,6 +168,37 @@ def test_a_step_trains_one_epoch_on_other_data():
     assert_same(result(again), result(once))
 
 
+def test_an_epoch_that_an_error_ends_is_not_counted(monkeypatch):
+    running = session("adam", "constant", None)
+    running.run(*data(None), n_epochs=1)
+    before = [dict(row) for row in running.history]
+
+    def interrupt(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(running._loop), "train_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        running.run(*data(None))
+    assert running.n_epochs == 1 and running.history == before
+
+
+def test_a_state_of_other_settings_is_refused_and_changes_nothing():
+    state = session("sgd", "constant", 2).state_dict()
+    other = session("adam", "constant", 2, seed=1)
+    before = result(other)
+    with pytest.raises(ValueError, match="training with optimizer='sgd', not 'adam'"):
+        other.load_state_dict(state)
+    assert_same(result(other), before)
+
+
+def test_the_history_of_a_state_is_its_own():
+    running = session("adam", "constant", None)
+    running.run(*data(None), n_epochs=1)
+    state = running.state_dict()
+    state["history"][0]["train_loss"] = -1.0
+    assert running.history[0]["train_loss"] > 0
+
+
 def test_a_step_needs_a_schedule_without_an_end():
     with pytest.raises(ValueError, match="need schedule='constant', got 'one_cycle'"):
         session("adam", "one_cycle", None).step(dataset(30, 0))

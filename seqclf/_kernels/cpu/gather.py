@@ -47,7 +47,7 @@ def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
             f"There are {len(versions)} versions for {layout.n_rows} rows, "
             f"and {len(tables)} tables for entries of shape {tuple(entries.shape)}."
         )
-    found = torch.empty(layout.n_steps, asked.n_channels)
+    found = torch.empty(layout.n_steps, asked.n_channels, dtype=torch.float32)
     structures = (abi.Table * len(tables))(*(abi.Table(*table.shape, address(table)) for table in tables))
     call = abi.TableLookUp(
         layout.as_c_struct,

@@ -187,3 +187,18 @@ def test_a_version_that_no_table_has_is_refused(kernel, version):
     fewer = fewer._replace(tables=(*fewer.tables[:2], fewer.tables[2][:3].clone()))
     with _kernels.use(kernel), pytest.raises(IndexError, match="versions"):
         _kernels.arrange(fewer, StepLayout([40, 30]))
+
+
+def test_what_tables_hold_is_float32_whatever_torch_makes_by_default():
+    """A process may have torch make float64: the library writes float32 into memory that is made for it."""
+    asked, layout = (
+        LookUp(torch.zeros(9, 1, dtype=torch.int32), (torch.ones(1, 1, 2),), np.zeros(2, int)),
+        StepLayout([4, 5]),
+    )
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = gather.look_up(asked, StepLayout([4, 5]))
+    finally:
+        torch.set_default_dtype(before)
+    assert found.dtype == torch.float32 and torch.equal(found, torch.ones(9, 2, dtype=torch.float32))
