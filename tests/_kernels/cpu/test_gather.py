@@ -191,10 +191,7 @@ def test_a_version_that_no_table_has_is_refused(kernel, version):
 
 def test_what_tables_hold_is_float32_whatever_torch_makes_by_default():
     """A process may have torch make float64: the library writes float32 into memory that is made for it."""
-    asked, layout = (
-        LookUp(torch.zeros(9, 1, dtype=torch.int32), (torch.ones(1, 1, 2),), np.zeros(2, int)),
-        StepLayout([4, 5]),
-    )
+    asked = LookUp(torch.zeros(9, 1, dtype=torch.int32), (torch.ones(1, 1, 2),), np.zeros(2, dtype=np.int64))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
