@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Tags
+from sklearn.utils.validation import _check_feature_names
 
 from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_warm_start_change
 from seqclf._data.dataset import Dataset
@@ -13,6 +14,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features.log_count_ratios import LogCountRatios, cross_fitting_folds
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
+from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.parameters import has_methods, integer, optional, real
 from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 
@@ -38,6 +40,9 @@ class BaseTextRNN(BaseRNN):
         kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
         if reset:
             self.input_kind_ = kind
+            self.__dict__.pop("feature_names_in_", None)
+        if (is_frame(X) and len(column_labels(X, name)) > 1) or (not reset and hasattr(self, "feature_names_in_")):
+            _check_feature_names(self, X, reset=reset)  # a table of ids, one step a column
         return rows
 
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:

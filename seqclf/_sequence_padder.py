@@ -27,7 +27,7 @@ from seqclf._validation.parameters import (
 )
 from seqclf._validation.series import read_series, unpack_series
 from seqclf._validation.series_input import as_array, open_series
-from seqclf._validation.texts import PADDING
+from seqclf._validation.texts import PADDING, refuse_zeros
 
 _CONSTRAINTS = {
     "max_length": optional(integer(1)),
@@ -90,7 +90,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
     -----
     Arrays that are padded already are taken too, 2-D of integers or 3-D of numbers, and padded anew. What counts as
     their padding are steps at either end that equal the fill value (`value`, or its default; in 3-D arrays also NaN in
-    every channel). Ragged input is kept as it is, zeros included; any other NaN is an error, and so is every NaN in
+    every channel). Ragged input is kept as it is, but a 0 in ids of rows that differ in length is
+    an error unless `value` is another number; any other NaN is an error, and so is every NaN in
     ragged input and in 2-D arrays.
 
     If a single number of a list of rows is a float, all rows are series: ``[[1, 2], [0.5]]``. Integers with channels,
@@ -364,6 +365,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
             )
         if isinstance(rows, np.ndarray) and (found == "ids" or rows.ndim == 3):
             sequences = sequences.stripped(self._is_fill(sequences.values, found))
+        elif found == "ids" and self._fill(found) == PADDING:
+            refuse_zeros(sequences, "X")
         return found, sequences, form
 
 

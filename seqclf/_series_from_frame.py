@@ -82,14 +82,14 @@ def series_from_frame(
         raise ValueError(f"time_as must be 'delta' or None. Got {shorten(time_as)} instead.")
     if time_as is not None and time is None:
         raise ValueError("time_as='delta' needs the column of the times: name it with time=.")
-    opened = _open(frame, id, time)
-    codes, ids = _number_ids(opened[id], id)
-    channels = _channels(opened, _value_columns(opened.columns, id, time, values))
+    columns = _open(frame, id, time)
+    codes, ids = _number_ids(columns[id], id)
+    channels = _channels(columns, _value_columns(list(columns), id, time, values))
     lengths = np.bincount(codes, minlength=len(ids)).astype(np.int64)
     if time is None:
         order = np.argsort(codes, kind="stable")
     else:
-        times, seconds = _times(opened[time], time)
+        times, seconds = _times(columns[time], time)
         order = _order(codes, times)
         if time_as == "delta":
             since = np.empty(len(codes))
@@ -98,8 +98,8 @@ def series_from_frame(
     return Ragged(np.column_stack(channels)[order], lengths).items(), ids
 
 
-def _open(frame: Any, id: Any, time: Any) -> "nw.DataFrame[Any]":
-    """The frame with `id` and `time` among its columns."""
+def _open(frame: Any, id: Any, time: Any) -> dict[Any, "nw.Series[Any]"]:
+    """The columns by their labels, `id` and `time` among them; labels may be numbers, which narwhals takes for rows."""
     if not is_frame(frame):
         advice = ": collect() it first" if type(frame).__name__ == "LazyFrame" else ""
         raise TypeError(f"frame is a {type(frame).__name__}: expected a frame of pandas, polars or arrow{advice}.")
@@ -108,13 +108,13 @@ def _open(frame: Any, id: Any, time: Any) -> "nw.DataFrame[Any]":
     in_index = [label for label in (id, time) if label is not None and label not in labels and label in levels]
     if in_index:
         frame = frame.reset_index(level=in_index)
-        labels += in_index
+        labels = column_labels(frame, "frame")
     for role, label in (("id", id), ("time", time)):
         if label not in labels and not (role == "time" and label is None):
             raise ValueError(f"{role}={label!r} is no column of frame: its columns are {shorten(labels, 200)}.")
     if not len(frame):
         raise ValueError("frame has no rows: expected one for each step.")
-    return nw.from_native(frame, eager_only=True)
+    return dict(zip(labels, nw.from_native(frame, eager_only=True).iter_columns(), strict=True))
 
 
 def _value_columns(labels: Sequence[Any], id: Any, time: Any, values: Any) -> list[Any]:
@@ -141,25 +141,28 @@ def _number_ids(column: Any, label: Any) -> tuple[NDArray[np.int64], NDArray[Any
     found = column.to_list()
     numbers = {one: number for number, one in enumerate(dict.fromkeys(found))}
     codes = np.fromiter(map(numbers.__getitem__, found), dtype=np.int64, count=len(found))
-    values = column.to_numpy()
     _, first = np.unique(codes, return_index=True)
-    return codes, values[first]
+    if getattr(column.dtype, "time_zone", None) is not None:  # numpy has no time zones
+        ids = np.empty(len(first), dtype=object)
+        ids[:] = [found[row] for row in first]
+        return codes, ids
+    return codes, column.to_numpy()[first]
 
 
-def _channels(frame: "nw.DataFrame[Any]", labels: list[Any]) -> list[NDArray[np.float64]]:
+def _channels(columns: dict[Any, "nw.Series[Any]"], labels: list[Any]) -> list[NDArray[np.float64]]:
     """The columns as float64; an error names those that do not hold numbers."""
-    arrays = [frame[label].to_numpy() for label in labels]
+    arrays = [columns[label].to_numpy() for label in labels]
     wrong = {}
     for label, array in zip(labels, arrays, strict=True):
         place = first_no_number(array)
         if place is not None or array.dtype.kind == "c":
             wrong[label] = shorten(array[place or 0])
     if wrong:
-        columns = ", ".join(f"{label!r} (holds {value})" for label, value in wrong.items())
+        named = ", ".join(f"{label!r} (holds {value})" for label, value in wrong.items())
         good = [label for label in labels if label not in wrong]
         raise ValueError(
-            f"These columns of frame hold no numbers: {columns}. Turn them into numbers, or name the columns that "
-            f"become channels: values={shorten(good, 200)}."
+            f"These columns of frame hold no numbers: {named}. Turn them into numbers"
+            + (f", or name the columns that become channels: values={shorten(good, 200)}." if good else ".")
         )
     return [as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64) for array in arrays]
 
@@ -199,7 +202,8 @@ def _order(codes: NDArray[np.int64], times: NDArray[Any]) -> NDArray[np.int64]:
 def _since_step_before(times: NDArray[Any], lengths: NDArray[np.int64], unit: float) -> NDArray[np.float64]:
     """The time since the step before, 0 at the first step of each series."""
     since = np.zeros(len(times))
-    since[1:] = (times[1:] - times[:-1]) * unit
+    wide = times.astype(np.float64 if times.dtype.kind == "f" else np.int64)  # differences of small integers overflow
+    since[1:] = (wide[1:] - wide[:-1]) * unit
     since[np.cumsum(lengths) - lengths] = 0.0
     return since
 

@@ -4,6 +4,7 @@ import pickle
 import unicodedata
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,3 +228,16 @@ def test_the_ids_of_another_tokenizer_are_numbered_anew_too():
     np.testing.assert_array_equal(*classifier.decision_function(["neverseen", "othernew"]))
     classifier.set_params(tokenizer=None).fit(TEXTS, LABELS)
     assert not hasattr(classifier, "renumbered_ids_")
+
+
+def test_columns_of_ids_are_held_to_their_names():
+    """Read by position, columns in another order would be other texts."""
+    frame = pd.DataFrame([[2, 3, 4], [4, 3, 2]] * 20, columns=list("abc"))
+    classifier = RNNTextClassifier(**SETTINGS).fit(frame, LABELS)
+    expected = classifier.predict_proba(frame)
+    with pytest.raises(ValueError, match="feature names"):
+        classifier.predict(frame[["c", "b", "a"]])
+    with pytest.warns(UserWarning, match="feature names"):
+        np.testing.assert_array_equal(classifier.predict_proba(frame.to_numpy()), expected)
+    classifier.fit(TEXTS, LABELS)
+    assert not hasattr(classifier, "feature_names_in_")

@@ -280,7 +280,7 @@ def test_grid_search_in_two_processes():
     alone = GridSearchCV(quick, GRID, **settings).fit(TEXTS, Y)
     together = GridSearchCV(quick, GRID, n_jobs=2, **settings).fit(TEXTS, Y)
     scores = alone.cv_results_["mean_test_score"]
-    assert len(np.unique(scores)) == 6
+    assert len(np.unique(scores)) == len(scores)
     np.testing.assert_array_equal(together.cv_results_["mean_test_score"], scores)
     assert together.best_params_ == alone.best_params_
     np.testing.assert_array_equal(together.predict_proba(TEXTS), alone.predict_proba(TEXTS))

@@ -426,3 +426,13 @@ def test_frames_go_in_and_back():
 def test_series_have_no_column_names():
     assert not hasattr(SequencePadder().fit(SERIES), "get_feature_names_out")
     assert SequencePadder(max_length=2).fit(IDS).get_feature_names_out().tolist() == ["step0", "step1"]
+
+
+def test_zeros_in_ragged_ids_are_refused_where_0_pads():
+    """Filled up with 0 they could not be told from padding: [1, 2, 0] and [1, 2] would be one row."""
+    message = r"Row 0 of X holds 0 at position 2: ids begin at 1, 0 is padding: add 1 to all ids"
+    with pytest.raises(ValueError, match=message):
+        SequencePadder().fit([[1, 2, 0], [1, 2]])
+    padder = SequencePadder().fit([[1, 2, 3], [1, 2]])
+    with pytest.raises(ValueError, match="ids begin at 1"):
+        padder.transform([[0, 2, 3], [1]])

@@ -511,3 +511,11 @@ def test_rows_and_labels_with_one_index_or_none_are_fine():
     for y in (pd.Series(Y, index=table.index), Y, Y.tolist(), pl.Series(Y)):
         np.testing.assert_array_equal(classifier().fit(table, y).decision_function(table), answers(table))
     classifier().fit(X, pd.Series(Y, index=range(5, 17)))
+
+
+def test_a_table_with_columns_of_several_levels_is_refused():
+    """A pivoted frame holds all steps of a channel, then those of the next: no series of one channel."""
+    long = pd.DataFrame({"i": np.repeat(range(6), 4), "t": list(range(4)) * 6, "a": range(24), "b": range(24)})
+    wide = long.pivot(index="i", columns="t", values=["a", "b"])
+    with pytest.raises(ValueError, match=r"columns of 2 levels.*channels_first=True.*series_from_frame"):
+        RNNClassifier().fit(wide, [0, 1] * 3)

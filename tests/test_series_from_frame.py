@@ -189,3 +189,36 @@ def test_into_a_classifier():
     X, ids = series_from_frame(frame.sample(frac=1, random_state=0), id="id", time="t", time_as="delta")
     fitted = RNNClassifier(units=2, max_epochs=1, random_state=0).fit(X, ids % 2)
     assert fitted.n_channels_in_ == 2 and len(fitted.predict(X)) == 20
+
+
+def test_labels_that_are_numbers_name_columns_and_not_rows():
+    frame = pd.DataFrame([[1, 2, 5.0], [1, 1, 6.0], [2, 1, 7.0]])
+    X, ids = series_from_frame(frame, id=0, time=1)
+    assert ids.tolist() == [1, 2] and [row.tolist() for row in X] == [[[6.0], [5.0]], [[7.0]]]
+    X, _ = series_from_frame(pd.DataFrame({"i": [7.0], 0: [5.0]}), id="i")
+    assert X[0].tolist() == [[5.0]]
+    wide = pd.DataFrame(np.arange(300.0).reshape(100, 3)).assign(i=np.repeat([1, 2], 50))
+    X, _ = series_from_frame(wide, id="i")
+    np.testing.assert_array_equal(np.concatenate(X), np.arange(300.0).reshape(100, 3))
+
+
+def test_ids_and_times_in_the_index_before_other_columns():
+    frame = pd.DataFrame(
+        {"x": [1.0, 2.0, 3.0]}, index=pd.MultiIndex.from_arrays([[1, 1, 2], [2, 1, 1]], names=["i", "t"])
+    )
+    X, ids = series_from_frame(frame, id="i", time="t")
+    assert ids.tolist() == [1, 2] and [row.tolist() for row in X] == [[[2.0], [1.0]], [[3.0]]]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int64"])
+def test_differences_of_small_integer_times_do_not_overflow(dtype):
+    frame = pd.DataFrame({"i": [1, 1], "t": np.array([-100, 100], dtype=dtype), "x": [0.0, 0.0]})
+    X, _ = series_from_frame(frame, id="i", time="t", time_as="delta")
+    np.testing.assert_allclose(X[0][:, 1], [0, np.log(201)])
+
+
+def test_ids_with_a_time_zone_come_back_as_they_were():
+    days = pd.to_datetime(["2020-01-01", "2021-01-01"]).tz_localize("Europe/Berlin")
+    _, ids = series_from_frame(pd.DataFrame({"i": days, "x": [1.0, 2.0]}), id="i")
+    labels = pd.Series(["a", "b"], index=days)
+    assert labels.reindex(ids).tolist() == ["a", "b"]

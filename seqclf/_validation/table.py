@@ -18,6 +18,12 @@ def refuse_no_table(X: Any, name: str) -> None:
     if is_frame(X):
         for label, values in columns(X, name):
             refuse_column(label, values, name)
+        if (n_levels := getattr(X.columns, "nlevels", 1)) > 1:
+            raise ValueError(
+                f"{name} has columns of {n_levels} levels: a table has one series a row and one step a column. For "
+                f"series of several channels, hand in {name}.to_numpy().reshape(n, channels, steps) with "
+                "channels_first=True, or make them with seqclf.series_from_frame of the long frame."
+            )
         if not column_labels(X, name):
             shape = (len(X), 0)
             raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {name}.")

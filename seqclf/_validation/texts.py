@@ -162,9 +162,7 @@ def _without_padding(ids: Ragged, name: str, in_fit: bool) -> Ragged:
     is_zero = ids.values == PADDING
     if not is_zero.any():
         return ids
-    if (ids.lengths != ids.lengths[0]).any():
-        reason = "rows that differ in length need no padding"
-        raise ValueError(_not_an_id(int(np.argmax(is_zero)), ids, name, reason))
+    refuse_zeros(ids, name)
     stripped = ids.stripped(is_zero)
     inside = stripped.values == PADDING
     if inside.any() and in_fit:
@@ -175,6 +173,14 @@ def _without_padding(ids: Ragged, name: str, in_fit: bool) -> Ragged:
         step = start + n_before + step - stripped.offsets[row]
         raise ValueError(_not_an_id(step, ids, name, "there is none between other ids"))
     return Ragged(np.where(inside, stripped.values.dtype.type(UNKNOWN), stripped.values), stripped.lengths)
+
+
+def refuse_zeros(ids: Ragged, name: str) -> None:
+    """Refuse a 0 in rows that differ in length: it would be read as padding, of which they have none."""
+    is_zero = ids.values == PADDING
+    if is_zero.any() and (ids.lengths != ids.lengths[0]).any():
+        reason = "rows that differ in length need no padding"
+        raise ValueError(_not_an_id(int(np.argmax(is_zero)), ids, name, reason))
 
 
 def _not_an_id(step: int, ids: Ragged, name: str, reason: str) -> str:
