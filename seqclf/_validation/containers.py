@@ -45,6 +45,8 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
             "a sequence keeps the order of its steps, a sparse matrix of counts does not."
         )
     refuse_masked(X, name)
+    if getattr(X, "is_nested", False):  # a tensor of torch, which numpy can't read
+        X = list(X.unbind())
     rows: list[Any] | NDArray[Any]
     if is_frame(X):
         rows = _frame_rows(X, name)

@@ -364,3 +364,12 @@ def test_messages_call_the_input_by_its_name_and_stay_short():
     with pytest.raises(ValueError, match="Row 1 of X_val") as caught:
         read_text_input(["a", ["x" * 10_000, 5]], name="X_val")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("layout", ["strided", "jagged"])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_ids_in_a_nested_tensor(layout):
+    torch = pytest.importorskip("torch")
+    rows = [torch.tensor([2, 3, 4]), torch.tensor([5])]
+    kind, ids = read_text_input(torch.nested.nested_tensor(rows, layout=getattr(torch, layout)))
+    assert kind == "ids" and [row.tolist() for row in ids.items()] == [[2, 3, 4], [5]]
