@@ -50,7 +50,7 @@ class Classification(Task):
         """One label for each row."""
         labels = check_labels(y, len(rows), name=name, rows_name=rows_name)
         if name == "y":  # Others are held against the classes of y.
-            check_classification_targets(labels)
+            _refuse_other_labels(labels)
         return labels
 
     def refuse(self, y: Any, *, among: str) -> None:
@@ -145,3 +145,15 @@ class Classification(Task):
         if outputs.shape[1] == 1:
             return np.hstack((log_expit(-outputs), log_expit(outputs)))
         return log_softmax(outputs, axis=1)
+
+
+def _refuse_other_labels(labels: Array) -> None:
+    """Refuse what scikit-learn does not take for classes, in its words, and say what to do."""
+    try:
+        check_classification_targets(labels)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{str(error).rstrip('.')}. y holds {shorten(labels[0])} in row 0: expected a class for each row, as text, "
+            "whole numbers or booleans. Put numbers into classes first, e.g. with numpy.digitize; turn bytes and dates "
+            "into text."
+        ) from error

@@ -19,8 +19,6 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") 
     if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
         # numpy would turn a missing or numeric label among strings into a string
         y = np.asarray(y) if all(isinstance(label, str) for label in y) else np.array(y, dtype=object)
-    if _is_nullable_column(y) and not y.isna().any():
-        y = y.to_numpy(dtype=y.dtype.numpy_dtype)  # as floats, large integers would be one class
     _refuse_several_labels(y, name)
     try:
         labels = column_or_1d(y, input_name=name, warn=True)
@@ -190,12 +188,6 @@ def _refuse_several_labels(y: Any, name: str) -> None:
                     f"Row {position} of {name} holds {len(row)} labels, {shorten(row)}: expected one label for each "
                     f"row. {_SEVERAL}"
                 )
-
-
-def _is_nullable_column(y: Any) -> bool:
-    """Whether y is a Series of pandas' own integers or booleans, which may have missing values."""
-    dtype = getattr(y, "dtype", None)
-    return getattr(dtype, "kind", None) in ("i", "u", "b") and hasattr(dtype, "numpy_dtype")
 
 
 def _as_array(y: Any) -> NDArray[Any]:

@@ -254,3 +254,11 @@ def test_three_classes_by_hand():
     np.testing.assert_allclose(task.probabilities(logits), p, rtol=1e-12)
     np.testing.assert_allclose(task.log_probabilities(logits), np.log(p), rtol=1e-12)
     assert task.log_probabilities(np.array([[900.0, 0.0, 0.0]])).tolist() == [[0, -900, -900]]
+
+
+@pytest.mark.parametrize(
+    "y", [[0.1, 0.2, 0.3], [b"a", b"b", b"a"], pd.Series(pd.date_range("2020", periods=3, tz="UTC"))]
+)
+def test_labels_that_are_no_classes_are_shown_with_a_way_out(y):
+    with pytest.raises((TypeError, ValueError), match=r"y holds .* in row 0: expected a class.*numpy.digitize"):
+        fitted(y, 3)

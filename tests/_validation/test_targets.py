@@ -191,13 +191,3 @@ def test_sparse_labels():
 def test_a_column_of_labels_stays_what_scikit_learn_makes_of_it(y):
     with pytest.warns(DataConversionWarning):
         assert check_labels(y, 3).tolist() == ["a", "b", "a"]
-
-
-@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]", "UInt64"])
-def test_large_labels_of_a_nullable_column_stay_apart(dtype):
-    labels = 2**53 + np.arange(3)
-    found = check_labels(pd.Series(labels, dtype=dtype), 3)
-    assert found.dtype.kind in "iu" and found.tolist() == labels.tolist()
-    assert check_labels(pd.Series([True, False, True], dtype="boolean"), 3).dtype == bool
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        check_labels(pd.Series([1, None, 2], dtype=dtype), 3)
