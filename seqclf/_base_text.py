@@ -21,6 +21,8 @@ from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 # A table with a row for each number up to the largest id may be this much larger than the ids need.
 _MAX_IDS_PER_DISTINCT, _FREE_IDS = 4, 10_000
 
+_TOKENS = {"word": "words", "char": "characters"}
+
 
 class BaseTextRNN(BaseRNN):
     """Texts in. The subclasses say what is learned."""
@@ -51,6 +53,8 @@ class BaseTextRNN(BaseRNN):
             return self._learn_ids(rows)
         self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
         ids = self._fit_tokenizer(rows)
+        if self.verbose and getattr(self.tokenizer_, "level_", None) != getattr(self.tokenizer_, "level", None):
+            print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level={self.tokenizer_.level!r})", flush=True)
         if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
             longest, side = self.tokenizer_.max_length, self.tokenizer_.truncate
             print(f"{n_truncated} of {len(rows)} texts lost tokens at the {side}: max_length={longest}", flush=True)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
 from seqclf._text.characters import clean, clean_token
+from seqclf._text.levels import choose_level
 from seqclf._text.unknown_words import find_unknown_words
 from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
 from seqclf._validation.parameters import (
@@ -34,7 +35,7 @@ _CHUNK = 1_000  # texts handed to the subword library at once
 _PIECE = 1 << 19  # ids counted at once
 
 _CONSTRAINTS = {
-    "level": options("word", "char", "subword"),
+    "level": options("auto", "word", "char", "subword"),
     "vocab_size": optional(integer(_N_SPECIAL + 1)),
     "min_frequency": integer(1),
     "normalize": optional(options("NFC", "NFKC")),
@@ -53,9 +54,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    level : {"word", "char", "subword"}, default="word"
+    level : {"auto", "word", "char", "subword"}, default="auto"
         What a token is.
 
+        - "auto": "char" where at least a quarter of the letters are of scripts written without spaces (Chinese,
+          Japanese, Thai, Khmer ...) or Korean, or where at least half of the texts are one word (names, codes); else
+          "word", and for lists of tokens always. A sample of 1,000 texts decides; `level_` tells what was chosen.
         - "word": a run of letters, digits and underscores, with apostrophes inside (*don't*); any other mark that is
           not white space is a token of its own, an emoji with its skin tone, a flag or a family too. The fastest to
           train on, and the easiest to read.
@@ -97,6 +101,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         How many of the texts in `fit` lost tokens to `max_length`.
     input_kind_ : {"texts", "tokens"}
         What `fit` was given: texts, or lists of tokens.
+    level_ : {"word", "char", "subword"}
+        What a token is, by `level`.
     subword_model_ : tokenizers.Tokenizer or None
         The trained model of the library for "subword", None for other levels. Its ids are those of `tokens_` less 2.
 
@@ -113,9 +119,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     zero-width joiner and non-joiner stay inside their word, as Persian and the scripts of India need it. For "char" and
     "subword", runs of white space become one space, and there is none at the ends.
 
-    `fit` also takes texts that were split already, as lists of str, with `level="word"`; these tokens are not split
-    again, but brought into the form of `normalize` without invisible characters, and lowercased if `lowercase`. What
-    `transform` takes is of the same kind.
+    `fit` also takes texts that were split already, as lists of str, with `level="auto"` or "word"; these tokens are
+    not split again, but brought into the form of `normalize` without invisible characters, and lowercased if
+    `lowercase`. What `transform` takes is of the same kind.
 
     Examples
     --------
@@ -133,7 +139,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        level: Literal["word", "char", "subword"] = "word",
+        level: Literal["auto", "word", "char", "subword"] = "auto",
         vocab_size: int | None = 30_000,
         min_frequency: int = 1,
         normalize: Literal["NFC", "NFKC"] | None = "NFC",
@@ -167,7 +173,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            Where `level="word"` will not know most words of new texts: names, DNA, Chinese.
+            Where words are tokens and most words of new texts will be unknown: names, DNA, Chinese.
 
         Raises
         ------
@@ -250,7 +256,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         _, ids = read_text_input(X, kind="ids", max_id=self.n_tokens_ - 1)
         if self.subword_model_ is not None:
             return [self._decode_subwords(row.tolist()) for row in ids.items()]
-        separator = "" if self.level == "char" else " "
+        separator = "" if self.level_ == "char" else " "
         return [separator.join(map(self.tokens_.__getitem__, row.tolist())) for row in ids.items()]
 
     def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> "TextTokenizer":
@@ -303,13 +309,16 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         check_parameters(self, _CONSTRAINTS)
         if kind == "ids":
             raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
-        if kind == "tokens" and self.level != "word":
+        if kind == "tokens" and self.level not in ("auto", "word"):
             raise ValueError(
                 f"level={self.level!r} splits the texts itself and X holds lists of tokens: "
                 'pass texts (str), or use level="word".'
             )
         self.input_kind_ = kind
-        if self.level != "subword":
+        self.level_ = self.level
+        if self.level == "auto":
+            self.level_ = "word" if kind == "tokens" else choose_level(rows)
+        if self.level_ != "subword":
             return self._learn_tokens(rows)
         self._learn_subwords(rows)
         return None
@@ -336,7 +345,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
                 f"Empty vocabulary: none of the {len(tokens)} different tokens of {len(rows)} texts occurs "
                 f"min_frequency={self.min_frequency} times."
             )
-        if self.level == "word" and self.input_kind_ == "texts" and (found := find_unknown_words(ids, tokens)):
+        if self.level_ == "word" and self.input_kind_ == "texts" and (found := find_unknown_words(ids, tokens)):
             warnings.warn(
                 f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").',
                 UserWarning,
@@ -359,7 +368,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         """Split each row into tokens and put the ids of all of them end to end."""
         if self.input_kind_ == "tokens":
             return number_tokens(([self._clean_token(token) for token in row] for row in rows), index_tokens)
-        if self.level == "char":
+        if self.level_ == "char":
             return number_tokens(map(self._clean_line, rows), index_tokens)
         return number_words(rows, index_tokens, self.lowercase, self.normalize)
 

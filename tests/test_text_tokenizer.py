@@ -35,8 +35,8 @@ def make(level, **parameters):
     return TextTokenizer(level=level, **parameters)
 
 
-def tokens_of(text, **parameters):
-    tokenizer = TextTokenizer(**parameters).fit([text])
+def tokens_of(text, level="word", **parameters):
+    tokenizer = TextTokenizer(level=level, **parameters).fit([text])
     return [tokenizer.tokens_[number] for number in tokenizer.transform([text])[0]]
 
 
@@ -97,7 +97,7 @@ def test_case_is_kept_on_request():
 def test_the_normal_form_says_which_spellings_are_one(form, expected):
     spellings = ["fian\u0303o", "fia\u00f1o", "\ufb01a\u00f1o", "\uff46\uff49a\u00f1o"]
     for X in (spellings, [[text] for text in spellings]):
-        assert TextTokenizer(normalize=form).fit(X).n_tokens_ == 2 + expected
+        assert TextTokenizer(level="word", normalize=form).fit(X).n_tokens_ == 2 + expected
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -246,7 +246,7 @@ def test_an_empty_text_is_an_empty_sequence(level):
 def test_truncate_is_the_side_cut_off():
     texts = ["a b c d", "a"]
     for truncate, expected in [("start", [4, 5]), ("end", [2, 3])]:
-        tokenizer = TextTokenizer(max_length=2, truncate=truncate).fit(texts)
+        tokenizer = TextTokenizer(level="word", max_length=2, truncate=truncate).fit(texts)
         assert [item.tolist() for item in tokenizer.transform(texts)] == [expected, [2]]
 
 
@@ -274,7 +274,7 @@ def test_every_container_gives_the_same(as_container):
 @given(st.lists(st.lists(words, max_size=5), min_size=1, max_size=5).filter(any))
 def test_words_come_back(rows):
     texts = [" ".join(row) for row in rows]
-    tokenizer = TextTokenizer(lowercase=False)
+    tokenizer = TextTokenizer(level="word", lowercase=False)
     ids = tokenizer.fit_transform(texts)
     assert tokenizer.inverse_transform(ids) == texts
     assert tokenizer.inverse_transform(SequencePadder(padding="start").fit_transform(ids)) == texts
@@ -334,7 +334,7 @@ def test_inverse_transform_refuses_ids_of_another_vocabulary():
 # --- behaviour as an estimator
 
 BAD_PARAMETERS = [
-    ("level", "letter", "one of 'word', 'char', 'subword'"),
+    ("level", "letter", "one of 'auto', 'word', 'char', 'subword'"),
     ("vocab_size", 2, "an integer >= 3, or None"),
     ("vocab_size", 10.0, "an integer >= 3, or None"),
     ("min_frequency", 0, "an integer >= 1"),
@@ -395,7 +395,7 @@ def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
     tokenizer.fit(TEXTS)
     assert tokenizer.get_params() == parameters
     tokenizer.set_params(level="word").fit(["x"])
-    assert vars(tokenizer) == vars(TextTokenizer(vocab_size=300, max_length=3).fit(["x"]))
+    assert vars(tokenizer) == vars(TextTokenizer(level="word", vocab_size=300, max_length=3).fit(["x"]))
 
 
 BAD_REFITS = [

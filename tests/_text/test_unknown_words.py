@@ -19,10 +19,10 @@ def words_of(letters, lengths, n, seed=0):
     return ["".join(generator.choices(letters, k=generator.randint(*lengths))) for _ in range(n)]
 
 
-def warned(texts, **parameters):
+def warned(texts, level="word"):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        TextTokenizer(**parameters).fit(texts)
+        TextTokenizer(level=level).fit(texts)
     assert len(caught) <= 1
     return str(caught[0].message) if caught else ""
 
@@ -42,22 +42,24 @@ CHINESE = ["，".join(words_of(CHARACTERS, (4, 14), 12, seed)) + "。" for seed 
 )
 def test_texts_that_are_one_token_each(texts):
     with pytest.warns(UserWarning, match=ONE_EACH):
-        TextTokenizer().fit(texts)
+        TextTokenizer(level="word").fit(texts)
     assert not warned(texts, level="char")
+    assert not warned(texts, level="auto")
     assert not warned([[text] for text in texts])  # whoever splits texts knows what a token is
 
 
 def test_a_language_without_spaces():
     with pytest.warns(UserWarning, match=MOSTLY_UNKNOWN):
-        TextTokenizer().fit_transform(CHINESE)
+        TextTokenizer(level="word").fit_transform(CHINESE)
     assert not warned([" ".join(text) for text in CHINESE]), "characters with spaces between them"
     assert not warned(CHINESE, level="char")
+    assert not warned(CHINESE, level="auto")
 
 
 def test_a_classifier_warns_once():
     texts = words_of("ACGT", (30, 30), 40)
     with pytest.warns(UserWarning, match=ONE_EACH) as caught:
-        classifier = RNNTextClassifier(units=2, max_epochs=1).fit(texts, [0, 1] * 20)
+        classifier = RNNTextClassifier(TextTokenizer(level="word"), units=2, max_epochs=1).fit(texts, [0, 1] * 20)
     assert len(caught) == 1
     classifier.predict(texts)
     RNNTextClassifier(TextTokenizer(level="char"), units=2, max_epochs=1).fit(texts, [0, 1] * 20)

@@ -1,0 +1,74 @@
+"""Words or characters: what to read texts by, told from their writing."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._text.characters import word_pattern
+
+# A sample is enough: these texts, evenly spread, and so many characters from the start of each.
+_MAX_TEXTS, _MAX_CHARACTERS = 1_000, 500
+_MIN_UNSPACED = 0.25  # share of the letters
+_MIN_ONE_TOKEN = 0.5  # share of the texts that have a token
+# First and last character of the scripts that are written without spaces between words, and of Hangul, whose words take
+# endings without end.
+_UNSPACED = np.array(
+    [
+        (0x0E00, 0x0EFF),  # Thai, Lao
+        (0x0F00, 0x0FFF),  # Tibetan
+        (0x1000, 0x109F),  # Myanmar
+        (0x1100, 0x11FF),  # Hangul Jamo
+        (0x1780, 0x17FF),  # Khmer
+        (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+        (0x1A20, 0x1AAF),  # Tai Tham
+        (0x3005, 0x3007),  # iteration mark and zero of ideographs
+        (0x3040, 0x30FF),  # Hiragana, Katakana
+        (0x3100, 0x312F),  # Bopomofo
+        (0x3130, 0x318F),  # Hangul Compatibility Jamo
+        (0x31F0, 0x31FF),  # small Katakana
+        (0x3400, 0x4DBF),  # ideographs
+        (0x4E00, 0x9FFF),
+        (0xA980, 0xA9DF),  # Javanese
+        (0xAA60, 0xAADF),  # Myanmar, Tai Viet
+        (0xAC00, 0xD7FF),  # Hangul syllables
+        (0xF900, 0xFAFF),  # ideographs
+        (0xFF66, 0xFFDC),  # half-width Katakana and Hangul
+        (0x1B000, 0x1B16F),  # older Kana
+        (0x20000, 0x3347F),  # ideographs
+    ]
+)
+
+
+def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
+    """Characters where words are not written apart, or where most texts are a single one; words elsewhere.
+
+    A word of Chinese, Japanese or Thai cannot be told from its neighbours without a dictionary, and a Korean one takes
+    so many endings that most words are rare. A quarter of such letters is enough, because one of them says as much as a
+    word of four. Texts of one token are names or codes: what tells them apart is inside the token.
+    """
+    sample = list(_sample(texts))
+    if _unspaced_share("".join(sample)) >= _MIN_UNSPACED:
+        return "char"
+    find_words = word_pattern().findall
+    n_tokens = np.array([len(find_words(text)) for text in sample])
+    one_token = np.count_nonzero(n_tokens == 1) >= _MIN_ONE_TOKEN * max(np.count_nonzero(n_tokens), 1)
+    return "char" if one_token else "word"
+
+
+def _sample(texts: Sequence[str]) -> Iterator[str]:
+    n = min(len(texts), _MAX_TEXTS)
+    for place in range(n):
+        yield texts[place * len(texts) // n][:_MAX_CHARACTERS]
+
+
+def _unspaced_share(text: str) -> float:
+    """The share of the letters that are of an unspaced script."""
+    if text.isascii():
+        return 0.0
+    letters = "".join(filter(str.isalpha, text))
+    codes: NDArray[np.uint32] = np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    place = np.searchsorted(_UNSPACED[:, 0], codes, side="right") - 1
+    unspaced = (place >= 0) & (codes <= _UNSPACED[place, 1])
+    return float(unspaced.mean()) if len(codes) else 0.0
