@@ -147,6 +147,18 @@ class Linear(ctypes.Structure):
     _fields_ = [*_ints("n_rows", "n_inputs", "n_outputs"), *_pointers("values", "weight", "bias", "outputs")]
 
 
+class LinearModels(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_rows", "n_features", "n_outputs", "n_folds"),
+        *_pointers("offsets", "features", "values", "targets", "slack", "fold"),
+        *_ints("hinge", "max_epochs"),
+        *_pointers("order"),
+        *_floats("tolerance"),
+        *_pointers("coef", "intercept", "held_out"),
+        *_ints("n_threads"),
+    ]
+
+
 class Parameter(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "dim"),

@@ -46,3 +46,8 @@ def available() -> tuple[bool, str]:
     """Whether the library is there, and which instructions it uses or why it is not."""
     loaded, text = load()
     return loaded is not None, text
+
+
+def is_wanted() -> bool:
+    """Whether the library is used for what torch does not compute: it is there, and no other kernels are asked for."""
+    return os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and available()[0]

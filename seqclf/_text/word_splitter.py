@@ -39,14 +39,9 @@ def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bo
     -------
     Ragged of int32
     """
-    if sum(map(len, texts)) >= _MIN_CHARS_FOR_NATIVE and is_compiled():
+    if sum(map(len, texts)) >= _MIN_CHARS_FOR_NATIVE and library.is_wanted():
         return number_compiled(texts, index_tokens, lowercase, form)
     return number_plain(texts, index_tokens, lowercase, form)
-
-
-def is_compiled() -> bool:
-    """Whether the compiled splitter may be used: it is there, and no other kernels are asked for."""
-    return os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and library.available()[0]
 
 
 def number_plain(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:

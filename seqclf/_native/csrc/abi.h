@@ -181,6 +181,26 @@ struct Linear {
   double *outputs;      // (n_rows, n_outputs)
 };
 
+// L2-regularised linear models of sparse rows (see _label_features/linear_models.py): for each output one of all rows, and one
+// without each fold.
+struct LinearModels {
+  int64_t n_rows, n_features, n_outputs, n_folds;
+  const int64_t *offsets;   // (n_rows + 1,) where each row begins in the next two
+  const int32_t *features;  // (n_entries,)
+  const float *values;      // (n_entries,)
+  const float *targets;     // (n_rows, n_outputs)
+  const float *slack;       // (n_rows,) 1 / (2 C) of each row
+  const int64_t *fold;      // (n_rows,) from 0
+  int64_t hinge;            // whether the loss is the squared hinge, with targets of -1 and 1, or else the squared error
+  int64_t max_epochs;
+  const int32_t *order;  // (max_epochs, n_rows) the order of the rows in each epoch
+  double tolerance;      // a model is done after an epoch that gains no more than this share of its dual objective
+  float *coef;           // (n_features, n_outputs) of the models of all rows
+  float *intercept;      // (n_outputs,)
+  float *held_out;       // (n_rows, n_outputs) the decision values of the model without the row's fold
+  int64_t n_threads;
+};
+
 // How the parameters move. With g the gradient, p the parameters, r the learning rate:
 enum Rule {
   SGD = 0,       // p -= r g

@@ -1,0 +1,167 @@
+// Many L2-regularised linear models of the same sparse rows, by dual coordinate descent: the compiled twin of
+// seqclf/_label_features/linear_models.py, which gives the equations. Compiled like recurrence/forward.cpp.
+//
+// A model is a lane of a vector, and the table of weights has one vector for each feature. So a row reads each of its features
+// once for all models of a block. Models do not know of each other: neither the width of a block nor the number of threads
+// changes a result.
+#include "abi.h"
+#include "aligned_buffer.h"
+#include "simd.h"
+#include "targets.h"
+
+namespace seqclf {
+namespace ISA {
+
+// A sparse row of the features.
+struct SparseRow {
+  const int32_t *features;
+  const float *values;
+  int64_t length;
+
+  SparseRow(const LinearModels &call, int64_t row)
+      : features(call.features + call.offsets[row]),
+        values(call.values + call.offsets[row]),
+        length(call.offsets[row + 1] - call.offsets[row]) {}
+};
+
+template <class V> static inline bool any(V a) {
+  uint32_t found = 0;
+  for (int lane = 0; lane < lanes<V>; lane++) found |= a[lane] != 0;
+  return found;
+}
+
+// The models of one vector.
+template <class V> class Block {
+ public:
+  Block(const LinearModels &call, const float *norms, int64_t block)
+      : call_(call), norms_(norms), first_model_(block * N), weights_(call.n_features * N), state_(call.n_rows * 2 * N),
+        allowed_(call.n_folds * N) {
+    for (int lane = 0; lane < N; lane++) {
+      if (!exists(lane)) continue;
+      for (int64_t fold = 0; fold < call.n_folds; fold++) allowed_[fold * N + lane] = version(lane) != fold + 1;
+      for (int64_t row = 0; row < call.n_rows; row++)
+        state_[(2 * row + 1) * N + lane] = call.targets[row * call.n_outputs + output(lane)];
+    }
+  }
+
+  void run() {
+    V gain = {};
+    int64_t n_running = N;
+    for (int64_t epoch = 0; epoch < call_.max_epochs && n_running; epoch++) {
+      const V more = descend(call_.order + epoch * call_.n_rows);
+      gain += more;
+      n_running = 0;
+      for (int lane = 0; lane < N; lane++) {
+        if (more[lane] > (float)call_.tolerance * gain[lane])
+          n_running++;
+        else
+          for (int64_t fold = 0; fold < call_.n_folds; fold++) allowed_[fold * N + lane] = 0;
+      }
+    }
+    write();
+  }
+
+ private:
+  static const int N = lanes<V>;
+  const LinearModels &call_;
+  const float *norms_;
+  const int64_t first_model_;
+  const Buffer<float> weights_;  // (n_features, N)
+  const Buffer<float> state_;    // (n_rows, 2, N) the dual variables and the targets
+  const Buffer<float> allowed_;  // (n_folds, N) 1 where a row of the fold may change the model, or else 0
+  V intercept_ = {};
+
+  // The models of an output are neighbours: that of all rows, then those without each fold.
+  bool exists(int lane) const { return output(lane) < call_.n_outputs; }
+  int64_t output(int lane) const { return (first_model_ + lane) / (call_.n_folds + 1); }
+  int64_t version(int lane) const { return (first_model_ + lane) % (call_.n_folds + 1); }
+
+  float *weights_of(int32_t feature) const { return weights_.data() + (int64_t)feature * N; }
+
+  // The decision values of a row. What the next row will read is prefetched: it may be in no cache.
+  V decide(const SparseRow &row, const SparseRow &next) const {
+    V even = intercept_, odd = {};
+    int64_t i = 0;
+    for (; i + 1 < row.length; i += 2) {
+      if (i + 1 < next.length) {
+        __builtin_prefetch(weights_of(next.features[i]), 1);
+        __builtin_prefetch(weights_of(next.features[i + 1]), 1);
+      }
+      even += broadcast<V>(row.values[i]) * load<V>(weights_of(row.features[i]));
+      odd += broadcast<V>(row.values[i + 1]) * load<V>(weights_of(row.features[i + 1]));
+    }
+    if (i < row.length) even += broadcast<V>(row.values[i]) * load<V>(weights_of(row.features[i]));
+    for (; i < next.length; i++) __builtin_prefetch(weights_of(next.features[i]), 1);
+    return even + odd;
+  }
+
+  // One step for each row, in this order; how much the dual objective of each model gained.
+  V descend(const int32_t *order) {
+    V gain = {};
+    const V zero = {}, half = broadcast<V>(0.5f);
+    for (int64_t i = 0; i < call_.n_rows; i++) {
+      const int64_t index = order[i];
+      const SparseRow row(call_, index), next(call_, order[i + 1 < call_.n_rows ? i + 1 : i]);
+      const float slack = call_.slack[index], curvature = norms_[index] + slack;
+      float *state = state_.data() + index * 2 * N;
+      const V dual = load<V>(state), target = load<V>(state + N);
+      const V gradient = decide(row, next) - target + broadcast<V>(slack) * dual;
+      V moved = dual - gradient * broadcast<V>(1 / curvature);
+      if (call_.hinge) moved = moved * target > zero ? moved : zero;
+      const V change = (moved - dual) * load<V>(allowed_.data() + call_.fold[index] * N);
+      if (!any(change)) continue;
+      gain -= change * (gradient + half * broadcast<V>(curvature) * change);
+      store(state, dual + change);
+      intercept_ += change;
+      for (int64_t k = 0; k < row.length; k++) {
+        float *weights = weights_of(row.features[k]);
+        store(weights, load<V>(weights) + broadcast<V>(row.values[k]) * change);
+      }
+    }
+    return gain;
+  }
+
+  void write() const {
+    for (int lane = 0; lane < N; lane++) {
+      if (!exists(lane) || version(lane) != 0) continue;
+      for (int64_t feature = 0; feature < call_.n_features; feature++)
+        call_.coef[feature * call_.n_outputs + output(lane)] = weights_[feature * N + lane];
+      call_.intercept[output(lane)] = intercept_[lane];
+    }
+    for (int64_t index = 0; index < call_.n_rows; index++) {
+      const V decision = decide(SparseRow(call_, index), SparseRow(call_, index + 1 < call_.n_rows ? index + 1 : index));
+      for (int lane = 0; lane < N; lane++)
+        if (exists(lane) && version(lane) == call_.fold[index] + 1)
+          call_.held_out[index * call_.n_outputs + output(lane)] = decision[lane];
+    }
+  }
+};
+
+template <class V> static void fit_blocks(const LinearModels &call) {
+  const Buffer<float> norms(call.n_rows);
+  for (int64_t index = 0; index < call.n_rows; index++) {
+    const SparseRow row(call, index);
+    double norm = 1;  // the constant feature
+    for (int64_t i = 0; i < row.length; i++) norm += (double)row.values[i] * row.values[i];
+    norms[index] = (float)norm;
+  }
+  struct Job {
+    const LinearModels &call;
+    const float *norms;
+  } job{call, norms.data()};
+  const int64_t n_models = call.n_outputs * (call.n_folds + 1);
+  in_parallel(call.n_threads, (n_models + lanes<V> - 1) / lanes<V>, &job, [](void *pointer, int64_t part, int64_t) {
+    const Job &job = *(Job *)pointer;
+    Block<V>(job.call, job.norms, part).run();
+  });
+}
+
+void fit_linear_models(const LinearModels &call) {
+  if (call.n_outputs * (call.n_folds + 1) <= lanes<v8>)
+    fit_blocks<v8>(call);
+  else
+    fit_blocks<v16>(call);
+}
+
+}  // namespace ISA
+}  // namespace seqclf

@@ -1,0 +1,196 @@
+"""Linear models by dual coordinate descent: against scikit-learn's, the compiled fit, and no leak between folds."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, csr_matrix, random_array
+from sklearn.linear_model import Ridge
+from sklearn.svm import LinearSVC
+
+from seqclf._label_features import linear_models
+from seqclf._label_features.linear_models import decision, fit_linear_models
+from seqclf._native import library
+from seqclf._native.threads import kernel_threads
+
+compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled library: {library.available()[1]}")
+LOSSES = ["squared_hinge", "squared_error"]
+CONVERGED = {"max_epochs": 150, "tolerance": 0}
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    monkeypatch.setenv("SEQCLF_KERNELS", "reference")
+
+
+def draw(n_rows, n_features, n_outputs, loss, seed=0):
+    """Features, targets, weights and folds; some rows are empty, and the targets depend on the features."""
+    rng = np.random.default_rng(seed)
+    features = csr_array(random_array((n_rows, n_features), density=0.2, rng=rng, dtype=np.float32, format="csr"))
+    features = csr_array(features * (rng.random(n_rows) < 0.95)[:, None].astype(np.float32))
+    features.eliminate_zeros()
+    numbers = features @ rng.standard_normal((n_features, n_outputs)) + 0.5 * rng.standard_normal((n_rows, n_outputs))
+    weights = rng.uniform(0.5, 1.5, n_rows)
+    fold = rng.permutation(n_rows) % 5
+    return features, csr_array((numbers > 0).astype(int)) if loss == "squared_hinge" else numbers, weights, fold
+
+
+def scikit_learn(features, target, weights, loss, C):
+    """The weights and the intercept, whose square scikit-learn's Ridge would leave out."""
+    if loss == "squared_hinge":
+        model = LinearSVC(C=C, dual=True, tol=1e-6, max_iter=100_000, random_state=0)
+        model.fit(csr_matrix(features), target, sample_weight=weights)
+        return model.coef_[0], model.intercept_[0]
+    with_constant = np.hstack([features.toarray(), np.ones((features.shape[0], 1))])
+    model = Ridge(alpha=1 / (2 * C), fit_intercept=False).fit(with_constant, target, sample_weight=weights)
+    return model.coef_[:-1], model.coef_[-1]
+
+
+def check_against_scikit_learn(loss, C):
+    features, targets, weights, fold = draw(120, 30, 3, loss)
+    found = fit_linear_models(features, targets, weights, fold, C, loss, **CONVERGED)
+    dense = targets.toarray() if loss == "squared_hinge" else targets
+    for output in range(3):
+        coef, intercept = scikit_learn(features, dense[:, output], weights, loss, C)
+        np.testing.assert_allclose(found.coef[:, output], coef, atol=1e-3)
+        np.testing.assert_allclose(found.intercept[output], intercept, atol=1e-3)
+        for held in range(5):
+            others = fold != held
+            coef, intercept = scikit_learn(features[others], dense[others, output], weights[others], loss, C)
+            expected = features[~others] @ coef + intercept
+            np.testing.assert_allclose(found.held_out[~others, output], expected, atol=1e-3)
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("C", [0.1, 1.0])
+def test_plain_equals_scikit_learn(loss, C):
+    check_against_scikit_learn(loss, C)
+
+
+@compiled
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("C", [0.1, 1.0])
+def test_compiled_equals_scikit_learn(loss, C):
+    check_against_scikit_learn(loss, C)
+
+
+@compiled
+@pytest.mark.usefixtures("_every_instruction_set")
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("n_outputs", [1, 2, 11])
+@pytest.mark.parametrize("max_epochs", [1, 6])
+def test_compiled_equals_plain(loss, n_outputs, max_epochs, monkeypatch):
+    args = (*draw(83, 40, n_outputs, loss), 1.0, loss, max_epochs)
+    found = fit_linear_models(*args)
+    monkeypatch.setenv("SEQCLF_KERNELS", "reference")
+    for ours, expected in zip(found, fit_linear_models(*args), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+@compiled
+@pytest.mark.parametrize(("variable", "runs"), [("", "_fit_compiled"), ("reference", "_fit_plain")])
+def test_the_compiled_library_is_used_unless_other_kernels_are_asked_for(variable, runs, monkeypatch):
+    monkeypatch.setenv("SEQCLF_KERNELS", variable)
+    used = []
+    for name in ("_fit_compiled", "_fit_plain"):
+        fit = getattr(linear_models, name)
+        monkeypatch.setattr(linear_models, name, lambda part, name=name, fit=fit: used.append(name) or fit(part))
+    fit_linear_models(*draw(20, 5, 1, "squared_error"), 1.0, "squared_error")
+    assert used == [runs]
+
+
+@compiled
+@pytest.mark.parametrize("n_outputs", [1, 11])
+def test_the_number_of_threads_does_not_change_a_bit(n_outputs):
+    args = (*draw(60, 20, n_outputs, "squared_hinge"), 1.0, "squared_hinge")
+    first, *others = [found for n in (1, 2, 5) for found in [fit_with_threads(n, args)]]
+    for other in others:
+        assert all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def fit_with_threads(n, args):
+    with kernel_threads(n):
+        return fit_linear_models(*args)
+
+
+@pytest.mark.parametrize("kernels", [pytest.param("cpu", marks=compiled), "reference"])
+@pytest.mark.usefixtures("unchanged_global_state")
+class TestBoth:
+    """What holds for the plain and for the compiled fit."""
+
+    @pytest.fixture(autouse=True)
+    def _kernels(self, kernels, monkeypatch):
+        monkeypatch.setenv("SEQCLF_KERNELS", kernels)
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_held_out_values_do_not_know_the_targets_of_their_fold(self, loss):
+        features, targets, weights, fold = draw(100, 20, 3, loss)
+        before = fit_linear_models(features, targets, weights, fold, 1.0, loss)
+        dense = targets.toarray() if loss == "squared_hinge" else targets
+        changed = (
+            csr_array(np.where((fold == 2)[:, None], 1 - dense, dense)) if loss == "squared_hinge" else dense.copy()
+        )
+        if loss == "squared_error":
+            changed[fold == 2] += 10
+        after = fit_linear_models(features, changed, weights, fold, 1.0, loss)
+        assert np.array_equal(before.held_out[fold == 2], after.held_out[fold == 2])
+        assert not np.allclose(before.held_out[fold != 2], after.held_out[fold != 2], atol=0.1)
+        assert not np.allclose(before.coef, after.coef, atol=0.1)
+
+    def test_outputs_do_not_influence_each_other(self):
+        features, targets, weights, fold = draw(60, 20, 20, "squared_hinge")
+        together = fit_linear_models(features, targets, weights, fold, 1.0, "squared_hinge")
+        alone = fit_linear_models(features, targets[:, 7:8], weights, fold, 1.0, "squared_hinge")
+        np.testing.assert_allclose(alone.held_out[:, 0], together.held_out[:, 7], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(alone.coef[:, 0], together.coef[:, 7], rtol=1e-4, atol=1e-5)
+
+    def test_many_outputs_are_fitted_in_parts(self, monkeypatch):
+        args = (*draw(60, 20, 40, "squared_hinge"), 1.0, "squared_hinge")
+        whole = fit_linear_models(*args)
+        monkeypatch.setattr(linear_models, "_MAX_CELLS", 1)
+        sizes = []
+        for name in ("_fit_compiled", "_fit_plain"):
+            fit = getattr(linear_models, name)
+            monkeypatch.setattr(
+                linear_models, name, lambda part, fit=fit: sizes.append(part.targets.shape[1]) or fit(part)
+            )
+        for ours, expected in zip(fit_linear_models(*args), whole, strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+        assert sizes == [16, 16, 8]
+
+    def test_a_weight_of_two_is_the_row_twice(self):
+        features, targets, _, fold = draw(60, 20, 2, "squared_error")
+        weights = 1.0 + np.arange(60) % 2
+        twice = np.repeat(np.arange(60), weights.astype(int))
+        found = fit_linear_models(features, targets, weights, fold, 0.5, "squared_error", **CONVERGED)
+        expected = fit_linear_models(
+            features[twice], targets[twice], np.ones(len(twice)), fold[twice], 0.5, "squared_error", **CONVERGED
+        )
+        np.testing.assert_allclose(found.coef, expected.coef, atol=1e-4)
+        np.testing.assert_allclose(found.held_out[twice], expected.held_out, atol=1e-4)
+
+    def test_a_model_that_gains_little_is_finished(self):
+        args = (*draw(60, 20, 3, "squared_hinge"), 1.0, "squared_hinge")
+        one, two = fit_linear_models(*args, 1, 0.0), fit_linear_models(*args, 2, 0.0)
+        assert np.array_equal(fit_linear_models(*args, 9, 1.0).coef, one.coef), "it gained all that it has"
+        assert not np.allclose(one.coef, two.coef, atol=1e-3)
+
+    def test_the_defaults_are_close_to_converged(self):
+        args = (*draw(200, 50, 2, "squared_hinge"), 1.0, "squared_hinge")
+        found, expected = fit_linear_models(*args), fit_linear_models(*args, **CONVERGED)
+        assert np.mean((found.held_out > 0) == (expected.held_out > 0)) > 0.98
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_targets_that_are_all_the_same(self, loss):
+        features, targets, weights, fold = draw(40, 20, 1, loss)
+        nothing = csr_array(targets.shape) if loss == "squared_hinge" else np.zeros(targets.shape)
+        found = fit_linear_models(features, nothing, weights, fold, 1.0, loss)
+        np.testing.assert_allclose(found.held_out, -1 if loss == "squared_hinge" else 0, atol=0.2)
+
+
+def test_the_decision_of_a_row_does_not_depend_on_the_others():
+    features, _, _, _ = draw(50, 30, 1, "squared_error")
+    coef = np.random.default_rng(0).standard_normal((30, 7)).astype(np.float32)
+    intercept = np.arange(7, dtype=np.float32)
+    together = decision(features, coef, intercept)
+    assert together.dtype == np.float32
+    assert all(np.array_equal(decision(features[i : i + 1], coef, intercept)[0], together[i]) for i in range(50))
