@@ -79,10 +79,16 @@ def error_by_chance(confidence: np.ndarray) -> float:
     return statistics.mean(calibration_error(confidence, hits) for hits in drawn)
 
 
-def paired_difference(ours: np.ndarray, rival: np.ndarray) -> tuple[float, float]:
-    """The mean of the differences row by row, and its standard error."""
+def paired_difference(ours: np.ndarray, rival: np.ndarray, rows: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean of the differences, and its standard error over rows.
+
+    `rows` says which row each difference is of, where a row occurs more than once: what one row contributes is summed
+    before it is squared.
+    """
     differences = ours - rival
-    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    mean = differences.mean()
+    rows = np.arange(len(differences)) if rows is None else rows
+    return float(mean), float(np.sqrt(np.sum(np.bincount(rows, differences - mean) ** 2)) / len(differences))
 
 
 def pack_hits(hits: np.ndarray) -> str:

@@ -11,6 +11,7 @@
 are five draws of so many training reviews, all judged by the same 5,000 test reviews.
 """
 
+import argparse
 import gzip
 import json
 import os
@@ -40,9 +41,12 @@ class Split:
         rng = np.random.default_rng(seed)
         parts = []
         for X, y in ((self.X_train, self.y_train), (self.X_test, self.y_test)):
-            rows = rng.permutation(len(y))[:n]
-            parts += [X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows], y[rows]]
+            parts += _rows_of(X, y, rng.permutation(len(y))[:n])
         return Split(*parts)
+
+
+def _rows_of(X: Any, y: np.ndarray, rows: np.ndarray) -> tuple[Any, np.ndarray]:
+    return X[rows] if isinstance(X, np.ndarray) else [X[i] for i in rows], y[rows]
 
 
 def _folder() -> Path:
@@ -129,10 +133,38 @@ def load_draws(name: str) -> list[Split]:
     return [Split(draw.X_train, draw.y_train, judged.X_test, judged.y_test) for draw in drawn]
 
 
+def _spread(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` places drawn at random, each class in its share; classes may be as small as they like."""
+    order = rng.permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    return order[((np.arange(n) + rng.random()) * len(y) / n).astype(int)]
+
+
+def inner_splits(split: Split, n_splits: int, n_rows: int, seed: int = 0) -> list[tuple[Split, np.ndarray]]:
+    """Splits of the training half, 80 to 20, and the rows that each holds out; equal texts stay on one side.
+
+    Of a training half with more than `n_rows` rows so many are drawn.
+    """
+    X, y = split.X_train, split.y_train
+    rng = np.random.default_rng(seed)
+    if len(y) > n_rows:
+        X, y = _rows_of(X, y, _spread(y, n_rows, rng))
+    content = np.arange(len(y)) if isinstance(X[0], np.ndarray) else np.unique(X, return_inverse=True)[1]
+    first = np.unique(content, return_index=True)[1]
+    splits = []
+    for _ in range(n_splits):
+        held_out = np.isin(content, _spread(y[first], len(first) // 5, rng))
+        halves = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        parts = [part for rows in halves for part in _rows_of(X, y, rows)]
+        splits.append((Split(*parts), halves[1]))
+    return splits
+
+
 def names_of(text: str) -> tuple[str, ...]:
     """The sets that a user names: "texts", "series", "all", or names with commas between."""
     chosen = {"texts": TEXTS, "series": SERIES, "all": NAMES}.get(text, tuple(text.split(",")))
     if unknown := set(chosen) - set(NAMES):
         known = ", ".join(NAMES)
-        raise ValueError(f"there is no set named {', '.join(sorted(unknown))}: expected texts, series, all, {known}")
+        message = f"there is no set named {', '.join(sorted(unknown))}; expected texts, series, all, {known}"
+        raise argparse.ArgumentTypeError(message)
     return chosen
