@@ -30,8 +30,9 @@ class Run:
 class Row:
     """One model on one set of data; lists have one value a run.
 
-    `role` says what a summary does with the row: "ours" are the defaults, "rival" is what they are compared with,
-    "column" is one of the models that the rival was chosen from, "other" is shown only.
+    `role` says what a summary does with the row: "ours" are the defaults, "rival" is what they are compared with, and
+    "column" is one of the models that the rival was chosen from. Shown only are "further" settings of ours and "other"
+    rivals.
     """
 
     data: str

@@ -30,14 +30,14 @@ def further(data: str, seeds: list[int], split: Split, ours: list[Run], common: 
         return _reviews(seeds, split, ours, common)
     else:
         return []
-    return [row_of(data, name, "other", runs, split.y_test, len(split.y_train))]
+    return [row_of(data, name, "further", runs, split.y_test, len(split.y_train))]
 
 
 def _reviews(seeds: list[int], split: Split, ours: list[Run], common: dict[str, Any]) -> list[Row]:
     """A larger network, NB-SVM, and means of both."""
 
     def row(model: str, runs: list[Run]) -> Row:
-        return row_of("imdb", model, "other", runs, split.y_test, len(split.y_train))
+        return row_of("imdb", model, "further", runs, split.y_test, len(split.y_train))
 
     def mean(parts: list[Run]) -> list[Run]:
         probabilities = np.mean([part.probabilities for part in parts], axis=0)

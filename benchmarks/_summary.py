@@ -31,7 +31,7 @@ def _pairs(rows: list[Row], names: Iterable[str]) -> list[tuple[Row, Row]]:
 
 def _line(ours: Row, rival: Row, allowed: float | None = None) -> list[str]:
     difference, error = paired_difference(mean_hits(ours), mean_hits(rival))
-    behind = difference < -(error if allowed is None else allowed)
+    behind = difference < -(error if allowed is None else allowed) - 1e-9  # sums of shares are not exact
     chosen = rival.extra.get("chosen", [rival.model])
     cells = [ours.data, f"{accuracy(ours):.4f}", f"{accuracy(rival):.4f}", " / ".join(dict.fromkeys(chosen))]
     return [*cells, f"{difference:+.4f} ± {error:.4f}", "**behind**" if behind else ""]

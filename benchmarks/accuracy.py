@@ -94,7 +94,7 @@ def measure(data: str, peer: Peer | None, known: list[Row], options: argparse.Na
     """All rows of one set of data."""
     draws = [draw.head(options.rows) for draw in load_draws(data)]
     rows = measure_ours(data, draws, options) if options.models != "rivals" else []
-    earlier = [row for row in known if row.data == data and row.role in ("rival", "column")]
+    earlier = [row for row in known if row.data == data and row.role in ("rival", "column", "other")]
     if any(row.n_rows != (len(draws[0].y_train), len(draws[0].y_test)) for row in earlier):
         raise SystemExit(f"The rivals' rows of {data} are of other numbers of rows: leave --rivals away.")
     if earlier:

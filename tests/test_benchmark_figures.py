@@ -99,6 +99,25 @@ def test_rival_is_the_column_of_each_draw(benchmark):
     np.testing.assert_array_equal(figures.mean_hits(row), [1, 1, 0.5, 0.5])
 
 
+def test_summary_says_what_is_behind(benchmark, capsys):
+    figures, summary = benchmark("_figures"), benchmark("_summary")
+    y = np.arange(100) % 2
+
+    def row(data, role, wrong):
+        predicted = np.where(np.isin(np.arange(100), wrong), 1 - y, y)
+        return figures.row_of(data, role, role, [figures.Run(predicted, None, 1.0, 1.0)], y, 9)
+
+    def behind(data, ours, rival):
+        summary.print_summary([row(data, "ours", ours), row(data, "rival", rival), row(data, "column", rival)])
+        return "**behind**" in capsys.readouterr().out
+
+    assert behind("mpqa", range(30), range(20))
+    assert not behind("mpqa", range(20), range(30))
+    assert not behind("mpqa", range(10), range(50, 59))  # one row behind, nineteen are different
+    assert behind("GunPoint", range(13), range(10))
+    assert not behind("GunPoint", range(12), range(10))
+
+
 def test_inner_splits_read_the_training_half_only(benchmark):
     sets = benchmark("_sets")
     texts = [f"text {i % 80}" for i in range(100)]  # twenty of them twice
