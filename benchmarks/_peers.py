@@ -19,21 +19,36 @@ _PACKAGES = {"jax": ["keras>=3.10", "jax[cpu]"], "tensorflow": ["keras>=3.10", _
 NAMES = {"jax": "Keras on JAX", "tensorflow": "Keras on TensorFlow"}
 
 
-class KerasPeer:
-    """A worker with Keras on one of its backends, if it can be had; `problem` says why not.
+class Peer:
+    """A worker in an environment of its own, if it can be had; `problem` says why not.
 
     Parameters
     ----------
-    backend : {"jax", "tensorflow"}
-        What Keras runs on.
+    name : str
+        What to call it.
+    folder : str
+        Where its environment is, under ``benchmarks/.peers``.
+    packages : list of str
+        What pip installs there.
     script : str
         The worker, a file of this folder.
     n_threads : int
         How many cores it may use.
+    variables : dict, optional
+        Environment variables for the worker.
     """
 
-    def __init__(self, backend: str, script: str, n_threads: int):
-        self.backend, self.name = backend, NAMES[backend]
+    def __init__(
+        self,
+        name: str,
+        folder: str,
+        packages: list[str],
+        script: str,
+        n_threads: int,
+        variables: dict[str, str] | None = None,
+    ):
+        self.name, self.folder, self.packages = name, FOLDER / folder, packages
+        self.variables = variables or {}
         self.process, self.problem, self.versions = None, None, ""
         try:
             self._start(self._environment(), script, n_threads)
@@ -41,7 +56,7 @@ class KerasPeer:
             self.problem = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
 
     def _environment(self) -> Path:
-        folder = FOLDER / f"keras-{self.backend}"
+        folder = self.folder
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         done = folder / "installed"
         if not done.exists():
@@ -49,7 +64,7 @@ class KerasPeer:
             venv.create(folder, with_pip=True, clear=True)
             (FOLDER / ".gitignore").write_text("*\n")
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-            command = [*pip, *_PACKAGES[self.backend]]
+            command = [*pip, *self.packages]
             installed = subprocess.run(command, capture_output=True, text=True, timeout=1800)
             if installed.returncode:
                 raise RuntimeError(f"pip could not install {self.name}: {installed.stderr[-500:]}")
@@ -57,14 +72,11 @@ class KerasPeer:
         return python
 
     def _start(self, python: Path, script: str, n_threads: int) -> None:
-        environment = {
-            **os.environ, "KERAS_BACKEND": self.backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_NUM_INTRAOP_THREADS": str(n_threads), "TF_NUM_INTEROP_THREADS": str(n_threads),
-        }  # fmt: skip
+        environment = os.environ | self.variables
         environment.pop("PYTHONPATH", None)
         before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
         if before is not None and n_threads < len(before):
-            # XLA makes a thread for each core that it sees, and inherits these.
+            # XLA makes a thread for each core that it sees, and a process inherits these.
             os.sched_setaffinity(0, sorted(before)[:n_threads])
         try:
             self.process = subprocess.Popen(
@@ -95,6 +107,28 @@ class KerasPeer:
         if self.process is not None:
             self.process.stdin.close()
             self.process.wait(30)
+
+
+class KerasPeer(Peer):
+    """A worker with Keras.
+
+    Parameters
+    ----------
+    backend : {"jax", "tensorflow"}
+        What Keras runs on.
+    script : str
+        The worker, a file of this folder.
+    n_threads : int
+        How many cores it may use.
+    """
+
+    def __init__(self, backend: str, script: str, n_threads: int):
+        self.backend = backend
+        variables = {
+            "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_NUM_INTRAOP_THREADS": str(n_threads), "TF_NUM_INTEROP_THREADS": str(n_threads),
+        }  # fmt: skip
+        super().__init__(NAMES[backend], f"keras-{backend}", _PACKAGES[backend], script, n_threads, variables)
 
 
 def start_peers(backends: list[str], script: str, n_threads: int) -> list[KerasPeer]:

@@ -1,227 +1,182 @@
-"""How right the defaults are, on official test halves, beside what one would pick instead.
+"""How right the defaults are, on official test halves, next to what one would pick instead.
 
-    python benchmarks/accuracy.py --data imdb [--seeds 0,1,2] [--rows N] [--threads 2] [--json FILE]
-    python benchmarks/accuracy.py --data all
+    python benchmarks/accuracy.py --data all [--seeds 0,1,2] [--threads 2] [--json FILE]
+    python benchmarks/accuracy.py --data texts --models ours --rivals FILE
+    python benchmarks/accuracy.py --data customer_reviews,GunPoint --rows 200
 
-Each of our rows is fitted once for each seed (`random_state`); the rivals have no seed. Fit and predict go from raw
-text or series to labels, all in one run. Nothing is chosen here: every setting is printed in the table.
+`--rivals` takes the rivals' rows from the `--json` of an earlier run on the same machine. Ours are fitted once for each
+seed (`random_state`). Fit and predict go from raw texts or series to labels, all in one run.
 
-| data | ours | rival | measure |
-|---|---|---|---|
-| imdb | defaults; `BEST`, below; blends with NB-SVM | TF-IDF of words, of words and pairs; NB-SVM | accuracy |
-| nsmc | `TextTokenizer(level="char")` | TF-IDF of 1 to 4 characters | accuracy |
-| sms_spam | defaults | TF-IDF of words and pairs | F1 of spam |
-| five series | defaults | one nearest neighbour (series of one length) | accuracy |
-| mnist | `cell="lstm", units=128` | none | accuracy |
+| data | ours | rivals |
+|---|---|---|
+| ten sets of texts, nsmc, sms_spam, imdb and draws of it | defaults | linear models on TF-IDF (`_rivals.py`) |
+| nsmc | `TextTokenizer(level="char")` too | the same |
+| imdb | `BEST` of `_ours.py` too; blends with NB-SVM | the same; NB-SVM |
+| eight sets of series | defaults | MiniRocket (`_minirocket.py`); nearest neighbour (series of one length) |
+| mnist | defaults; `cell="lstm", units=128` | none |
 
-NB-SVM is logistic regression on which words, pairs and triples a review holds, times their naive-Bayes log-count ratios
-(Wang & Manning 2012). The expected calibration error has 15 bins of equal width.
+The linear models are timed with one and with two BLAS threads, and the faster counts. MiniRocket is compiled before a
+time is taken. Macro F1 is over the classes of the test rows. The expected calibration error has 15 bins of equal width;
+next to it is what a perfect model of the same confidence would show (labels drawn from its own probabilities).
+
+Which linear model is the rival of a set is chosen by cross-validation of its training half. The summary at the end
+compares row by row: the difference is that of the mean over the seeds, its standard error is over the test rows.
 """
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import math
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import _minirocket
+import _rivals
 import numpy as np
+from _figures import Row, row_of, run
+from _ours import defaults, further
+from _peers import Peer
 from _report import load as load_of_machine
 from _report import machine, print_load, print_table
-from _sets import NAMES, SERIES, Split, load
-from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-
-from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer
-
-N_BINS = 15
-# The best setting that we know for reviews of this length, whatever it costs.
-BEST: dict[str, Any] = {"units": 64, "embedding_dim": 64}
+from _sets import NAMES, SERIES, TEXTS, WITHOUT_SPACES, Split, load_draws, names_of
+from _summary import MINIROCKET, accuracy, chosen_row, print_summary
 
 
-@dataclass
-class Row:
-    """One model on one set of data."""
-
-    data: str
-    model: str
-    measure: str
-    scores: list[float]
-    calibration_error: float | None
-    fit_seconds: float
-    predict_seconds: float
-    n_parameters: int | None
+def measure_ours(data: str, draws: list[Split], options: argparse.Namespace) -> list[Row]:
+    """The defaults, and further settings where there are any."""
+    common = {"n_threads": options.threads}
+    runs = [run(defaults(data, random_state=seed, **common), draw) for draw in draws for seed in options.seeds]
+    first = draws[0]
+    extra = memory(data, options) if data == "imdb" else {}
+    row = row_of(data, _name(data), "ours", runs, first.y_test, len(first.y_train), **extra)
+    return [row, *further(data, options.seeds, first, runs, common)]
 
 
-class NBFeatures(TransformerMixin, BaseEstimator):
-    """Counts of two classes as presence times log-count ratio."""
-
-    def fit(self, X: sparse.csr_matrix, y: np.ndarray) -> "NBFeatures":
-        positive, negative = (1 + np.asarray(X[y == label].sum(axis=0)).ravel() for label in np.unique(y)[::-1])
-        self.ratios_ = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-        return self
-
-    def transform(self, X: sparse.csr_matrix) -> sparse.csr_matrix:
-        return X.multiply(self.ratios_).tocsr()
+def _name(data: str) -> str:
+    return f"{type(defaults(data)).__name__}()"
 
 
-def tfidf(n: int, **vectorizer: Any) -> Any:
-    """What most people pick."""
-    return make_pipeline(TfidfVectorizer(ngram_range=(1, n), **vectorizer), LogisticRegression(C=10, max_iter=1000))
+def memory(data: str, options: argparse.Namespace) -> dict[str, float]:
+    """The answer of `_memory_worker.py`."""
+    worker = Path(__file__).with_name("_memory_worker.py")
+    rows = [] if options.rows is None else ["--rows", str(options.rows)]
+    command = [sys.executable, str(worker), data, "--threads", str(options.threads), *rows]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def nb_svm() -> Any:
-    """The strongest of the linear models here."""
-    counts = CountVectorizer(ngram_range=(1, 3), binary=True, min_df=2, dtype=np.float64)
-    return make_pipeline(counts, NBFeatures(), LogisticRegression(C=0.1, max_iter=1000))
+def measure_linear(data: str, draws: list[Split]) -> list[Row]:
+    """The columns, and the one that cross-validation chooses."""
+    names = _rivals.columns(without_spaces=data in WITHOUT_SPACES)
+    y_test, n_train = draws[0].y_test, len(draws[0].y_train)
+    rows = []
+    for name in names:
+        runs, times = zip(*(_rivals.timed(_rivals.linear_model(name), draw) for draw in draws), strict=True)
+        mean_times = {which: float(np.mean([each[which] for each in times])) for which in times[0]}
+        rows.append(row_of(data, name, "column", runs, y_test, n_train, **mean_times))
+    choice = [_rivals.cross_validated(names, draw.X_train, draw.y_train) for draw in draws]
+    return [*rows, chosen_row(data, choice, rows)]
 
 
-def nearest_neighbour() -> Any:
-    """Series of one length, as rows of a table."""
-    return make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)), KNeighborsClassifier(1))
+def measure_series(data: str, split: Split, peer: Peer | None, options: argparse.Namespace) -> list[Row]:
+    """MiniRocket, and one nearest neighbour where series have one length."""
+    found = {}
+    if peer is not None:
+        found[MINIROCKET] = "rival", _minirocket.runs(peer, split, options.seeds, options.threads)
+    if isinstance(split.X_train, np.ndarray):
+        found["one nearest neighbour"] = "other", [run(_rivals.nearest_neighbour(), split)]
+    n_train = len(split.y_train)
+    return [row_of(data, model, role, runs, split.y_test, n_train) for model, (role, runs) in found.items()]
 
 
-def calibration_error(probabilities: np.ndarray, hits: np.ndarray) -> float:
-    """How far the confidence in the predicted class is from its accuracy, over bins of confidence."""
-    confidence = probabilities.max(axis=1)
-    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    sizes = np.bincount(bins, minlength=N_BINS)
-    gaps = np.bincount(bins, confidence, N_BINS) - np.bincount(bins, hits, N_BINS)
-    return float(np.abs(gaps[sizes > 0]).sum() / len(hits))
-
-
-class Bench:
-    """Fits models on one set of data, and keeps what came out."""
-
-    def __init__(self, data: str, split: Split, seeds: list[int]):
-        self.data, self.split, self.seeds = data, split, seeds
-        self.measure = "F1 of spam" if data == "sms_spam" else "accuracy"
-        self.rows: list[Row] = []
-
-    def score(self, predicted: np.ndarray) -> float:
-        """The measure of this data."""
-        function = f1_score if self.measure.startswith("F1") else accuracy_score
-        return float(function(self.split.y_test, predicted))
-
-    def run(self, model: str, make: Callable[[int], Any], *, seeded: bool = True) -> list[np.ndarray]:
-        """Fit and judge a model for each seed; gives the probabilities of the test rows."""
-        scores, errors, fit_seconds, predict_seconds, given = [], [], [], [], []
-        estimator: Any = None
-        for seed in self.seeds if seeded else self.seeds[:1]:
-            estimator = make(seed)
-            start = time.perf_counter()
-            estimator.fit(self.split.X_train, self.split.y_train)
-            fitted = time.perf_counter()
-            probabilities = estimator.predict_proba(self.split.X_test)
-            predict_seconds.append(time.perf_counter() - fitted)
-            fit_seconds.append(fitted - start)
-            predicted = estimator.classes_[probabilities.argmax(axis=1)]
-            scores.append(self.score(predicted))
-            errors.append(calibration_error(probabilities, predicted == self.split.y_test))
-            given.append(probabilities)
-        n_parameters = getattr(estimator, "n_parameters_", None)
-        times = statistics.median(fit_seconds), statistics.median(predict_seconds)
-        self.keep(Row(self.data, model, self.measure, scores, statistics.mean(errors), *times, n_parameters))
-        return given
-
-    def blend(self, model: str, parts: list[np.ndarray]) -> None:
-        """Judge the mean of several models' probabilities."""
-        mean = np.mean(parts, axis=0)
-        predicted = np.unique(self.split.y_train)[mean.argmax(axis=1)]
-        error = calibration_error(mean, predicted == self.split.y_test)
-        self.keep(Row(self.data, model, self.measure, [self.score(predicted)], error, float("nan"), float("nan"), None))
-
-    def keep(self, row: Row) -> None:
-        self.rows.append(row)
-        print(f"  {row.data}, {row.model}: {as_cells(row)[3]}", flush=True)
-
-
-def measure(data: str, seeds: list[int], n_rows: int | None, n_threads: int) -> list[Row]:
+def measure(data: str, peer: Peer | None, known: list[Row], options: argparse.Namespace) -> list[Row]:
     """All rows of one set of data."""
-    bench = Bench(data, load(data).head(n_rows), seeds)
-    common = {"n_threads": n_threads}
-    if data == "imdb":
-        bench.run("TF-IDF of words + logistic regression", lambda _: tfidf(1), seeded=False)
-        bench.run("TF-IDF of words and pairs + logistic regression", lambda _: tfidf(2), seeded=False)
-        linear = bench.run("NB-SVM, words to triples", lambda _: nb_svm(), seeded=False)
-        ours = bench.run("RNNTextClassifier()", lambda seed: RNNTextClassifier(random_state=seed, **common))
-        settings = ", ".join(f"{name}={value!r}" for name, value in BEST.items())
-        best = bench.run(
-            f"RNNTextClassifier({settings})", lambda seed: RNNTextClassifier(random_state=seed, **BEST, **common)
-        )
-        bench.blend("mean of the defaults' seeds", ours)
-        bench.blend("mean of the defaults, seed 0, and NB-SVM", [ours[0], linear[0]])
-        bench.blend("mean of all of the best setting and NB-SVM", [np.mean(best, axis=0), linear[0]])
-    elif data == "nsmc":
-        bench.run(
-            "TF-IDF of 1 to 4 characters + logistic regression",
-            lambda _: tfidf(4, analyzer="char", min_df=2, sublinear_tf=True),
-            seeded=False,
-        )
-        bench.run(
-            'RNNTextClassifier(TextTokenizer(level="char"))',
-            lambda seed: RNNTextClassifier(TextTokenizer(level="char"), random_state=seed, **common),
-        )
-    elif data == "sms_spam":
-        bench.run("TF-IDF of words and pairs + logistic regression", lambda _: tfidf(2), seeded=False)
-        bench.run("RNNTextClassifier()", lambda seed: RNNTextClassifier(random_state=seed, **common))
-    elif data == "mnist":
-        bench.run(
-            'RNNClassifier(cell="lstm", units=128)',
-            lambda seed: RNNClassifier(cell="lstm", units=128, random_state=seed, **common),
-        )
-    else:
-        if isinstance(bench.split.X_train, np.ndarray):
-            bench.run("one nearest neighbour", lambda _: nearest_neighbour(), seeded=False)
-        bench.run("RNNClassifier()", lambda seed: RNNClassifier(random_state=seed, **common))
-    return bench.rows
+    draws = [draw.head(options.rows) for draw in load_draws(data)]
+    rows = measure_ours(data, draws, options) if options.models != "rivals" else []
+    earlier = [row for row in known if row.data == data and row.role in ("rival", "column", "other")]
+    if any(row.n_rows != (len(draws[0].y_train), len(draws[0].y_test)) for row in earlier):
+        raise SystemExit(f"The rivals' rows of {data} are of other numbers of rows: leave --rivals away.")
+    if earlier:
+        rows += earlier
+    elif options.models != "ours" and data in TEXTS:
+        rows += measure_linear(data, draws)
+    elif options.models != "ours" and data in SERIES:
+        rows += measure_series(data, draws[0], peer, options)
+    for row in rows:
+        print("  " + ", ".join(filter(None, as_cells(row)[:3])), flush=True)
+    return rows
+
+
+HEADER = ["data", "model", "accuracy (each)", "macro F1", "calibration error (chance)", "fit, s", "predict, s"]
 
 
 def as_cells(row: Row) -> list[str]:
     """A row of the printed table."""
-    scores = " / ".join(f"{score:.4f}" for score in row.scores)
-    if len(row.scores) > 1:
-        scores = f"**{statistics.mean(row.scores):.4f}** ({scores})"
-    return [
-        row.data,
-        row.model,
-        row.measure,
-        scores,
-        "" if row.calibration_error is None else f"{row.calibration_error:.3f}",
-        "" if np.isnan(row.fit_seconds) else f"{row.fit_seconds:.1f}",
-        "" if np.isnan(row.predict_seconds) else f"{row.predict_seconds:.1f}",
-        "" if row.n_parameters is None else f"{row.n_parameters:,}",
+    scores = f"{accuracy(row):.4f}"
+    if len(row.accuracies) > 1:
+        scores = f"**{scores}** ({' / '.join(f'{score:.4f}' for score in row.accuracies)})"
+    error = "" if row.calibration_error is None else f"{row.calibration_error:.3f} ({row.error_by_chance:.3f})"
+    seconds = [
+        "" if math.isnan(s) else f"{s:.2f}" if s < 10 else f"{s:.0f}" for s in (row.fit_seconds, row.predict_seconds)
     ]
+    notes = [f"{value} {name}" for name, value in row.extra.items() if "MB" in name]
+    if row.n_parameters is not None:
+        notes.insert(0, f"{row.n_parameters:,} parameters")
+    if row.f1_of_spam is not None:
+        notes.append(f"F1 of spam {np.mean(row.f1_of_spam):.4f}")
+    if "chosen" in row.extra:
+        notes.append(", ".join(dict.fromkeys(row.extra["chosen"])))
+    return [row.data, row.model, scores, f"{np.mean(row.macro_f1):.4f}", error, *seconds, "; ".join(notes)]
+
+
+def read_rows(file: Path | None) -> list[Row]:
+    """The rows that `--json` has written."""
+    if file is None:
+        return []
+    return [Row(**{**row, "n_rows": tuple(row["n_rows"])}) for row in json.loads(file.read_text())["rows"]]
+
+
+def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = f"texts, series, all, or names with commas between: {', '.join(NAMES)}"
+    parser.add_argument("--data", default="all", type=names_of, help=known)
+    parser.add_argument("--models", default="both", choices=["ours", "rivals", "both"])
+    parser.add_argument("--rivals", type=Path, help="take the rivals' rows from there: the --json of an earlier run")
+    parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(seed) for seed in text.split(",")])
+    parser.add_argument("--rows", type=int, help="at most so many rows of each half (to try it out)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the rows there too, after each set of data")
+    parser.add_argument("--smoke", action="store_true", help="60 rows, one seed, no MiniRocket: does this still run?")
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.rows, options.seeds = 60, [0]
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="all", help=f"names with commas between: {', '.join(NAMES)}; series; all")
-    parser.add_argument("--seeds", default="0,1,2", help="random_state of our rows")
-    parser.add_argument("--rows", type=int, help="at most so many rows of each half (to try it out)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="write the rows there too")
-    options = parser.parse_args()
-    named = {"all": NAMES, "series": SERIES}.get(options.data, tuple(options.data.split(",")))
-    if unknown := set(named) - set(NAMES):
-        parser.error(f"--data {', '.join(sorted(unknown))}: expected {', '.join(NAMES)}, series or all")
+    """Measure, print, keep."""
+    options = options_of()
+    known = read_rows(options.rivals)
     before = load_of_machine()
-    print(machine(options.threads), flush=True)
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    rows = [row for data in named for row in measure(data, seeds, options.rows, options.threads)]
-    header = ["data", "model", "measure", "score (seeds)", "calibration error", "fit, s", "predict, s", "parameters"]
-    print_table(header, [as_cells(row) for row in rows])
+    needed = options.models != "ours" and not options.smoke and set(options.data) & set(SERIES)
+    missing = set(options.data) & set(SERIES) - {row.data for row in known}
+    peer = _minirocket.start(options.threads) if needed and missing else None
+    described = machine(options.threads, peer.versions if peer else "")
+    print(described, flush=True)
+    rows: list[Row] = []
+    for data in options.data:
+        rows += measure(data, peer, known, options)
+        if options.json:
+            content: dict[str, Any] = {"machine": described, "rows": [asdict(row) for row in rows]}
+            options.json.write_text(json.dumps(content, indent=1))
+    if peer is not None:
+        peer.close()
+    print()
+    print_table([*HEADER, "notes"], [as_cells(row) for row in rows])
+    print_summary(rows)
     print_load(before)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The benchmarks still run: each script on a few texts or tiny batches, in a process of its own."""
 
+import gzip
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from seqclf import datasets
 from seqclf._kernels import CELLS
 from seqclf._native import library
 
@@ -18,10 +22,10 @@ pytestmark = [
 ]
 
 
-def run(script, *arguments):
+def run(script, *arguments, **variables):
     done = subprocess.run(
         [sys.executable, BENCHMARKS / script, "--smoke", *arguments],
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **variables},
         capture_output=True,
         text=True,
         timeout=240,
@@ -86,3 +90,88 @@ def test_series_from_frame():
 def test_missing(data_folder):
     output = run("missing.py")
     assert output.count("| GunPoint |") == 2
+
+
+def write_texts(file, n, seed):
+    texts, labels = datasets.make_order_reviews(n, random_state=seed, return_X_y=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(file, "wt", encoding="utf-8") as lines:
+        lines.writelines(
+            json.dumps({"text": text, "label": int(label)}) + "\n" for text, label in zip(texts, labels, strict=True)
+        )
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    """A folder as `benchmarks/_sets.py` reads it: a few sets, each of a few rows."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("texts/mpqa", "texts/chinese_hotels", "imdb"):
+        for seed, half in enumerate(("train", "test")):
+            write_texts(folder / name / f"{half}.jsonl.gz", 80, seed)
+    write_texts(folder / "sms_spam" / "sms_spam.jsonl.gz", 80, 0)
+    (folder / "ucr_uea").mkdir()
+    y = np.arange(80) % 2
+    slopes = 2 * y - 1
+    X = np.random.default_rng(0).normal(size=(80, 14, 1)) + np.multiply.outer(slopes, np.linspace(0, 4, 14))[..., None]
+    np.savez(folder / "ucr_uea" / "GunPoint.npz", X_train=X[:40], y_train=y[:40], X_test=X[40:], y_test=y[40:])
+    values, lengths = np.concatenate([series[: 9 + i % 5] for i, series in enumerate(X)]), 9 + np.arange(80) % 5
+    cut = lengths[:40].sum()
+    halves = {"values_train": values[:cut], "values_test": values[cut:]}
+    halves |= {"lengths_train": lengths[:40], "lengths_test": lengths[40:], "y_train": y[:40], "y_test": y[40:]}
+    np.savez(folder / "ucr_uea" / "PLAID.npz", **halves)
+    return folder
+
+
+def test_accuracy(made_up, tmp_path):
+    names, file = "mpqa,chinese_hotels,sms_spam,imdb-200,imdb,GunPoint,PLAID", tmp_path / "rows.json"
+    output = run("accuracy.py", "--data", names, "--json", str(file), SEQCLF_DATA=str(made_up))
+    assert output.count("column chosen by cross-validation |") == 5
+    assert "| chinese_hotels | characters + SVC |" in output
+    assert "| mpqa | characters + SVC |" not in output
+    assert "joblib MB" in output
+    assert "F1 of spam" in output
+    assert "| mean of the defaults, seed 0, and NB-SVM |" in output
+    assert "Means over 2 of the ten sets" in output
+    assert "| one nearest neighbour |" in output
+    rows = json.loads(file.read_text())["rows"]
+    (drawn,) = (row for row in rows if row["data"] == "imdb-200" and row["role"] == "ours")
+    assert len(drawn["accuracies"]) == 5
+
+
+def test_accuracy_takes_the_rivals_of_an_earlier_run(made_up, tmp_path):
+    file = tmp_path / "rows.json"
+    data = {"SEQCLF_DATA": str(made_up)}
+    run("accuracy.py", "--data", "mpqa", "--models", "rivals", "--json", str(file), **data)
+    content = json.loads(file.read_text())
+    for row in content["rows"]:
+        row["fit_seconds"] = 1234.0
+    file.write_text(json.dumps(content))
+    output = run("accuracy.py", "--data", "mpqa", "--models", "ours", "--rivals", str(file), **data)
+    assert output.count("| 1234 |") == 5
+    assert "| mpqa | RNNTextClassifier() |" in output
+
+
+@pytest.mark.skipif(not (BENCHMARKS / ".peers/aeon/installed").exists(), reason="there is no environment with aeon")
+def test_minirocket_worker(made_up):
+    code = """
+import _minirocket, _sets
+peer = _minirocket.start(1)
+for name in ("GunPoint", "PLAID"):
+    split = _sets.load(name)
+    (run,) = _minirocket.runs(peer, split, [0], 1)
+    print(name, (run.predicted == split.y_test).mean() > 0.8, run.fit_seconds > 0)
+peer.close()
+"""
+    variables = {**os.environ, "SEQCLF_DATA": str(made_up), "PYTHONPATH": str(BENCHMARKS)}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["GunPoint True True", "PLAID True True"]
+
+
+def test_ablation(made_up):
+    data = {"SEQCLF_DATA": str(made_up)}
+    output = run("ablation.py", "--data", "mpqa,chinese_hotels", "--settings", "pairs,default", **data)
+    assert "| data | pairs | default |" in output
+    assert "| **mean** |" in output
+    output = run("ablation.py", "--data", "GunPoint", **data)
+    assert "| data | default | without convolutions |" in output

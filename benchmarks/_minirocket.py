@@ -1,0 +1,35 @@
+"""MiniRocket as a rival for series: it runs in an environment of its own, see `_minirocket_worker.py`."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _figures import Run
+from _peers import Peer
+from _sets import Split
+
+
+def start(n_threads: int) -> Peer | None:
+    """The worker; None, and a line that says why, where aeon can't be installed."""
+    peer = Peer("MiniRocket of aeon", "aeon", ["aeon>=1.6"], "_minirocket_worker.py", n_threads)
+    if peer.problem is not None:
+        print(f"{peer.name} is left out: {peer.problem}")
+        return None
+    return peer
+
+
+def runs(peer: Peer, split: Split, seeds: list[int], n_threads: int) -> list[Run]:
+    """A fit for each seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "halves.npz"
+        halves = {"train": (split.X_train, split.y_train), "test": (split.X_test, split.y_test)}
+        arrays: dict[str, Any] = {}
+        for half, (X, y) in halves.items():
+            arrays[f"values_{half}"] = np.concatenate(list(X))
+            arrays[f"lengths_{half}"] = np.array([len(series) for series in X])
+            arrays[f"y_{half}"] = y
+        np.savez(file, **arrays)
+        peer.ask(load={"file": str(file), "n_threads": n_threads})
+    answers = [peer.ask(fit={"seed": seed}) for seed in seeds]
+    return [Run(np.array(each.pop("predicted")), None, **each) for each in answers]

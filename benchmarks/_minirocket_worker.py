@@ -1,0 +1,64 @@
+"""Fits MiniRocket (Dempster, Schmidt, Webb, KDD 2021), for `accuracy.py`, which starts this where aeon is installed.
+
+The requests that it answers (see `_serve.py`):
+
+``{"load": {file, n_threads}}``
+    Loads both halves from an ``.npz`` file (`values_train` of all steps, `lengths_train`, `y_train`, the same for the
+    test half) and fits once, so that numba has compiled everything before a time is taken.
+``{"fit": {seed}}``
+    Fits 10,000 features with aeon's ridge classifier, which chooses its penalty itself; answers the predicted labels
+    of the test half and the seconds of both.
+
+aeon reads series of one length only. All are brought to the longest of the training half with zeros at the end, and the
+rest of longer ones is cut.
+"""
+
+import time
+
+from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+
+import aeon
+import numpy as np
+from aeon.classification.convolution_based import MiniRocketClassifier
+from threadpoolctl import threadpool_limits
+
+LEAST_STEPS = 9
+STATE = {}
+
+
+def padded(values, lengths, n_steps):
+    """(series, channels, steps), zeros at the end."""
+    filled = np.zeros((len(lengths), values.shape[1], n_steps), dtype=np.float32)
+    for place, series in zip(filled, np.split(values, np.cumsum(lengths)[:-1]), strict=True):
+        part = series[:n_steps]
+        place[:, : len(part)] = part.T
+    return filled
+
+
+def load(file, n_threads):
+    """Read, pad, compile."""
+    with np.load(file, allow_pickle=False) as arrays:
+        n_steps = max(LEAST_STEPS, int(arrays["lengths_train"].max()))
+        for half in ("train", "test"):
+            STATE[f"X_{half}"] = padded(arrays[f"values_{half}"], arrays[f"lengths_{half}"], n_steps)
+        STATE["y_train"] = arrays["y_train"]
+    STATE["n_threads"] = n_threads
+    fit(seed=0)
+    return {"n_steps": n_steps}
+
+
+def fit(seed):
+    """One fit, and the prediction of the test half."""
+    n_threads = STATE["n_threads"]
+    model = MiniRocketClassifier(n_kernels=10_000, n_jobs=n_threads, random_state=seed)
+    with threadpool_limits(n_threads, user_api="blas"):
+        start = time.perf_counter()
+        model.fit(STATE["X_train"], STATE["y_train"])
+        fitted = time.perf_counter()
+        predicted = model.predict(STATE["X_test"])
+        done = time.perf_counter()
+    return {"predicted": predicted.tolist(), "fit_seconds": fitted - start, "predict_seconds": done - fitted}
+
+
+if __name__ == "__main__":
+    serve(f"aeon {aeon.__version__}", {"load": load, "fit": fit})

@@ -1,0 +1,106 @@
+"""What the rows of `accuracy.py` say together: where our defaults are behind what one would pick instead."""
+
+import statistics
+from collections.abc import Iterable
+
+import numpy as np
+from _figures import Row, mean_hits, paired_difference
+from _report import print_table
+from _sets import SERIES, TEN_TEXTS, TEXTS
+
+MINIROCKET = "MiniRocket"
+CHOSEN = "column chosen by cross-validation"
+# Series: a difference counts from so many test rows or this accuracy on, whichever is more.
+_ROWS, _ACCURACY = 2, 0.01
+
+
+def accuracy(row: Row) -> float:
+    """The mean over the runs."""
+    return statistics.mean(row.accuracies)
+
+
+def _find(rows: Iterable[Row], data: str, role: str) -> Row | None:
+    return next((row for row in rows if row.data == data and row.role == role), None)
+
+
+def _pairs(rows: list[Row], names: Iterable[str]) -> list[tuple[Row, Row]]:
+    """Our row and the rival's, of the sets that have both."""
+    both = ((_find(rows, name, "ours"), _find(rows, name, "rival")) for name in names)
+    return [(ours, rival) for ours, rival in both if ours and rival]
+
+
+def _line(ours: Row, rival: Row, allowed: float | None = None) -> list[str]:
+    difference, error = paired_difference(mean_hits(ours), mean_hits(rival))
+    behind = difference < -(error if allowed is None else allowed) - 1e-9  # sums of shares are not exact
+    chosen = rival.extra.get("chosen", [rival.model])
+    cells = [ours.data, f"{accuracy(ours):.4f}", f"{accuracy(rival):.4f}", " / ".join(dict.fromkeys(chosen))]
+    return [*cells, f"{difference:+.4f} ± {error:.4f}", "**behind**" if behind else ""]
+
+
+_HEADER = ["data", "ours", "rival", "the rival is", "difference ± paired standard error", ""]
+
+
+def _print_texts(rows: list[Row]) -> None:
+    pairs = _pairs(rows, TEXTS)
+    if not pairs:
+        return
+    print(
+        "\nTexts; the rival is the linear model that is best in cross-validation of the training half; behind is more"
+    )
+    print("than one standard error below it.\n")
+    print_table(_HEADER, [_line(*pair) for pair in pairs])
+    ten = [pair for pair in pairs if pair[0].data in TEN_TEXTS]
+    if not ten:
+        return
+    names = [ours.data for ours, _ in ten]
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        if row.role == "column" and row.data in names:
+            columns.setdefault(row.model, []).append(accuracy(row))
+    means = {name: statistics.mean(values) for name, values in columns.items() if len(values) == len(names)}
+    best = max(means, key=lambda name: means[name])
+    of_test = [max(accuracy(row) for row in rows if row.role == "column" and row.data == name) for name in names]
+    print(f"\nMeans over {len(names)} of the ten sets:\n")
+    lines = [
+        ["ours", statistics.mean(accuracy(ours) for ours, _ in ten)],
+        [f"best single column: {best}", means[best]],
+        ["each set's column of cross-validation", statistics.mean(accuracy(rival) for _, rival in ten)],
+        ["each set's best column on the test rows themselves", statistics.mean(of_test)],
+    ]
+    print_table(["model", "mean accuracy"], [[str(name), f"{value:.4f}"] for name, value in lines])
+
+
+def _print_series(rows: list[Row]) -> None:
+    pairs = _pairs(rows, SERIES)
+    if not pairs:
+        return
+    print(f"\nSeries; behind is more than {_ROWS} test rows and more than {_ACCURACY} below {MINIROCKET}.\n")
+    print_table(_HEADER, [_line(*pair, allowed=max(_ROWS / pair[0].n_rows[1], _ACCURACY)) for pair in pairs])
+    ours, theirs = (statistics.mean(accuracy(pair[place]) for pair in pairs) for place in (0, 1))
+    print(f"\nMean over {len(pairs)} sets: ours {ours:.4f}, {MINIROCKET} {theirs:.4f}.")
+
+
+def chosen_row(data: str, choice: list[dict[str, float]], columns: list[Row]) -> Row:
+    """The rival of a set of texts: in each draw the column that is best in cross-validation there."""
+    by_name = {row.model: row for row in columns}
+    chosen = [max(scores, key=lambda name: scores[name]) for scores in choice]
+    parts = [by_name[name] for name in chosen]
+
+    def draws(field: str) -> list:
+        return [getattr(part, field)[place] for place, part in enumerate(parts)]
+
+    times = {
+        f"{what}_seconds": float(np.mean([getattr(p, f"{what}_seconds") for p in parts])) for what in ("fit", "predict")
+    }
+    spam = draws("f1_of_spam") if parts[0].f1_of_spam else None
+    return Row(
+        data, CHOSEN, "rival", parts[0].n_rows,
+        draws("accuracies"), draws("macro_f1"), draws("hits"), **times,
+        f1_of_spam=spam, extra={"chosen": chosen, "cross-validation": choice},
+    )  # fmt: skip
+
+
+def print_summary(rows: list[Row]) -> None:
+    """Tables of texts and of series."""
+    _print_texts(rows)
+    _print_series(rows)

@@ -1,0 +1,153 @@
+"""What a setting is worth on all sets at once, judged on inner splits of the training halves; test halves are not read.
+
+    python benchmarks/ablation.py [--data texts] [--settings default,pairs] [--splits 3] [--rows 6000] [--threads 2]
+    python benchmarks/ablation.py --data series [--json FILE]
+
+Each set is split three times, 80 to 20, each class in its share and equal texts on one side; of a set with more rows
+than `--rows` so many are drawn first. The split's number is also the `random_state`. Texts are the ten sets that
+`accuracy.py` averages, nsmc, sms_spam and imdb. The settings are in the tables below; the first that is named is what
+the others are compared with.
+
+The table has the accuracy of the first setting, and for the others the difference from it with its paired standard
+error over the held-out rows. The last line is the mean over the sets; its standard error is that of a mean of
+independent sets.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _figures import paired_difference
+from _ours import defaults
+from _report import load as load_of_machine
+from _report import machine, print_load, print_table
+from _sets import SERIES, TEN_TEXTS, Split, inner_splits, load, names_of
+
+TEXT_SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "without ratios": {"nb_ngrams": 0},
+    "pairs": {"nb_ngrams": 2},
+}
+SERIES_SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "without convolutions": {"conv_filters": 0},
+}
+TEXTS = (*TEN_TEXTS, "nsmc", "sms_spam", "imdb")
+
+
+@dataclass
+class Cell:
+    """One setting on one set of data."""
+
+    data: str
+    setting: str
+    accuracy: float
+    difference: float
+    error: float
+    seconds: float
+
+
+def hits_of(data: str, splits: list[tuple[Split, np.ndarray]], settings: dict[str, Any]) -> np.ndarray:
+    """Right or wrong for the held-out rows of all splits."""
+    hits: list[np.ndarray] = []
+    for number, (split, _) in enumerate(splits):
+        model = defaults(data, random_state=number, **settings).fit(split.X_train, split.y_train)
+        hits.append((model.predict(split.X_test) == split.y_test).astype(float))
+    return np.concatenate(hits)
+
+
+def measure(data: str, settings: dict[str, dict[str, Any]], options: argparse.Namespace) -> list[Cell]:
+    """All settings on one set."""
+    splits = inner_splits(load(data), options.splits, options.rows)
+    rows = np.concatenate([held_out for _, held_out in splits])
+    cells: list[Cell] = []
+    first = None
+    for name, changes in settings.items():
+        start = time.perf_counter()
+        hits = hits_of(data, splits, {"n_threads": options.threads} | changes)
+        seconds = (time.perf_counter() - start) / len(splits)
+        first = hits if first is None else first
+        cell = Cell(data, name, float(hits.mean()), *paired_difference(hits, first, rows), seconds)
+        print(f"  {data}, {name}: {cell.accuracy:.4f}, {seconds:.1f} s", flush=True)
+        cells.append(cell)
+    return cells
+
+
+def as_lines(cells: list[Cell], settings: list[str]) -> list[list[str]]:
+    """Sets down, settings across, means at the end."""
+    by_place = {(cell.data, cell.setting): cell for cell in cells}
+    sets = list(dict.fromkeys(cell.data for cell in cells))
+    first, *others = settings
+    lines = []
+    for data in sets:
+        compared = [by_place[data, name] for name in others]
+        differences = [f"{cell.difference:+.4f} ± {cell.error:.4f}" for cell in compared]
+        lines.append([data, f"{by_place[data, first].accuracy:.4f}", *differences])
+    last = ["**mean**", f"{statistics.mean(by_place[data, first].accuracy for data in sets):.4f}"]
+    for name in others:
+        each = [by_place[data, name] for data in sets]
+        error = np.sqrt(sum(cell.error**2 for cell in each)) / len(sets)
+        last.append(f"{statistics.mean(cell.difference for cell in each):+.4f} ± {error:.4f}")
+    return [*lines, last, ["seconds", *(_seconds(cells, name) for name in settings)]]
+
+
+def _seconds(cells: list[Cell], setting: str) -> str:
+    return f"{statistics.mean(cell.seconds for cell in cells if cell.setting == setting):.1f}"
+
+
+def sets_of(text: str) -> tuple[str, ...]:
+    """As in `accuracy.py`, but for "texts": no draws of imdb."""
+    return TEXTS if text == "texts" else names_of(text)
+
+
+def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", default="texts", type=sets_of, help="texts, series, or names of either with commas between"
+    )
+    parser.add_argument("--settings", help="names with commas between; all of the table if left out")
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=6_000, help="at most so many rows of a training half")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the cells there too, after each set of data")
+    parser.add_argument("--smoke", action="store_true", help="100 rows, one split: does this script still run?")
+    options = parser.parse_args(arguments)
+    kinds = {data in (*SERIES, "mnist") for data in options.data}
+    if len(kinds) > 1:
+        parser.error("--data: texts and series have settings of their own, name one kind")
+    table = SERIES_SETTINGS if kinds.pop() else TEXT_SETTINGS
+    chosen = list(table) if options.settings is None else options.settings.split(",")
+    if unknown := set(chosen) - set(table):
+        parser.error(f"--settings {', '.join(sorted(unknown))}: expected {', '.join(table)}")
+    options.settings = {name: table[name] for name in chosen}
+    if options.smoke:
+        options.rows, options.splits = 100, 1
+    return options
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    options = options_of()
+    before = load_of_machine()
+    print(machine(options.threads), flush=True)
+    cells: list[Cell] = []
+    for data in options.data:
+        cells += measure(data, options.settings, options)
+        if options.json:
+            options.json.write_text(json.dumps([asdict(cell) for cell in cells], indent=1))
+    first, *others = options.settings
+    print()
+    print_table(["data", first, *others], as_lines(cells, list(options.settings)))
+    for name, changes in options.settings.items():
+        print(f"{name}: {changes or 'as it comes'}")
+    print_load(before)
+
+
+if __name__ == "__main__":
+    main()

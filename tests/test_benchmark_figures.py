@@ -1,0 +1,137 @@
+"""The numbers that `benchmarks/accuracy.py` and `ablation.py` print, by value."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not part of an installed package")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports a part of the benchmarks, and forgets it afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield import_module
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(BENCHMARKS)):
+            del sys.modules[name]
+
+
+def test_calibration_error_by_value(benchmark):
+    figures = benchmark("_figures")
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.51, 0.51])
+    hits = np.array([1, 1, 1, 0, 1, 0])
+    assert figures.calibration_error(confidence, hits) == pytest.approx((0.8 + 0.02) / 6)
+
+
+def test_error_by_chance_falls_with_rows(benchmark):
+    figures = benchmark("_figures")
+    few, many = (figures.error_by_chance(np.full(n, 0.8)) for n in (100, 10_000))
+    # one bin: the mean absolute deviation of a share, about 0.8 of its standard deviation
+    assert few == pytest.approx(0.8 * np.sqrt(0.8 * 0.2 / 100), rel=0.5)
+    assert many < few / 5
+    assert figures.error_by_chance(np.ones(100)) == 0
+
+
+def test_paired_difference_by_value(benchmark):
+    figures = benchmark("_figures")
+    ours, rival = np.array([1.0, 1, 1, 0, 1, 0, 1, 1]), np.array([1.0, 0, 1, 0, 0, 1, 1, 1])
+    mean, error = figures.paired_difference(ours, rival)
+    assert mean == pytest.approx(1 / 8)
+    assert error == pytest.approx(np.std(ours - rival) / np.sqrt(8))
+    # each row twice is no more to go by than each row once
+    twice = figures.paired_difference(np.tile(ours, 2), np.tile(rival, 2), np.tile(np.arange(8), 2))
+    assert twice == pytest.approx((mean, error))
+
+
+def test_a_row_keeps_which_test_rows_were_right(benchmark):
+    figures = benchmark("_figures")
+    y = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 1])
+    wrong = np.where(np.arange(11) % 3 == 0, 5, y)
+    runs = [figures.Run(y, None, 1.0, 2.0), figures.Run(wrong, None, 3.0, 4.0)]
+    row = figures.row_of("any", "model", "ours", runs, y, 7)
+    assert row.accuracies == pytest.approx([1, 7 / 11])
+    np.testing.assert_array_equal(figures.mean_hits(row), np.where(wrong == y, 1, 0.5))
+    assert row.calibration_error is None
+    assert row.n_rows == (7, 11)
+    # of class 5 there is no test row, so that it takes no part in the mean
+    assert row.macro_f1[1] == pytest.approx(np.mean([2 * 2 / 6, 2 * 3 / 7, 2 * 2 / 5]))
+
+
+def test_choice_counts_once_what_each_fold_would_count_itself(benchmark):
+    rivals = benchmark("_rivals")
+    rng = np.random.default_rng(0)
+    words = np.array("good bad film plot slow warm dull witty a the of".split())
+    texts = [" ".join(rng.choice(words, 6)) for _ in range(150)]
+    y = np.array([("good" in text) ^ (rng.random() < 0.2) for text in texts]).astype(int)
+    texts[0] += " once"  # a word that only one fold has
+    names = rivals.columns(without_spaces=True)
+    found = rivals.cross_validated(names, texts, y)
+    folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(texts, y))
+    for name in names:
+        scores = []
+        for rows, held_out in folds:
+            model = rivals.linear_model(name).fit([texts[i] for i in rows], y[rows])
+            scores.append(model.score([texts[i] for i in held_out], y[held_out]))
+        assert found[name] == pytest.approx(np.mean(scores))
+    assert len(set(found.values())) > 1
+
+
+def test_rival_is_the_column_of_each_draw(benchmark):
+    figures, summary = benchmark("_figures"), benchmark("_summary")
+    y = np.array([0, 1, 0, 1])
+    right, half, none = y, np.array([0, 1, 1, 0]), 1 - y
+    columns = [
+        figures.row_of("imdb-200", name, "column", [figures.Run(p, None, 1.0, 1.0) for p in each], y, 9)
+        for name, each in {"words": (right, none), "pairs": (half, half)}.items()
+    ]
+    choice = [{"words": 0.9, "pairs": 0.8}, {"words": 0.7, "pairs": 0.75}]
+    row = summary.chosen_row("imdb-200", choice, columns)
+    assert row.accuracies == [1.0, 0.5]
+    assert row.extra["chosen"] == ["words", "pairs"]
+    np.testing.assert_array_equal(figures.mean_hits(row), [1, 1, 0.5, 0.5])
+
+
+def test_summary_says_what_is_behind(benchmark, capsys):
+    figures, summary = benchmark("_figures"), benchmark("_summary")
+    y = np.arange(100) % 2
+
+    def row(data, role, wrong):
+        predicted = np.where(np.isin(np.arange(100), wrong), 1 - y, y)
+        return figures.row_of(data, role, role, [figures.Run(predicted, None, 1.0, 1.0)], y, 9)
+
+    def behind(data, ours, rival):
+        summary.print_summary([row(data, "ours", ours), row(data, "rival", rival), row(data, "column", rival)])
+        return "**behind**" in capsys.readouterr().out
+
+    assert behind("mpqa", range(30), range(20))
+    assert not behind("mpqa", range(20), range(30))
+    assert not behind("mpqa", range(10), range(50, 59))  # one row behind, nineteen are different
+    assert behind("GunPoint", range(13), range(10))
+    assert not behind("GunPoint", range(12), range(10))
+
+
+def test_inner_splits_read_the_training_half_only(benchmark):
+    sets = benchmark("_sets")
+    texts = [f"text {i % 80}" for i in range(100)]  # twenty of them twice
+    y = np.array([(i % 80) // 20 for i in range(100)])
+    y[79] = 9  # a class with one row
+    splits = sets.inner_splits(sets.Split(texts, y, ["test"], np.array([7])), 3, 1_000)
+    assert len(splits) == 3
+    assert len({tuple(rows) for _, rows in splits}) == 3
+    for split, rows in splits:
+        assert not set(split.X_train) & set(split.X_test)
+        assert split.X_test == [texts[i] for i in rows]
+        assert sorted(split.X_train + split.X_test) == sorted(texts)
+        assert len(set(split.X_test)) == 16
+        counts = np.bincount([int(text.split()[1]) // 20 for text in set(split.X_test)])
+        assert counts.min() >= 3 and counts.max() <= 5
+    ((split, _),) = sets.inner_splits(sets.Split(texts, y, ["test"], np.array([7])), 1, 50)
+    assert len(split.X_train) + len(split.X_test) == 50
