@@ -4,7 +4,7 @@ from abc import ABCMeta, abstractmethod
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
 from math import inf
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import validation_rows
 from seqclf._kernels import ACTIVATIONS, CELLS
+from seqclf._label_features.folds import cross_fitting_folds
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.supervision import Supervision
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
@@ -87,15 +91,27 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         "n_threads": optional(integer(1, 1_024)),
         "verbose": any_of(boolean(), integer(0)),
         "warm_start": boolean(),
+        "wide": boolean(),
     }
     _step_name: str
     _auto_epochs: AutoEpochs
     _task: Task
+    _label_features: LabelFeatures | None
 
     @property
     def _is_warm(self) -> bool:
         """Whether `fit` goes on with the fitted network."""
         return self.warm_start and hasattr(self, "network_")
+
+    @property
+    def wide_(self) -> LinearScores:
+        """The linear models of the wide half."""
+        features = getattr(self, "_label_features", None)
+        if features is None or features.scores is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no wide_: it is not fitted, or was fitted with wide=False."
+            )
+        return cast(LinearScores, features.scores)
 
     @abstractmethod
     def _new_task(self) -> Task:
@@ -109,23 +125,44 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
+    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         """Learn from rows, without their targets, how to encode them, and encode them."""
 
     @abstractmethod
-    def _encode(self, rows: Rows, name: str = "X") -> Ragged:
+    def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         """Rows as token ids or numbers; `name` is what messages call them."""
+
+    @abstractmethod
+    def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
+        """What is learned from targets before the network trains; None for nothing."""
 
     def _fit_label_features(self, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
         """The training sequences with what is learned from their targets, each without its own.
 
-        In a warm start what is kept for prediction stays as it is.
+        In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
+        what is kept for prediction stays as it is.
         """
-        return training.sequences
+        if self._is_warm and self.wide != (learned := hasattr(self, "wide_")):
+            raise_warm_start_change("wide", learned, self.wide)
+        features = self._new_label_features(task, rng)
+        if not self._is_warm:
+            self._label_features = features
+        if features is None:
+            return training.sequences
+        sequences, targets = training.sequences, training.targets
+        loss_weights = training.weights * task.loss_weights(targets)
+        supervision = Supervision(
+            task.memberships(targets),
+            training.weights,
+            loss_weights,
+            cross_fitting_folds(sequences.steps, task.strata(targets).of_rows, training.groups, rng),
+            lambda scores: task.calibrate(scores, targets, loss_weights),
+        )
+        return features.fit_transform(sequences, supervision)
 
     def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
         """The sequences of rows that are not trained on, with what was learned from targets."""
-        return sequences
+        return sequences if self._label_features is None else self._label_features.transform(sequences)
 
     @abstractmethod
     def _input_config(self) -> dict[str, Any]:
@@ -146,8 +183,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             given = self._validate_validation(task, X_val, y_val, sample_weight_val)
             rng = check_random_state(self.random_state)
 
-            steps = self._encode(rows) if warm else self._fit_encoder(rows, weights)
-            data = _dataset(steps, y, weights, groups)
+            sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
+            data = _dataset(sequences, y, weights, groups)
             training, validation = self._split(data, task, rng) if given is None else (data, self._encoded(*given))
             # From here on everything is learned from the targets of the training rows alone.
             targets = task.refit(training.targets, self._task) if warm else task.fit(training.targets)
@@ -179,7 +216,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         rows = self._validate_X(X, reset=False)
         device = resolve_device(self.device)
         with use_threads(self.n_threads, device, self.cell, self.activation):
-            sequences = self._add_label_features(EncodedSequences(self._encode(rows)))
+            sequences = self._add_label_features(self._encode(rows))
             return predict_outputs(self.network_, sequences, device)
 
     def _validate_targets(
@@ -259,7 +296,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _new_network(self, task: Task, training: Dataset, rng: np.random.RandomState) -> Network:
         generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
         network = Network(self._network_config(task)).reset_parameters(generator)
-        network.head.start(task.initial_bias(training.targets, training.weights), task.outputs_are_log_odds)
+        # The scores are estimates of the outputs already; without them the means of the log-count ratios are.
+        as_sum_of_means = task.outputs_are_log_odds and not network.config.scores
+        network.head.start(task.initial_bias(training.targets, training.weights), as_sum_of_means)
         return network
 
     def _warm_network(self, task: Task) -> Network:
@@ -290,6 +329,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             activation=self.activation,
             dropout=float(self.dropout),
             recurrent_dropout=float(self.recurrent_dropout),
+            scores=hasattr(self, "wide_"),
             **self._input_config(),
         )
 
@@ -311,16 +351,20 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
 
 def _dataset(
-    steps: Ragged, y: Targets, weights: np.ndarray, groups: np.ndarray | None, names: tuple[str, str] = ("X", "y")
+    sequences: EncodedSequences,
+    y: Targets,
+    weights: np.ndarray,
+    groups: np.ndarray | None,
+    names: tuple[str, str] = ("X", "y"),
 ) -> Dataset:
     """Encoded rows with their targets; where each step has one, there is one for each step."""
-    if isinstance(y, Ragged) and (y.lengths != steps.lengths).any():
-        row = int(np.argmax(y.lengths != steps.lengths))
+    if isinstance(y, Ragged) and (y.lengths != sequences.lengths).any():
+        row = int(np.argmax(y.lengths != sequences.lengths))
         raise ValueError(
             f"Row {row} of {names[1]} has {y.lengths[row]} targets, but row {row} of {names[0]} has "
-            f"{steps.lengths[row]} steps: expected one target for each step."
+            f"{sequences.lengths[row]} steps: expected one target for each step."
         )
-    return Dataset(EncodedSequences(steps), y, weights, groups)
+    return Dataset(sequences, y, weights, groups)
 
 
 def raise_warm_start_change(name: str, before: Any, now: Any) -> NoReturn:

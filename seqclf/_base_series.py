@@ -7,7 +7,10 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
 from seqclf._base import AutoEpochs, BaseRNN, Rows
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._tasks.task import Task
 from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten
 from seqclf._validation.holes import fill_holes
@@ -93,7 +96,7 @@ class BaseSeriesRNN(BaseRNN):
             validate_data(self, X, reset=False, skip_check_array=True)  # the names of the columns
         return array
 
-    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
+    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         assert isinstance(rows, Ragged)
         mean, scale = self._statistics(rows, weights) if rows.n_steps else (np.zeros(self.n_channels_in_),) * 2
         self._mean_of_fit = mean  # of a channel that a whole series lacks
@@ -122,7 +125,7 @@ class BaseSeriesRNN(BaseRNN):
         deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0
         return mean * largest, np.where(deviation == 0, 1.0, deviation * largest)
 
-    def _encode(self, rows: Rows, name: str = "X") -> Ragged:
+    def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         assert isinstance(rows, Ragged)
         missing = np.isnan(rows.values)
         values = np.where(missing, self._mean_of_fit, rows.values) if missing.any() else rows.values
@@ -137,7 +140,10 @@ class BaseSeriesRNN(BaseRNN):
                 f"too large to compute with in float32{' after scaling' if self.scale else ''}; expected numbers "
                 "below 3.4e38 in size" + ("." if self.scale else ", or scale=True.")
             )
-        return Ragged(values, rows.lengths)
+        return EncodedSequences(Ragged(values, rows.lengths))
+
+    def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
+        return None
 
     def _input_config(self) -> dict[str, Any]:
         return {"n_channels": self.n_channels_in_, "conv_filters": self._filters()}

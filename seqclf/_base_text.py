@@ -1,6 +1,6 @@
 """What the estimators for texts share: texts, tokens or token ids in, with what the targets say of them."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -8,18 +8,21 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names
 
 from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_warm_start_change
-from seqclf._data.dataset import Dataset
-from seqclf._data.encoded import EncodedSequences
+from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features.log_count_ratios import LogCountRatios, cross_fitting_folds
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.log_count_ratios import LogCountRatios
+from seqclf._label_features.text_label_features import TextLabelFeatures
 from seqclf._tasks.task import Task
-from seqclf._text_tokenizer import TextTokenizer
+from seqclf._text_tokenizer import NumberedTokens, TextTokenizer
 from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.parameters import has_methods, integer, optional, real
 from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 
 # A table with a row for each number up to the largest id may be this much larger than the ids need.
 _MAX_IDS_PER_DISTINCT, _FREE_IDS = 4, 10_000
+# The longest n-grams that the linear model reads: of words and pieces of words, and of characters.
+_WIDE_NGRAMS, _WIDE_NGRAMS_OF_CHARACTERS = 2, 5
 
 _TOKENS = {"word": "words", "char": "characters"}
 
@@ -36,7 +39,15 @@ class BaseTextRNN(BaseRNN):
     _step_name = "tokens"
     _auto_epochs = AutoEpochs(n_updates=600, min_epochs=3, max_epochs=6)
     input_kind_: Kind
-    nb_ratios_: LogCountRatios
+    _label_features: TextLabelFeatures | None
+
+    @property
+    def nb_ratios_(self) -> LogCountRatios:
+        """The learned log-count ratios."""
+        features = getattr(self, "_label_features", None)
+        if features is None or features.ratios is None:
+            raise AttributeError(f"{type(self).__name__} has no nb_ratios_: it is not fitted, or has learned none.")
+        return cast(LogCountRatios, features.ratios)
 
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
@@ -47,12 +58,12 @@ class BaseTextRNN(BaseRNN):
             _check_feature_names(self, X, reset=reset)  # a table of ids, one step a column
         return rows
 
-    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> Ragged:
+    def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         if isinstance(rows, Ragged):
             self.__dict__.pop("tokenizer_", None)
-            return self._learn_ids(rows)
+            return EncodedSequences(self._learn_ids(rows))
         self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
-        ids = self._fit_tokenizer(rows)
+        ids, new_tokens = self._fit_tokenizer(rows)
         if self.verbose and getattr(self.tokenizer_, "level_", None) != getattr(self.tokenizer_, "level", None):
             print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level={self.tokenizer_.level!r})", flush=True)
         if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
@@ -60,12 +71,12 @@ class BaseTextRNN(BaseRNN):
             print(f"{n_truncated} of {len(rows)} texts lost tokens at the {side}: max_length={longest}", flush=True)
         n_tokens = len(getattr(self.tokenizer_, "tokens_", ()))
         if type(self.tokenizer_) is not TextTokenizer:
-            return self._learn_ids(ids, n_tokens)
+            return EncodedSequences(self._learn_ids(ids, n_tokens))
         self.__dict__.pop("renumbered_ids_", None)
         self.vocab_size_ = n_tokens
-        return ids
+        return self._with_spelling(ids, new_tokens)
 
-    def _fit_tokenizer(self, rows: list[Any]) -> Ragged:
+    def _fit_tokenizer(self, rows: list[Any]) -> NumberedTokens:
         """Fit `tokenizer_`, and give the ids of the same rows."""
         if type(self.tokenizer_) is TextTokenizer:
             return self.tokenizer_._fit_to_ids(self.input_kind_, rows)
@@ -73,16 +84,19 @@ class BaseTextRNN(BaseRNN):
             output = self.tokenizer_.fit_transform(rows)
         else:
             output = self.tokenizer_.fit(rows, None).transform(rows)
-        return self._as_ids(output, len(rows), in_fit=True)
+        return NumberedTokens(self._as_ids(output, len(rows), in_fit=True), [])
 
-    def _encode(self, rows: Rows, name: str = "X") -> Ragged:
+    def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         if isinstance(rows, Ragged):
-            ids = rows
-        elif type(self.tokenizer_) is TextTokenizer:
-            ids = self.tokenizer_._to_ids(rows)
-        else:
-            ids = self._as_ids(self.tokenizer_.transform(rows), len(rows))
-        return self._known_ids(ids)
+            return EncodedSequences(self._known_ids(rows))
+        if type(self.tokenizer_) is TextTokenizer:
+            return self._with_spelling(*self.tokenizer_._to_ids(rows))
+        return EncodedSequences(self._known_ids(self._as_ids(self.tokenizer_.transform(rows), len(rows))))
+
+    def _with_spelling(self, ids: Ragged, new_tokens: list[str]) -> EncodedSequences:
+        """Ids of our own tokenizer, as the network knows them, with their spelling where words have one."""
+        spelling = Spelling(ids.values, new_tokens) if self.tokenizer_.level_ == "word" else None
+        return EncodedSequences(self._known_ids(ids), spelling=spelling)
 
     def _learn_ids(self, ids: Ragged, n_tokens: int = 0) -> Ragged:
         """Learn which ids there are, and number them anew where most numbers up to the largest are not among them."""
@@ -116,33 +130,21 @@ class BaseTextRNN(BaseRNN):
             )
         return ids
 
-    def _fit_label_features(self, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
-        if self._is_warm:
-            learned = self.nb_ratios_.n_orders if hasattr(self, "nb_ratios_") else 0
-            if self.nb_ngrams != learned:
-                raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
-        if not self.nb_ngrams or task.per_step:  # ratios say what a sequence belongs to
-            self.__dict__.pop("nb_ratios_", None)
-            return training.sequences
-        # The ratios of the first fit may have been counted on the rows of a warm start: these get some that were
-        # counted without their own targets. What was learned stays as it is.
-        ratios = LogCountRatios(int(self.nb_ngrams), self.vocab_size_)
-        if not self._is_warm:
-            self.nb_ratios_ = ratios
-        fold = cross_fitting_folds(task.strata(training.targets).of_rows, training.groups, rng)
-        return ratios.fit_transform(
-            training.sequences.steps, task.memberships(training.targets), training.weights, fold
-        )
-
-    def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
-        return self.nb_ratios_.transform(sequences.steps) if hasattr(self, "nb_ratios_") else sequences
+    def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
+        if self._is_warm and self.nb_ngrams != (learned := getattr(self._label_features, "nb_ngrams", 0)):
+            raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
+        if task.per_step or not (self.nb_ngrams or self.wide):  # They say what a sequence belongs to.
+            return None
+        level = getattr(getattr(self, "tokenizer_", None), "level_", None)
+        n_orders = _WIDE_NGRAMS_OF_CHARACTERS if level == "char" else _WIDE_NGRAMS
+        tokens = ["", "", *self.tokenizer_.tokens_[2:]] if level == "word" else None
+        return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, tokens)
 
     def _input_config(self) -> dict[str, Any]:
         ratios = getattr(self, "nb_ratios_", None)
         return {
             "vocab_size": self.vocab_size_,
             "n_step_features": 0 if ratios is None else ratios.n_features,
-            "votes": ratios is not None and ratios.gives_votes,
             "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
             "token_dropout": float(self.token_dropout),
         }

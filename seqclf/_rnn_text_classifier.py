@@ -194,6 +194,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         recurrent_dropout: float = 0.0,
         token_dropout: float = 0.2,
         nb_ngrams: int = 3,
+        wide: bool = True,
         weight_decay: float = 0.0,
         l1: float = 0.0,
         max_grad_norm: float | None = 1.0,
@@ -224,6 +225,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         self.recurrent_dropout = recurrent_dropout
         self.token_dropout = token_dropout
         self.nb_ngrams = nb_ngrams
+        self.wide = wide
         self.weight_decay = weight_decay
         self.l1 = l1
         self.max_grad_norm = max_grad_norm

@@ -4,8 +4,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from itertools import repeat
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +42,13 @@ _CONSTRAINTS = {
     "max_length": optional(integer(1)),
     "truncate": options("start", "end"),
 }
+
+
+class NumberedTokens(NamedTuple):
+    """The tokens of texts as ids, end to end; those that are not in the vocabulary follow behind it."""
+
+    ids: Ragged
+    new_tokens: list[str]
 
 
 class TextTokenizer(TransformerMixin, BaseEstimator):
@@ -184,7 +190,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         """
         with all_or_nothing(self):
             kind, rows = read_text_input(X)
-            ids = self._learn(kind, rows)
+            learned = self._learn(kind, rows)
+            ids = None if learned is None else learned.ids
             if ids is None and self.max_length is not None:
                 ids = self._subword_ids(rows)
             self._count_truncated(ids)
@@ -206,7 +213,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
         with all_or_nothing(self):
-            return self._fit_to_ids(*read_text_input(X)).items()
+            return self._known(self._fit_to_ids(*read_text_input(X)).ids).items()
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -229,7 +236,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where a row of X is not valid.
         """
         check_is_fitted(self, "vocabulary_")
-        return self._to_ids(read_text_input(X, kind=self.input_kind_)[1]).items()
+        return self._known(self._to_ids(read_text_input(X, kind=self.input_kind_)[1]).ids).items()
 
     def inverse_transform(self, X: Any) -> list[str]:
         """Turn ids back into texts.
@@ -289,23 +296,31 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def _fit_to_ids(self, kind: Kind, rows: Any) -> Ragged:
-        """`fit_transform` for rows that were validated, as ids end to end."""
-        ids = self._learn(kind, rows)
-        if ids is None:
-            ids = self._subword_ids(rows)
-        self._count_truncated(ids)
-        return self._cut(ids)
+    def _fit_to_ids(self, kind: Kind, rows: Any) -> NumberedTokens:
+        """`fit_transform` for rows that were validated; unknown tokens have ids too."""
+        learned = self._learn(kind, rows)
+        if learned is None:
+            learned = NumberedTokens(self._subword_ids(rows), [])
+        self._count_truncated(learned.ids)
+        return learned._replace(ids=self._cut(learned.ids))
 
-    def _to_ids(self, rows: Any) -> Ragged:
-        """`transform` for rows that were validated, as ids end to end."""
+    def _to_ids(self, rows: Any) -> NumberedTokens:
+        """`transform` for rows that were validated; unknown tokens have ids too."""
         if self.subword_model_ is not None:
-            return self._cut(self._subword_ids(rows))
+            return NumberedTokens(self._cut(self._subword_ids(rows)), [])
         find = self.vocabulary_.get
-        return self._cut(self._number(rows, lambda tokens: map(find, tokens, repeat(UNKNOWN))))
+        new: defaultdict[str, int] = defaultdict()
+        new.default_factory = lambda: self.n_tokens_ + len(new)
+        ids = self._number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
+        return NumberedTokens(self._cut(ids), list(new))
 
-    def _learn(self, kind: Kind, rows: Any) -> Ragged | None:
-        """Learn the vocabulary; gives the ids of the rows where they fall out of that."""
+    def _known(self, ids: Ragged) -> Ragged:
+        """The ids with one for all unknown tokens."""
+        known = np.where(ids.values < self.n_tokens_, ids.values, np.int32(UNKNOWN))
+        return Ragged(known, ids.lengths)
+
+    def _learn(self, kind: Kind, rows: Any) -> NumberedTokens | None:
+        """Learn the vocabulary; gives the tokens of the rows where they fall out of that."""
         check_parameters(self, _CONSTRAINTS)
         if kind == "ids":
             raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
@@ -323,8 +338,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         self._learn_subwords(rows)
         return None
 
-    def _learn_tokens(self, rows: Sequence[Any]) -> Ragged:
-        """Choose the vocabulary; returns the ids of the rows, for which the texts need not be split again."""
+    def _learn_tokens(self, rows: Sequence[Any]) -> NumberedTokens:
+        """Choose the vocabulary; returns the tokens of the rows, for which the texts need not be split again."""
         first_seen: defaultdict[str, int] = defaultdict()
         first_seen.default_factory = first_seen.__len__
         ids = self._number(rows, partial(map, first_seen.__getitem__))
@@ -353,11 +368,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             )
         self.subword_model_: Any = None
         self._keep_vocabulary([tokens[index] for index in kept])
-        final = np.full(len(tokens), UNKNOWN, dtype=np.int32)
-        final[kept] = np.arange(_N_SPECIAL, _N_SPECIAL + len(kept))
+        others = np.setdiff1d(by_frequency, kept)
+        final = np.empty(len(tokens), dtype=np.int32)
+        final[np.concatenate([kept, others])] = np.arange(_N_SPECIAL, _N_SPECIAL + len(tokens))
         for piece in pieces:
             piece[:] = final[piece]
-        return ids
+        return NumberedTokens(ids, [tokens[index] for index in others])
 
     def _keep_vocabulary(self, tokens: list[str]) -> None:
         self.tokens_ = _SPECIAL_TOKENS + tokens

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,21 @@ class StepFeatures:
         return sum(table.shape[2] for table in self.tables)
 
 
+class Spelling(NamedTuple):
+    """Tokens by their spelling, those too that the network does not know.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_steps,), int32
+        The id of each token in the vocabulary; behind these follow those of `new_tokens`.
+    new_tokens : list of str
+        The tokens that are not in the vocabulary.
+    """
+
+    ids: NDArray[np.int32]
+    new_tokens: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class EncodedSequences:
     """Token ids or numeric steps, with what was learned from targets.
@@ -44,13 +59,16 @@ class EncodedSequences:
         Token ids of shape (n_steps,), or numbers of shape (n_steps, n_channels).
     features : StepFeatures or None
         Numbers next to each token id.
-    votes : ndarray of shape (n_sequences, n_outputs), float32, or None
-        A number for each output of each sequence.
+    scores : ndarray of shape (n_sequences, n_outputs), float32, or None
+        An estimate of each output for each sequence.
+    spelling : Spelling or None
+        The token ids as they are spelled, for features that are learned from characters.
     """
 
     steps: Ragged
     features: StepFeatures | None = None
-    votes: NDArray[np.float32] | None = None
+    scores: NDArray[np.float32] | None = None
+    spelling: Spelling | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -80,4 +98,8 @@ class EncodedSequences:
         if features is not None:
             entries = Ragged(features.entries, self.lengths).take(rows).values
             features = replace(features, entries=entries, version=features.version[rows])
-        return EncodedSequences(self.steps.take(rows), features, None if self.votes is None else self.votes[rows])
+        scores = None if self.scores is None else self.scores[rows]
+        spelling = self.spelling
+        if spelling is not None:
+            spelling = spelling._replace(ids=Ragged(spelling.ids, self.lengths).take(rows).values)
+        return EncodedSequences(self.steps.take(rows), features, scores, spelling)

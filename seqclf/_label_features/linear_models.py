@@ -54,14 +54,21 @@ class CrossFitted(NamedTuple):
     ----------
     held_out : ndarray of shape (n_rows, n_outputs), float32
         The decision values of the training rows, each by the model that has not seen the fold of the row.
+    centers : ndarray of shape (1 + n_folds, n_outputs), float32
+        The mean decision value of each model over the rows that it was fitted on: of the models of all rows first.
     coef : ndarray of shape (n_features, n_outputs), float32
         The weights of the models of all rows.
     intercept : ndarray of shape (n_outputs,), float32
     """
 
     held_out: NDArray[np.float32]
+    centers: NDArray[np.float32]
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
+
+    def decide(self, features: csr_array) -> NDArray[np.float32]:
+        """The decision values of other rows."""
+        return decision(features, self.coef, self.intercept)
 
 
 def fit_linear_models(
@@ -113,11 +120,7 @@ def fit_linear_models(
     order = np.stack([rng.permutation(n_rows).astype(np.int32) for _ in range(max_epochs)])
     slack = (1 / (2 * C * np.asarray(weights, dtype=np.float64))).astype(np.float32)
     fit = _fit_compiled if library.is_wanted() else _fit_plain
-    found = CrossFitted(
-        np.empty((n_rows, n_outputs), dtype=np.float32),
-        np.empty((n_features, n_outputs), dtype=np.float32),
-        np.empty(n_outputs, dtype=np.float32),
-    )
+    found = _empty(n_rows, int(fold.max(initial=0)) + 1, n_features, n_outputs)
     # The models of so many outputs fill whole vectors.
     step = max(_MAX_CELLS // max(n_rows, n_features, 1) // _LANES, 1) * _LANES
     for start in range(0, n_outputs, step):
@@ -126,6 +129,11 @@ def fit_linear_models(
         for whole, ours in zip(found, fit(part), strict=True):
             whole[..., some] = ours
     return found
+
+
+def _empty(n_rows: int, n_folds: int, n_features: int, n_outputs: int) -> CrossFitted:
+    shapes = (n_rows, n_outputs), (1 + n_folds, n_outputs), (n_features, n_outputs), (n_outputs,)
+    return CrossFitted(*(np.empty(shape, dtype=np.float32) for shape in shapes))
 
 
 def decision(features: csr_array, coef: NDArray[np.float32], intercept: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -190,17 +198,17 @@ def _fit_plain(problem: _Problem) -> CrossFitted:
     for one in range(problem.n_folds):
         rows, models = problem.fold == one, version == one + 1
         held_out[rows] = decision(features[rows], coef[:, models], intercept[models])
-    return CrossFitted(held_out, coef[:, version == 0], intercept[version == 0])
+    of_all = version == 0
+    decisions = decision(features, coef, intercept).reshape(-1, n_outputs, n_versions)
+    fitted = np.arange(n_versions) != problem.fold[:, None] + 1
+    centers = np.einsum("rov,rv->vo", decisions, fitted) / np.maximum(fitted.sum(axis=0), 1)[:, None]
+    return CrossFitted(held_out, centers.astype(np.float32), coef[:, of_all], intercept[of_all])
 
 
 def _fit_compiled(problem: _Problem) -> CrossFitted:
     """The same by the compiled library."""
     (n_rows, n_features), n_outputs = problem.features.shape, problem.targets.shape[1]
-    found = CrossFitted(
-        np.empty((n_rows, n_outputs), dtype=np.float32),
-        np.empty((n_features, n_outputs), dtype=np.float32),
-        np.empty(n_outputs, dtype=np.float32),
-    )
+    found = _empty(n_rows, problem.n_folds, n_features, n_outputs)
     arrays = {
         "offsets": problem.features.indptr.astype(np.int64, copy=False),
         "features": problem.features.indices.astype(np.int32, copy=False),

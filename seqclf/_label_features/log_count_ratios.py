@@ -7,8 +7,8 @@ that belong to the output than in the others (Wang & Manning 2012, eq. 1):
 
 where |.| is the sum over all n-grams of the same n (of pairs and longer ones over those learned, and one that no row
 holds). The r of an n-gram in m rows is shrunk by m / (m + 2), because few rows say little. A step of a sequence gets,
-for n = 1, 2 and so on, the ratios of the n-gram that ends there: one number for each output for up to ten, for more
-what `many_classes` tells of; 0 for an n-gram that was not learned, or that only one row holds.
+for n = 1, 2 and so on, the ratios of the n-gram that ends there, one number for each output; 0 for an n-gram that was
+not learned, or that only one row holds.
 
 How far a row belongs to an output is a number from 0 to 1, its membership; nothing else is known of the targets.
 
@@ -21,6 +21,7 @@ References
 S. Wang, C. D. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,165 +29,90 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
-from seqclf._data.encoded import EncodedSequences, StepFeatures
-from seqclf._data.ragged import Ragged
-from seqclf._label_features.many_classes import N_SPLITS, SHRINKAGE, SMOOTHING, VoteTable, learn_many, tf_idf
+from seqclf._data.encoded import StepFeatures
 from seqclf._label_features.ngrams import Holders, NGrams
+from seqclf._label_features.supervision import Supervision
 
-N_FOLDS = 10
-# Up to this many outputs have a number of their own next to every token.
-FEW_OUTPUTS = 10
-# The largest number of n-grams of one length, times the numbers of each: a limit to memory.
-_MAX_COUNTS = 2**22
-
-
-def cross_fitting_folds(
-    strata: NDArray[np.int64], groups: NDArray[np.int64] | None, rng: np.random.RandomState
-) -> NDArray[np.int64]:
-    """A fold for each row, drawn at random: strata spread evenly over all folds, all rows of a group in one.
-
-    Where there is only one group its rows are spread as if there were none.
-    """
-    if groups is not None and groups.any():
-        first = np.unique(groups, return_index=True)[1]
-        return cross_fitting_folds(strata[first], None, rng)[groups]
-    order = rng.permutation(len(strata))
-    order = order[np.argsort(strata[order], kind="stable")]
-    fold = np.empty(len(strata), dtype=np.int64)
-    fold[order] = np.arange(len(strata)) % N_FOLDS
-    return fold
+# With more outputs than this there are no ratios: a step would be too wide.
+MAX_OUTPUTS = 10
+# What is added to every count, and how few rows say little.
+SMOOTHING, SHRINKAGE = 1.0, 2.0
 
 
 class LogCountRatios:
-    """The ratios of the n-grams of token ids, learned from memberships.
+    """The ratios of n-grams of token ids, learned from memberships.
 
     Parameters
     ----------
+    ngrams : NGrams
+        The numbers of the n-grams, learned on the training rows.
     n_orders : int
         The longest n-grams: 1 for single tokens, 2 for tokens and pairs, and so on.
-    vocab_size : int
-        Number of token ids.
 
     Attributes
     ----------
-    ngrams_ : NGrams
-        The numbers of the learned n-grams.
-    tables_ : tuple of ndarray of shape (1, n_ngrams, n_features), float32
+    tables_ : tuple of ndarray of shape (1, n_ngrams, n_outputs), float32
         The ratios of the n-grams by their numbers, counted on all rows, for n = 1 and more.
-    votes_ : tuple of (ndarray of shape (n_ngrams,), VoteTable)
-        With more than `FEW_OUTPUTS` outputs, for n = 1 and more, the weights of the n-grams and what they say of each.
 
     Examples
     --------
-    Token 2 stands in all rows that belong to the only output and in none of the others, token 4 in all rows:
+    Token 2 is in all rows that belong to the only output and in none of the others, token 4 in all rows:
 
     >>> import numpy as np
     >>> from scipy.sparse import csr_array
     >>> from seqclf._data.ragged import Ragged
     >>> ids = Ragged.from_items([[2, 4], [3, 4]] * 20)
     >>> memberships = csr_array(np.array([[1.0], [0.0]] * 20))
-    >>> ratios = LogCountRatios(n_orders=1, vocab_size=5)
-    >>> training = ratios.fit_transform(ids, memberships, weights=np.ones(40), fold=np.arange(40) // 2 % 5)
-    >>> ratios.transform(Ragged.from_items([[2, 3, 4]])).step_features.round(1)
-    array([[ 2.8],
-           [-2.8],
-           [ 0. ]], dtype=float32)
+    >>> supervision = Supervision(memberships, np.ones(40), np.ones(40), fold=np.arange(40) // 2 % 5, calibrate=None)
+    >>> ngrams = NGrams(n_orders=1, vocab_size=5)
+    >>> ratios = LogCountRatios(ngrams, n_orders=1)
+    >>> training = ratios.fit_transform(list(ngrams.learn(ids, limit=9)), supervision)
+    >>> new = Ragged.from_items([[2, 3, 4]])
+    >>> features = ratios.transform(ngrams.numbers(new), n_rows=1)
+    >>> features.tables[0][0][features.entries].round(1).ravel()
+    array([ 2.8, -2.8,  0. ], dtype=float32)
     """
 
-    ngrams_: NGrams
     tables_: tuple[NDArray[np.float32], ...]
-    votes_: tuple[tuple[NDArray[np.float32], VoteTable], ...]
 
-    def __init__(self, n_orders: int, vocab_size: int):
-        self.n_orders, self.vocab_size = n_orders, vocab_size
+    def __init__(self, ngrams: NGrams, n_orders: int):
+        self.ngrams, self.n_orders = ngrams, n_orders
 
     @property
     def n_features(self) -> int:
         """Numbers next to each token."""
         return sum(table.shape[2] for table in self.tables_)
 
-    @property
-    def gives_votes(self) -> bool:
-        """Whether a row has a vote for each output, in place of the means of the numbers next to its tokens."""
-        return bool(self.votes_)
-
     def fit_transform(
-        self, ids: Ragged, memberships: csr_array, weights: NDArray[np.float64], fold: NDArray[np.int64]
-    ) -> EncodedSequences:
+        self, learned: Sequence[tuple[NDArray[np.int32], Holders]], supervision: Supervision
+    ) -> StepFeatures:
         """Learn the ratios, and give the training rows theirs, each counted without the rows of its own fold.
 
         Parameters
         ----------
-        ids : Ragged of shape (n_steps,)
-            The token ids of the training rows, below `vocab_size`.
-        memberships : csr_array of shape (n_sequences, n_outputs)
-            How far each row belongs to each output, from 0 to 1.
-        weights : ndarray of shape (n_sequences,)
-            What each row counts, above 0; only the proportions matter.
-        fold : ndarray of shape (n_sequences,)
-            The fold of each row, from 0.
+        learned : sequence of (ndarray, Holders)
+            What `NGrams.learn` gave for the training rows.
+        supervision : Supervision
+            What is known of their targets.
         """
-        weights = weights / weights.max()  # They may be so large that their sum is not finite.
+        weights = supervision.weights / supervision.weights.max()  # Their sum may not be finite.
         weights = weights / weights.mean()
-        n_outputs = memberships.shape[1]
-        complete = _complete(memberships)
-        spread = _spread(memberships, fold)
-        many = n_outputs > FEW_OUTPUTS
-        votes = np.zeros((len(ids), n_outputs), dtype=np.float32) if many else None
-        columns, tables, vote_tables = [], [], []
-        self.ngrams_ = NGrams(self.n_orders, self.vocab_size)
-        limit = max(_MAX_COUNTS // (N_SPLITS if many else complete.shape[1]), 1)
-        for order, (numbers, holders) in enumerate(self.ngrams_.learn(ids, limit)):
-            columns.append(numbers)
-            if votes is None:
-                tables.append(_ratios(holders, complete, weights, fold, spread))
-                continue
-            # Rows of an output with rows in one fold alone don't count: without that fold nothing is known of it.
-            counted = weights * (memberships @ spread.astype(np.float64) > 0)
-            table, idf, vote_table, ours = learn_many(holders, Ragged(numbers, ids.lengths), memberships, counted, fold)
-            tables.append(table)
-            vote_tables.append((idf, vote_table))
-            votes += _order_weight(order) * ours
+        complete, spread, fold = _complete(supervision.memberships), supervision.spread, supervision.fold
+        learned = learned[: self.n_orders]
+        tables = [_ratios(holders, complete, weights, fold, spread) for _, holders in learned]
         self.tables_ = tuple(table[:1].copy() for table in tables)
-        self.votes_ = tuple(vote_tables)
-        return EncodedSequences(ids, StepFeatures(np.stack(columns, axis=1), tuple(tables), fold + 1), votes)
+        return StepFeatures(np.stack([numbers for numbers, _ in learned], axis=1), tuple(tables), fold + 1)
 
-    def transform(self, ids: Ragged) -> EncodedSequences:
-        """Give rows that are not of the training data their ratios."""
-        columns = self.ngrams_.numbers(ids)
-        votes = None
-        for order, (numbers, (idf, table)) in enumerate(zip(columns, self.votes_, strict=False)):
-            ours = _order_weight(order) * table.votes(tf_idf(Ragged(numbers, ids.lengths), idf))
-            votes = ours if votes is None else votes + ours
-        version = np.zeros(len(ids), dtype=np.int64)
-        return EncodedSequences(ids, StepFeatures(np.stack(columns, axis=1), self.tables_, version), votes)
-
-
-def _order_weight(order: int) -> np.float32:
-    """What the n-grams of each length count in the votes: a quarter of those one shorter, because they say it again."""
-    return np.float32(0.5 * 0.25**order)
+    def transform(self, numbers: Sequence[NDArray[np.int32]], n_rows: int) -> StepFeatures:
+        """Give rows that are not of the training data their ratios, from the numbers of the n-grams at each step."""
+        entries = np.stack(numbers[: self.n_orders], axis=1)
+        return StepFeatures(entries, self.tables_, np.zeros(n_rows, dtype=np.int64))
 
 
 def _complete(memberships: csr_array) -> csr_array:
     """The memberships with a column for what is left of each row, where anything is: the columns add up to 1."""
     rest = 1.0 - memberships.sum(axis=1)
     return hstack([memberships, csr_array(rest[:, None])], format="csr") if rest.any() else memberships
-
-
-def _spread(memberships: csr_array, fold: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which outputs can be counted without any one fold, (n_outputs,).
-
-    An output whose rows, or whose other rows, are all in one of several folds can't: its ratios would be 0 in that fold
-    and nowhere else, so that a row's target could be read there.
-    """
-    n_outputs, n_folds = memberships.shape[1], int(fold.max()) + 1
-    entries = memberships.tocoo()
-    cells = entries.col * n_folds + fold[entries.row]
-    counts = [np.bincount(cells[kept], minlength=n_outputs * n_folds) for kept in (entries.data > 0, entries.data >= 1)]
-    members, whole_members = (each.reshape(n_outputs, n_folds) for each in counts)
-    rows = np.bincount(fold, minlength=n_folds)
-    several = ((members > 0).sum(axis=1) > 1) & ((whole_members < rows).sum(axis=1) > 1)
-    return several | (np.count_nonzero(rows) == 1)
 
 
 def _ratios(

@@ -105,6 +105,23 @@ class NGrams:
             kept_holders = _with_none(holders, kept)
             yield numbers, Holders(kept_holders, kept_holders.shape[0], nothing)
 
+    @property
+    def sizes(self) -> list[int]:
+        """For n = 1 and more how many n-grams have a number."""
+        return [int(self.of_tokens_.max(initial=_NEVER)), *(found.nnz for found in self.of_longer_)]
+
+    def spelled(self) -> list[list[tuple[int, ...]]]:
+        """For n = 1 and more the n-grams in the order of their numbers, as tuples of token ids."""
+        shorter: list[tuple[int, ...]] = [(int(token),) for token in np.flatnonzero(self.of_tokens_)]
+        orders = [shorter]
+        for found in self.of_longer_:
+            before = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+            by_number = np.argsort(found.data)
+            pairs = zip(before[by_number].tolist(), found.indices[by_number].tolist(), strict=True)
+            shorter = [(*shorter[number - 1], last) for number, last in pairs]
+            orders.append(shorter)
+        return orders
+
     def numbers(self, ids: Ragged) -> list[NDArray[np.int32]]:
         """For n = 1 and more the number of the n-gram that ends at each step."""
         columns = [self.of_tokens_[ids.values]]

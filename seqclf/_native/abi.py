@@ -154,7 +154,7 @@ class LinearModels(ctypes.Structure):
         *_ints("hinge", "max_epochs"),
         *_pointers("order"),
         *_floats("tolerance"),
-        *_pointers("coef", "intercept", "held_out"),
+        *_pointers("coef", "intercept", "held_out", "centers"),
         *_ints("n_threads"),
     ]
 

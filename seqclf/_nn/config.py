@@ -19,9 +19,8 @@ class NetworkConfig:
         Numbers of a step, where the inputs are numbers.
     n_step_features : int
         Numbers next to each token id.
-    votes : bool
-        Whether each sequence comes with a number for each output, which is added to the output, in place of the means
-        of the step features.
+    scores : bool
+        Whether each sequence comes with estimates of the outputs, to which those of the network are added.
     pooling : str or None
         As in the estimators; None gives outputs for each step.
     cell, units, bidirectional, activation, dropout, recurrent_dropout, token_dropout, conv_filters
@@ -40,6 +39,6 @@ class NetworkConfig:
     embedding_dim: int | None = None
     n_channels: int = 0
     n_step_features: int = 0
-    votes: bool = False
+    scores: bool = False
     token_dropout: float = 0.0
     conv_filters: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ from seqclf import _kernels
 
 
 class Head(nn.Module):
-    """A linear layer, and what is added to its outputs from outside the network.
+    """A linear layer, to whose outputs the estimates of the wide half are added.
 
     Parameters
     ----------
@@ -19,16 +19,16 @@ class Head(nn.Module):
         Numbers for each unit.
     n_means : int
         Means of step features, one for each output, several times over.
-    votes : bool
-        Whether each unit comes with a number for each output.
+    scores : bool
+        Whether each unit comes with an estimate of each output; it starts with a weight of 1.
     """
 
-    def __init__(self, n_features: int, n_outputs: int, n_means: int, votes: bool):
+    def __init__(self, n_features: int, n_outputs: int, n_means: int, scores: bool):
         super().__init__()
         self.n_means = n_means
         self.weight = nn.Parameter(torch.empty(n_outputs, n_features))
         self.bias = nn.Parameter(torch.empty(n_outputs))
-        self.vote_weights = nn.Parameter(torch.empty(n_outputs)) if votes else None
+        self.score_weights = nn.Parameter(torch.empty(n_outputs)) if scores else None
 
     @property
     def n_features(self) -> int:
@@ -42,10 +42,10 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None) -> None:
-        """Glorot uniform weights, no bias; votes count in full."""
+        """Glorot uniform weights, no bias; scores count in full."""
         nn.init.xavier_uniform_(self.weight, generator=generator)
-        if self.vote_weights is not None:
-            self.vote_weights.fill_(1.0)
+        if self.score_weights is not None:
+            self.score_weights.fill_(1.0)
         self.bias.zero_()
 
     @torch.no_grad()
@@ -57,21 +57,23 @@ class Head(nn.Module):
         bias : ndarray of shape (n_outputs,)
             The outputs of an empty sequence.
         as_sum_of_means : bool
-            Whether each mean starts as an estimate of its own output.
+            Whether each mean starts as an estimate of its own output; with scores means start without influence.
         """
         self.bias.copy_(torch.from_numpy(bias))
+        of_means = self.weight[:, self.n_features - self.n_means :]
         if self.n_means and as_sum_of_means:
-            own = torch.eye(self.n_outputs).repeat(1, self.n_means // self.n_outputs)
-            self.weight[:, self.n_features - self.n_means :] = own
+            of_means.copy_(torch.eye(self.n_outputs).repeat(1, self.n_means // self.n_outputs))
+        elif self.score_weights is not None:
+            of_means.zero_()
 
-    def forward(self, features: Tensor, votes: Tensor | None, exact: bool = False) -> Tensor:
+    def forward(self, features: Tensor, scores: Tensor | None, exact: bool = False) -> Tensor:
         """Outputs (n_units, n_outputs); `exact` gives them in float64, each unit by itself, without gradients."""
-        if (votes is None) != (self.vote_weights is None):
-            given = "are missing" if votes is None else "were given"
-            raise ValueError(f"votes {given}, but the network was built with votes={self.vote_weights is not None}.")
+        if (scores is None) != (self.score_weights is None):
+            given = "are missing" if scores is None else "were given"
+            raise ValueError(f"scores {given}, but the network was built with scores={self.score_weights is not None}.")
         apply = _kernels.linear if exact else functional.linear
         outputs = apply(features, self.weight, self.bias)
-        return outputs if votes is None or self.vote_weights is None else outputs + votes * self.vote_weights
+        return outputs if scores is None or self.score_weights is None else outputs + scores * self.score_weights
 
     def extra_repr(self) -> str:
         return f"{self.n_features} -> {self.n_outputs}"

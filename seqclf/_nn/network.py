@@ -59,8 +59,8 @@ class Network(nn.Module):
         if config.conv_filters:
             self.convolutions = ConvolutionStack(n_inputs, config.conv_filters)
             n_features += self.convolutions.n_outputs
-        n_means = 0 if config.votes else config.n_step_features
-        self.head = Head(n_features + n_means, config.n_outputs, n_means, config.votes)
+        n_means = config.n_step_features
+        self.head = Head(n_features + n_means, config.n_outputs, n_means, config.scores)
 
     def reset_parameters(self, generator: Generator | None = None) -> Self:
         """Fill all weights anew from `generator` (None: torch's global one)."""
@@ -101,7 +101,7 @@ class Network(nn.Module):
         Tensor of shape (n_sequences, n_outputs), or without pooling (n_steps, n_outputs)
             In the order of the batch. A sequence of length 0 is pooled to zeros, so the bias of the head decides.
         """
-        return self.head(self.features(batch, generator, projected), batch.votes, exact)
+        return self.head(self.features(batch, generator, projected), batch.scores, exact)
 
     def features(
         self, batch: SequenceBatch, generator: Generator | None = None, projected: list[Tensor] | None = None

@@ -33,7 +33,7 @@ class Predictor:
     Attributes
     ----------
     device : torch.device
-        Where the votes are wanted: not the given one if that has no float64.
+        Where the scores are wanted: not the given one if that has no float64.
     """
 
     def __init__(self, network: Network, device: torch.device, n_steps: int):

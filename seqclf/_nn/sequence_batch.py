@@ -22,7 +22,7 @@ class SequenceBatch:
         Where each sequence begins in the data.
     step_features : Tensor of shape (n_steps, width), or LookUp, default=None
         Numbers next to the token ids, for a network that was built with some; they are laid out as `values`.
-    votes : Tensor of shape (n_sequences, n_outputs), default=None
+    scores : Tensor of shape (n_sequences, n_outputs), default=None
         Numbers that are added to the outputs, for a network that was built for them.
     """
 
@@ -30,7 +30,7 @@ class SequenceBatch:
     lengths: np.ndarray
     starts: np.ndarray | None = None
     step_features: Tensor | LookUp | None = None
-    votes: Tensor | None = None
+    scores: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.class_weight import compute_class_weight
@@ -12,11 +13,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqclf._data.split import Strata
+from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
 from seqclf._validation.targets import check_labels, codes_of, refuse_one_class
 
 Array = NDArray[Any]
+
+# A temperature beyond this makes probabilities of 0 and 1 of scores near 1.
+_MAX_SLOPE = 30.0
+# So many scores tell the temperature.
+_MAX_CALIBRATION = 1_000_000
 
 
 class Classification(Task):
@@ -90,6 +97,28 @@ class Classification(Task):
         members = np.flatnonzero(targets) if self.n_outputs == 1 else np.arange(len(targets))
         columns = np.zeros(len(members), dtype=np.int64) if self.n_outputs == 1 else targets
         return csr_array((np.ones(len(members)), (members, columns)), shape=(len(targets), self.n_outputs))
+
+    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
+        """Scores times a temperature, and a share of the logarithms of the prior odds, where the loss is the least.
+
+        Neither is negative: scores that say nothing leave the prior alone.
+        """
+        rows = np.arange(len(targets))[:: -(-scores.size // _MAX_CALIBRATION)]
+        scores, targets, weights = scores[rows].astype(np.float64), targets[rows], weights[rows]
+        counts = np.bincount(targets, weights=weights, minlength=len(self.classes))
+        log_shares = np.log(np.maximum(counts, counts[counts > 0].min() / 2) / counts.sum())
+        priors = log_shares[1:] - log_shares[:1] if self.n_outputs == 1 else log_shares
+        shares = weights / weights.sum()
+        members = self.memberships(targets).toarray()
+
+        def loss(parameters: Array) -> tuple[float, Array]:
+            logits = parameters[0] * scores + parameters[1] * priors
+            losses = -np.take_along_axis(self.log_probabilities(logits), targets[:, None], axis=1)[:, 0]
+            errors = (self.probabilities(logits)[:, -self.n_outputs :] - members) * shares[:, None]
+            return shares @ losses, np.array([(errors * scores).sum(), (errors * priors).sum()])
+
+        found = minimize(loss, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=[(0, _MAX_SLOPE), (0, 1)])
+        return Calibration(float(found.x[0]), found.x[1] * priors)
 
     def fit_weights(self, targets: Any, weights: NDArray[np.float64]) -> None:
         """Learn what "balanced" stands for."""

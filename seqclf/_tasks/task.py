@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqclf._data.dataset import Targets
 from seqclf._data.split import Strata
+from seqclf._label_features.supervision import Calibration
 
 
 class Task(ABC):
@@ -76,6 +77,20 @@ class Task(ABC):
 
         This is all that label-informed inputs are told of the targets.
         """
+
+    def calibrate(self, scores: NDArray[np.floating], targets: Targets, weights: NDArray[np.float64]) -> Calibration:
+        """How scores of linear models become estimates of the outputs, learned from scores of the training rows.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_sequences, n_outputs)
+            Computed without the own target of each sequence.
+        targets : ndarray of shape (n_sequences, ...)
+            Encoded.
+        weights : ndarray of shape (n_sequences,)
+            What each sequence counts in the loss.
+        """
+        return Calibration(1.0, np.zeros(self.n_outputs))
 
     # Loss and score
 

@@ -53,7 +53,7 @@ def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
         return "char"
     find_words = word_pattern().findall
     n_tokens = np.array([len(find_words(text)) for text in sample])
-    one_token = np.count_nonzero(n_tokens == 1) >= _MIN_ONE_TOKEN * max(np.count_nonzero(n_tokens), 1)
+    one_token = int((n_tokens == 1).sum()) >= _MIN_ONE_TOKEN * max(int((n_tokens > 0).sum()), 1)
     return "char" if one_token else "word"
 
 

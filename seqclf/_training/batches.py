@@ -28,19 +28,19 @@ class SequenceStore:
 
     def __init__(self, sequences: EncodedSequences):
         self._lengths, self._starts = sequences.lengths, sequences.steps.offsets[:-1]
-        self._values, self._votes = _tensor(sequences.steps.values), sequences.votes
+        self._values, self._scores = _tensor(sequences.steps.values), sequences.scores
         self._features = None
         if (features := sequences.features) is not None:
             self._features = LookUp(_tensor(features.entries), tuple(map(_tensor, features.tables)), features.version)
 
     def batch(self, rows: np.ndarray, device: torch.device) -> SequenceBatch:
         """The sequences of those rows, for a network on that device."""
-        features, votes = self._features, None
+        features, scores = self._features, None
         if features is not None:
             features = features._replace(versions=features.versions[rows])
-        if self._votes is not None:
-            votes = torch.from_numpy(self._votes[rows]).to(device)
-        return SequenceBatch(self._values, self._lengths[rows], self._starts[rows], features, votes)
+        if self._scores is not None:
+            scores = torch.from_numpy(self._scores[rows]).to(device)
+        return SequenceBatch(self._values, self._lengths[rows], self._starts[rows], features, scores)
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -198,6 +198,7 @@ struct LinearModels {
   float *coef;           // (n_features, n_outputs) of the models of all rows
   float *intercept;      // (n_outputs,)
   float *held_out;       // (n_rows, n_outputs) the decision values of the model without the row's fold
+  float *centers;        // (1 + n_folds, n_outputs) the mean decision value of each model over the rows it was fitted on
   int64_t n_threads;
 };
 

@@ -128,12 +128,21 @@ template <class V> class Block {
         call_.coef[feature * call_.n_outputs + output(lane)] = weights_[feature * N + lane];
       call_.intercept[output(lane)] = intercept_[lane];
     }
+    double sums[N] = {};
+    int64_t n_fitted[N] = {};
     for (int64_t index = 0; index < call_.n_rows; index++) {
       const V decision = decide(SparseRow(call_, index), SparseRow(call_, index + 1 < call_.n_rows ? index + 1 : index));
-      for (int lane = 0; lane < N; lane++)
-        if (exists(lane) && version(lane) == call_.fold[index] + 1)
+      for (int lane = 0; lane < N; lane++) {
+        if (version(lane) != call_.fold[index] + 1) {
+          sums[lane] += decision[lane];
+          n_fitted[lane]++;
+        } else if (exists(lane)) {
           call_.held_out[index * call_.n_outputs + output(lane)] = decision[lane];
+        }
+      }
     }
+    for (int lane = 0; lane < N; lane++)
+      if (exists(lane)) call_.centers[version(lane) * call_.n_outputs + output(lane)] = n_fitted[lane] ? (float)(sums[lane] / n_fitted[lane]) : 0;
   }
 };
 

@@ -1,0 +1,139 @@
+"""Linear models of fixed features, fitted before the network: their scores are where the last layer starts from.
+
+This is the wide half of a wide and deep network (Cheng et al. 2016), fitted first. A training row gets its scores from
+models that have not seen the row (stacked generalisation, Wolpert 1992), so that what the network reads in training is
+what it reads in prediction; rows to predict get those of a model of all training rows.
+
+The models of different folds have seen different shares of each output, which moves all their scores a little, away
+from the targets of the fold that they have not seen. So the scores of a fold are moved back: by the difference between
+the mean scores of its model and of the model of all rows, each over the rows that the model was fitted on.
+
+Scores become estimates of the outputs by a `Calibration`, learned from the scores of training rows.
+
+References
+----------
+D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992).
+H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit, logsumexp
+
+from seqclf._label_features.supervision import Calibration, Supervision
+
+_SMALLEST_WEIGHT = 1e-9
+
+
+class Features(Protocol):
+    """What linear models are fitted to; `rows` are of any one kind."""
+
+    def fit_transform(self, rows: Any) -> Any:
+        """Learn the features from training rows, without their targets; gives those of the same rows."""
+
+    def transform(self, rows: Any) -> Any:
+        """The features of other rows."""
+
+    def names(self) -> list[str]:
+        """What each feature is."""
+
+
+class CrossFitted(Protocol):
+    """Fitted linear models."""
+
+    @property
+    def held_out(self) -> NDArray[np.floating]:
+        """Scores of the training rows by the models that have not seen their fold, (n_rows, n_outputs)."""
+
+    @property
+    def centers(self) -> NDArray[np.floating]:
+        """The mean score of each model over the rows that it was fitted on, (1 + n_folds, n_outputs): of all first."""
+
+    @property
+    def coef(self) -> NDArray[np.floating]:
+        """The weights of the models of all rows, (n_features, n_outputs)."""
+
+    @property
+    def intercept(self) -> NDArray[np.floating]:
+        """Their intercepts, (n_outputs,)."""
+
+    def decide(self, features: Any) -> NDArray[np.floating]:
+        """Scores of other rows, (n_rows, n_outputs); those of a row do not depend on the other rows."""
+
+
+class Fit(Protocol):
+    """Fits linear models: for each output one to all rows, and one without each fold."""
+
+    def __call__(
+        self, features: Any, targets: Any, weights: NDArray[np.floating], fold: NDArray[np.int64]
+    ) -> CrossFitted:
+        """Targets are memberships, (n_rows, n_outputs)."""
+
+
+class LinearScores:
+    """Estimates of the outputs by linear models.
+
+    Parameters
+    ----------
+    features : Features
+        What the models are fitted to.
+    fit : Fit
+        How.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features, n_outputs), float32
+        The weights of the features in scores; `feature_names` names them.
+    intercept_ : ndarray of shape (n_outputs,)
+    calibration_ : Calibration
+        The estimates are ``offset + slope * scores``.
+    """
+
+    def __init__(self, features: Features, fit: Fit):
+        self.features, self._fit = features, fit
+        self._models: CrossFitted
+        self.calibration_: Calibration
+
+    @property
+    def coef_(self) -> NDArray[np.floating]:
+        """The weights of the features."""
+        return self._models.coef
+
+    @property
+    def intercept_(self) -> NDArray[np.floating]:
+        """What a row without features scores."""
+        return self._models.intercept
+
+    def feature_names(self) -> list[str]:
+        """What each feature is, in the order of `coef_`."""
+        return self.features.names()
+
+    def fit_transform(self, rows: Any, supervision: Supervision) -> NDArray[np.float32]:
+        """Fit the models; gives estimates for the training rows, each by models that have not seen its fold."""
+        weights = supervision.loss_weights / supervision.loss_weights.mean()
+        features = self.features.fit_transform(rows)
+        fold, memberships = supervision.fold, supervision.memberships
+        models = self._fit(features, memberships, np.maximum(weights, _SMALLEST_WEIGHT), fold)
+        scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
+        self._models, self._known = models, supervision.spread
+        self._priors = logit(np.clip(weights @ memberships / weights.sum(), 1e-12, 1 - 1e-12))
+        scores[:, ~self._known] = 0
+        self.calibration_ = supervision.calibrate(scores)
+        return self._estimates(scores)
+
+    def transform(self, rows: Any) -> NDArray[np.float32]:
+        """Estimates for rows that are not of the training data."""
+        return self._estimates(self._models.decide(self.features.transform(rows)))
+
+    def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
+        slope, offset = self.calibration_
+        estimates = offset + slope * scores
+        unknown = ~self._known
+        if unknown.any():
+            # Of these nothing is known but how frequent they are.
+            others = estimates[:, self._known]
+            against = logsumexp(others, axis=1, keepdims=True) if others.shape[1] else 0.0
+            estimates[:, unknown] = self._priors[unknown] + against
+        return estimates.astype(np.float32)

@@ -1,0 +1,66 @@
+"""What the targets say of texts: log-count ratios of n-grams at each step, and the scores of a linear model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from seqclf._data.encoded import EncodedSequences
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.linear_models import fit_linear_models
+from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
+from seqclf._label_features.ngrams import NGrams
+from seqclf._label_features.supervision import Supervision
+from seqclf._label_features.token_features import TokenFeatures, Tokens
+
+# The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
+_MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
+
+
+class TextLabelFeatures(LabelFeatures):
+    """Ratios and scores from one count of the n-grams.
+
+    Parameters
+    ----------
+    nb_ngrams : int
+        The longest n-grams that have ratios; 0 for none. Where there are more than ten outputs there are none.
+    wide_ngrams : int
+        The longest n-grams that the linear model reads; 0 for no such model.
+    vocab_size : int
+        The number of token ids.
+    tokens : sequence of str or None
+        The token of each id, where the linear model is to read the characters inside tokens.
+
+    Attributes
+    ----------
+    ratios : LogCountRatios or None
+    """
+
+    def __init__(self, nb_ngrams: int, wide_ngrams: int, vocab_size: int, tokens: Sequence[str] | None):
+        self.nb_ngrams, self._wide_ngrams, self._tokens = nb_ngrams, wide_ngrams, tokens
+        self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size)
+        self.ratios: LogCountRatios | None = None
+
+    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+        """Learn ratios and linear models."""
+        n_outputs = supervision.memberships.shape[1]
+        ids = sequences.steps
+        learned = list(self._ngrams.learn(ids, max(_MAX_RATIOS // n_outputs, 1)))
+        features = scores = None
+        if self.nb_ngrams and n_outputs <= MAX_OUTPUTS:
+            self.ratios = LogCountRatios(self._ngrams, self.nb_ngrams)
+            features = self.ratios.fit_transform(learned, supervision)
+        if self._wide_ngrams:
+            of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._tokens, _MAX_WEIGHTS // n_outputs)
+            self.scores = LinearScores(of_tokens, partial(fit_linear_models, C=1.0, loss="squared_hinge"))
+            tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
+            scores = self.scores.fit_transform(tokens, supervision)
+        return replace(sequences, features=features, scores=scores, spelling=None)
+
+    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+        """Look ratios up, and apply the linear models."""
+        ids = sequences.steps
+        numbers = self._ngrams.numbers(ids)
+        features = None if self.ratios is None else self.ratios.transform(numbers, len(ids))
+        scores = None if self.scores is None else self.scores.transform(Tokens(ids, numbers, sequences.spelling))
+        return replace(sequences, features=features, scores=scores, spelling=None)
