@@ -147,6 +147,16 @@ class Linear(ctypes.Structure):
     _fields_ = [*_ints("n_rows", "n_inputs", "n_outputs"), *_pointers("values", "weight", "bias", "outputs")]
 
 
+class Convolutions(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_series", "n_channels"),
+        *_pointers("values", "offsets"),
+        *_ints("n_convolutions", "n_biases"),
+        *_pointers("dilations", "taps", "padded", "channel_offsets", "channels", "bias_offsets", "biases", "features"),
+        *_ints("n_threads"),
+    ]
+
+
 class Parameter(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "dim"),

@@ -25,6 +25,7 @@ struct Kernels {
   void (*pool_backward)(const PoolingBackward &);
   void (*attend_backward)(const AttentionBackward &);
   void (*linear)(const Linear &);
+  void (*convolve)(const Convolutions &);
   int64_t (*unique_ids)(const UniqueIds &);
   bool (*optimize)(const Step &);
   void (*sync_lazy_rows)(const SyncLazyRows &);
@@ -63,7 +64,8 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
   {                                                                                                  \
     #ISA, ISA::describe_cell, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project,          \
         ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::attend_backward,            \
-        ISA::linear, ISA::unique_ids, ISA::optimize, ISA::sync_lazy_rows, supported                  \
+        ISA::linear, ISA::convolve, ISA::unique_ids, ISA::optimize, ISA::sync_lazy_rows,             \
+        supported                                                                                    \
   }
 
 // The best first.
@@ -118,6 +120,7 @@ SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call)
 SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.load()->pool_backward(*call); }
 SEQCLF_EXPORT void seqclf_attend_backward(const AttentionBackward *call) { chosen.load()->attend_backward(*call); }
 SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }
+SEQCLF_EXPORT void seqclf_convolve(const Convolutions *call) { chosen.load()->convolve(*call); }
 
 // The number of ids that were written, or -1 if an id is out of range.
 SEQCLF_EXPORT int64_t seqclf_unique_ids(const UniqueIds *call) { return chosen.load()->unique_ids(*call); }
