@@ -10,6 +10,7 @@ from seqclf._base import AutoEpochs, BaseRNN, Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.series_label_features import SeriesLabelFeatures
 from seqclf._tasks.task import Task
 from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten
@@ -143,7 +144,7 @@ class BaseSeriesRNN(BaseRNN):
         return EncodedSequences(Ragged(values, rows.lengths))
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
-        return None
+        return SeriesLabelFeatures(rng) if self.wide and not task.per_step else None
 
     def _input_config(self) -> dict[str, Any]:
         return {"n_channels": self.n_channels_in_, "conv_filters": self._filters()}

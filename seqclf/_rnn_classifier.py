@@ -187,6 +187,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         pooling: str = "mean",
         activation: str = "tanh",
         conv_filters: int | tuple[int, ...] = 32,
+        wide: bool = True,
         dropout: float = 0.1,
         recurrent_dropout: float = 0.0,
         weight_decay: float = 0.0,
@@ -217,6 +218,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         self.pooling = pooling
         self.activation = activation
         self.conv_filters = conv_filters
+        self.wide = wide
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.weight_decay = weight_decay

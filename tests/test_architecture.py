@@ -69,7 +69,7 @@ MAP = {
     "_data/": May(("_data/",)),
     "_validation/": May(("_validation/", "_data/"), ("narwhals", "scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
-    "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy",)),
+    "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
     "_tasks/": May(("_tasks/", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
     "_kernels/": May(("_kernels/", "_native/"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),

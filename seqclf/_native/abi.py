@@ -159,6 +159,16 @@ class LinearModels(ctypes.Structure):
     ]
 
 
+class Convolutions(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_series", "n_channels"),
+        *_pointers("values", "offsets"),
+        *_ints("n_convolutions", "n_biases"),
+        *_pointers("dilations", "taps", "padded", "channel_offsets", "channels", "bias_offsets", "biases", "features"),
+        *_ints("n_threads"),
+    ]
+
+
 class Parameter(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "dim"),

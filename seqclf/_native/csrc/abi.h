@@ -202,6 +202,24 @@ struct LinearModels {
   int64_t n_threads;
 };
 
+// How often, and how long, the outputs of convolutions are above biases (see _label_features/convolutions.py). A dilation at
+// which the kernels are longer than a series is skipped: its features of that series are left as they are.
+struct Convolutions {
+  int64_t n_series, n_channels;
+  const float *values;     // (n_steps, n_channels)
+  const int64_t *offsets;  // (n_series + 1,) where each series begins in `values`
+  int64_t n_convolutions, n_biases;
+  const int64_t *dilations;        // (n_convolutions,) equal ones side by side
+  const int64_t *taps;             // (n_convolutions, 3) those of weight 2
+  const int64_t *padded;           // (n_convolutions,) whether steps count whose taps are not all inside the series
+  const int64_t *channel_offsets;  // (n_convolutions + 1,) which of `channels` each convolution reads
+  const int64_t *channels;
+  const int64_t *bias_offsets;  // (n_convolutions + 1,) which of `biases` are its own
+  const float *biases;          // (n_biases,)
+  float *features;              // (n_series, 2, n_biases) the share of steps above each bias, and the longest stretch of them
+  int64_t n_threads;
+};
+
 // How the parameters move. With g the gradient, p the parameters, r the learning rate:
 enum Rule {
   SGD = 0,       // p -= r g

@@ -26,6 +26,7 @@ struct Kernels {
   void (*attend_backward)(const AttentionBackward &);
   void (*linear)(const Linear &);
   void (*fit_linear_models)(const LinearModels &);
+  void (*convolve)(const Convolutions &);
   int64_t (*unique_ids)(const UniqueIds &);
   bool (*optimize)(const Step &);
   void (*sync_lazy_rows)(const SyncLazyRows &);
@@ -64,7 +65,8 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
   {                                                                                                  \
     #ISA, ISA::describe_cell, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project,          \
         ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::attend_backward,            \
-        ISA::linear, ISA::fit_linear_models, ISA::unique_ids, ISA::optimize, ISA::sync_lazy_rows,    \
+        ISA::linear, ISA::fit_linear_models, ISA::convolve, ISA::unique_ids, ISA::optimize,          \
+        ISA::sync_lazy_rows,                                                                         \
         supported                                                                                    \
   }
 
@@ -121,6 +123,7 @@ SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.lo
 SEQCLF_EXPORT void seqclf_attend_backward(const AttentionBackward *call) { chosen.load()->attend_backward(*call); }
 SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }
 SEQCLF_EXPORT void seqclf_fit_linear_models(const LinearModels *call) { chosen.load()->fit_linear_models(*call); }
+SEQCLF_EXPORT void seqclf_convolve(const Convolutions *call) { chosen.load()->convolve(*call); }
 
 // The number of ids that were written, or -1 if an id is out of range.
 SEQCLF_EXPORT int64_t seqclf_unique_ids(const UniqueIds *call) { return chosen.load()->unique_ids(*call); }

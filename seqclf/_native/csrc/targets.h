@@ -26,6 +26,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
   void attend_backward(const AttentionBackward &); \
   void linear(const Linear &);                     \
   void fit_linear_models(const LinearModels &);    \
+  void convolve(const Convolutions &);             \
   int64_t unique_ids(const UniqueIds &);           \
   bool optimize(const Step &);                     \
   void sync_lazy_rows(const SyncLazyRows &);       \

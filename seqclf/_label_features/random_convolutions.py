@@ -1,0 +1,187 @@
+"""Features of series that see no targets: random convolutions, as MiniRocket makes them, for a linear model.
+
+The 84 kernels and their dilations are fixed by the number of features and the median length; what is drawn at random is
+the channels that a convolution reads, and the training series whose outputs its biases are quantiles of.
+`convolutions.py` names the papers and says what is made of the outputs.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, covered_steps
+
+# More features are not worth their time, above all that of the ridge model.
+MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 5_000, 200_000_000
+# As in MiniRocket.
+_MAX_DILATIONS, _MAX_CHANNELS = 32, 9
+_GOLDEN_RATIO = (5**0.5 + 1) / 2
+# The outputs that quantiles are taken of: further steps of a long series would hardly change them.
+_MAX_OUTPUTS = 4096
+
+
+def most_features(n_rows: int) -> int:
+    """How many features a model of so many training rows should have at most."""
+    most = MAX_FEATURES if n_rows <= MANY_ROWS else MAX_FEATURES_OF_MANY_ROWS
+    return max(min(most, MAX_NUMBERS // max(n_rows, 1)), 1)
+
+
+class RandomConvolutions:
+    """Shares and longest stretches of steps at which convolutions of a series are above biases.
+
+    Where the median training series is shorter than a kernel, the features are the values of the first steps instead.
+    A shorter series is continued with its last value there, and elsewhere up to the length of a kernel. A feature of a
+    dilated kernel that is longer than a series is the mean of the training series that have it; an empty series has
+    the means of all features.
+
+    Parameters
+    ----------
+    n_features : int
+        About how many features there are; at least two for each of the 84 kernels.
+    rng : numpy.random.RandomState
+        Draws channels and biases.
+
+    Attributes
+    ----------
+    convolutions_ : Convolutions or None
+        None if the values are the features.
+    n_values_ : int
+        How many steps they are then the values of.
+    means_ : ndarray of shape (n_features_out,), float32
+        The mean of each feature over the training series that have it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqclf._data.ragged import Ragged
+    >>> waves = [np.sin(np.arange(n) / 3)[:, None] for n in (30, 40, 50)]
+    >>> convolutions = RandomConvolutions(n_features=1000, rng=np.random.RandomState(0))
+    >>> features = convolutions.fit_transform(Ragged.from_items(waves))
+    >>> features.shape
+    (3, 840)
+    >>> alone = convolutions.transform(Ragged.from_items(waves[:1]))
+    >>> bool((alone == features[:1]).all())
+    True
+    """
+
+    convolutions_: Convolutions | None
+    n_values_: int
+    means_: NDArray[np.float32]
+
+    def __init__(self, n_features: int, rng: np.random.RandomState):
+        self.n_features, self.rng = n_features, rng
+
+    def fit_transform(self, series: Ragged) -> NDArray[np.float32]:
+        """Draw the convolutions and return the features of the training series, (n_series, n_features_out).
+
+        Parameters
+        ----------
+        series : Ragged of shape (n_steps, n_channels)
+            Numbers without NaN, standardised by channel: a convolution adds channels up.
+        """
+        lengths = series.lengths[series.lengths > 0]
+        median = int(np.median(lengths)) if len(lengths) else 0
+        if median < N_TAPS:
+            self.convolutions_ = None
+            self.n_values_ = min(int(series.lengths.max(initial=1)), N_TAPS)
+            needed = np.ones(self.n_values_ * series.n_channels, dtype=np.int64)
+        else:
+            series = continued(series, N_TAPS)
+            self.convolutions_ = draw_convolutions(series, median, self.n_features // 2, self.rng)
+            needed = np.tile(self.convolutions_.needed_steps, 2)
+        self.means_ = np.zeros(len(needed), dtype=np.float32)
+        features = self.transform(series)
+        for n_steps in np.unique(needed):
+            columns, rows = np.flatnonzero(needed == n_steps), series.lengths >= n_steps
+            if rows.any():
+                self.means_[columns] = features[np.ix_(rows, columns)].mean(axis=0, dtype=np.float64)
+            features[np.ix_(~rows, columns)] = self.means_[columns]
+        return features
+
+    def transform(self, series: Ragged) -> NDArray[np.float32]:
+        """The features of any series, (n_series, n_features_out), each made of the series alone."""
+        features = np.tile(self.means_, (len(series), 1))
+        if self.convolutions_ is None:
+            rows = series.lengths > 0
+            values = continued(series.truncated(self.n_values_, "end"), self.n_values_).values
+            features[rows] = values.reshape(-1, len(self.means_))
+        else:
+            by_bias = features.reshape(len(series), 2, len(self.means_) // 2)
+            self.convolutions_.write_features(continued(series, N_TAPS), by_bias)
+        return features
+
+    def names(self) -> list[str]:
+        """What each feature is."""
+        if self.convolutions_ is None:
+            n_channels = len(self.means_) // self.n_values_
+            return [f"step {step}, channel {channel}" for step in range(self.n_values_) for channel in range(n_channels)]
+        found = self.convolutions_
+        columns = zip(found.taps.tolist(), found.dilations.tolist(), found.channels.items(), strict=True)
+        convolutions = [f"taps {taps}, dilation {dilation}, channels {channels}" for taps, dilation, channels in columns]
+        each = np.repeat(convolutions, found.biases.lengths)
+        return [
+            f"{what} above {bias:.3g}: {convolution}"
+            for what in ("share", "longest stretch")
+            for convolution, bias in zip(each, found.biases.values, strict=True)
+        ]
+
+
+def continued(series: Ragged, n_steps: int) -> Ragged:
+    """The series with the last value of those below `n_steps` repeated up to there; empty ones stay empty."""
+    lengths = np.where(series.lengths > 0, np.maximum(series.lengths, n_steps), 0)
+    if np.array_equal(lengths, series.lengths):
+        return series
+    row = np.repeat(np.arange(len(series)), lengths)
+    step = np.arange(len(row)) - (np.cumsum(lengths) - lengths)[row]
+    return Ragged(series.values[series.offsets[row] + np.minimum(step, series.lengths[row] - 1)], lengths)
+
+
+def draw_convolutions(series: Ragged, median_length: int, n_biases: int, rng: np.random.RandomState) -> Convolutions:
+    """All kernels at dilations up to the median length, with about so many biases in all.
+
+    The biases of a convolution are quantiles of its outputs for one series, drawn from those that it fits into. The
+    quantiles are those of MiniRocket: multiples of the golden ratio, which are spread evenly however many there are.
+    """
+    dilations, by_dilation = spread_biases(median_length, max(n_biases // len(KERNELS), 1))
+    number = np.arange(len(dilations) * len(KERNELS))
+    # 1, 2, 4 or 8 channels are about equally likely.
+    n_most = min(series.n_channels, _MAX_CHANNELS)
+    n_read = (2 ** rng.uniform(0, np.log2(n_most + 1), size=len(number))).astype(np.int64)
+    channels = [rng.choice(series.n_channels, n, replace=False) for n in n_read.tolist()]
+    lengths = np.repeat(by_dilation, len(KERNELS))
+    drawn = Convolutions(
+        dilations=np.repeat(dilations, len(KERNELS)),
+        taps=np.tile(KERNELS, (len(dilations), 1)),
+        padded=(number + number // len(KERNELS)) % 2,
+        channels=Ragged.from_items(channels, dtype=np.int64),
+        biases=Ragged(np.empty(lengths.sum(), dtype=np.float32), lengths),
+    )
+    quantiles = np.arange(1, len(drawn.biases.values) + 1) * _GOLDEN_RATIO % 1
+    values, fits_into, items = drawn.biases.values, {}, series.items()
+    for dilation in dilations.tolist():
+        fits_into[dilation] = np.flatnonzero(series.lengths >= covered_steps(dilation))
+    for i, (start, stop) in enumerate(pairwise(drawn.biases.offsets.tolist())):
+        item = items[rng.choice(fits_into[int(drawn.dilations[i])])]
+        values[start:stop] = _quantiles(convolve(drawn, i, item.astype(np.float32)), quantiles[start:stop])
+    return drawn
+
+
+def spread_biases(median_length: int, n_biases: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Dilations, spread evenly over their logarithms, and how many of a kernel's biases each of them has."""
+    n_dilations = min(n_biases, _MAX_DILATIONS)
+    largest = (median_length - 1) // (N_TAPS - 1)
+    wanted = np.geomspace(1, largest, n_dilations).astype(np.int64)
+    dilations, counts = np.unique(wanted, return_counts=True)
+    by_dilation = counts * n_biases // n_dilations
+    left = n_biases - by_dilation.sum()
+    by_dilation[:left] += 1
+    return dilations, by_dilation
+
+
+def _quantiles(values: NDArray[np.float32], quantiles: NDArray[Any]) -> NDArray[np.float32]:
+    """The quantiles of some values, between neighbours by a straight line."""
+    ordered = np.sort(values[:: -(-len(values) // _MAX_OUTPUTS)])
+    return np.interp(quantiles * (len(ordered) - 1), np.arange(len(ordered)), ordered).astype(np.float32)

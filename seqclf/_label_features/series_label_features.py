@@ -1,0 +1,45 @@
+"""What the targets say of series: the scores of a ridge model on features of random convolutions."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from seqclf._data.encoded import EncodedSequences
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
+from seqclf._label_features.ridge import Ridge, fit_ridge
+from seqclf._label_features.supervision import Supervision
+
+
+class SeriesLabelFeatures(LabelFeatures):
+    """Scores of series.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Draws the convolutions.
+    """
+
+    scores: LinearScores
+
+    def __init__(self, rng: np.random.RandomState):
+        self._rng = rng
+
+    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+        """Draw convolutions, and fit the ridge model to what they find."""
+        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), _fit_classes)
+        return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
+
+    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+        """Apply the ridge model."""
+        return replace(sequences, scores=self.scores.transform(sequences.steps))
+
+
+def _fit_classes(
+    features: NDArray[np.float32], memberships: csr_array, weights: NDArray[np.float64], fold: NDArray[np.int64]
+) -> Ridge:
+    """Ridge models of -1 and 1, so that a score above 0 speaks for an output."""
+    return fit_ridge(features, 2 * memberships.toarray() - 1, weights, fold)

@@ -1,0 +1,133 @@
+"""Which convolutions are drawn, and the features of series of any length."""
+
+import time
+
+import numpy as np
+import pytest
+
+from seqclf._data.ragged import Ragged
+from seqclf._label_features.convolutions import convolve
+from seqclf._label_features.random_convolutions import (
+    RandomConvolutions,
+    continued,
+    draw_convolutions,
+    most_features,
+    spread_biases,
+)
+
+
+def random_series(lengths, n_channels=2, seed=0):
+    values = np.random.default_rng(seed).normal(size=(sum(lengths), n_channels)).astype(np.float32)
+    return Ragged(values, np.array(lengths, dtype=np.int64))
+
+
+def fitted(series, n_features=1000, seed=0):
+    convolutions = RandomConvolutions(n_features, np.random.RandomState(seed))
+    return convolutions, convolutions.fit_transform(series)
+
+
+LENGTHS = [30, 9, 60, 0, 45, 3, 17, 52, 1]
+
+
+def test_a_row_has_the_same_features_in_training_alone_and_with_others(unchanged_global_state):
+    series = random_series(LENGTHS)
+    convolutions, features = fitted(series)
+    np.testing.assert_array_equal(convolutions.transform(series), features)
+    for row in range(len(series)):
+        np.testing.assert_array_equal(convolutions.transform(series.take([row]))[0], features[row])
+
+
+def test_the_seed_decides():
+    series = random_series(LENGTHS)
+    np.testing.assert_array_equal(fitted(series)[1], fitted(series)[1])
+    assert (fitted(series)[1] != fitted(series, seed=1)[1]).any()
+
+
+def test_what_a_series_is_too_short_for_is_the_mean_of_the_others():
+    series = random_series(LENGTHS)
+    convolutions, features = fitted(series)
+    needed = np.tile(convolutions.convolutions_.needed_steps, 2)
+    assert len(np.unique(needed)) > 1
+    lengths = continued(series, 9).lengths
+    for column in range(features.shape[1]):
+        has_steps = lengths >= needed[column]
+        mean = features[has_steps, column].mean(dtype=np.float64)
+        np.testing.assert_allclose(features[~has_steps, column], mean, rtol=1e-6)
+    np.testing.assert_array_equal(features[LENGTHS.index(0)], convolutions.means_)
+    assert np.isfinite(features).all()
+
+
+def test_a_series_below_nine_steps_goes_on_with_its_last_value():
+    series = continued(Ragged.from_items([np.array([[1.0], [2.0]]), np.empty((0, 1)), np.ones((4, 1))]), 3)
+    assert series.lengths.tolist() == [3, 0, 4]
+    assert series.values[:, 0].tolist() == [1, 2, 2, 1, 1, 1, 1]
+
+
+def test_values_are_the_features_where_most_series_are_short():
+    lengths = [3, 5, 0, 2, 5, 12]
+    series = random_series(lengths)
+    convolutions, features = fitted(series)
+    assert convolutions.convolutions_ is None
+    assert features.shape == (6, 9 * 2)
+    np.testing.assert_array_equal(features[5], series.items()[5][:9].ravel())
+    np.testing.assert_array_equal(features[0, :6], series.items()[0].ravel())
+    np.testing.assert_array_equal(features[0, 6:].reshape(6, 2), np.tile(series.items()[0][-1], (6, 1)))
+    filled = [0, 1, 3, 4, 5]
+    np.testing.assert_allclose(features[2], features[filled].mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(convolutions.transform(series), features)
+    assert fitted(random_series([3, 5, 2]))[1].shape == (3, 5 * 2), "no more values than the longest series has"
+
+
+def test_series_that_are_all_empty():
+    convolutions, features = fitted(random_series([0, 0]))
+    assert not features.any()
+    assert convolutions.transform(random_series([4])).shape == (1, features.shape[1])
+
+
+def test_constant_series_have_features_of_no_variance():
+    features = fitted(Ragged.from_array(np.full((5, 40, 2), 3.0)))[1]
+    assert (features == features[0]).all()
+
+
+@pytest.mark.parametrize(("median", "n_biases"), [(9, 1), (9, 50), (24, 59), (100, 5), (1_000, 59), (50_000, 17)])
+def test_dilations_and_their_biases(median, n_biases):
+    dilations, by_dilation = spread_biases(median, n_biases)
+    assert dilations[0] == 1 and (np.diff(dilations) > 0).all() and len(dilations) <= 32
+    assert 8 * dilations[-1] + 1 <= median
+    assert by_dilation.sum() == n_biases and (by_dilation > 0).all()
+    if n_biases > 1:
+        assert 8 * (dilations[-1] + 1) + 1 > median, "the longest kernel that fits into the median series"
+
+
+def test_biases_are_quantiles_of_the_outputs_of_a_training_series():
+    series = random_series([200], n_channels=1)
+    drawn = draw_convolutions(series, 200, 84 * 40, np.random.RandomState(0))
+    for i, biases in enumerate(drawn.biases.items()):
+        shares = (convolve(drawn, i, series.values) > biases[:, None]).mean(axis=1)
+        number = drawn.biases.offsets[i] + np.arange(1, len(biases) + 1)
+        np.testing.assert_allclose(1 - shares, number * (5**0.5 + 1) / 2 % 1, atol=0.02)
+
+
+def test_channels_and_padding_are_mixed():
+    drawn = draw_convolutions(random_series([100] * 3, n_channels=12), 100, 84 * 20, np.random.RandomState(0))
+    n_read = drawn.channels.lengths
+    assert n_read.min() == 1 and n_read.max() <= 9 and len(np.unique(n_read)) > 4
+    assert all(len(set(read)) == len(read) for read in drawn.channels.items())
+    assert set(drawn.channels.values) == set(range(12))
+    for dilation in np.unique(drawn.dilations):
+        assert drawn.padded[drawn.dilations == dilation].tolist() in ([0, 1] * 42, [1, 0] * 42)
+
+
+def test_how_many_features_there_should_be():
+    assert most_features(1) == most_features(5_000) == 10_000
+    assert most_features(5_001) == most_features(60_000) == 3_000
+    assert most_features(200_000) == 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(8, 50_000, 1), (60_000, 28, 28)])
+def test_long_series_and_many_rows_take_seconds(shape):
+    series = Ragged.from_array(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
+    start = time.perf_counter()
+    fitted(series, most_features(shape[0]))
+    assert time.perf_counter() - start < 60
