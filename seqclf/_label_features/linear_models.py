@@ -157,7 +157,7 @@ def _dense(targets: csr_array | NDArray[np.floating], loss: str) -> NDArray[np.f
 
 
 def _fit_plain(problem: _Problem) -> CrossFitted:
-    """The definition of :func:`_fit_compiled`: a row at a time, for all models together."""
+    """The definition of :func:`_fit_compiled`: one row after the other, for all models together."""
     features, n_versions, n_outputs = problem.features, problem.n_folds + 1, problem.targets.shape[1]
     # The models of an output are neighbours: that of all rows, then those without each fold.
     output, version = (each.ravel() for each in np.indices((n_outputs, n_versions)))
@@ -207,7 +207,7 @@ def _fit_compiled(problem: _Problem) -> CrossFitted:
         "values": problem.features.data.astype(np.float32, copy=False),
         "targets": np.ascontiguousarray(problem.targets),
         "slack": problem.slack,
-        "fold": np.ascontiguousarray(problem.fold),
+        "fold": np.ascontiguousarray(problem.fold, dtype=np.int64),
         "order": problem.order,
         **found._asdict(),
     }
