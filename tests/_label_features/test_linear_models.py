@@ -126,15 +126,17 @@ class TestBoth:
         features, targets, weights, fold = draw(100, 20, 3, loss)
         before = fit_linear_models(features, targets, weights, fold, 1.0, loss)
         dense = targets.toarray() if loss == "squared_hinge" else targets
-        changed = (
-            csr_array(np.where((fold == 2)[:, None], 1 - dense, dense)) if loss == "squared_hinge" else dense.copy()
-        )
-        if loss == "squared_error":
-            changed[fold == 2] += 10
+        changed = np.where((fold == 2)[:, None], 1 - dense, dense)
         after = fit_linear_models(features, changed, weights, fold, 1.0, loss)
         assert np.array_equal(before.held_out[fold == 2], after.held_out[fold == 2])
         assert not np.allclose(before.held_out[fold != 2], after.held_out[fold != 2], atol=0.1)
         assert not np.allclose(before.coef, after.coef, atol=0.1)
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_without_the_only_fold_nothing_is_known(self, loss):
+        features, targets, weights, _ = draw(40, 20, 2, loss)
+        found = fit_linear_models(features, targets, weights, np.zeros(40, dtype=np.int64), 1.0, loss)
+        assert not found.held_out.any() and found.coef.any()
 
     def test_outputs_do_not_influence_each_other(self):
         features, targets, weights, fold = draw(60, 20, 20, "squared_hinge")

@@ -2,8 +2,7 @@
 // seqclf/_label_features/linear_models.py, which gives the equations. Compiled like recurrence/forward.cpp.
 //
 // A model is a lane of a vector, and the table of weights has one vector for each feature. So a row reads each of its features
-// once for all models of a block. Models do not know of each other: neither the width of a block nor the number of threads
-// changes a result.
+// once for all models of a block. The models do not influence each other, so that the number of threads changes no result.
 #include "abi.h"
 #include "aligned_buffer.h"
 #include "simd.h"
@@ -11,6 +10,9 @@
 
 namespace seqclf {
 namespace ISA {
+
+// Bytes of a table of weights that stays in the caches.
+static const int64_t CACHED = 8 << 20;
 
 // A sparse row of the features.
 struct SparseRow {
@@ -76,9 +78,16 @@ template <class V> class Block {
   int64_t output(int lane) const { return (first_model_ + lane) / (call_.n_folds + 1); }
   int64_t version(int lane) const { return (first_model_ + lane) % (call_.n_folds + 1); }
 
+  // What is prefetched before a row is read: nothing where the table stays in the caches anyway.
+  SparseRow prefetched(int64_t index) const {
+    SparseRow row(call_, index);
+    if (call_.n_features * (int64_t)sizeof(V) <= CACHED) row.length = 0;
+    return row;
+  }
+
   float *weights_of(int32_t feature) const { return weights_.data() + (int64_t)feature * N; }
 
-  // The decision values of a row. What the next row will read is prefetched: it may be in no cache.
+  // The decision values of a row, while the weights of the next one are prefetched.
   V decide(const SparseRow &row, const SparseRow &next) const {
     V even = intercept_, odd = {};
     int64_t i = 0;
@@ -101,7 +110,7 @@ template <class V> class Block {
     const V zero = {}, half = broadcast<V>(0.5f);
     for (int64_t i = 0; i < call_.n_rows; i++) {
       const int64_t index = order[i];
-      const SparseRow row(call_, index), next(call_, order[i + 1 < call_.n_rows ? i + 1 : i]);
+      const SparseRow row(call_, index), next = prefetched(order[i + 1 < call_.n_rows ? i + 1 : i]);
       const float slack = call_.slack[index], curvature = norms_[index] + slack;
       float *state = state_.data() + index * 2 * N;
       const V dual = load<V>(state), target = load<V>(state + N);
@@ -131,7 +140,7 @@ template <class V> class Block {
     double sums[N] = {};
     int64_t n_fitted[N] = {};
     for (int64_t index = 0; index < call_.n_rows; index++) {
-      const V decision = decide(SparseRow(call_, index), SparseRow(call_, index + 1 < call_.n_rows ? index + 1 : index));
+      const V decision = decide(SparseRow(call_, index), prefetched(index + 1 < call_.n_rows ? index + 1 : index));
       for (int lane = 0; lane < N; lane++) {
         if (version(lane) != call_.fold[index] + 1) {
           sums[lane] += decision[lane];
