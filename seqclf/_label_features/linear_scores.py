@@ -16,6 +16,7 @@ D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992).
 H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,8 +80,8 @@ class LinearScores:
     ----------
     features : Features
         What the models are fitted to.
-    fit : Fit
-        How.
+    fits : sequence of Fit
+        How: the one is kept whose estimates have the least loss out of fold.
 
     Attributes
     ----------
@@ -91,8 +92,8 @@ class LinearScores:
         The estimates are ``offset + slope * scores``.
     """
 
-    def __init__(self, features: Features, fit: Fit):
-        self.features, self._fit = features, fit
+    def __init__(self, features: Features, fits: Sequence[Fit]):
+        self.features, self._fits = features, fits
         self._models: CrossFitted
         self.calibration_: Calibration
 
@@ -115,21 +116,24 @@ class LinearScores:
         weights = supervision.loss_weights / supervision.loss_weights.mean()
         features = self.features.fit_transform(rows)
         fold, memberships = supervision.fold, supervision.memberships
-        models = self._fit(features, memberships, np.maximum(weights, _SMALLEST_WEIGHT), fold)
-        scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
-        self._models, self._known = models, supervision.spread
+        self._known = supervision.spread
         self._priors = logit(np.clip(weights @ memberships / weights.sum(), 1e-12, 1 - 1e-12))
-        scores[:, ~self._known] = 0
-        self.calibration_ = supervision.calibrate(scores)
-        return self._estimates(scores)
+        least = np.inf
+        for fit in self._fits:
+            models = fit(features, memberships, np.maximum(weights, _SMALLEST_WEIGHT), fold)
+            scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
+            scores[:, ~self._known] = 0
+            calibration = supervision.calibrate(scores)
+            if calibration.loss < least:
+                least, self._models, self.calibration_, best = calibration.loss, models, calibration, scores
+        return self._estimates(best)
 
     def transform(self, rows: Any) -> NDArray[np.float32]:
         """Estimates for rows that are not of the training data."""
         return self._estimates(self._models.decide(self.features.transform(rows)))
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
-        slope, offset = self.calibration_
-        estimates = offset + slope * scores
+        estimates = self.calibration_.offset + self.calibration_.slope * scores
         unknown = ~self._known
         if unknown.any():
             # Of these nothing is known but how frequent they are.

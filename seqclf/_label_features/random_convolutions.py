@@ -117,10 +117,14 @@ class RandomConvolutions:
         """What each feature is."""
         if self.convolutions_ is None:
             n_channels = len(self.means_) // self.n_values_
-            return [f"step {step}, channel {channel}" for step in range(self.n_values_) for channel in range(n_channels)]
+            return [
+                f"step {step}, channel {channel}" for step in range(self.n_values_) for channel in range(n_channels)
+            ]
         found = self.convolutions_
         columns = zip(found.taps.tolist(), found.dilations.tolist(), found.channels.items(), strict=True)
-        convolutions = [f"taps {taps}, dilation {dilation}, channels {channels}" for taps, dilation, channels in columns]
+        convolutions = [
+            f"taps {taps}, dilation {dilation}, channels {channels}" for taps, dilation, channels in columns
+        ]
         each = np.repeat(convolutions, found.biases.lengths)
         return [
             f"{what} above {bias:.3g}: {convolution}"

@@ -30,7 +30,7 @@ class SeriesLabelFeatures(LabelFeatures):
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find."""
-        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), _fit_classes)
+        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), [_fit_classes])
         return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:

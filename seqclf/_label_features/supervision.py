@@ -16,10 +16,13 @@ class Calibration(NamedTuple):
     ----------
     slope : float
     offset : ndarray of shape (n_outputs,)
+    loss : float
+        The mean loss of the estimates.
     """
 
     slope: float
     offset: NDArray[np.float64]
+    loss: float
 
 
 @dataclass(frozen=True, eq=False)

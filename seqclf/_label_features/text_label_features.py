@@ -15,6 +15,8 @@ from seqclf._label_features.token_features import TokenFeatures, Tokens
 
 # The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
 _MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
+# How closely the linear models may fit, to choose from: the fewer rows the more closely, and the less noise the more.
+_STRENGTHS = (0.3, 1.0, 3.0)
 
 
 class TextLabelFeatures(LabelFeatures):
@@ -52,7 +54,8 @@ class TextLabelFeatures(LabelFeatures):
             features = self.ratios.fit_transform(learned, supervision)
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._tokens, _MAX_WEIGHTS // n_outputs)
-            self.scores = LinearScores(of_tokens, partial(fit_linear_models, C=1.0, loss="squared_hinge"))
+            fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in _STRENGTHS]
+            self.scores = LinearScores(of_tokens, fits)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
             scores = self.scores.fit_transform(tokens, supervision)
         return replace(sequences, features=features, scores=scores, spelling=None)

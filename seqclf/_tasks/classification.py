@@ -118,7 +118,7 @@ class Classification(Task):
             return shares @ losses, np.array([(errors * scores).sum(), (errors * priors).sum()])
 
         found = minimize(loss, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=[(0, _MAX_SLOPE), (0, 1)])
-        return Calibration(float(found.x[0]), found.x[1] * priors)
+        return Calibration(float(found.x[0]), found.x[1] * priors, float(found.fun))
 
     def fit_weights(self, targets: Any, weights: NDArray[np.float64]) -> None:
         """Learn what "balanced" stands for."""

@@ -78,6 +78,7 @@ class Task(ABC):
         This is all that label-informed inputs are told of the targets.
         """
 
+    @abstractmethod
     def calibrate(self, scores: NDArray[np.floating], targets: Targets, weights: NDArray[np.float64]) -> Calibration:
         """How scores of linear models become estimates of the outputs, learned from scores of the training rows.
 
@@ -90,7 +91,6 @@ class Task(ABC):
         weights : ndarray of shape (n_sequences,)
             What each sequence counts in the loss.
         """
-        return Calibration(1.0, np.zeros(self.n_outputs))
 
     # Loss and score
 
