@@ -42,12 +42,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             The classes: strings, integers or other objects, at least two of them. Row and class are matched by
             position; where X and y both have a pandas index and these differ, a warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts in losses, scores, the linear model, naive-Bayes ratios and scaling; only the proportions matter. Rows of
-            weight 0 are left out altogether.
+            What each row counts in losses, scores, the linear model, naive-Bayes ratios and scaling; only the
+            proportions matter. Rows of weight 0 are left out altogether.
         X_val : array-like, list or Series, default=None
             Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
-            are of the kind of X, with its width or channels; vocabulary, linear model, naive-Bayes ratios and scaling are learned
-            from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the same.
+            are of the kind of X, with its width or channels; vocabulary, linear model, naive-Bayes ratios and scaling
+            are learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
+            same.
         y_val : array-like of shape (n_samples_val,), default=None
             The classes of X_val, each of them a class of y; it need not hold all of those.
         sample_weight_val : array-like of shape (n_samples_val,), default=None

@@ -163,8 +163,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     rows, are in one), so that it never sees its own label; so do the log-count ratios. The scores become logits by a
     temperature and a share of the prior, fitted out of fold, and are added to the logits of the network.
 
-    The prediction for a row does not depend on the rows with it, on padding or on batches: to the last bit on the compiled
-    kernels; on torch's own operations it is computed in float64.
+    The prediction for a row does not depend on the rows with it, on padding or on batches: to the last bit on the
+    compiled kernels; on torch's own operations it is computed in float64.
 
     References
     ----------
