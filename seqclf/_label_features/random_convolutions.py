@@ -46,7 +46,7 @@ class RandomConvolutions:
     Parameters
     ----------
     n_features : int
-        About how many features there are; at least two for each of the 84 kernels.
+        How many features there are at most, unless that is below two for each of the 84 kernels and the statistics.
     rng : numpy.random.RandomState
         Draws channels and biases.
 
@@ -69,7 +69,7 @@ class RandomConvolutions:
     >>> convolutions = RandomConvolutions(n_features=1000, rng=np.random.RandomState(0))
     >>> features = convolutions.fit_transform(Ragged.from_items(waves))
     >>> features.shape
-    (3, 935)
+    (3, 930)
     >>> alone = convolutions.transform(Ragged.from_items(waves[:1]))
     >>> bool((alone == features[:1]).all())
     True
@@ -102,7 +102,7 @@ class RandomConvolutions:
             self.convolutions_ = draw_convolutions(continued(series, N_TAPS), median, n_biases, self.rng)
             needed = np.tile(self.convolutions_.needed_steps, 2)
         n_statistics = 4 * series.n_channels + 1
-        n_copies = round(len(needed) * _SHARE_OF_STATISTICS / (1 - _SHARE_OF_STATISTICS) / n_statistics)
+        n_copies = int(len(needed) * _SHARE_OF_STATISTICS / (1 - _SHARE_OF_STATISTICS) / n_statistics)
         self.n_copies_ = max(n_copies, 1)
         needed = np.append(needed, np.ones(self.n_copies_ * n_statistics, dtype=np.int64))
         self.means_ = np.zeros(len(needed), dtype=np.float32)

@@ -39,9 +39,8 @@ PENALTIES = 10.0 ** np.arange(-5, 3)
 _FIRST = 4
 # How many numbers are standardised at once, in float64.
 _BLOCK = 2**22
-# The number of BLAS's threads belongs to the process: two fits at once would put back each other's. A thread that is
-# inside a threadpool_limits of its own keeps threadpoolctl from changing the number elsewhere; the last bits may then
-# differ.
+# The number of BLAS's threads belongs to the process: two fits at once would put back each other's. While another one
+# of its threads is inside a `threadpool_limits`, threadpoolctl changes nothing here, and the last bits may differ.
 _blas = Lock()
 
 Floats = NDArray[np.float64]

@@ -130,6 +130,13 @@ def test_channels_and_padding_are_mixed():
         assert drawn.padded[drawn.dilations == dilation].tolist() in ([0, 1] * 42, [1, 0] * 42)
 
 
+@pytest.mark.parametrize("n_channels", [1, 3, 12])
+@pytest.mark.parametrize("n_features", [500, 3_000, 10_000])
+def test_there_are_no_more_features_than_wanted(n_channels, n_features):
+    n_found = fitted(random_series([60] * 4, n_channels), n_features)[1].shape[1]
+    assert 0.6 * n_features < n_found <= n_features
+
+
 def test_how_many_features_there_should_be():
     assert most_features(1) == most_features(5_000) == 10_000
     assert most_features(5_001) == most_features(60_000) == 3_000
