@@ -15,7 +15,6 @@ and effective time series classification", Data Mining and Knowledge Discovery 3
 """
 
 import ctypes
-import os
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -60,6 +59,20 @@ class Convolutions:
         """The number of steps that the kernel of each bias covers, (n_biases,)."""
         return np.repeat(covered_steps(self.dilations), self.biases.lengths)
 
+    def names(self) -> list[str]:
+        """What each feature is, in the order in which a row has them."""
+        columns = zip(self.taps.tolist(), self.dilations.tolist(), self.channels.items(), strict=True)
+        kernels = [
+            f"kernel {taps} at dilation {dilation} over channels {read.tolist()}" for taps, dilation, read in columns
+        ]
+        of_biases = np.repeat(kernels, self.biases.lengths)
+        biases = self.biases.values.tolist()
+        return [
+            f"{what} above {bias:.3g}: {kernel}"
+            for what in ("share", "longest stretch")
+            for kernel, bias in zip(of_biases, biases, strict=True)
+        ]
+
     def write_features(self, series: Ragged, features: NDArray[np.float32]) -> None:
         """Write the shares and the longest stretches into `features`, (n_series, 2, n_biases).
 
@@ -73,8 +86,7 @@ class Convolutions:
             Each series' numbers are contiguous.
         """
         series = Ragged(np.ascontiguousarray(series.values, dtype=np.float32), series.lengths)
-        # The variable turns off all that is compiled, as it does for the network and for words.
-        if os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and library.available()[0]:
+        if library.is_wanted():
             write_compiled(self, series, features)
         else:
             write_plain(self, series, features)

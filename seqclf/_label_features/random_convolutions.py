@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, covered_steps
-from seqclf._label_features.series_statistics import series_statistics
+from seqclf._label_features.series_statistics import STATISTICS, series_statistics
 
 # More features are not worth their time, above all that of the ridge model.
 MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 5_000, 200_000_000
@@ -78,6 +78,7 @@ class RandomConvolutions:
     convolutions_: Convolutions | None
     n_values_: int
     n_copies_: int
+    n_channels_: int
     means_: NDArray[np.float32]
 
     def __init__(self, n_features: int, rng: np.random.RandomState):
@@ -101,7 +102,8 @@ class RandomConvolutions:
             n_biases = int(self.n_features * (1 - _SHARE_OF_STATISTICS) / 2)
             self.convolutions_ = draw_convolutions(continued(series, N_TAPS), median, n_biases, self.rng)
             needed = np.tile(self.convolutions_.needed_steps, 2)
-        n_statistics = 4 * series.n_channels + 1
+        self.n_channels_ = series.n_channels
+        n_statistics = len(STATISTICS) * series.n_channels + 1
         n_copies = int(len(needed) * _SHARE_OF_STATISTICS / (1 - _SHARE_OF_STATISTICS) / n_statistics)
         self.n_copies_ = max(n_copies, 1)
         needed = np.append(needed, np.ones(self.n_copies_ * n_statistics, dtype=np.int64))
@@ -132,22 +134,13 @@ class RandomConvolutions:
 
     def names(self) -> list[str]:
         """What each feature is."""
-        if self.convolutions_ is None:
-            n_channels = len(self.means_) // self.n_values_
-            return [
-                f"step {step}, channel {channel}" for step in range(self.n_values_) for channel in range(n_channels)
-            ]
-        found = self.convolutions_
-        columns = zip(found.taps.tolist(), found.dilations.tolist(), found.channels.items(), strict=True)
-        convolutions = [
-            f"taps {taps}, dilation {dilation}, channels {channels}" for taps, dilation, channels in columns
-        ]
-        each = np.repeat(convolutions, found.biases.lengths)
-        return [
-            f"{what} above {bias:.3g}: {convolution}"
-            for what in ("share", "longest stretch")
-            for convolution, bias in zip(each, found.biases.values, strict=True)
-        ]
+        channels = range(self.n_channels_)
+        statistics = [f"{what} of channel {one}" for what in STATISTICS for one in channels] + ["log length"]
+        if self.convolutions_ is not None:
+            names = self.convolutions_.names()
+        else:
+            names = [f"step {step} of channel {one}" for step in range(self.n_values_) for one in channels]
+        return names + self.n_copies_ * statistics
 
 
 def continued(series: Ragged, n_steps: int) -> Ragged:

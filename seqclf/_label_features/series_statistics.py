@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 
+STATISTICS = ("mean", "standard deviation", "minimum", "maximum")
+
 
 def series_statistics(series: Ragged) -> NDArray[np.float32]:
     """Mean, standard deviation, minimum and maximum of each channel, and the logarithm of the length.
