@@ -54,9 +54,10 @@ Rows = list[Any] | Ragged
 
 
 class AutoEpochs(NamedTuple):
-    """What ``max_epochs="auto"`` aims at."""
+    """What ``max_epochs="auto"`` aims at: so many updates, but not to read more than so many steps."""
 
     n_updates: int
+    n_steps: int
     min_epochs: int
     max_epochs: int
 
@@ -197,7 +198,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
                 validation = replace(validation, sequences=features, targets=targets)
 
             network = self._warm_network(task) if warm else self._new_network(task, training, rng)
-            session = TrainingSession(self._training_config(len(training)), task, network.to(device), rng)
+            session = TrainingSession(self._training_config(training), task, network.to(device), rng)
             session.run(training, validation)
 
             self._task = task
@@ -276,22 +277,24 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             return data, None
         return data.take(np.delete(np.arange(len(data)), held_out)), data.take(held_out)
 
-    def _training_config(self, n_rows: int) -> TrainingConfig:
+    def _training_config(self, training: Dataset) -> TrainingConfig:
         own = {field.name for field in fields(TrainingConfig)} - {"max_epochs", "step_name", "verbose"}
         values = {name: getattr(self, name) for name in own}
         return TrainingConfig(
             **{name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()},
-            max_epochs=self._n_epochs(n_rows),
+            max_epochs=self._n_epochs(training),
             step_name=self._step_name,
             verbose=int(self.verbose),
         )
 
-    def _n_epochs(self, n_rows: int) -> int:
-        """The largest number of epochs over this many training rows."""
+    def _n_epochs(self, training: Dataset) -> int:
+        """The largest number of epochs over these rows."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         aim = self._auto_epochs
-        return min(max(n_batches(aim.n_updates, n_batches(n_rows, self.batch_size)), aim.min_epochs), aim.max_epochs)
+        wanted = -(-aim.n_updates // n_batches(len(training), self.batch_size))
+        affordable = aim.n_steps // max(training.sequences.steps.n_steps, 1)
+        return min(max(min(wanted, affordable), aim.min_epochs), aim.max_epochs)
 
     def _new_network(self, task: Task, training: Dataset, rng: np.random.RandomState) -> Network:
         generator = torch.Generator().manual_seed(int(rng.randint(2**31)))

@@ -15,7 +15,6 @@ and effective time series classification", Data Mining and Knowledge Discovery 3
 """
 
 import ctypes
-import os
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -60,6 +59,20 @@ class Convolutions:
         """The number of steps that the kernel of each bias covers, (n_biases,)."""
         return np.repeat(covered_steps(self.dilations), self.biases.lengths)
 
+    def names(self) -> list[str]:
+        """What each feature is, in the order in which a row has them."""
+        columns = zip(self.taps.tolist(), self.dilations.tolist(), self.channels.items(), strict=True)
+        kernels = [
+            f"kernel {taps} at dilation {dilation} over channels {read.tolist()}" for taps, dilation, read in columns
+        ]
+        of_biases = np.repeat(kernels, self.biases.lengths)
+        biases = self.biases.values.tolist()
+        return [
+            f"{what} above {bias:.3g}: {kernel}"
+            for what in ("share", "longest stretch")
+            for kernel, bias in zip(of_biases, biases, strict=True)
+        ]
+
     def write_features(self, series: Ragged, features: NDArray[np.float32]) -> None:
         """Write the shares and the longest stretches into `features`, (n_series, 2, n_biases).
 
@@ -70,11 +83,10 @@ class Convolutions:
         series : Ragged of shape (n_steps, n_channels)
             Numbers without NaN.
         features : ndarray
-            Contiguous.
+            Each series' numbers are contiguous.
         """
         series = Ragged(np.ascontiguousarray(series.values, dtype=np.float32), series.lengths)
-        # The variable turns off all that is compiled, as it does for the network and for words.
-        if os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and library.available()[0]:
+        if library.is_wanted():
             write_compiled(self, series, features)
         else:
             write_plain(self, series, features)
@@ -105,6 +117,7 @@ def write_compiled(convolutions: Convolutions, series: Ragged, features: NDArray
         bias_offsets=abi.address(convolutions.biases.offsets),
         biases=abi.address(convolutions.biases.values),
         features=abi.address(features),
+        stride=features.strides[0] // features.itemsize,
         n_threads=chosen_threads() or 1,
     )
     loaded.seqclf_convolve(ctypes.byref(call))
@@ -123,20 +136,22 @@ def write_plain(convolutions: Convolutions, series: Ragged, features: NDArray[np
             features[row, 1, biases] = _longest_stretches(is_above).astype(np.float32) / n
 
 
-def convolve(convolutions: Convolutions, i: int, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The outputs of a convolution at the steps of a series that count; `values` is (n_steps, n_channels)."""
-    dilation, n_steps = int(convolutions.dilations[i]), len(values)
+def convolve(convolutions: Convolutions, i: int, values: NDArray[np.float32], every: int = 1) -> NDArray[np.float32]:
+    """The outputs of a convolution at the steps of a series that count, or at every second or third one and so on.
+
+    `values` is (n_steps, n_channels).
+    """
+    dilation, channels = int(convolutions.dilations[i]), convolutions.channels
     margin = N_TAPS // 2 * dilation
-    channels = convolutions.channels
     read = channels.values[channels.offsets[i] : channels.offsets[i + 1]]
     padded = np.pad(values[:, read].T, [(0, 0), (margin, margin)])
-    middle = padded[:, margin : margin + n_steps]
+    start, stop = (0, len(values)) if convolutions.padded[i] else (margin, len(values) - margin)
+    seen = np.stack([padded[:, start + lag : stop + lag : every] for lag in range(0, 2 * margin + 1, dilation)])
     # The weights add up to 0, so the middle tap may be subtracted from each: a flat stretch then gives exactly 0.
-    seen = [padded[:, tap * dilation : tap * dilation + n_steps] - middle for tap in range(N_TAPS)]
-    a, b, c = (seen[tap] for tap in convolutions.taps[i].tolist())
+    seen -= seen[N_TAPS // 2].copy()
+    a, b, c = seen[convolutions.taps[i]]
     three = a + b + c
-    outputs = _added_up(three + three + three - _added_up(np.stack(seen)))
-    return outputs if convolutions.padded[i] else outputs[margin : n_steps - margin]
+    return _added_up(three + three + three - _added_up(seen))
 
 
 def _added_up(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -68,7 +68,7 @@ class Fit(Protocol):
     """Fits linear models: for each output one to all rows, and one without each fold."""
 
     def __call__(
-        self, features: Any, targets: Any, weights: NDArray[np.floating], fold: NDArray[np.int64]
+        self, features: Any, targets: Any, weights: NDArray[np.float64], fold: NDArray[np.int64]
     ) -> CrossFitted:
         """Targets are memberships, (n_rows, n_outputs)."""
 

@@ -6,20 +6,23 @@ the channels that a convolution reads, and the training series whose outputs its
 """
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, covered_steps
+from seqclf._label_features.series_statistics import STATISTICS, series_statistics
 
 # More features are not worth their time, above all that of the ridge model.
 MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 5_000, 200_000_000
+# What part of the features the statistics are, about: the weights of a kernel add up to 0, so that convolutions do not
+# see the level of a channel.
+_SHARE_OF_STATISTICS = 0.1
 # As in MiniRocket.
 _MAX_DILATIONS, _MAX_CHANNELS = 32, 9
 _GOLDEN_RATIO = (5**0.5 + 1) / 2
-# The outputs that quantiles are taken of: further steps of a long series would hardly change them.
+# How many steps of a long series the quantiles are taken of, about: more would hardly change them.
 _MAX_OUTPUTS = 4096
 
 
@@ -30,7 +33,10 @@ def most_features(n_rows: int) -> int:
 
 
 class RandomConvolutions:
-    """Shares and longest stretches of steps at which convolutions of a series are above biases.
+    """Shares and longest stretches of steps at which convolutions of a series are above biases, and a few statistics.
+
+    The statistics are repeated so often that they are about a tenth of the features: a ridge model shrinks all
+    coefficients alike, and would hardly use five features next to thousands.
 
     Where the median training series is shorter than a kernel, the features are the values of the first steps instead.
     A shorter series is continued with its last value there, and elsewhere up to the length of a kernel. A feature of a
@@ -40,7 +46,7 @@ class RandomConvolutions:
     Parameters
     ----------
     n_features : int
-        About how many features there are; at least two for each of the 84 kernels.
+        How many features there are at most, unless that is below two for each of the 84 kernels and the statistics.
     rng : numpy.random.RandomState
         Draws channels and biases.
 
@@ -50,6 +56,8 @@ class RandomConvolutions:
         None if the values are the features.
     n_values_ : int
         How many steps they are then the values of.
+    n_copies_ : int
+        How often the statistics are repeated.
     means_ : ndarray of shape (n_features_out,), float32
         The mean of each feature over the training series that have it.
 
@@ -61,7 +69,7 @@ class RandomConvolutions:
     >>> convolutions = RandomConvolutions(n_features=1000, rng=np.random.RandomState(0))
     >>> features = convolutions.fit_transform(Ragged.from_items(waves))
     >>> features.shape
-    (3, 840)
+    (3, 930)
     >>> alone = convolutions.transform(Ragged.from_items(waves[:1]))
     >>> bool((alone == features[:1]).all())
     True
@@ -69,6 +77,8 @@ class RandomConvolutions:
 
     convolutions_: Convolutions | None
     n_values_: int
+    n_copies_: int
+    n_channels_: int
     means_: NDArray[np.float32]
 
     def __init__(self, n_features: int, rng: np.random.RandomState):
@@ -82,20 +92,26 @@ class RandomConvolutions:
         series : Ragged of shape (n_steps, n_channels)
             Numbers without NaN, standardised by channel: a convolution adds channels up.
         """
-        lengths = series.lengths[series.lengths > 0]
-        median = int(np.median(lengths)) if len(lengths) else 0
+        filled = series.lengths[series.lengths > 0]
+        median = int(np.median(filled)) if len(filled) else 0
         if median < N_TAPS:
             self.convolutions_ = None
             self.n_values_ = min(int(series.lengths.max(initial=1)), N_TAPS)
             needed = np.ones(self.n_values_ * series.n_channels, dtype=np.int64)
         else:
-            series = continued(series, N_TAPS)
-            self.convolutions_ = draw_convolutions(series, median, self.n_features // 2, self.rng)
+            n_biases = int(self.n_features * (1 - _SHARE_OF_STATISTICS) / 2)
+            self.convolutions_ = draw_convolutions(continued(series, N_TAPS), median, n_biases, self.rng)
             needed = np.tile(self.convolutions_.needed_steps, 2)
+        self.n_channels_ = series.n_channels
+        n_statistics = len(STATISTICS) * series.n_channels + 1
+        n_copies = int(len(needed) * _SHARE_OF_STATISTICS / (1 - _SHARE_OF_STATISTICS) / n_statistics)
+        self.n_copies_ = max(n_copies, 1)
+        needed = np.append(needed, np.ones(self.n_copies_ * n_statistics, dtype=np.int64))
         self.means_ = np.zeros(len(needed), dtype=np.float32)
         features = self.transform(series)
-        for n_steps in np.unique(needed):
-            columns, rows = np.flatnonzero(needed == n_steps), series.lengths >= n_steps
+        n_steps = continued(series, N_TAPS).lengths
+        for least in np.unique(needed):
+            columns, rows = np.flatnonzero(needed == least), n_steps >= least
             if rows.any():
                 self.means_[columns] = features[np.ix_(rows, columns)].mean(axis=0, dtype=np.float64)
             features[np.ix_(~rows, columns)] = self.means_[columns]
@@ -104,33 +120,27 @@ class RandomConvolutions:
     def transform(self, series: Ragged) -> NDArray[np.float32]:
         """The features of any series, (n_series, n_features_out), each made of the series alone."""
         features = np.tile(self.means_, (len(series), 1))
+        filled = np.flatnonzero(series.lengths > 0)
+        statistics = np.tile(series_statistics(series.take(filled)), self.n_copies_)
+        rest = features[:, : -statistics.shape[1]]
+        features[filled, rest.shape[1] :] = statistics
         if self.convolutions_ is None:
-            rows = series.lengths > 0
             values = continued(series.truncated(self.n_values_, "end"), self.n_values_).values
-            features[rows] = values.reshape(-1, len(self.means_))
+            rest[filled] = values.reshape(len(filled), rest.shape[1])
         else:
-            by_bias = features.reshape(len(series), 2, len(self.means_) // 2)
+            by_bias = rest.reshape(len(series), 2, rest.shape[1] // 2)
             self.convolutions_.write_features(continued(series, N_TAPS), by_bias)
         return features
 
     def names(self) -> list[str]:
         """What each feature is."""
-        if self.convolutions_ is None:
-            n_channels = len(self.means_) // self.n_values_
-            return [
-                f"step {step}, channel {channel}" for step in range(self.n_values_) for channel in range(n_channels)
-            ]
-        found = self.convolutions_
-        columns = zip(found.taps.tolist(), found.dilations.tolist(), found.channels.items(), strict=True)
-        convolutions = [
-            f"taps {taps}, dilation {dilation}, channels {channels}" for taps, dilation, channels in columns
-        ]
-        each = np.repeat(convolutions, found.biases.lengths)
-        return [
-            f"{what} above {bias:.3g}: {convolution}"
-            for what in ("share", "longest stretch")
-            for convolution, bias in zip(each, found.biases.values, strict=True)
-        ]
+        channels = range(self.n_channels_)
+        statistics = [f"{what} of channel {one}" for what in STATISTICS for one in channels] + ["log length"]
+        if self.convolutions_ is not None:
+            names = self.convolutions_.names()
+        else:
+            names = [f"step {step} of channel {one}" for step in range(self.n_values_) for one in channels]
+        return names + self.n_copies_ * statistics
 
 
 def continued(series: Ragged, n_steps: int) -> Ragged:
@@ -168,8 +178,11 @@ def draw_convolutions(series: Ragged, median_length: int, n_biases: int, rng: np
     for dilation in dilations.tolist():
         fits_into[dilation] = np.flatnonzero(series.lengths >= covered_steps(dilation))
     for i, (start, stop) in enumerate(pairwise(drawn.biases.offsets.tolist())):
-        item = items[rng.choice(fits_into[int(drawn.dilations[i])])]
-        values[start:stop] = _quantiles(convolve(drawn, i, item.astype(np.float32)), quantiles[start:stop])
+        item = items[rng.choice(fits_into[int(drawn.dilations[i])])].astype(np.float32)
+        outputs = convolve(drawn, i, item, every=-(-len(item) // _MAX_OUTPUTS))
+        values[start:stop] = np.interp(
+            quantiles[start:stop] * (len(outputs) - 1), np.arange(len(outputs)), np.sort(outputs)
+        )
     return drawn
 
 
@@ -183,9 +196,3 @@ def spread_biases(median_length: int, n_biases: int) -> tuple[NDArray[np.int64],
     left = n_biases - by_dilation.sum()
     by_dilation[:left] += 1
     return dilations, by_dilation
-
-
-def _quantiles(values: NDArray[np.float32], quantiles: NDArray[Any]) -> NDArray[np.float32]:
-    """The quantiles of some values, between neighbours by a straight line."""
-    ordered = np.sort(values[:: -(-len(values) // _MAX_OUTPUTS)])
-    return np.interp(quantiles * (len(ordered) - 1), np.arange(len(ordered)), ordered).astype(np.float32)

@@ -20,6 +20,8 @@ D. M. Allen, "The relationship between variable selection and data augmentation 
 Technometrics 16 (1974).
 """
 
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 
@@ -31,15 +33,28 @@ from threadpoolctl import threadpool_limits
 
 from seqclf._label_features.linear import linear
 
-# The penalties that are tried, the largest first, for each feature: a row of Z has a squared length of their number.
-PENALTIES = 10.0 ** np.arange(2, -6, -1)
+# The penalties that may be tried, and the first one. They are multiplied by the number of features, which is
+# the mean squared length of a row of Z.
+PENALTIES = 10.0 ** np.arange(-5, 3)
+_FIRST = 4
 # How many numbers are standardised at once, in float64.
 _BLOCK = 2**22
-# The number of BLAS's threads belongs to the process: two fits at once would put back each other's.
-_BLAS = Lock()
+# The number of BLAS's threads belongs to the process: two fits at once would put back each other's. While another one
+# of its threads is inside a `threadpool_limits`, threadpoolctl changes nothing here, and the last bits may differ.
+_blas = Lock()
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+
+
+def _renew_lock() -> None:
+    """A forked process does not have the thread that may hold the lock."""
+    global _blas
+    _blas = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +86,10 @@ class Ridge:
 
 
 def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64]) -> Ridge:
-    """Fit a model of all rows, and one without each fold; the penalty is that of the smallest error out of fold.
+    """Fit a model of all rows, and one without each fold.
+
+    The penalty is one of `PENALTIES`, by the smallest weighted squared error out of fold. It is looked for from the
+    middle, as long as the error falls.
 
     Parameters
     ----------
@@ -84,11 +102,12 @@ def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, f
     """
     weights = weights / weights.max()  # They may be so large that their sum is not finite.
     weights = weights / weights.mean()
-    with _BLAS, threadpool_limits(1, user_api="blas"):  # The order of BLAS's sums depends on its threads.
+    with _blas, threadpool_limits(1, user_api="blas"):  # The order of BLAS's sums depends on its threads.
         data = _Standardized(features, weights)
         folds = [np.flatnonzero(fold == one) for one in np.unique(fold)]
-        solve_by = _solve_by_rows if len(features) <= features.shape[1] else _solve_by_features
-        oof, coef, intercept, penalty = solve_by(data, targets, folds)
+        model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
+        penalty = _search(model.error, [data.n_varying * penalty for penalty in PENALTIES.tolist()])
+        oof, coef, intercept = model.solution(penalty)
         coef = (coef * data.scale[:, None]).astype(np.float32)
         intercept = intercept - data.mean @ coef
     return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalty)
@@ -114,12 +133,7 @@ class _Standardized:
         )
         varies = (features.min(axis=0) < features.max(axis=0)) & (squares > 0)
         self.scale = np.divide(np.sqrt(weights.sum()), np.sqrt(squares), out=np.zeros_like(squares), where=varies)
-
-    @property
-    def penalties(self) -> list[float]:
-        """The penalties to try, the largest first."""
-        n_varying = max(int(np.count_nonzero(self.scale)), 1)
-        return [n_varying * penalty for penalty in PENALTIES.tolist()]
+        self.n_varying = max(int(np.count_nonzero(varies)), 1)
 
     def rows(self, rows: Rows) -> Floats:
         """Some rows of Z, and behind its columns that of the intercept."""
@@ -140,76 +154,107 @@ def _blocks(n: int, width: int) -> list[slice]:
     return [slice(start, start + at_once) for start in range(0, n, at_once)]
 
 
-Solution = tuple[Floats, Floats, Floats, float]
+def _search(error_of: Callable[[float], float], penalties: list[float]) -> float:
+    """The penalty of the least error, which falls and then rises with the penalty; of equal ones the largest."""
+
+    def rank(position: int) -> tuple[float, float]:
+        return error_of(penalties[position]), -penalties[position]
+
+    position, least = _FIRST, rank(_FIRST)
+    for step in (1, -1):
+        while 0 <= position + step < len(penalties) and (found := rank(position + step)) < least:
+            position, least = position + step, found
+        if position != _FIRST:
+            break
+    return penalties[position]
 
 
-def _solve_by_rows(data: _Standardized, targets: Floats, folds: list[Rows]) -> Solution:
-    """Predictions out of fold, coefficients of Z, intercept and penalty, with the Gram matrix of the rows."""
-    n_rows, n_features = data.features.shape
-    blocks = _blocks(n_features, n_rows)
-    gram = np.zeros((n_rows, n_rows))
-    for block in blocks:
-        values = data.columns(block)
-        gram += values @ values.T
-    root = data.root[:, None]
-    unit = root / np.linalg.norm(root)
-    y = root * targets
-    intercept = (root.T @ y / (root.T @ root))[0]
-    least = np.inf
-    for penalty in data.penalties:
-        inverse = _inverse(gram + penalty * np.eye(n_rows))
-        to_residuals = penalty * inverse - unit * unit.T
-        residuals = to_residuals @ y
-        errors = y.copy()
-        for rows in folds if len(folds) > 1 else []:
-            errors[rows] = solve(to_residuals[np.ix_(rows, rows)], residuals[rows], assume_a="pos")
-        if (error := (errors**2).sum()) < least:
-            least, best, oof = error, penalty, targets - errors / root
-            dual = inverse @ (y - root * intercept)
-    coef = np.concatenate([data.columns(block).T @ dual for block in blocks])
-    return oof, coef, intercept, best
+class _ByRows:
+    """Models by the Gram matrix of the rows."""
+
+    def __init__(self, data: _Standardized, targets: Floats, folds: list[Rows]) -> None:
+        self.data, self.targets, self.folds = data, targets, folds
+        self.columns = _blocks(data.features.shape[1], len(targets))
+        self.gram = np.zeros((len(targets), len(targets)))
+        for block in self.columns:
+            values = data.columns(block)
+            self.gram += values @ values.T
+        self.root = data.root[:, None]
+        self.y = self.root * targets
+        self.penalty, self.inverse, self.errors = np.nan, self.gram, self.y
+
+    def error(self, penalty: float) -> float:
+        """The squared error out of fold."""
+        self.penalty, self.inverse = penalty, _inverse(self.gram + penalty * np.eye(len(self.gram)))
+        to_residuals = penalty * self.inverse - self.root * self.root.T / (self.root**2).sum()
+        residuals = to_residuals @ self.y
+        self.errors = self.y.copy()
+        for rows in self.folds if len(self.folds) > 1 else []:
+            self.errors[rows] = solve(to_residuals[np.ix_(rows, rows)], residuals[rows], assume_a="pos")
+        return float((self.errors**2).sum())
+
+    def solution(self, penalty: float) -> tuple[Floats, Floats, Floats]:
+        """Predictions out of fold, coefficients for the columns of Z, and intercept."""
+        if penalty != self.penalty:
+            self.error(penalty)
+        intercept = (self.root * self.y).sum(axis=0) / (self.root**2).sum()
+        dual = self.inverse @ (self.y - self.root * intercept)
+        coef = np.concatenate([self.data.columns(block).T @ dual for block in self.columns])
+        return self.targets - self.errors / self.root, coef, intercept
 
 
 def _inverse(matrix: Floats) -> Floats:
     """The inverse of a positive definite matrix, which is overwritten."""
-    factor, _ = dpotrf(matrix, lower=1, overwrite_a=1)
+    factor, _ = dpotrf(matrix.T, lower=1, overwrite_a=1)  # LAPACK wants columns; the matrix is symmetric.
     inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
     lower = np.tril(inverse)
     return lower + np.tril(lower, -1).T
 
 
-def _solve_by_features(data: _Standardized, targets: Floats, folds: list[Rows]) -> Solution:
-    """The same with the Gram matrices of the features and the intercept."""
-    width = data.features.shape[1] + 1
-    grams = np.zeros((len(folds), width, width))
-    products = np.zeros((len(folds), width, targets.shape[1]))
-    squares = np.zeros(len(folds))
-    for i, rows in enumerate(folds):
-        for block in _blocks(len(rows), width):
-            values, y = data.rows(rows[block]), targets[rows[block]] * data.root[rows[block], None]
-            grams[i] += values.T @ values
-            products[i] += values.T @ y
-            squares[i] += (y**2).sum()
-    gram, product = grams.sum(axis=0), products.sum(axis=0)
-    least = np.inf
-    for penalty in data.penalties:
-        coefs, error = [], 0.0
-        for theirs, their_product, square in zip(grams, products, squares, strict=True):
-            several = len(folds) > 1
-            coef = _coefficients(gram - theirs, product - their_product, penalty) if several else 0 * product
-            error += square + (coef * (theirs @ coef - 2 * their_product)).sum()
-            coefs.append(coef)
-        if error < least:
-            least, best, best_coefs = error, penalty, coefs
-    oof = np.empty_like(targets)
-    for rows, coef in zip(folds, best_coefs, strict=True):
-        for block in _blocks(len(rows), width):
-            oof[rows[block]] = data.rows(rows[block]) @ coef / data.root[rows[block], None]
-    coef = _coefficients(gram, product, best)
-    return oof, coef[:-1], coef[-1], best
+class _ByFeatures:
+    """Models by the Gram matrices of the features and the intercept, one for each fold."""
+
+    def __init__(self, data: _Standardized, targets: Floats, folds: list[Rows]) -> None:
+        self.data, self.folds = data, folds
+        self.width = data.features.shape[1] + 1
+        self.grams = np.zeros((len(folds), self.width, self.width))
+        self.products = np.zeros((len(folds), self.width, targets.shape[1]))
+        self.squares = np.zeros(len(folds))
+        for i, fold in enumerate(folds):
+            for block in _blocks(len(fold), self.width):
+                values, y = data.rows(fold[block]), targets[fold[block]] * data.root[fold[block], None]
+                self.grams[i] += values.T @ values
+                self.products[i] += values.T @ y
+                self.squares[i] += (y**2).sum()
+        self.gram, self.product = self.grams.sum(axis=0), self.products.sum(axis=0)
+
+    def error(self, penalty: float) -> float:
+        """The squared error out of fold."""
+        error = 0.0
+        for i, coef in enumerate(self._without_folds(penalty)):
+            error += self.squares[i] + (coef * (self.grams[i] @ coef - 2 * self.products[i])).sum()
+        return error
+
+    def solution(self, penalty: float) -> tuple[Floats, Floats, Floats]:
+        """Predictions out of fold, coefficients for the columns of Z, and intercept."""
+        oof = np.empty((len(self.data.features), self.product.shape[1]))
+        for fold, coef in zip(self.folds, self._without_folds(penalty), strict=True):
+            for block in _blocks(len(fold), self.width):
+                oof[fold[block]] = self.data.rows(fold[block]) @ coef / self.data.root[fold[block], None]
+        coef = _solve(self.gram.copy(), self.product, penalty)
+        return oof, coef[:-1], coef[-1]
+
+    def _without_folds(self, penalty: float) -> Iterator[Floats]:
+        """The coefficients of the model without each fold."""
+        for gram, product in zip(self.grams, self.products, strict=True):
+            if len(self.folds) == 1:
+                yield 0 * product
+            else:
+                yield _solve(self.gram - gram, self.product - product, penalty)
 
 
-def _coefficients(gram: Floats, product: Floats, penalty: float) -> Floats:
+def _solve(gram: Floats, product: Floats, penalty: float) -> Floats:
     """The coefficients of the features, and of the intercept, which is not penalised; `gram` is overwritten."""
     gram.flat[: -1 : len(gram) + 1] += penalty
-    return cho_solve(cho_factor(gram, lower=True, overwrite_a=True), product)
+    factor = cho_factor(gram.T, lower=True, overwrite_a=True)  # LAPACK wants columns; the matrix is symmetric.
+    return cho_solve(factor, product)

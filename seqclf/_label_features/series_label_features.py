@@ -39,7 +39,7 @@ class SeriesLabelFeatures(LabelFeatures):
 
 
 def _fit_classes(
-    features: NDArray[np.float32], memberships: csr_array, weights: NDArray[np.float64], fold: NDArray[np.int64]
+    features: NDArray[np.float32], targets: csr_array, weights: NDArray[np.float64], fold: NDArray[np.int64]
 ) -> Ridge:
     """Ridge models of -1 and 1, so that a score above 0 speaks for an output."""
-    return fit_ridge(features, 2 * memberships.toarray() - 1, weights, fold)
+    return fit_ridge(features, 2 * targets.toarray() - 1, weights, fold)

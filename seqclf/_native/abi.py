@@ -165,7 +165,7 @@ class Convolutions(ctypes.Structure):
         *_pointers("values", "offsets"),
         *_ints("n_convolutions", "n_biases"),
         *_pointers("dilations", "taps", "padded", "channel_offsets", "channels", "bias_offsets", "biases", "features"),
-        *_ints("n_threads"),
+        *_ints("stride", "n_threads"),
     ]
 
 

@@ -14,6 +14,7 @@ from seqclf._label_features.random_convolutions import (
     most_features,
     spread_biases,
 )
+from seqclf._label_features.series_statistics import series_statistics
 
 
 def random_series(lengths, n_channels=2, seed=0):
@@ -46,10 +47,10 @@ def test_the_seed_decides():
 def test_what_a_series_is_too_short_for_is_the_mean_of_the_others():
     series = random_series(LENGTHS)
     convolutions, features = fitted(series)
-    needed = np.tile(convolutions.convolutions_.needed_steps, 2)
+    needed = np.tile(convolutions.convolutions_.needed_steps, 2)  # Behind them are the statistics.
     assert len(np.unique(needed)) > 1
     lengths = continued(series, 9).lengths
-    for column in range(features.shape[1]):
+    for column in range(len(needed)):
         has_steps = lengths >= needed[column]
         mean = features[has_steps, column].mean(dtype=np.float64)
         np.testing.assert_allclose(features[~has_steps, column], mean, rtol=1e-6)
@@ -68,14 +69,24 @@ def test_values_are_the_features_where_most_series_are_short():
     series = random_series(lengths)
     convolutions, features = fitted(series)
     assert convolutions.convolutions_ is None
-    assert features.shape == (6, 9 * 2)
-    np.testing.assert_array_equal(features[5], series.items()[5][:9].ravel())
+    assert features.shape == (6, 9 * 2 + 9)
+    np.testing.assert_array_equal(features[5, :18], series.items()[5][:9].ravel())
     np.testing.assert_array_equal(features[0, :6], series.items()[0].ravel())
-    np.testing.assert_array_equal(features[0, 6:].reshape(6, 2), np.tile(series.items()[0][-1], (6, 1)))
+    np.testing.assert_array_equal(features[0, 6:18].reshape(6, 2), np.tile(series.items()[0][-1], (6, 1)))
     filled = [0, 1, 3, 4, 5]
     np.testing.assert_allclose(features[2], features[filled].mean(axis=0), rtol=1e-5)
     np.testing.assert_array_equal(convolutions.transform(series), features)
-    assert fitted(random_series([3, 5, 2]))[1].shape == (3, 5 * 2), "no more values than the longest series has"
+    assert fitted(random_series([3, 5, 2]))[1].shape == (3, 5 * 2 + 9), "no more values than the longest series has"
+
+
+def test_statistics_are_a_tenth_of_the_features():
+    series = random_series(LENGTHS)
+    convolutions, features = fitted(series)
+    n_statistics = convolutions.n_copies_ * 9
+    assert 0.08 < n_statistics / features.shape[1] < 0.12
+    expected = series_statistics(series.take(series.lengths > 0))
+    for copy in np.split(features[series.lengths > 0, -n_statistics:], convolutions.n_copies_, axis=1):
+        np.testing.assert_array_equal(copy, expected)
 
 
 def test_series_that_are_all_empty():
@@ -103,9 +114,10 @@ def test_biases_are_quantiles_of_the_outputs_of_a_training_series():
     series = random_series([200], n_channels=1)
     drawn = draw_convolutions(series, 200, 84 * 40, np.random.RandomState(0))
     for i, biases in enumerate(drawn.biases.items()):
-        shares = (convolve(drawn, i, series.values) > biases[:, None]).mean(axis=1)
+        outputs = convolve(drawn, i, series.values)
         number = drawn.biases.offsets[i] + np.arange(1, len(biases) + 1)
-        np.testing.assert_allclose(1 - shares, number * (5**0.5 + 1) / 2 % 1, atol=0.02)
+        below = (outputs <= biases[:, None]).mean(axis=1)
+        np.testing.assert_allclose(below, number * (5**0.5 + 1) / 2 % 1, atol=1 / len(outputs))
 
 
 def test_channels_and_padding_are_mixed():
@@ -116,6 +128,13 @@ def test_channels_and_padding_are_mixed():
     assert set(drawn.channels.values) == set(range(12))
     for dilation in np.unique(drawn.dilations):
         assert drawn.padded[drawn.dilations == dilation].tolist() in ([0, 1] * 42, [1, 0] * 42)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 12])
+@pytest.mark.parametrize("n_features", [500, 3_000, 10_000])
+def test_there_are_no_more_features_than_wanted(n_channels, n_features):
+    n_found = fitted(random_series([60] * 4, n_channels), n_features)[1].shape[1]
+    assert 0.6 * n_features < n_found <= n_features
 
 
 def test_how_many_features_there_should_be():

@@ -1,5 +1,7 @@
 """Ridge regression out of fold, against models that are fitted again without each fold."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
@@ -142,3 +144,12 @@ def test_the_bits_do_not_depend_on_the_threads_of_blas_which_are_left_as_found()
                 assert threadpool_info() == before
         np.testing.assert_array_equal(found[0].held_out, found[1].held_out)
         np.testing.assert_array_equal(found[0].coef, found[1].coef)
+
+
+def test_fits_in_several_threads_at_once():
+    rows, before = random_rows(200, 300), threadpool_info()
+    expected = fit_ridge(*rows)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: fit_ridge(*rows), range(20)):
+            np.testing.assert_array_equal(found.oof, expected.oof)
+    assert threadpool_info() == before

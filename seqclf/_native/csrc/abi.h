@@ -217,6 +217,7 @@ struct Convolutions {
   const int64_t *bias_offsets;  // (n_convolutions + 1,) which of `biases` are its own
   const float *biases;          // (n_biases,)
   float *features;              // (n_series, 2, n_biases) the share of steps above each bias, and the longest stretch of them
+  int64_t stride;               // of `features` from series to series
   int64_t n_threads;
 };
 

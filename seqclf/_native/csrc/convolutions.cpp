@@ -91,7 +91,7 @@ static void convolve_series(const Convolutions &call, int64_t row) {
   if (length < n_taps) return;
   const PaddedSeries series(call.values + start * call.n_channels, length, call.n_channels);
   const Buffer<float> sums(series.n_channels * length), output(length);
-  float *above = call.features + row * 2 * call.n_biases, *longest = above + call.n_biases;
+  float *above = call.features + row * call.stride, *longest = above + call.n_biases;
   int64_t summed_dilation = 0;
   for (int64_t i = 0; i < call.n_convolutions; i++) {
     const int64_t dilation = call.dilations[i];

@@ -5,14 +5,22 @@
 namespace seqclf {
 namespace ISA {
 
+// Several outputs of a row, so that no sum waits for its last addition.
+template <int N> static void some_outputs(const Linear &call, int64_t row, int64_t first) {
+  const float *values = call.values + row * call.n_inputs, *weight = call.weight + first * call.n_inputs;
+  double sums[N];
+  for (int i = 0; i < N; i++) sums[i] = call.bias[first + i];
+  for (int64_t k = 0; k < call.n_inputs; k++)
+    for (int i = 0; i < N; i++) sums[i] += (double)values[k] * weight[i * call.n_inputs + k];
+  for (int i = 0; i < N; i++) call.outputs[row * call.n_outputs + first + i] = sums[i];
+}
+
 void linear(const Linear &call) {
-  for (int64_t row = 0; row < call.n_rows; row++)
-    for (int64_t output = 0; output < call.n_outputs; output++) {
-      double sum = call.bias[output];
-      for (int64_t k = 0; k < call.n_inputs; k++)
-        sum += (double)call.values[row * call.n_inputs + k] * call.weight[output * call.n_inputs + k];
-      call.outputs[row * call.n_outputs + output] = sum;
-    }
+  for (int64_t row = 0; row < call.n_rows; row++) {
+    int64_t output = 0;
+    for (; output + 8 <= call.n_outputs; output += 8) some_outputs<8>(call, row, output);
+    for (; output < call.n_outputs; output++) some_outputs<1>(call, row, output);
+  }
 }
 
 }  // namespace ISA
