@@ -209,6 +209,7 @@ BAD_PARAMETERS = {
     "device": [None, 0, "gpu"],
     "n_threads": [0, -1, 1.5],
     "verbose": [-1, "loud", None],
+    "wide": [None, 1, "yes"],
     "warm_start": [None, "yes", 1],
 }
 TEXT_ONLY = {

@@ -2,6 +2,7 @@
 
 import pickle
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from sklearn.base import BaseEstimator
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _base_text, _text_tokenizer, datasets
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.log_count_ratios import LogCountRatios
+from seqclf._label_features.ngrams import NGrams
+from seqclf._label_features.supervision import Supervision
 
 TEXTS, LABELS = datasets.make_order_reviews(40, random_state=0)
 SETTINGS = {"units": 2, "max_epochs": 1, "random_state": 0}
@@ -63,9 +66,10 @@ class Shouting(TextTokenizer):
 
 
 def test_a_subclass_of_our_tokenizer_goes_through_its_public_methods():
-    classifier = RNNTextClassifier(Shouting(), **SETTINGS).fit(TEXTS, LABELS)
+    settings = SETTINGS | {"wide": False}  # Of other tokenizers only the ids are read.
+    classifier = RNNTextClassifier(Shouting(), **settings).fit(TEXTS, LABELS)
     assert "louder" in classifier.tokenizer_.vocabulary_
-    expected = RNNTextClassifier(**SETTINGS).fit([text + " louder" for text in TEXTS], LABELS)
+    expected = RNNTextClassifier(**settings).fit([text + " louder" for text in TEXTS], LABELS)
     np.testing.assert_array_equal(
         classifier.decision_function(TEXTS), expected.decision_function([text + " louder" for text in TEXTS])
     )
@@ -74,9 +78,32 @@ def test_a_subclass_of_our_tokenizer_goes_through_its_public_methods():
 def test_the_ids_are_those_of_the_public_methods():
     classifier = RNNTextClassifier(TextTokenizer(max_length=4, truncate="end"), **SETTINGS).fit(TEXTS, LABELS)
     rows = classifier._validate_X([*TEXTS, "", "never seen"], reset=False)
-    found = classifier._encode(rows).items()
+    encoded = classifier._encode(rows)
+    found = encoded.steps.items()
     for ids, expected in zip(found, classifier.tokenizer_.transform(rows), strict=True):
         np.testing.assert_array_equal(ids, expected)
+
+
+def test_tokens_that_the_network_does_not_know_keep_their_spelling():
+    """Each by an id of its own; the network is given one for all."""
+    classifier = RNNTextClassifier(TextTokenizer(vocab_size=5, max_length=4), **SETTINGS).fit(TEXTS, LABELS)
+    encoded = classifier._encode(classifier._validate_X([*TEXTS, "", "never seen never"], reset=False))
+    assert classifier.vocab_size_ == 5
+    assert encoded.steps.items()[-1].tolist() == [1, 1, 1] and not len(encoded.steps.items()[-2])
+    known, new_tokens = classifier.tokenizer_.tokens_, encoded.spelling.new_tokens
+    assert {"never", "seen"} < set(new_tokens) and not set(known) & set(new_tokens)
+    spelled = [[*known, *new_tokens][number] for number in encoded.spelling.ids]
+    words = [text.lower().split()[-4:] for text in [*TEXTS, "", "never seen never"]]
+    assert spelled == [word for row in words for word in row]
+    np.testing.assert_array_equal(encoded.steps.values, np.where(encoded.spelling.ids < 5, encoded.spelling.ids, 1))
+
+
+@pytest.mark.parametrize("level", ["char", "subword"])
+def test_only_words_are_spelled(level):
+    tokenizer = TextTokenizer(level=level, vocab_size=300)
+    classifier = RNNTextClassifier(tokenizer, **SETTINGS).fit(TEXTS, LABELS)
+    assert classifier._encode(classifier._validate_X(TEXTS, reset=False)).spelling is None
+    assert classifier.wide_.features.characters_ is None
 
 
 def test_a_fit_tells_how_many_texts_were_cut(capsys):
@@ -89,7 +116,8 @@ def test_a_fit_tells_how_many_texts_were_cut(capsys):
             lines = capsys.readouterr().out.splitlines()
             n_cut = classifier.tokenizer_.n_truncated_
             assert bool(n_cut) == cut
-            told = [f"{n_cut} of 40 texts lost tokens at the start: max_length=4"] if cut else []
+            told = ["words as tokens (level='auto')"]
+            told += [f"{n_cut} of 40 texts lost tokens at the start: max_length=4"] if cut else []
             assert lines[:-1] == (told if verbose else [])
 
 
@@ -134,12 +162,16 @@ def test_rows_held_out_tell_nothing_that_is_learned_from_labels(parts):
     classifier = RNNTextClassifier(**settings).fit(texts, labels)
     training, watched = parts
     assert len(training) + len(watched) == 61 and len(watched) == 18
-    expected = LogCountRatios(3, classifier.vocab_size_)
+    n, steps = len(training), training.sequences.steps
+    ngrams = NGrams(3, classifier.vocab_size_)
+    expected = LogCountRatios(ngrams, 3)
     memberships = classifier._task.memberships(training.targets)
-    expected.fit_transform(training.sequences.steps, memberships, np.ones(len(training)), np.arange(len(training)) % 2)
+    supervision = Supervision(memberships, np.ones(n), np.ones(n), np.arange(n) % 2, calibrate=None)
+    expected.fit_transform(list(ngrams.learn(steps, limit=2**22)), supervision)
     for found, table in zip(classifier.nb_ratios_.tables_, expected.tables_, strict=True):
         np.testing.assert_array_equal(found, table)
-    features = expected.transform(watched.sequences.steps).step_features
+    steps = watched.sequences.steps
+    features = replace(watched.sequences, features=expected.transform(ngrams.numbers(steps), len(steps))).step_features
     assert features.any()
     np.testing.assert_array_equal(watched.sequences.step_features, features)
     totals = np.bincount(training.targets, training.weights)

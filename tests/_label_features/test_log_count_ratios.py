@@ -1,7 +1,6 @@
 """Log-count ratios, judged by a twin of loops and dicts; and that no training row sees its own label."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from scipy.sparse import csr_array
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import log_count_ratios
-from seqclf._label_features.log_count_ratios import FEW_OUTPUTS, N_FOLDS, LogCountRatios, cross_fitting_folds
+from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
+from seqclf._label_features.ngrams import NGrams
+from seqclf._label_features.supervision import Supervision
 
 VOCAB = 9
 
@@ -31,19 +31,40 @@ def memberships_of(codes, n_classes):
     return csr_array(columns[:, 1:] if n_classes == 2 else columns)
 
 
-def learn(rows, codes, *, n_orders=3, vocab_size=VOCAB, n_classes=None, weights=None, fold=None, memberships=None):
+def learn(
+    rows,
+    codes,
+    *,
+    n_orders=3,
+    vocab_size=VOCAB,
+    n_classes=None,
+    weights=None,
+    fold=None,
+    memberships=None,
+    loss_weights=None,
+    limit=2**22,
+):
     """The learned ratios, and the training rows with theirs."""
     if memberships is None:
         codes = np.asarray(codes, dtype=int)
         memberships = memberships_of(codes, n_classes or int(codes.max()) + 1)
-    ratios = LogCountRatios(n_orders, vocab_size)
-    training = ratios.fit_transform(
-        as_ids(rows),
+    supervision = Supervision(
         memberships,
         np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float),
+        np.ones(len(rows)) if loss_weights is None else loss_weights,
         (np.arange(len(rows)) // 2 + np.arange(len(rows))) % 4 if fold is None else np.asarray(fold),
+        calibrate=None,
     )
-    return ratios, training
+    ngrams, ids = NGrams(n_orders, vocab_size), as_ids(rows)
+    ratios = LogCountRatios(ngrams, n_orders)
+    features = ratios.fit_transform(list(ngrams.learn(ids, limit)), supervision)
+    return ratios, EncodedSequences(ids, features)
+
+
+def apply(ratios, rows):
+    """Rows that are not of the training data, with their ratios."""
+    ids = as_ids(rows)
+    return EncodedSequences(ids, ratios.transform(ratios.ngrams.numbers(ids), len(ids)))
 
 
 def by_row(encoded):
@@ -87,7 +108,7 @@ def twin(
                 if n == 1 or ngram[:-1] in shorter:
                     holders.setdefault(ngram, set()).add(position)
         frequent = [ngram for ngram in sorted(holders) if len(holders[ngram]) >= 2]
-        frequent = sorted(frequent, key=lambda ngram: -len(holders[ngram]))[: limit // n_classes]
+        frequent = sorted(frequent, key=lambda ngram: -len(holders[ngram]))[:limit]
         if n > 1:
             holders = {ngram: holders[ngram] for ngram in frequent}
             holders[None] = set()  # one that never occurs
@@ -112,8 +133,8 @@ def twin(
 
 def pairs_of(ratios):
     """The pairs of token ids that are learned."""
-    ids = np.flatnonzero(ratios.ngrams_.of_tokens_)
-    return [[int(ids[first - 1]), int(last)] for first, last in np.argwhere(ratios.ngrams_.of_longer_[0].toarray())]
+    ids = np.flatnonzero(ratios.ngrams.of_tokens_)
+    return [[int(ids[first - 1]), int(last)] for first, last in np.argwhere(ratios.ngrams.of_longer_[0].toarray())]
 
 
 def looked_up(learned, row, n_features):
@@ -131,7 +152,7 @@ def looked_up(learned, row, n_features):
 # Against the twin
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, FEW_OUTPUTS])
+@pytest.mark.parametrize("n_classes", [2, 3, MAX_OUTPUTS])
 @pytest.mark.parametrize("n_orders", [1, 2, 3, 5])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
@@ -150,7 +171,7 @@ def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
     assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
     assert n_orders == 1 or len(learned[1]) > 20, "pairs are kept"
     new = random_rows(30, seed=99)
-    for row, found in zip(rows + new, by_row(ratios.transform(as_ids(rows + new))), strict=True):
+    for row, found in zip(rows + new, by_row(apply(ratios, rows + new)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
 
     for one in range(4):
@@ -179,7 +200,7 @@ def test_a_row_may_belong_to_outputs_in_part(n_outputs, weighted, rest):
     # Of two columns the twin gives the second one alone.
     whole = np.hstack([1 - shares, shares]) if n_outputs == 1 else shares
     learned = twin(rows, None, weights=weights, shares=whole)
-    for row, found in zip(rows, by_row(ratios.transform(as_ids(rows))), strict=True):
+    for row, found in zip(rows, by_row(apply(ratios, rows)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_outputs), rtol=0, atol=1e-5)
     for one in range(4):
         learned = twin(rows, None, weights=weights, shares=whole, without=np.flatnonzero(fold == one))
@@ -195,8 +216,8 @@ def test_the_formula_by_hand():
     ratios, _ = learn(rows, [1, 1, 1, 0, 0], n_orders=1, vocab_size=4)
     p, q = np.array([4, 2]) / 8, np.array([2, 2]) / 6  # with 1 for each of the four ids in the sums
     expected = np.log(p / q) * np.array([4 / 6, 2 / 4])
-    np.testing.assert_allclose(ratios.transform(as_ids([[2, 3]])).step_features[:, 0], expected, rtol=1e-6)
-    np.testing.assert_array_equal(ratios.transform(as_ids([[1, 0]])).step_features, 0)
+    np.testing.assert_allclose(apply(ratios, [[2, 3]]).step_features[:, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(apply(ratios, [[1, 0]]).step_features, 0)
 
 
 def test_a_fold_of_single_tokens_is_learned_as_if_its_rows_were_not_there():
@@ -240,7 +261,7 @@ def test_what_only_one_fold_holds_says_nothing_there():
     ratios, training = learn(rows, [0, 1, 0, 1, 1, 0], n_orders=2, weights=weights, fold=[0, 0, 1, 1, 1, 1])
     for found in by_row(training)[:2]:
         np.testing.assert_array_equal(found, 0)
-    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(ratios.transform(as_ids(rows)))[:2])
+    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(apply(ratios, rows))[:2])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -255,7 +276,7 @@ def test_a_class_that_a_fold_holds_alone(weighted):
         if n_classes == 2:  # Class 1 has all of the last two thirds, and more folds than one.
             assert training.step_features.any()
             ratios, training = learn(rows, codes == 1, n_classes=2, n_orders=1, weights=weights, fold=fold)
-        for found in (training.step_features, ratios.transform(as_ids(rows)).step_features):
+        for found in (training.step_features, apply(ratios, rows).step_features):
             assert not found[:, silent].any()
             assert np.delete(found, silent, axis=1).any(axis=0).all()
 
@@ -268,7 +289,7 @@ def test_a_class_whose_others_a_fold_holds_alone(weighted):
     codes[20::2], codes[21::4] = 1, 2
     for silent in ([0, 1, 2], [2]):
         ratios, training = learn(rows, codes, n_orders=1, weights=weights, fold=fold)
-        for found in (training.step_features, ratios.transform(as_ids(rows)).step_features):
+        for found in (training.step_features, apply(ratios, rows).step_features):
             assert not found[:, silent].any()
             assert np.delete(found, silent, axis=1).any(axis=0).all()
         codes[3] = 1  # Now the others of class 0 are in two folds, and so is class 1.
@@ -279,7 +300,7 @@ def test_a_class_without_a_row():
     rows, codes = random_rows(30), np.arange(30) % 2
     ratios, _ = learn(rows, codes, n_classes=3)
     two, _ = learn(rows, codes, n_classes=2)
-    found, expected = ratios.transform(as_ids(rows)).step_features, two.transform(as_ids(rows)).step_features
+    found, expected = apply(ratios, rows).step_features, apply(two, rows).step_features
     np.testing.assert_array_equal(found[:, 2::3], 0)
     np.testing.assert_allclose(found[:, 1::3], expected, rtol=1e-6)
     np.testing.assert_allclose(found[:, 0::3], -expected, rtol=1e-6)
@@ -305,7 +326,7 @@ def test_a_weight_of_two_counts_a_row_twice():
         ours, others = 1 + held, 1 + held.sum(axis=1, keepdims=True) - held
         expected = np.log(ours / ours.sum(axis=0)) - np.log(others / others.sum(axis=0))
         expected *= held.sum(axis=1, keepdims=True) / (held.sum(axis=1, keepdims=True) + 2)
-        found = [ratios.transform(as_ids([ngram])).step_features[-1, 3 * (n - 1) : 3 * n] for ngram in counts if ngram]
+        found = [apply(ratios, [ngram]).step_features[-1, 3 * (n - 1) : 3 * n] for ngram in counts if ngram]
         np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=1e-5)
         assert len(found) > 5
 
@@ -335,7 +356,7 @@ def test_an_ngram_of_one_row_is_not_learned_however_often_it_stands_there():
     rows, codes = [[2, 3, 2, 3, 2, 3], [2, 2], [4, 4], [3]], [1, 1, 0, 0]
     ratios, _ = learn(rows, codes, n_orders=2)
     assert not pairs_of(ratios)
-    found = ratios.transform(as_ids([[2, 3], [4, 4]])).step_features
+    found = apply(ratios, [[2, 3], [4, 4]]).step_features
     assert found[0, 0] > 0.5 and found[2, 0] == 0 and not found[:, 1].any()
     ratios, _ = learn([*rows, [2, 3]], [*codes, 0], n_orders=2)
     assert pairs_of(ratios) == [[2, 3]]
@@ -345,30 +366,29 @@ def test_unseen_ngrams_have_ratios_of_zero():
     """Of a token that no row holds; of a pair of known tokens; and across the end of a row there is no pair."""
     rows = [[2, 3, 4], [2, 3, 4], [5, 2, 6], [5, 2, 6]]
     ratios, _ = learn(rows, [0, 0, 1, 1])
-    unseen, pair, across = by_row(ratios.transform(as_ids([[7, 8], [4, 5], [4]])))
+    unseen, pair, across = by_row(apply(ratios, [[7, 8], [4, 5], [4]]))
     np.testing.assert_array_equal(unseen, 0)
     assert pair[:, 0].all() and not pair[:, 1:].any()
     assert across[0, 0] and not across[0, 1:].any()
     assert pairs_of(ratios) == [[2, 3], [2, 6], [3, 4], [5, 2]]
-    found = ratios.transform(as_ids([[2, 3, 4], [7, 3, 4]]))
+    found = apply(ratios, [[2, 3, 4], [7, 3, 4]])
     known, after_unseen = by_row(found)
     assert known[2].all()
     assert after_unseen[2, :2].tolist() == known[2, :2].tolist() and after_unseen[2, 2] == 0
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("limit", [1, 6, 12, 30])
-def test_the_most_frequent_are_kept_where_memory_ends(monkeypatch, limit, n_classes):
+@pytest.mark.parametrize("limit", [1, 3, 6, 15])
+def test_ngrams_without_a_number_are_summed_over(limit, n_classes):
+    """Where only the most frequent have one."""
     rows, codes = random_rows(60, seed=3), np.arange(60) % n_classes
-    monkeypatch.setattr(log_count_ratios, "_MAX_COUNTS", limit)
-    ratios, training = learn(rows, codes)
-    at_least_one = max(limit, n_classes)
-    learned = twin(rows, codes, limit=at_least_one)
+    ratios, training = learn(rows, codes, limit=limit)
+    learned = twin(rows, codes, limit=limit)
     assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
-    assert ratios.tables_[0].shape[1] == 1 + min(at_least_one // n_classes, VOCAB - 1)
-    assert len(learned[1]) <= 1 + at_least_one // n_classes
+    assert ratios.tables_[0].shape[1] == 1 + min(limit, VOCAB - 1)
+    assert len(learned[1]) <= 1 + limit
     n_features = 1 if n_classes == 2 else n_classes
-    for row, found in zip(rows, by_row(ratios.transform(as_ids(rows))), strict=True):
+    for row, found in zip(rows, by_row(apply(ratios, rows)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
     assert training.step_features.shape == (sum(map(len, rows)), 3 * n_features)
 
@@ -384,9 +404,7 @@ def test_a_large_vocabulary():
     for ours, theirs in zip(one.tables_[1:], other.tables_[1:], strict=True):
         np.testing.assert_array_equal(theirs, ours)
     np.testing.assert_array_equal(training_too.step_features[:, 1:], training.step_features[:, 1:])
-    np.testing.assert_array_equal(
-        other.transform(as_ids(far)).step_features[:, 1:], one.transform(as_ids(rows)).step_features[:, 1:]
-    )
+    np.testing.assert_array_equal(apply(other, far).step_features[:, 1:], apply(one, rows).step_features[:, 1:])
     assert other.tables_[0].shape == (1, VOCAB, 1), "of ids that don't occur there is no row"
 
 
@@ -396,16 +414,16 @@ def test_a_large_vocabulary():
 def test_one_row():
     ratios, training = learn([[2, 3]], [0], n_classes=2, fold=[0])
     np.testing.assert_array_equal(training.step_features, np.zeros((2, 3)))
-    np.testing.assert_array_equal(ratios.transform(as_ids([[2, 3], [3]])).step_features, np.zeros((3, 3)))
+    np.testing.assert_array_equal(apply(ratios, [[2, 3], [3]]).step_features, np.zeros((3, 3)))
 
 
 @pytest.mark.parametrize("rows", [[[], []], [[2], []], [[2], [2]]])
 def test_rows_without_a_pair_or_without_a_token(rows):
     ratios, training = learn(rows, [0, 1], fold=[0, 1])
     assert training.step_features.shape == (sum(map(len, rows)), 3)
-    assert ratios.transform(as_ids([[], [2, 3, 4], []])).step_features.shape == (3, 3)
-    assert ratios.transform(as_ids([[], []])).step_features.shape == (0, 3)
-    assert len(ratios.transform(as_ids([[], []]))) == 2
+    assert apply(ratios, [[], [2, 3, 4], []]).step_features.shape == (3, 3)
+    assert apply(ratios, [[], []]).step_features.shape == (0, 3)
+    assert len(apply(ratios, [[], []])) == 2
 
 
 # Encoded sequences
@@ -415,7 +433,7 @@ def test_rows_without_a_pair_or_without_a_token(rows):
 def test_rows_are_taken_with_their_ratios(trained):
     rows, codes = random_rows(), np.arange(40) % 3
     ratios, training = learn(rows, codes)
-    encoded = training if trained else ratios.transform(as_ids(rows))
+    encoded = training if trained else apply(ratios, rows)
     mask = np.arange(40) % 4 == 1
     for chosen in (np.array([5, 3, 3, 0, 39]), mask, slice(4, 30, 7), np.array([], dtype=int)):
         taken = encoded.take(chosen)
@@ -431,11 +449,11 @@ def test_a_row_has_the_same_ratios_in_any_company():
     rows, codes = random_rows(), np.arange(40) % 2
     ratios, _ = learn(rows, codes)
     new = random_rows(25, seed=5)
-    together = by_row(ratios.transform(as_ids(new)))
+    together = by_row(apply(ratios, new))
     for row, expected in zip(new, together, strict=True):
-        np.testing.assert_array_equal(ratios.transform(as_ids([row])).step_features, expected)
-    for row, expected in zip(new[::-1], by_row(ratios.transform(as_ids(new[::-1]))), strict=True):
-        np.testing.assert_array_equal(ratios.transform(as_ids([row])).step_features, expected)
+        np.testing.assert_array_equal(apply(ratios, [row]).step_features, expected)
+    for row, expected in zip(new[::-1], by_row(apply(ratios, new[::-1])), strict=True):
+        np.testing.assert_array_equal(apply(ratios, [row]).step_features, expected)
 
 
 def test_the_order_of_the_rows_is_nothing_to_the_ratios():
@@ -448,55 +466,39 @@ def test_the_order_of_the_rows_is_nothing_to_the_ratios():
         np.testing.assert_array_equal(ours, theirs)
 
 
-# Folds
-
-
-@pytest.mark.parametrize("counts", [(50, 50), (95, 3, 2), (7, 1), (1, 1), (10,) * 12])
-def test_folds_hold_every_class_evenly(counts):
-    codes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    fold = cross_fitting_folds(codes, None, np.random.RandomState(0))
-    assert set(fold.tolist()) == set(range(min(N_FOLDS, len(codes))))
-    assert np.ptp(np.bincount(fold)) <= 1
-    for code in range(len(counts)):
-        assert np.ptp(np.bincount(fold[codes == code], minlength=min(N_FOLDS, len(codes)))) <= 1
-
-
-@pytest.mark.parametrize("n_groups", [2, 9, 10, 33])
-def test_groups_are_in_one_fold(n_groups):
-    rng = np.random.default_rng(0)
-    groups = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size=80)])
-    fold = cross_fitting_folds(rng.integers(0, 2, size=len(groups)), groups, np.random.RandomState(0))
-    of_group = [set(fold[groups == group].tolist()) for group in range(n_groups)]
-    assert all(len(folds) == 1 for folds in of_group)
-    n_in_fold = np.bincount([folds.pop() for folds in of_group])
-    assert len(n_in_fold) == min(N_FOLDS, n_groups) and np.ptp(n_in_fold) <= 1
-
-
-@pytest.mark.parametrize("groups", [None, np.arange(60) // 2])
-def test_folds_are_drawn(groups):
-    codes = np.arange(60) % 3
-    first, again, other = (cross_fitting_folds(codes, groups, np.random.RandomState(seed)) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-    draws = np.array([cross_fitting_folds(codes, groups, np.random.RandomState(seed)) for seed in range(200)])
-    shares = np.array([np.bincount(column, minlength=N_FOLDS) for column in draws.T]) / 200
-    assert shares.min() > 0 and shares.max() < 0.3, "every row may come into every fold"
-    assert all(not np.array_equal(one, two) for one, two in pairwise(draws[:20]))
-
-
-def test_the_rows_of_a_single_group_are_spread_over_all_folds():
-    """All in one fold, they would train on zeros, and be predicted with numbers."""
-    strata = np.arange(40) % 2
-    alone = cross_fitting_folds(strata, np.zeros(40, dtype=np.int64), np.random.RandomState(0))
-    np.testing.assert_array_equal(alone, cross_fitting_folds(strata, None, np.random.RandomState(0)))
-    assert len(np.unique(alone)) == 10
+# Other uses of the same numbers
 
 
 def test_a_label_whose_other_rows_are_in_one_fold_says_nothing_even_among_other_labels():
     """Several labels a row: the rows without the first one are all in fold 2."""
-    ids = as_ids([[2, 3 + row % 2] for row in range(20)])
+    rows = [[2, 3 + row % 2] for row in range(20)]
     memberships = np.stack([np.arange(20) != 7, np.arange(20) % 2], axis=1).astype(float)
-    fold = np.arange(20) % 5
-    ratios = LogCountRatios(1, 5)
-    training = ratios.fit_transform(ids, csr_array(memberships), np.ones(20), fold)
+    _, training = learn(
+        rows, None, n_orders=1, vocab_size=5, fold=np.arange(20) % 5, memberships=csr_array(memberships)
+    )
     assert not training.step_features[:, 0].any() and training.step_features[:, 1].any()
+
+
+def test_weights_of_the_loss_do_not_count():
+    """They say which errors are worse, not which rows there are."""
+    rows, codes = random_rows(), np.arange(40) % 3
+    plain, training = learn(rows, codes)
+    other, training_too = learn(rows, codes, loss_weights=np.random.default_rng(0).uniform(0, 9, size=40))
+    for ours, theirs in zip(plain.tables_, other.tables_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(training.step_features, training_too.step_features)
+
+
+def test_ratios_of_shorter_ngrams_than_are_numbered():
+    """The numbers of longer ones are for others to read."""
+    rows, codes = random_rows(), np.arange(40) % 3
+    expected, expected_training = learn(rows, codes, n_orders=2)
+    ids = as_ids(rows)
+    ngrams = NGrams(5, VOCAB)
+    ratios = LogCountRatios(ngrams, 2)
+    fold = expected_training.features.version - 1
+    supervision = Supervision(memberships_of(codes, 3), np.ones(40), np.ones(40), fold, calibrate=None)
+    features = ratios.fit_transform(list(ngrams.learn(ids, 2**22)), supervision)
+    assert len(ngrams.of_longer_) == 4 and ratios.n_features == 6
+    np.testing.assert_array_equal(EncodedSequences(ids, features).step_features, expected_training.step_features)
+    np.testing.assert_array_equal(apply(ratios, rows[::-1]).step_features, apply(expected, rows[::-1]).step_features)

@@ -157,8 +157,8 @@ def features_for(network, seed=7, n_steps=10):
     return numbers.to(network.head.weight.dtype)
 
 
-def batch_with(step_features, votes=None):
-    return SequenceBatch(IDS, LENGTHS, step_features=step_features, votes=votes)
+def batch_with(step_features, scores=None):
+    return SequenceBatch(IDS, LENGTHS, step_features=step_features, scores=scores)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -283,33 +283,57 @@ def test_an_empty_sequence_gets_the_bias_with_step_features_too():
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
-def test_votes_are_added_to_the_logits():
-    """Each class's own, times a weight that starts at 1; and the means of the step features are left out."""
-    network = make_network(n_outputs=3, n_step_features=6, votes=True)
+def test_scores_are_added_to_the_logits():
+    """Each output's own, times a weight that starts at 1; the means of the step features keep their place."""
+    network = make_network(n_outputs=3, n_step_features=6, scores=True)
     plain = make_network(n_outputs=3, n_step_features=6)
-    assert plain.head.n_features - network.head.n_features == 6
-    assert plain.head.n_outputs == network.head.n_outputs == 3 and (plain.head.n_means, network.head.n_means) == (6, 0)
-    assert plain.head.vote_weights is None
-    np.testing.assert_array_equal(network.head.vote_weights.detach(), 1)
-    votes = torch.randn(len(LENGTHS), 3, generator=torch.Generator().manual_seed(0))
+    assert plain.head.n_features == network.head.n_features and plain.head.n_means == network.head.n_means == 6
+    assert plain.head.score_weights is None
+    np.testing.assert_array_equal(network.head.score_weights.detach(), 1)
+    scores = torch.randn(len(LENGTHS), 3, generator=torch.Generator().manual_seed(0))
     features = features_for(network)
-    without, voted = network(batch_with(features, torch.zeros_like(votes))), batch_with(features, votes)
-    np.testing.assert_allclose((network(voted) - without).detach(), votes, atol=1e-5)
+    zeros = torch.zeros_like(scores)
+    without, scored = network(batch_with(features, zeros)), batch_with(features, scores)
+    assert torch.equal(without, plain(batch_with(features)))
+    np.testing.assert_allclose((network(scored) - without).detach(), scores, atol=1e-5)
+    with torch.inference_mode():
+        exact = network(scored, exact=True)
+        np.testing.assert_allclose(exact - network(batch_with(features, zeros), exact=True), scores, atol=1e-6)
+    assert exact.dtype == torch.float64
     with torch.no_grad():
-        network.head.vote_weights.copy_(torch.tensor([2.0, 0.0, -1.0]))
-    weighted = (network(voted) - without).detach()
-    np.testing.assert_allclose(weighted, votes * torch.tensor([2.0, 0.0, -1.0]), atol=1e-5)
-    network(voted).sum().backward()
-    np.testing.assert_allclose(network.head.vote_weights.grad, votes.sum(dim=0), rtol=1e-5)
+        network.head.score_weights.copy_(torch.tensor([2.0, 0.0, -1.0]))
+    weighted = (network(scored) - without).detach()
+    np.testing.assert_allclose(weighted, scores * torch.tensor([2.0, 0.0, -1.0]), atol=1e-5)
+    network(scored).sum().backward()
+    np.testing.assert_allclose(network.head.score_weights.grad, scores.sum(dim=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("built_for_votes", [False, True])
-def test_votes_where_there_should_be_none_and_the_other_way_round(built_for_votes):
-    network = make_network(n_outputs=3, votes=built_for_votes)
-    votes = None if built_for_votes else torch.zeros(len(LENGTHS), 3)
-    given = "are missing" if built_for_votes else "were given"
-    with pytest.raises(ValueError, match=f"votes {given}, but the network was built with votes={built_for_votes}"):
-        network(batch_with(None, votes))
+def test_means_start_without_influence_where_there_are_scores():
+    """The scores say it already. Training can give the means a weight."""
+    network = make_network(n_step_features=6, scores=True)
+    network.head.reset_parameters(torch.Generator().manual_seed(0))
+    before = network.head.weight.detach().clone()
+    network.head.start(np.array([1.0, -2.0, 0.5]), as_sum_of_means=False)
+    assert not network.head.weight[:, 5:].any() and torch.equal(network.head.weight[:, :5], before[:, :5])
+    assert network.head.bias.tolist() == [1, -2, 0.5]
+    network(batch_with(features_for(network), torch.zeros(len(LENGTHS), 3)))[:, 0].sum().backward()
+    assert network.head.weight.grad[0, 5:].abs().min() > 0
+
+
+def test_an_empty_sequence_gets_the_bias_and_its_scores():
+    network = make_network(n_outputs=3, scores=True)
+    network.head.start(np.array([1.0, 2.0, 3.0]), as_sum_of_means=False)
+    scores = torch.arange(12.0).reshape(4, 3)
+    assert torch.equal(network(batch_with(None, scores))[1], network.head.bias + scores[1])
+
+
+@pytest.mark.parametrize("built_for_scores", [False, True])
+def test_scores_where_there_should_be_none_and_the_other_way_round(built_for_scores):
+    network = make_network(n_outputs=3, scores=built_for_scores)
+    scores = None if built_for_scores else torch.zeros(len(LENGTHS), 3)
+    given = "are missing" if built_for_scores else "were given"
+    with pytest.raises(ValueError, match=f"scores {given}, but the network was built with scores={built_for_scores}"):
+        network(batch_with(None, scores))
 
 
 def test_step_features_are_never_dropped():

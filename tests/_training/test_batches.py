@@ -75,7 +75,7 @@ def test_a_batch_of_sequences_with_a_target_for_each_step(make_data, make_task):
 
 
 def rated_ids(lengths, seed=0):
-    """Token ids with the entries of two tables, in four versions, and with votes."""
+    """Token ids with the entries of two tables, in four versions, and with scores."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(2, 9, sum(lengths)).astype(np.int32)
     entries = rng.integers(0, 5, (sum(lengths), 2)).astype(np.int32)
@@ -117,9 +117,9 @@ def test_a_batch_copies_nothing(kind, writeable):
     np.testing.assert_array_equal(_kernels.arrange(batch.values, layout), taken.steps.values[in_order])
     if kind == "rated":
         np.testing.assert_array_equal(_kernels.arrange(batch.step_features, layout), taken.step_features[in_order])
-        np.testing.assert_array_equal(batch.votes, taken.votes)
+        np.testing.assert_array_equal(batch.scores, taken.scores)
     else:
-        assert batch.step_features is None and batch.votes is None
+        assert batch.step_features is None and batch.scores is None
 
 
 def test_prediction_batches_read_every_row_once_within_the_budget(monkeypatch):

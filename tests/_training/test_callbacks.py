@@ -182,8 +182,8 @@ def test_a_diverging_loss_names_epoch_and_remedy():
 def test_a_line_per_epoch(capsys):
     X, y = datasets.make_order_reviews(40, random_state=0)
     RNNTextClassifier(units=2, max_epochs=2, patience=2, verbose=1, random_state=0).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
+    level, *lines = capsys.readouterr().out.splitlines()
+    assert level == "words as tokens (level='auto')" and len(lines) == 2
     assert lines[0].startswith("epoch   1/2 ") and "validation: loss" in lines[0] and "best so far" in lines[0]
 
 
