@@ -59,9 +59,19 @@ MAP = {
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base_series.py": May(("_base", "_validation/", "_data/"), ("sklearn",)),
+    "_base_series.py": May(("_base", "_tasks/", "_label_features/", "_validation/", "_data/"), ("sklearn",)),
     "_base.py": May(
-        ("_training/", "_tasks/", "_nn/", "_kernels/", "_validation/", "_data/", "_unpickling"), ("sklearn", "torch")
+        (
+            "_training/",
+            "_tasks/",
+            "_nn/",
+            "_kernels/",
+            "_label_features/",
+            "_validation/",
+            "_data/",
+            "_unpickling",
+        ),
+        ("sklearn", "torch"),
     ),
     "_unpickling.py": May(in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
@@ -70,7 +80,9 @@ MAP = {
     "_validation/": May(("_validation/", "_data/"), ("narwhals", "scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
-    "_tasks/": May(("_tasks/", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
+    "_tasks/": May(
+        ("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")
+    ),
     "_kernels/": May(("_kernels/", "_native/"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(

@@ -66,10 +66,6 @@ class CrossFitted(NamedTuple):
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
 
-    def decide(self, features: csr_array) -> NDArray[np.float32]:
-        """The decision values of other rows."""
-        return decision(features, self.coef, self.intercept)
-
 
 def fit_linear_models(
     features: csr_array,

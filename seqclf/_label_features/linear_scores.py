@@ -53,15 +53,12 @@ class CrossFitted(Protocol):
         """The mean score of each model over the rows that it was fitted on, (1 + n_folds, n_outputs): of all first."""
 
     @property
-    def coef(self) -> NDArray[np.floating]:
+    def coef(self) -> NDArray[np.float32]:
         """The weights of the models of all rows, (n_features, n_outputs)."""
 
     @property
-    def intercept(self) -> NDArray[np.floating]:
+    def intercept(self) -> NDArray[np.float32]:
         """Their intercepts, (n_outputs,)."""
-
-    def decide(self, features: Any) -> NDArray[np.floating]:
-        """Scores of other rows, (n_rows, n_outputs); those of a row do not depend on the other rows."""
 
 
 class Fit(Protocol):
@@ -73,6 +70,15 @@ class Fit(Protocol):
         """Targets are memberships, (n_rows, n_outputs)."""
 
 
+class Decide(Protocol):
+    """Gives scores of rows, (n_rows, n_outputs); those of a row do not depend on the other rows."""
+
+    def __call__(
+        self, features: Any, coef: NDArray[np.float32], intercept: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        """Arguments as in :class:`CrossFitted`."""
+
+
 class LinearScores:
     """Estimates of the outputs by linear models.
 
@@ -82,30 +88,25 @@ class LinearScores:
         What the models are fitted to.
     fits : sequence of Fit
         How: the one is kept whose estimates have the least loss out of fold.
+    decide : Decide
+        Applies models to other rows.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features, n_outputs), float32
         The weights of the features in scores; `feature_names` names them.
-    intercept_ : ndarray of shape (n_outputs,)
+    intercept_ : ndarray of shape (n_outputs,), float32
+        What a row without features scores.
     calibration_ : Calibration
         The estimates are ``offset + slope * scores``.
     """
 
-    def __init__(self, features: Features, fits: Sequence[Fit]):
-        self.features, self._fits = features, fits
-        self._models: CrossFitted
-        self.calibration_: Calibration
+    coef_: NDArray[np.float32]
+    intercept_: NDArray[np.float32]
+    calibration_: Calibration
 
-    @property
-    def coef_(self) -> NDArray[np.floating]:
-        """The weights of the features."""
-        return self._models.coef
-
-    @property
-    def intercept_(self) -> NDArray[np.floating]:
-        """What a row without features scores."""
-        return self._models.intercept
+    def __init__(self, features: Features, fits: Sequence[Fit], decide: Decide):
+        self.features, self._fits, self._decide = features, fits, decide
 
     def feature_names(self) -> list[str]:
         """What each feature is, in the order of `coef_`."""
@@ -125,12 +126,14 @@ class LinearScores:
             scores[:, ~self._known] = 0
             calibration = supervision.calibrate(scores)
             if calibration.loss < least:
-                least, self._models, self.calibration_, best = calibration.loss, models, calibration, scores
+                least, self.calibration_, best = calibration.loss, calibration, scores
+                # Nothing is kept of single rows.
+                self.coef_, self.intercept_ = models.coef, models.intercept
         return self._estimates(best)
 
     def transform(self, rows: Any) -> NDArray[np.float32]:
         """Estimates for rows that are not of the training data."""
-        return self._estimates(self._models.decide(self.features.transform(rows)))
+        return self._estimates(self._decide(self.features.transform(rows), self.coef_, self.intercept_))
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
         estimates = self.calibration_.offset + self.calibration_.slope * scores

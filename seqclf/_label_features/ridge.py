@@ -31,8 +31,6 @@ from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.linalg.lapack import dpotrf, dpotri
 from threadpoolctl import threadpool_limits
 
-from seqclf._label_features.linear import linear
-
 # The penalties that may be tried, and the first one. They are multiplied by the number of features, which is
 # the mean squared length of a row of Z.
 PENALTIES = 10.0 ** np.arange(-5, 3)
@@ -79,10 +77,6 @@ class Ridge:
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
     penalty: float
-
-    def decide(self, features: NDArray[np.float32]) -> Floats:
-        """The predictions for any rows, (n_rows, n_targets); each row gives the same bits alone and with others."""
-        return linear(features, self.coef, self.intercept)
 
 
 def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64]) -> Ridge:

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.linear import linear
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
 from seqclf._label_features.ridge import Ridge, fit_ridge
@@ -30,7 +31,7 @@ class SeriesLabelFeatures(LabelFeatures):
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find."""
-        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), [_fit_classes])
+        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), [_fit_classes], linear)
         return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:

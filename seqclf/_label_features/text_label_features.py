@@ -6,7 +6,7 @@ from functools import partial
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
-from seqclf._label_features.linear_models import fit_linear_models
+from seqclf._label_features.linear_models import decision, fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
@@ -55,7 +55,7 @@ class TextLabelFeatures(LabelFeatures):
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._tokens, _MAX_WEIGHTS // n_outputs)
             fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in _STRENGTHS]
-            self.scores = LinearScores(of_tokens, fits)
+            self.scores = LinearScores(of_tokens, fits, decision)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
             scores = self.scores.fit_transform(tokens, supervision)
         return replace(sequences, features=features, scores=scores, spelling=None)

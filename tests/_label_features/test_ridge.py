@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge as Reference
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from seqclf._label_features.linear import linear
 from seqclf._label_features.ridge import PENALTIES, fit_ridge
 
 # Fewer rows than features, and more.
@@ -50,7 +51,7 @@ def test_the_model_of_all_rows(n_rows, n_features):
     ridge = fit_ridge(features, targets, weights, fold)
     z = standardized(features, weights)
     model = Reference(alpha=ridge.penalty, solver="svd").fit(z, targets, sample_weight=weights / weights.mean())
-    np.testing.assert_allclose(ridge.decide(features), model.predict(z), atol=1e-4)
+    np.testing.assert_allclose(linear(features, ridge.coef, ridge.intercept), model.predict(z), atol=1e-4)
     assert ridge.coef.shape == (n_features, 3) and ridge.coef.dtype == ridge.intercept.dtype == np.float32
 
 
@@ -102,7 +103,7 @@ def test_a_fold_of_all_rows_knows_nothing(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features, n_folds=1)
     ridge = fit_ridge(features, targets, weights, fold)
     np.testing.assert_allclose(ridge.held_out, 0, atol=1e-12)
-    assert np.isfinite(ridge.decide(features)).all()
+    assert np.isfinite(linear(features, ridge.coef, ridge.intercept)).all()
 
 
 def test_constant_features_alone_give_the_mean_of_the_other_folds():
