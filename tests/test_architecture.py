@@ -80,9 +80,7 @@ MAP = {
     "_validation/": May(("_validation/", "_data/"), ("narwhals", "scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
-    "_tasks/": May(
-        ("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")
-    ),
+    "_tasks/": May(("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
     "_kernels/": May(("_kernels/", "_native/"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(
