@@ -144,7 +144,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
         what is kept for prediction stays as it is.
         """
-        if self._is_warm and self.wide != (learned := hasattr(self, "wide_")):
+        if self._is_warm and not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
             raise_warm_start_change("wide", learned, self.wide)
         features = self._new_label_features(task, rng)
         if not self._is_warm:

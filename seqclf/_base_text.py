@@ -131,9 +131,11 @@ class BaseTextRNN(BaseRNN):
         return ids
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
+        if task.per_step:  # They say what a sequence belongs to.
+            return None
         if self._is_warm and self.nb_ngrams != (learned := getattr(self._label_features, "nb_ngrams", 0)):
             raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
-        if task.per_step or not (self.nb_ngrams or self.wide):  # They say what a sequence belongs to.
+        if not (self.nb_ngrams or self.wide):
             return None
         level = getattr(getattr(self, "tokenizer_", None), "level_", None)
         n_orders = _WIDE_NGRAMS_OF_CHARACTERS if level == "char" else _WIDE_NGRAMS

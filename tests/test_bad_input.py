@@ -268,12 +268,14 @@ def test_a_class_weight_for_a_class_that_is_not_there():
 def test_an_empty_text_is_predicted_like_any_other_without_a_token():
     classifier = text_classifier().fit([*TEXTS, ""], [*Y, "no"])
     probabilities = classifier.predict_proba(["", "  ", "<br />"])
-    logit = classifier.network_.head.bias.item()
+    head, wide = classifier.network_.head, classifier.wide_
+    score = np.float32(wide.calibration_.offset + wide.calibration_.slope * wide.intercept_)
+    logit = head.bias.item() + (score * head.score_weights.detach().numpy()).item()
     np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-logit)), rtol=1e-12)
 
 
 def test_a_series_without_a_step_is_predicted():
-    classifier = series_classifier().fit(SERIES, Y)
+    classifier = series_classifier(wide=False).fit(SERIES, Y)
     logit = classifier.network_.head.bias.item()
     np.testing.assert_allclose(classifier.decision_function([[], [1.0]])[0], logit, rtol=1e-12)
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import joblib
@@ -20,18 +21,21 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS
+from seqclf._label_features.linear_scores import LinearScores
 from seqclf._tasks.classification import Classification
 
 # Data, one factory for each kind of input: (rows, class codes), the classes told apart by the order of the steps
@@ -452,7 +456,8 @@ def test_columns_follow_classes_and_rows_are_learnt(case, n_classes):
     """Labels that were learnt by heart are the sharpest test of the order of the classes."""
     X, codes = case.data(n_classes=n_classes)
     y = np.array(["zoo", "mice", "ants"])[codes]
-    classifier = case.make(units=8, max_epochs=60, learning_rate=0.02, dropout=0, pooling="max", batch_size=24)
+    settings = {"units": 8, "learning_rate": 0.02, "dropout": 0, "pooling": "max", "batch_size": 24, "wide": False}
+    classifier = case.make(max_epochs=60, **settings)
     if case.make is text_classifier:
         classifier.set_params(token_dropout=0)
     classifier.fit(X, y)
@@ -491,7 +496,7 @@ def test_the_four_predictions_and_the_score_agree(case, n_classes):
 
 
 # All rows in one batch, nothing drawn but the first weights and the order of the rows.
-FULL_BATCH = {"batch_size": 1_000, "dropout": 0, "patience": None, "max_epochs": 8, "optimizer": "sgd"}
+FULL_BATCH = {"batch_size": 1_000, "dropout": 0, "patience": None, "max_epochs": 8, "optimizer": "sgd", "wide": False}
 
 
 def full_batch(case, **changes):
@@ -577,6 +582,20 @@ def test_class_weight_acts(case, optimizer):
     by_hand = full_batch(case, class_weight=weights, **changes).fit(X, y)
     np.testing.assert_array_equal(balanced.decision_function(X), by_hand.decision_function(X))
     assert (balanced.decision_function(X) != full_batch(case, **changes).fit(X, y).decision_function(X)).all()
+
+
+@every_classifier_case
+def test_class_weights_count_in_the_wide_half(case):
+    """As weights of rows of the same size do, to the bit; and rows of a class of weight 0 say nothing."""
+    X, y = case.data()
+    changes = {"scale": False} if case.make is series_classifier else {}  # weights of rows act on the scaling too
+    changes |= {"wide": True, "max_epochs": 1}
+    heavy = full_batch(case, class_weight={0: 1, 1: 50}, **changes).fit(X, y)
+    rows = full_batch(case, **changes).fit(X, y, sample_weight=np.where(y == 1, 50, 1))
+    np.testing.assert_array_equal(heavy.wide_.coef_, rows.wide_.coef_)
+    np.testing.assert_array_equal(heavy.decision_function(X), rows.decision_function(X))
+    plain = full_batch(case, **changes).fit(X, y)
+    assert not np.array_equal(heavy.wide_.coef_, plain.wide_.coef_)
 
 
 # Rows
@@ -818,7 +837,7 @@ def test_the_file_holds_no_training_data(case):
     """Rows are looked for as bytes, in every dtype that they might have been kept in, and scaled."""
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     if case.make is text_classifier:
-        changes["nb_ngrams"] = 1  # longer n-grams are kept, if two rows hold them
+        changes |= {"nb_ngrams": 1, "wide": False}  # longer n-grams are kept, if two rows hold them
     estimator, X, _ = case.fitted(**changes)
     blob = pickle.dumps(estimator)
     if is_classifier(estimator):
@@ -840,7 +859,7 @@ def test_the_file_holds_no_training_data(case):
 def test_the_size_of_the_file_does_not_grow_with_the_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     if case.make is text_classifier:
-        changes["nb_ngrams"] = 1  # more rows hold more n-grams, though not more words
+        changes |= {"nb_ngrams": 1, "wide": False}  # more rows hold more n-grams, though not more words
     sizes = [len(pickle.dumps(case.make(**changes).fit(*case.data(n)))) for n in (40, 400)]
     assert abs(sizes[1] - sizes[0]) < 200  # a few more digits
 
@@ -854,8 +873,26 @@ def types_inside(value):
     elif isinstance(value, list | tuple):
         for one in value:
             yield from types_inside(one)
-    elif isinstance(value, BaseEstimator | Classification):
+    elif isinstance(value, BaseEstimator | Classification) or belongs_to_the_wide_half(value):
         yield from types_inside(vars(value))
+
+
+def belongs_to_the_wide_half(value):
+    return type(value).__module__.startswith("seqclf._label_features.") and hasattr(value, "__dict__")
+
+
+def arrays_inside(value):
+    """All arrays that an object of the wide half keeps, those of its parts too."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from arrays_inside(one)
+    elif issparse(value):
+        yield from (value.data, value.indices, value.indptr)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        for one in vars(value).values():
+            yield from arrays_inside(one)
 
 
 @every_case
@@ -863,8 +900,14 @@ def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     estimator, X, _ = case.fitted(**changes)
     allowed = {str, int, float, bool, type(None), dict, list, tuple, np.ndarray, type(estimator), TextTokenizer}
-    allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "nb_ratios_", "_task")}
-    assert set(types_inside(vars(estimator))) <= allowed
+    allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "_task")}
+    found = set(types_inside(vars(estimator)))
+    if is_classifier(estimator):
+        of_the_wide_half = {one for one in found if one.__module__.startswith("seqclf._label_features.")}
+        assert LinearScores in of_the_wide_half
+        allowed |= of_the_wide_half | {partial, FunctionType, np.random.RandomState, csr_array, Ragged}
+        allowed |= {TfidfTransformer, CountVectorizer, type}
+    assert found <= allowed
     kept = vars(estimator) | (vars(estimator._task) if is_classifier(estimator) else {})
     arrays = [value for value in kept.values() if isinstance(value, np.ndarray)]
     assert all(len(array) < len(X) for array in arrays)
@@ -872,7 +915,17 @@ def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
         type(value) is not np.float64 for epoch in getattr(estimator, "history_", []) for value in epoch.values()
     )
     modules = {one.__module__.partition(".")[0] for one in types_inside(estimator.__getstate__())}
-    assert modules <= {"builtins", "numpy", "seqclf", "tokenizers"}
+    assert modules <= {"builtins", "numpy", "seqclf", "tokenizers", "scipy", "sklearn", "functools"}
+
+
+@every_classifier_case
+def test_the_wide_half_keeps_nothing_of_single_rows(case):
+    """No array has a number for each row, or each cell of rows and classes."""
+    X, y = case.data(211, n_classes=3)
+    classifier = case.make(patience=1, validation_fraction=0.2).fit(X, y)
+    arrays = list(arrays_inside(classifier._label_features))
+    assert any(array is classifier.wide_.coef_ for array in arrays)
+    assert not {n * k for n in (169, 211) for k in (1, 3)} & {array.size for array in arrays}
 
 
 @every_classifier_case

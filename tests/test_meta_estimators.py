@@ -44,10 +44,10 @@ from seqclf.datasets import make_order_reviews, make_order_series
 
 # What learns the order from a hundred rows within a second.
 LEARNING = {"units": 8, "learning_rate": 0.02, "dropout": 0, "patience": None, "max_epochs": 20, "batch_size": 16}
-LEARNING |= {"schedule": "constant"}
+LEARNING |= {"schedule": "constant", "wide": False}
 # By the order of the words alone, with nothing counted.
 TEXT_LEARNING = LEARNING | {"embedding_dim": 8, "token_dropout": 0, "nb_ngrams": 0}
-QUICK = {"units": 4, "patience": None, "max_epochs": 2, "batch_size": 16}
+QUICK = {"units": 4, "patience": None, "max_epochs": 2, "batch_size": 16, "wide": True}
 
 
 def text_classifier(**changes):
@@ -302,6 +302,23 @@ def test_grid_search_over_the_tokenizer_inside_the_classifier():
     assert len(levels.cv_results_["params"]) == 2
 
 
+@pytest.mark.parametrize("make", [text_classifier, series_classifier])
+def test_grid_search_over_the_wide_half(make):
+    """And over how texts are split inside of it; the model kept is the one that its parameters give."""
+    X, y = (TEXTS, Y) if make is text_classifier else (SERIES.data, SERIES.target)
+    grid = {"wide": [True, False]}
+    changes = QUICK | {"max_epochs": 1}
+    if make is text_classifier:
+        grid["tokenizer__level"] = ["word", "char"]
+        changes["tokenizer"] = TextTokenizer()
+    search = GridSearchCV(make(**changes), grid, cv=2, scoring="neg_log_loss", error_score="raise").fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(np.unique(scores)) == len(scores) == (4 if make is text_classifier else 2)
+    assert hasattr(search.best_estimator_, "wide_") == search.best_params_["wide"]
+    best = clone(make(**changes)).set_params(**search.best_params_).fit(X, y)
+    np.testing.assert_array_equal(search.decision_function(X), best.decision_function(X))
+
+
 @pytest.mark.parametrize("resource", ["n_samples", "classifier__max_epochs"])
 def test_halving_grid_search_in_two_processes(resource):
     """With rows as what is scarce, and with epochs."""
@@ -513,7 +530,7 @@ def test_weights_reach_the_classifier_without_routing(weighted):
 def test_groups_reach_both_the_folds_and_the_classifier(routing):
     """The pairs of reviews stay together outside, in the folds, and inside, in the split for early stopping."""
     weights = WEIGHTS + 1  # with 0 the classifier's own tokenizer would leave rows out that the pipeline's reads
-    changes = QUICK | {"patience": 2, "validation_fraction": 0.3}
+    changes = QUICK | {"patience": 2, "validation_fraction": 0.3, "wide": False}  # Characters of ids are not read.
     asking = text_classifier(**changes).set_fit_request(groups=True, sample_weight=True)
     asking.set_score_request(sample_weight=True)
     pipeline = text_pipeline(**changes)
@@ -571,10 +588,11 @@ def histories(*classifiers):
 def test_a_pipeline_transforms_x_val_if_it_is_told_of_it(routing):
     watching = QUICK | {"patience": 2}
     train, test = slice(None, N_TRAIN), slice(N_TRAIN, None)
-    texts = text_pipeline(**watching).set_params(transform_input=["X_val"])
+    of_words = watching | {"wide": False}  # Characters of ids are not read.
+    texts = text_pipeline(**of_words).set_params(transform_input=["X_val"])
     texts["classifier"].set_fit_request(X_val=True, y_val=True)
     texts.fit(TEXTS[train], Y[train], X_val=TEXTS[test], y_val=Y[test])
-    by_hand = text_classifier(**watching).fit(TEXTS[train], Y[train], X_val=TEXTS[test], y_val=Y[test])
+    by_hand = text_classifier(**of_words).fit(TEXTS[train], Y[train], X_val=TEXTS[test], y_val=Y[test])
     assert histories(texts["classifier"]) == histories(by_hand)
 
     series = Pipeline(

@@ -122,7 +122,7 @@ def test_filters_see_what_the_recurrent_layer_is_too_narrow_for():
     wave = np.array([0.0, 3.0, -3.0, 3.0, 0.0])
     for row, at in enumerate(rng.integers(0, 25, 120)):
         X[row, at : at + 5] += wave if y[row] else -wave
-    settings = {"units": 1, "bidirectional": False, "max_epochs": 30, "cell": "rnn", "pooling": "last"}
+    settings = {"units": 1, "bidirectional": False, "max_epochs": 30, "cell": "rnn", "pooling": "last", "wide": False}
     with_filters, without = (
         classifier(**settings, conv_filters=filters).fit(X[:80], y[:80]).score(X[80:], y[80:]) for filters in (8, 0)
     )
@@ -160,7 +160,7 @@ def test_filters_are_searchable():
 
 def test_series_of_one_step_each_train_filters():
     X = [np.array([value]) for value in (1.0, -1.0, 2.0, -2.0, 1.5, -1.5)] + [np.empty(0)]
-    fitted = classifier(max_epochs=30, batch_size=1, conv_filters=4).fit(X, [1, 0, 1, 0, 1, 0, 0])
+    fitted = classifier(max_epochs=30, batch_size=1, conv_filters=4, wide=False).fit(X, [1, 0, 1, 0, 1, 0, 0])
     assert np.isfinite(fitted.decision_function(X)).all()
     assert fitted.decision_function(X)[-1] == pytest.approx(fitted.network_.head.bias.item())
 

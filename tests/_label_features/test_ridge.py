@@ -152,5 +152,5 @@ def test_fits_in_several_threads_at_once():
     expected = fit_ridge(*rows)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: fit_ridge(*rows), range(20)):
-            np.testing.assert_array_equal(found.oof, expected.oof)
+            np.testing.assert_array_equal(found.held_out, expected.held_out)
     assert threadpool_info() == before

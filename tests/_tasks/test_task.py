@@ -10,6 +10,7 @@ from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata
+from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.task import Task, weighted_mean
 
 
@@ -43,6 +44,14 @@ class Regression(Task):
     def memberships(self, targets):
         y = targets * self.scale + self.mean
         return csr_array(np.clip((y - self.low) / self.range, 0, 1)[:, None])
+
+    def calibrate(self, scores, targets, weights):
+        """The line of the least squared error."""
+        shares, scores = weights / weights.sum(), scores[:, 0].astype(np.float64)
+        centered = scores - shares @ scores
+        slope = float((shares * centered) @ targets / max((shares * centered) @ centered, 1e-12))
+        offset = shares @ (targets - slope * scores)
+        return Calibration(slope, np.array([offset]), float(shares @ (targets - offset - slope * scores) ** 2))
 
     def losses(self, outputs, targets):
         return (outputs[:, 0] - targets) ** 2
@@ -80,6 +89,9 @@ class Tagging(Task):
 
     def memberships(self, targets):
         return csr_array((len(targets), 1))
+
+    def calibrate(self, scores, targets, weights):
+        raise AssertionError("there are no scores of sequences where each step has a target")
 
     def losses(self, outputs, targets):
         return torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], targets, reduction="none")
@@ -239,13 +251,24 @@ def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
     X, y = series(60)
     held_out = np.arange(0, 60, 5)
     monkeypatch.setattr("seqclf._base.validation_rows", lambda *args: held_out)
-    settings = {"units": 3, "max_epochs": 2, "patience": 3, "random_state": 0}
+    # One epoch: they do decide which epoch is kept.
+    settings = {"units": 3, "max_epochs": 1, "patience": 3, "random_state": 0}
     first = SeriesRegressor(**settings).fit(X, y)
     y[held_out] *= 100
     second = SeriesRegressor(**settings).fit(X, y)
     for name, array in first.network_.to_arrays().items():
         np.testing.assert_array_equal(second.network_.to_arrays()[name], array)
     assert second.history_[0]["valid_loss"] > 100 * first.history_[0]["valid_loss"]
+
+
+@pytest.mark.parametrize(("tagger", "data"), [(SeriesTagger, "series"), (TextTagger, "tokens")])
+def test_a_warm_start_with_a_target_for_each_step(tagger, data):
+    """What is learned from targets of sequences has no part in it, whatever the settings of that."""
+    X, y = steps(20)
+    if data == "tokens":
+        X = [[f"w{value:.0f}" for value in row[:, 0]] for row in X]
+    model = tagger(units=2, max_epochs=1, warm_start=True, random_state=0).fit(X, y)
+    assert model._label_features is None and model.set_params(wide=False).fit(X, y).n_iter_ == 1
 
 
 def test_a_tag_for_each_token():
