@@ -11,6 +11,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 SHORTEST, LONGEST = 2, 5
 
 
+def n_entries(rows: csr_array, tokens: Sequence[str]) -> int:
+    """At most so many entries have the counts of n-grams of rows that hold these tokens, (n_rows, n_tokens)."""
+    lengths = np.array([len(token) + 2 for token in tokens])
+    of_tokens = sum(np.maximum(lengths - n + 1, 0) for n in range(SHORTEST, LONGEST + 1))
+    return int(np.asarray(of_tokens)[rows.indices].sum())
+
+
 class CharacterNGrams:
     """The n-grams of 2 to 5 characters of tokens, with a space before and after each token.
 
@@ -44,10 +51,6 @@ class CharacterNGrams:
         """The n-grams, in the order of the columns."""
         names: NDArray[Any] = self._vectorizer.get_feature_names_out()
         return names
-
-    def n_entries(self, rows: csr_array, new_tokens: Sequence[str] = ()) -> int:
-        """At most so many entries have the counts of rows; arguments as in :meth:`count`."""
-        return int(np.diff(self._table(new_tokens).indptr)[rows.indices].sum())
 
     def count(self, rows: csr_array, new_tokens: Sequence[str] = ()) -> csr_array:
         """How often rows hold each n-gram.

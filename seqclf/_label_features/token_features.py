@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features.character_ngrams import CharacterNGrams
+from seqclf._label_features.character_ngrams import CharacterNGrams, n_entries
 from seqclf._label_features.ngrams import NGrams
 
 # N-grams of characters that fewer training rows hold are passed over.
@@ -113,12 +113,11 @@ class TokenFeatures:
         """The counts of the n-grams of characters that are read from now on, if any are."""
         if self.tokens is None or rows.spelling is None or not any(self.tokens):
             return None
-        characters = CharacterNGrams(self.tokens)
         spelled = self._spelled_counts(rows.spelling, rows.ids)
-        if characters.n_entries(spelled, rows.spelling.new_tokens) > _MAX_CHARACTER_ENTRIES:
+        if n_entries(spelled, [*self.tokens, *rows.spelling.new_tokens]) > _MAX_CHARACTER_ENTRIES:
             return None
-        self.characters_ = characters
-        counts = characters.count(spelled, rows.spelling.new_tokens)
+        self.characters_ = CharacterNGrams(self.tokens)
+        counts = self.characters_.count(spelled, rows.spelling.new_tokens)
         self._kept_characters = frequent(counts, _MIN_ROWS, self.max_features)
         return csr_array(counts[:, self._kept_characters])
 
