@@ -68,26 +68,28 @@ class TokenFeatures:
         """Learn which n-grams there are and how rare each is; gives the features of the same rows."""
         counts = self._token_counts(rows)
         self._kept_ngrams = self._frequent(counts, min_rows=1)
-        self._tf_idf_of_ngrams = TfidfTransformer(sublinear_tf=True)
-        parts = [self._tf_idf_of_ngrams.fit_transform(counts[:, self._kept_ngrams])]
-        if self.tokens is not None and rows.spelling is not None and any(self.tokens):
+        counts = counts[:, self._kept_ngrams]
+        self._tf_idf_of_ngrams = _learned_weights(counts)
+        parts = [_weighted(self._tf_idf_of_ngrams, counts)]
+        if self.tokens is not None and rows.spelling is not None and any(map(str.strip, self.tokens)):
             characters = CharacterNGrams(self.tokens)
             spelled = self._spelled_counts(rows.spelling, rows.ids)
             if characters.n_entries(spelled[:, : len(self.tokens)]) <= _MAX_CHARACTER_ENTRIES:
                 self.characters_ = characters
                 counts = characters.count(spelled, rows.spelling.new_tokens)
                 self._kept_characters = self._frequent(counts, min_rows=_MIN_ROWS)
-                self._tf_idf_of_characters = TfidfTransformer(sublinear_tf=True)
-                parts.append(self._tf_idf_of_characters.fit_transform(counts[:, self._kept_characters]))
+                counts = counts[:, self._kept_characters]
+                self._tf_idf_of_characters = _learned_weights(counts)
+                parts.append(_weighted(self._tf_idf_of_characters, counts))
         return csr_array(hstack(parts, format="csr", dtype=np.float32))
 
     def transform(self, rows: Tokens) -> csr_array:
         """The features of rows."""
-        parts = [self._tf_idf_of_ngrams.transform(self._token_counts(rows)[:, self._kept_ngrams])]
+        parts = [_weighted(self._tf_idf_of_ngrams, self._token_counts(rows)[:, self._kept_ngrams])]
         if self.characters_ is not None:
             assert rows.spelling is not None
             counts = self.characters_.count(self._spelled_counts(rows.spelling, rows.ids), rows.spelling.new_tokens)
-            parts.append(self._tf_idf_of_characters.transform(counts[:, self._kept_characters]))
+            parts.append(_weighted(self._tf_idf_of_characters, counts[:, self._kept_characters]))
         return csr_array(hstack(parts, format="csr", dtype=np.float32))
 
     def names(self) -> list[str]:
@@ -121,6 +123,17 @@ class TokenFeatures:
         n_rows = np.bincount(counts.indices, minlength=counts.shape[1])
         order = np.argsort(-n_rows, kind="stable")[: self.max_features]
         return np.sort(order[n_rows[order] >= min_rows])
+
+
+def _learned_weights(counts: csr_array) -> TfidfTransformer:
+    """How rare each feature is."""
+    tf_idf = TfidfTransformer(sublinear_tf=True)
+    return tf_idf.fit(counts) if all(counts.shape) else tf_idf
+
+
+def _weighted(tf_idf: TfidfTransformer, counts: csr_array) -> csr_array:
+    """Counts of rows as TF-IDF; scikit-learn refuses those of no row and of no feature."""
+    return tf_idf.transform(counts) if all(counts.shape) else counts
 
 
 def count_entries(rows: Ragged, n_columns: int) -> csr_array:
