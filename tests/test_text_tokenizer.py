@@ -210,13 +210,14 @@ def test_fit_transform_equals_fit_then_transform(level):
 def test_ids_end_to_end_are_those_of_each_text(level):
     """What the classifiers ask for, who have validated the rows."""
     tokenizer, expected = make(level, max_length=4), make(level, max_length=4).fit(TEXTS)
-    for rows, ids in (
+    for rows, (ids, new_tokens) in (
         (TEXTS, tokenizer._fit_to_ids(*read_text_input(TEXTS))),
         (TEXTS[::-1], tokenizer._to_ids(TEXTS[::-1])),
         (["new words", "x"], tokenizer._to_ids(["new words", "x"])),
     ):
         assert isinstance(ids, Ragged) and ids.values.dtype == np.int32
-        assert_equal_ids(ids.items(), expected.transform(rows))
+        assert ids.values.max() < tokenizer.n_tokens_ + len(new_tokens)
+        assert_equal_ids(tokenizer._known(ids).items(), expected.transform(rows))
     assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 

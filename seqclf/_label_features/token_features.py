@@ -111,7 +111,7 @@ class TokenFeatures:
 
     def _learn_characters(self, rows: Tokens) -> csr_array | None:
         """The counts of the n-grams of characters that are read from now on, if any are."""
-        if self.tokens is None or rows.spelling is None or not any(self.tokens):
+        if self.tokens is None or rows.spelling is None or not any(map(str.strip, self.tokens)):
             return None
         spelled = self._spelled_counts(rows.spelling, rows.ids)
         if n_entries(spelled, [*self.tokens, *rows.spelling.new_tokens]) > _MAX_CHARACTER_ENTRIES:

@@ -1,0 +1,158 @@
+"""What the targets say of texts: ratios and scores from one count of the n-grams; and that noise says nothing."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from seqclf._data.encoded import EncodedSequences, Spelling
+from seqclf._data.ragged import Ragged
+from seqclf._label_features import text_label_features
+from seqclf._label_features.folds import cross_fitting_folds
+from seqclf._label_features.supervision import Supervision
+from seqclf._label_features.text_label_features import TextLabelFeatures
+from seqclf._tasks.classification import Classification
+
+VOCAB = 60
+
+
+def random_rows(n, seed=0, longest=15):
+    rng = np.random.default_rng(seed)
+    rows = [rng.integers(2, VOCAB, size=rng.integers(0, longest)).astype(np.int32) for _ in range(n)]
+    return Ragged.from_items(rows, dtype=np.int32)
+
+
+def supervise(ids, codes, groups=None, seed=0, fold=None):
+    task = Classification()
+    codes = task.fit(codes)
+    ones = np.ones(len(codes))
+    task.fit_weights(codes, ones)
+    if fold is None:
+        fold = cross_fitting_folds(ids, codes, groups, np.random.RandomState(seed))
+    return task, Supervision(task.memberships(codes), ones, ones, fold, lambda s: task.calibrate(s, codes, ones))
+
+
+def learn(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
+    features = TextLabelFeatures(nb_ngrams, wide_ngrams, VOCAB, tokens)
+    spelling = None if tokens is None else Spelling(ids.values, [])
+    return features, features.fit_transform(
+        EncodedSequences(ids, spelling=spelling), supervise(ids, codes, **changes)[1]
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 11])
+@pytest.mark.parametrize(("nb_ngrams", "wide_ngrams"), [(0, 2), (2, 0), (1, 2), (3, 1)])
+def test_each_is_there_where_it_is_asked_for(nb_ngrams, wide_ngrams, n_classes):
+    """Neither changes what the other says."""
+    ids, codes = random_rows(66), np.arange(66) % n_classes
+    features, training = learn(ids, codes, nb_ngrams, wide_ngrams)
+    n_outputs = 1 if n_classes == 2 else n_classes
+    new = features.transform(EncodedSequences(random_rows(9, seed=1)))
+    both, both_training = learn(ids, codes, 3, 2)
+    both_new = both.transform(EncodedSequences(random_rows(9, seed=1)))
+    has_ratios = nb_ngrams > 0 and n_classes < 11
+    assert (features.ratios is not None) == has_ratios and (features.scores is not None) == (wide_ngrams > 0)
+    for ours, whole in ((training, both_training), (new, both_new)):
+        assert (ours.features is not None) == has_ratios and (ours.scores is not None) == (wide_ngrams > 0)
+        if has_ratios:
+            width = nb_ngrams * n_outputs
+            np.testing.assert_array_equal(ours.step_features, whole.step_features[:, :width])
+        if wide_ngrams:
+            assert ours.scores.shape == (len(ours), n_outputs) and ours.scores.dtype == np.float32
+        if wide_ngrams == 2:
+            np.testing.assert_array_equal(ours.scores, whole.scores)
+        assert ours.spelling is None
+
+
+def test_rows_alone_have_the_bits_that_they_have_with_others():
+    tokens = ["", "", *(f"w{number:02}" for number in range(2, VOCAB))]
+    ids, codes = random_rows(60), np.arange(60) % 3
+    features, _ = learn(ids, codes, tokens=tokens)
+    new = random_rows(20, seed=1)
+    together = features.transform(EncodedSequences(new, spelling=Spelling(new.values, [])))
+    for row in range(20):
+        one = new.take([row])
+        alone = features.transform(EncodedSequences(one, spelling=Spelling(one.values, [])))
+        np.testing.assert_array_equal(alone.scores[0], together.scores[row])
+
+
+def test_limits_to_memory_are_shared_by_the_outputs(monkeypatch):
+    monkeypatch.setattr(text_label_features, "_MAX_RATIOS", 90)
+    monkeypatch.setattr(text_label_features, "_MAX_WEIGHTS", 60)
+    features, _ = learn(random_rows(90), np.arange(90) % 3)
+    assert [table.shape[1] for table in features.ratios.tables_] == [31, 31]
+    assert features.scores.coef_.shape == (20, 3)
+
+
+def test_no_row_sees_its_own_label():
+    """With another one it has the same ratios to the bit; the scores of its fold move together, by a little."""
+    ids, codes = random_rows(60), np.arange(60) % 2
+    fold = np.random.default_rng(0).integers(0, 5, size=60)
+    features, before = learn(ids, codes, fold=fold)
+    slope = features.scores.calibration_.slope
+    assert slope > 0
+    flipped = 7
+    other = codes.copy()
+    other[flipped] = 1 - other[flipped]
+    _, after = learn(ids, other, fold=fold)
+    own = np.repeat(fold == fold[flipped], ids.lengths)
+    np.testing.assert_array_equal(after.step_features[own], before.step_features[own])
+    assert not np.array_equal(after.step_features[~own], before.step_features[~own])
+
+
+# Noise. The margins are four standard errors of what chance gives, or more.
+
+CASES = {
+    "30 rows": {"n": 30},
+    "40 rows, unbalanced": {"n": 40, "shares": (0.8, 0.2)},
+    "200 rows": {"n": 200},
+    "200 rows, unbalanced": {"n": 200, "shares": (0.9, 0.1)},
+    "three classes": {"n": 90, "shares": (0.5, 0.3, 0.2)},
+    "twelve classes": {"n": 120, "shares": (1 / 12,) * 12},
+    "groups of one class": {"n": 60, "groups": "pure"},
+    "groups of one class, unbalanced": {"n": 60, "shares": (0.7, 0.3), "groups": "pure"},
+    "groups of unequal shares": {"n": 100, "groups": "unequal"},
+    "equal rows": {"n": 60, "copies": 3},
+}
+
+
+def noise(rng, n, shares=(0.5, 0.5), groups=None, copies=1):
+    """Which row each row is a copy of, classes that have nothing to do with it, and groups."""
+    counts = np.round(np.array(shares) * n).astype(int)
+    counts[0] += n - counts.sum()
+    codes = rng.permutation(np.repeat(np.arange(len(shares)), counts))
+    numbers = None
+    if groups == "pure":
+        codes = np.sort(codes)
+        numbers = np.arange(n) // 5
+    elif groups == "unequal":
+        numbers = np.arange(n) % 10
+        codes = (rng.random(n) < rng.beta(0.7, 0.7, size=10)[numbers]).astype(int)
+        codes[:10], codes[10:20] = 0, 1
+    rows = rng.integers(0, n // copies, size=n) if copies > 1 else np.arange(n)
+    return rows, codes, numbers
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_noise_says_nothing(case):
+    """Scores out of fold do not tell the labels: below 0.5 they would tell the shares of the classes in folds.
+
+    And the log loss on new rows is that of the prior, but for what two numbers fitted to few rows may cost.
+    """
+    aucs, costs = [], []
+    for seed in range(30):
+        rows, codes, groups = noise(np.random.default_rng(seed), **CASES[case])
+        ids = random_rows(len(codes), seed).take(rows)
+        task, supervision = supervise(ids, codes, groups, seed)
+        calibrate, raw = supervision.calibrate, []
+        vars(supervision)["calibrate"] = lambda scores, c=calibrate, r=raw: (r.append(scores), c(scores))[1]
+        features = TextLabelFeatures(0, 2, VOCAB, None)
+        features.fit_transform(EncodedSequences(ids), supervision)
+        members = supervision.memberships.toarray()
+        aucs += [np.mean([roc_auc_score(*pair) for pair in zip(members.T, raw[1].T, strict=True)])]
+        new = features.transform(EncodedSequences(random_rows(200, seed + 1000))).scores
+        shares = np.bincount(codes) / len(codes)
+        costs.append(-(task.log_probabilities(new.astype(np.float64)) @ shares).mean() + shares @ np.log(shares))
+    margin = 4 * np.std(aucs) / np.sqrt(len(aucs))
+    assert 0.5 - margin < np.mean(aucs) < 0.5 + margin + 0.02
+    assert margin < 0.12, "the test would see a leak"
+    assert -1e-6 < np.mean(costs) < 4 / len(codes) and np.median(costs) < 2 / len(codes)
