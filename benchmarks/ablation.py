@@ -30,12 +30,18 @@ from _sets import SERIES, TEN_TEXTS, Split, inner_splits, load, names_of
 
 TEXT_SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
+    "without the linear model": {"wide": False},
     "without ratios": {"nb_ngrams": 0},
-    "pairs": {"nb_ngrams": 2},
+    "the plain network": {"wide": False, "nb_ngrams": 0},
+    "gru": {"cell": "gru"},
+    "mgu": {"cell": "mgu"},
 }
 SERIES_SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "without convolutions": {"conv_filters": 0},
+    "without the linear model": {"wide": False},
+    "without layers of convolution": {"conv_filters": 0},
+    "the plain network": {"wide": False, "conv_filters": 0},
+    "mgu": {"cell": "mgu"},
 }
 TEXTS = (*TEN_TEXTS, "nsmc", "sms_spam", "imdb")
 

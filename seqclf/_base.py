@@ -96,6 +96,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     }
     _step_name: str
     _auto_epochs: AutoEpochs
+    _auto_epochs_alone: AutoEpochs
     _task: Task
     _label_features: LabelFeatures | None
 
@@ -291,7 +292,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """The largest number of epochs over these rows."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        aim = self._auto_epochs
+        aim = self._auto_epochs if self.wide else self._auto_epochs_alone
         wanted = -(-aim.n_updates // n_batches(len(training), self.batch_size))
         affordable = aim.n_steps // max(training.sequences.steps.n_steps, 1)
         return min(max(min(wanted, affordable), aim.min_epochs), aim.max_epochs)

@@ -37,7 +37,7 @@ class BaseTextRNN(BaseRNN):
         "nb_ngrams": integer(0, 8),
     }
     _step_name = "tokens"
-    _auto_epochs = AutoEpochs(n_updates=600, n_steps=20_000_000, min_epochs=3, max_epochs=6)
+    _auto_epochs = _auto_epochs_alone = AutoEpochs(n_updates=600, n_steps=20_000_000, min_epochs=3, max_epochs=6)
     input_kind_: Kind
     _label_features: TextLabelFeatures | None
 

@@ -75,9 +75,9 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     batch_size : int, default=32
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training data. "auto" goes by their number: as many as make 600 steps of
-        the optimiser, but no fewer than 3 and no more than 6. Without `wide` and `nb_ngrams` more are needed, the more
-        the fewer rows there are.
+        The largest number of passes over the training data. "auto" makes as many as come to 600 steps of the optimiser,
+        but reads no more than 20 million tokens; at least 3 and at most 6. Without `wide` and `nb_ngrams` more are
+        needed, the more the fewer rows there are.
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the vocabulary, naive-Bayes ratios and classes that it has. The
         ratios that the network reads in training are counted on the new rows all the same, cross-fitted.

@@ -11,6 +11,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 SHORTEST, LONGEST = 2, 5
 
 
+def n_entries(rows: csr_array, tokens: Sequence[str]) -> int:
+    """At most so many entries have the counts of n-grams of rows that hold these tokens, (n_rows, n_tokens)."""
+    lengths = np.array([len(token) + 2 for token in tokens])
+    of_tokens = sum(np.maximum(lengths - n + 1, 0) for n in range(SHORTEST, LONGEST + 1))
+    return int(np.asarray(of_tokens)[rows.indices].sum())
+
+
 class CharacterNGrams:
     """The n-grams of 2 to 5 characters of tokens, with a space before and after each token.
 
@@ -45,10 +52,6 @@ class CharacterNGrams:
         names: NDArray[Any] = self._vectorizer.get_feature_names_out()
         return names
 
-    def n_entries(self, rows: csr_array) -> int:
-        """At most so many entries have the counts of rows, given how often they hold each token."""
-        return int(np.diff(self.of_tokens.indptr)[rows.indices].sum())
-
     def count(self, rows: csr_array, new_tokens: Sequence[str] = ()) -> csr_array:
         """How often rows hold each n-gram.
 
@@ -59,9 +62,12 @@ class CharacterNGrams:
         new_tokens : sequence of str
             The tokens behind those that the n-grams were learned from.
         """
-        table = self.of_tokens
-        if len(new_tokens):
-            table = vstack([table, csr_array(self._vectorizer.transform(new_tokens))], format="csr")
-        counts = csr_array(rows @ table)
+        counts = csr_array(rows @ self._table(new_tokens))
         counts.sort_indices()  # Their order would depend on the other rows.
         return counts
+
+    def _table(self, new_tokens: Sequence[str]) -> csr_array:
+        """How often each token holds each n-gram."""
+        if not len(new_tokens):
+            return self.of_tokens
+        return csr_array(vstack([self.of_tokens, csr_array(self._vectorizer.transform(new_tokens))], format="csr"))

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import StepFeatures
-from seqclf._label_features.ngrams import Holders, NGrams
+from seqclf._label_features.ngrams import MIN_ROWS, Holders, NGrams
 from seqclf._label_features.supervision import Supervision
 
 # With more outputs than this there are no ratios: a step would be too wide.
@@ -129,6 +129,7 @@ def _ratios(
     """
     kept = holders.kept
     n_ngrams, n_folds, n_columns = kept.shape[0], int(fold.max()) + 1, memberships.shape[1]
+    rare = np.diff(kept.indptr) < MIN_ROWS
     holder, entry = _entries_of(memberships, kept.indices)
     rows = kept.indices[holder]
     cells = memberships.indices[entry].astype(np.int64) * n_ngrams
@@ -151,6 +152,7 @@ def _ratios(
     def ratios_of(counts: NDArray[np.float64], more: NDArray[np.float64]) -> NDArray[np.float32]:
         ratios = _log_count_ratios(counts, more, holders.n_all - n_ngrams, n_outputs=len(spread))
         ratios[:, ~spread] = 0
+        ratios[rare] = 0
         return ratios
 
     total, all_more = counts(0, len(rows)), more.sum(axis=0)

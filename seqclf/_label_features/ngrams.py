@@ -1,7 +1,7 @@
 """Numbers for the n-grams of token ids, and the rows that hold them. It knows nothing of labels.
 
-An n-gram is a token with the n - 1 tokens before it. Those in enough rows are numbered from 1, for each n apart, in the
-order of the ids; 0 stands for all others.
+An n-gram is a token with the n - 1 tokens before it. Those that enough rows hold are numbered from 1, for each n apart,
+in the order of the ids; 0 is the number of all others.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ from scipy.sparse import coo_array, csr_array
 
 from seqclf._data.ragged import Ragged
 
-# N-grams that fewer training rows hold have no number.
-_MIN_ROWS = 2
+# N-grams that fewer training rows hold have no number, but for those that are asked for where there are not too many.
+MIN_ROWS = 2
+_MAX_RARE = 2**20
 # The number of an n-gram that was not learned.
 _NEVER = 0
 
@@ -46,6 +47,8 @@ class NGrams:
         The longest n-grams: 1 for single tokens, 2 for tokens and pairs, and so on.
     vocab_size : int
         Number of token ids.
+    n_rare : int, default=0
+        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**20 in all.
 
     Attributes
     ----------
@@ -71,8 +74,8 @@ class NGrams:
     of_tokens_: NDArray[np.int32]
     of_longer_: tuple[csr_array, ...]
 
-    def __init__(self, n_orders: int, vocab_size: int):
-        self.n_orders, self.vocab_size = n_orders, vocab_size
+    def __init__(self, n_orders: int, vocab_size: int, n_rare: int = 0):
+        self.n_orders, self.vocab_size, self.n_rare = n_orders, vocab_size, n_rare
 
     def learn(self, ids: Ragged, limit: int) -> Iterator[tuple[NDArray[np.int32], Holders]]:
         """Number the n-grams of rows; for n = 1 and more, the number at each step, and who holds which.
@@ -81,7 +84,7 @@ class NGrams:
         """
         row_of_step = np.repeat(np.arange(len(ids), dtype=np.int32), ids.lengths)
         holders = _matrix(ids.values, row_of_step, (self.vocab_size, len(ids)))
-        kept = _frequent(np.diff(holders.indptr), limit)
+        kept = _kept(np.diff(holders.indptr), limit, self.n_rare > 0)
         self.of_tokens_ = np.where(kept, np.cumsum(kept, dtype=np.int32), _NEVER)
         numbers, kept_holders = self.of_tokens_[ids.values], _with_none(holders, kept)
         per_row, kept_per_row = (np.bincount(found.indices, minlength=len(ids)) for found in (holders, kept_holders))
@@ -89,14 +92,14 @@ class NGrams:
 
         self.of_longer_ = ()
         nothing = np.zeros(len(ids), dtype=np.int64)
-        for _ in range(1, self.n_orders):
+        for order in range(1, self.n_orders):
             # All n-grams that occur, numbered in the order of the matrix; then those kept, in the same order.
             found = _matrix(*_ends(ids, numbers)[1:], (kept_holders.shape[0], self.vocab_size))
             found.data = np.arange(1, found.nnz + 1, dtype=np.int32)
             of_all = _look_up(found, ids, numbers)
             steps = np.flatnonzero(of_all != _NEVER)
             holders = _matrix(of_all[steps] - 1, row_of_step[steps], (found.nnz, len(ids)))
-            kept = _frequent(np.diff(holders.indptr), limit)
+            kept = _kept(np.diff(holders.indptr), limit, self.n_rare > order)
             number_of_kept = np.where(kept, np.cumsum(kept, dtype=np.int32), _NEVER)
             found.data = number_of_kept[found.data - 1]
             found.eliminate_zeros()
@@ -160,9 +163,9 @@ def _look_up(found: csr_array, ids: Ragged, shorter: NDArray[np.int32]) -> NDArr
     return numbers
 
 
-def _frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
-    """Which n-grams are kept: at most `limit` in enough rows, those in the most rows."""
-    kept = n_rows >= _MIN_ROWS
+def _kept(n_rows: NDArray[np.int64], limit: int, rare: bool) -> NDArray[np.bool_]:
+    """Which n-grams are kept: those in enough rows, at most `limit`, those in the most rows."""
+    kept = n_rows >= (1 if rare and np.count_nonzero(n_rows) <= _MAX_RARE else MIN_ROWS)
     if np.count_nonzero(kept) > limit:
         kept = np.zeros(len(n_rows), dtype=bool)
         kept[np.argsort(-n_rows, kind="stable")[:limit]] = True

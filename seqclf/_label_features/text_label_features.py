@@ -15,6 +15,8 @@ from seqclf._label_features.token_features import TokenFeatures, Tokens
 
 # The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
 _MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
+# The longest n-grams of which those in one row are features too.
+_MAX_RARE_ORDER = 2
 # How closely the linear models may fit, to choose from: the fewer rows the more closely, and the less noise the more.
 _STRENGTHS = (0.3, 1.0, 3.0)
 
@@ -41,7 +43,9 @@ class TextLabelFeatures(LabelFeatures):
 
     def __init__(self, nb_ngrams: int, wide_ngrams: int, vocab_size: int, tokens: Sequence[str] | None):
         self.nb_ngrams, self._wide_ngrams, self._tokens = nb_ngrams, wide_ngrams, tokens
-        self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size)
+        # Of pairs of words many are in one row and in one row of new texts.
+        n_rare = 0 if wide_ngrams > _MAX_RARE_ORDER else wide_ngrams
+        self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size, n_rare)
         self.ratios: LogCountRatios | None = None
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
-from sklearn.feature_extraction.text import TfidfTransformer
 
 from seqclf._data.encoded import Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features.character_ngrams import CharacterNGrams
+from seqclf._label_features.character_ngrams import CharacterNGrams, n_entries
 from seqclf._label_features.ngrams import NGrams
 
 # N-grams of characters that fewer training rows hold are passed over.
@@ -56,6 +55,9 @@ class TokenFeatures:
 
     Attributes
     ----------
+    idf_ : ndarray of shape (n_features,), float32
+        The weight of each feature, the larger the fewer training rows have it: log((1 + n) / (1 + m)) + 1 where m of n
+        rows do, as in scikit-learn's TfidfTransformer.
     characters_ : CharacterNGrams or None
         None where tokens have no spelling, or the training rows too many characters.
     """
@@ -66,78 +68,100 @@ class TokenFeatures:
 
     def fit_transform(self, rows: Tokens) -> csr_array:
         """Learn which n-grams there are and how rare each is; gives the features of the same rows."""
+        first = np.cumsum([0, *self.ngrams.sizes[: self.n_orders]])
+        self._first = first[:-1].astype(np.int32)
+        self._column = np.arange(-1, first[-1], dtype=np.int32)
         counts = self._token_counts(rows)
-        self._kept_ngrams = self._frequent(counts, min_rows=1)
-        counts = counts[:, self._kept_ngrams]
-        self._tf_idf_of_ngrams = _learned_weights(counts)
-        parts = [_weighted(self._tf_idf_of_ngrams, counts)]
-        if self.tokens is not None and rows.spelling is not None and any(map(str.strip, self.tokens)):
-            characters = CharacterNGrams(self.tokens)
-            spelled = self._spelled_counts(rows.spelling, rows.ids)
-            if characters.n_entries(spelled[:, : len(self.tokens)]) <= _MAX_CHARACTER_ENTRIES:
-                self.characters_ = characters
-                counts = characters.count(spelled, rows.spelling.new_tokens)
-                self._kept_characters = self._frequent(counts, min_rows=_MIN_ROWS)
-                counts = counts[:, self._kept_characters]
-                self._tf_idf_of_characters = _learned_weights(counts)
-                parts.append(_weighted(self._tf_idf_of_characters, counts))
-        return csr_array(hstack(parts, format="csr", dtype=np.float32))
+        self._kept_ngrams = frequent(counts, 1, self.max_features)
+        self._column[:] = -1
+        self._column[1 + self._kept_ngrams] = np.arange(len(self._kept_ngrams))
+        counts = csr_array(counts[:, self._kept_ngrams])
+        idf = inverse_frequencies(counts)
+        features = weigh(counts, idf)
+        if (of_characters := self._learn_characters(rows)) is not None:
+            idf_of_characters = inverse_frequencies(of_characters)
+            features = csr_array(hstack([features, weigh(of_characters, idf_of_characters)], format="csr"))
+            idf = np.concatenate([idf, idf_of_characters])
+        self.idf_ = idf
+        return features
 
     def transform(self, rows: Tokens) -> csr_array:
         """The features of rows."""
-        parts = [_weighted(self._tf_idf_of_ngrams, self._token_counts(rows)[:, self._kept_ngrams])]
-        if self.characters_ is not None:
-            assert rows.spelling is not None
-            counts = self.characters_.count(self._spelled_counts(rows.spelling, rows.ids), rows.spelling.new_tokens)
-            parts.append(_weighted(self._tf_idf_of_characters, counts[:, self._kept_characters]))
-        return csr_array(hstack(parts, format="csr", dtype=np.float32))
+        n_ngrams = len(self._kept_ngrams)
+        features = weigh(self._token_counts(rows), self.idf_[:n_ngrams])
+        if self.characters_ is None:
+            return features
+        assert rows.spelling is not None
+        counts = self.characters_.count(self._spelled_counts(rows.spelling, rows.ids), rows.spelling.new_tokens)
+        of_characters = weigh(csr_array(counts[:, self._kept_characters]), self.idf_[n_ngrams:])
+        return csr_array(hstack([features, of_characters], format="csr"))
 
     def names(self) -> list[str]:
         """What each feature is: an n-gram of tokens, or one of characters in quotes."""
-        names = [""]
         spelled = [str(number) for number in range(self.ngrams.vocab_size)] if self.tokens is None else self.tokens
-        separator = "" if all(len(token) < 2 for token in spelled) else " "
-        for ngrams in self.ngrams.spelled()[: self.n_orders]:
-            names += [separator.join(spelled[token] for token in ngram) for ngram in ngrams]
+        names = [
+            " ".join(spelled[token] for token in ngram)
+            for ngrams in self.ngrams.spelled()[: self.n_orders]
+            for ngram in ngrams
+        ]
         chosen = [names[column] for column in self._kept_ngrams]
         if self.characters_ is not None:
             chosen += [repr(name) for name in self.characters_.names()[self._kept_characters]]
         return chosen
 
+    def _learn_characters(self, rows: Tokens) -> csr_array | None:
+        """The counts of the n-grams of characters that are read from now on, if any are."""
+        if self.tokens is None or rows.spelling is None or not any(map(str.strip, self.tokens)):
+            return None
+        spelled = self._spelled_counts(rows.spelling, rows.ids)
+        if n_entries(spelled, [*self.tokens, *rows.spelling.new_tokens]) > _MAX_CHARACTER_ENTRIES:
+            return None
+        self.characters_ = CharacterNGrams(self.tokens)
+        counts = self.characters_.count(spelled, rows.spelling.new_tokens)
+        self._kept_characters = frequent(counts, _MIN_ROWS, self.max_features)
+        return csr_array(counts[:, self._kept_characters])
+
     def _token_counts(self, rows: Tokens) -> csr_array:
-        """How often rows hold each n-gram of tokens; column 0, of those that were not learned, is empty."""
-        first = 0
-        columns = []
-        for numbers, n_ngrams in zip(rows.numbers[: self.n_orders], self.ngrams.sizes, strict=False):
-            columns.append(np.where(numbers > 0, numbers + first, 0))
-            first += n_ngrams
-        entries = np.stack(columns, axis=1).ravel()
-        return count_entries(Ragged(entries, rows.ids.lengths * len(columns)), first + 1)
+        """How often rows hold each n-gram of tokens that is a feature."""
+        numbers = rows.numbers[: self.n_orders]
+        columns = [
+            self._column[np.where(each > 0, each + first, 0)] for each, first in zip(numbers, self._first, strict=True)
+        ]
+        entries = np.stack(columns, axis=1).ravel() if len(columns) > 1 else columns[0]
+        return count_entries(Ragged(entries, rows.ids.lengths * len(columns)), int(self._column.max()) + 1)
 
     def _spelled_counts(self, spelling: Spelling, ids: Ragged) -> csr_array:
+        """How often rows hold each token, those too that the network does not know."""
         assert self.tokens is not None
         return count_entries(Ragged(spelling.ids, ids.lengths), len(self.tokens) + len(spelling.new_tokens))
 
-    def _frequent(self, counts: csr_array, min_rows: int) -> NDArray[np.int64]:
-        """The columns that enough rows hold, at most `max_features`, in their order."""
-        n_rows = np.bincount(counts.indices, minlength=counts.shape[1])
-        order = np.argsort(-n_rows, kind="stable")[: self.max_features]
-        return np.sort(order[n_rows[order] >= min_rows])
+
+def frequent(counts: csr_array, min_rows: int, limit: int) -> NDArray[np.int64]:
+    """The columns that enough rows have, at most `limit`, in their order."""
+    n_rows = np.bincount(counts.indices, minlength=counts.shape[1])
+    order = np.argsort(-n_rows, kind="stable")[:limit]
+    return np.sort(order[n_rows[order] >= min_rows])
 
 
-def _learned_weights(counts: csr_array) -> TfidfTransformer:
-    """How rare each feature is."""
-    tf_idf = TfidfTransformer(sublinear_tf=True)
-    return tf_idf.fit(counts) if all(counts.shape) else tf_idf
+def inverse_frequencies(counts: csr_array) -> NDArray[np.float32]:
+    """The larger the fewer rows have a column."""
+    n_rows = np.bincount(counts.indices, minlength=counts.shape[1])
+    return (np.log((1 + counts.shape[0]) / (1 + n_rows)) + 1).astype(np.float32)
 
 
-def _weighted(tf_idf: TfidfTransformer, counts: csr_array) -> csr_array:
-    """Counts of rows as TF-IDF; scikit-learn refuses those of no row and of no feature."""
-    return tf_idf.transform(counts) if all(counts.shape) else counts
+def weigh(counts: csr_array, idf: NDArray[np.float32]) -> csr_array:
+    """Sublinear TF-IDF of counts, of length 1 in each row that has any; it takes the place of the counts."""
+    weights = (1 + np.log(counts.data)) * idf[counts.indices]
+    filled = np.flatnonzero(np.diff(counts.indptr))
+    if len(filled):
+        norms = np.sqrt(np.add.reduceat(weights * weights, counts.indptr[filled]))
+        weights /= np.repeat(norms, np.diff(counts.indptr)[filled])
+    counts.data = weights
+    return counts
 
 
 def count_entries(rows: Ragged, n_columns: int) -> csr_array:
-    """How often each row holds each number from 1 to below `n_columns`; 0 is not counted."""
+    """How often each row holds each number from 0 to below `n_columns`; negative ones are not counted."""
     indices, counts = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     n_different = np.zeros(len(rows), dtype=np.int64)
     start = 0
@@ -145,7 +169,7 @@ def count_entries(rows: Ragged, n_columns: int) -> csr_array:
         stop = max(int(np.searchsorted(rows.offsets, rows.offsets[start] + _BLOCK, side="right")) - 1, start + 1)
         values = rows.values[rows.offsets[start] : rows.offsets[stop]]
         row = np.repeat(np.arange(stop - start), rows.lengths[start:stop])
-        known = values > 0
+        known = values >= 0
         entries = row[known] * n_columns + values[known]
         entries.sort()
         first = np.flatnonzero(np.diff(entries, prepend=-1))
