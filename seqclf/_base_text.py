@@ -137,9 +137,9 @@ class BaseTextRNN(BaseRNN):
             raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
         if not (self.nb_ngrams or self.wide):
             return None
-        level = getattr(getattr(self, "tokenizer_", None), "level_", None)
-        n_orders = _WIDE_NGRAMS_OF_CHARACTERS if level == "char" else _WIDE_NGRAMS
-        tokens = ["", "", *self.tokenizer_.tokens_[2:]] if level == "word" else None
+        tokenizer = getattr(self, "tokenizer_", None)
+        n_orders = _WIDE_NGRAMS_OF_CHARACTERS if getattr(tokenizer, "level_", None) == "char" else _WIDE_NGRAMS
+        tokens = ["", "", *tokenizer.tokens_[2:]] if type(tokenizer) is TextTokenizer else None
         return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, tokens)
 
     def _input_config(self) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class TextLabelFeatures(LabelFeatures):
     vocab_size : int
         The number of token ids.
     tokens : sequence of str or None
-        The token of each id, where the linear model is to read the characters inside tokens.
+        The token of each id, for the names of features, and where sequences come with a spelling for those of the
+        characters inside tokens.
 
     Attributes
     ----------
