@@ -19,6 +19,8 @@ _MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
 _MAX_RARE_ORDER = 2
 # How closely the linear models may fit, to choose from: the fewer rows the more closely, and the less noise the more.
 _STRENGTHS = (0.3, 1.0, 3.0)
+# With more tokens times outputs than this one fit takes long enough; then it is the middle one, the best of many rows.
+_MAX_TO_CHOOSE = 10_000_000
 
 
 class TextLabelFeatures(LabelFeatures):
@@ -59,7 +61,8 @@ class TextLabelFeatures(LabelFeatures):
             features = self.ratios.fit_transform(learned, supervision)
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._tokens, _MAX_WEIGHTS // n_outputs)
-            fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in _STRENGTHS]
+            strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
+            fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
             self.scores = LinearScores(of_tokens, fits, decision)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
             scores = self.scores.fit_transform(tokens, supervision)
