@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import StepFeatures
-from seqclf._label_features.ngrams import MIN_ROWS, Holders, NGrams
+from seqclf._label_features.ngrams import Holders, NGrams
 from seqclf._label_features.supervision import Supervision
 
 # With more outputs than this there are no ratios: a step would be too wide.
@@ -101,12 +101,18 @@ class LogCountRatios:
         learned = learned[: self.n_orders]
         tables = [_ratios(holders, complete, weights, fold, spread) for _, holders in learned]
         self.tables_ = tuple(table[:1].copy() for table in tables)
-        return StepFeatures(np.stack([numbers for numbers, _ in learned], axis=1), tuple(tables), fold + 1)
+        return StepFeatures(_entries([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
 
     def transform(self, numbers: Sequence[NDArray[np.int32]], n_rows: int) -> StepFeatures:
         """Give rows that are not of the training data their ratios, from the numbers of the n-grams at each step."""
-        entries = np.stack(numbers[: self.n_orders], axis=1)
+        entries = _entries(numbers[: self.n_orders], self.tables_)
         return StepFeatures(entries, self.tables_, np.zeros(n_rows, dtype=np.int64))
+
+
+def _entries(numbers: Sequence[NDArray[np.int32]], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
+    """Where each step looks its ratios up, (n_steps, n_orders): n-grams that only one row holds have none."""
+    columns = [np.where(each < table.shape[1], each, 0) for each, table in zip(numbers, tables, strict=True)]
+    return np.stack(columns, axis=1).astype(np.int32, copy=False)
 
 
 def _complete(memberships: csr_array) -> csr_array:
@@ -129,7 +135,6 @@ def _ratios(
     """
     kept = holders.kept
     n_ngrams, n_folds, n_columns = kept.shape[0], int(fold.max()) + 1, memberships.shape[1]
-    rare = np.diff(kept.indptr) < MIN_ROWS
     holder, entry = _entries_of(memberships, kept.indices)
     rows = kept.indices[holder]
     cells = memberships.indices[entry].astype(np.int64) * n_ngrams
@@ -152,7 +157,6 @@ def _ratios(
     def ratios_of(counts: NDArray[np.float64], more: NDArray[np.float64]) -> NDArray[np.float32]:
         ratios = _log_count_ratios(counts, more, holders.n_all - n_ngrams, n_outputs=len(spread))
         ratios[:, ~spread] = 0
-        ratios[rare] = 0
         return ratios
 
     total, all_more = counts(0, len(rows)), more.sum(axis=0)

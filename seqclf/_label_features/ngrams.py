@@ -1,7 +1,7 @@
 """Numbers for the n-grams of token ids, and the rows that hold them. It knows nothing of labels.
 
 An n-gram is a token with the n - 1 tokens before it. Those that enough rows hold are numbered from 1, for each n apart,
-in the order of the ids; 0 is the number of all others.
+in the order of the ids; where they are asked for, those in a single row follow; 0 is the number of all others.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from scipy.sparse import coo_array, csr_array
 
 from seqclf._data.ragged import Ragged
 
-# N-grams that fewer training rows hold have no number, but for those that are asked for where there are not too many.
-MIN_ROWS = 2
+# Enough rows.
+_MIN_ROWS = 2
 _MAX_RARE = 2**20
 # The number of an n-gram that was not learned.
 _NEVER = 0
 
 
 class Holders(NamedTuple):
-    """Which rows hold which n-gram of one length.
+    """Which rows hold which n-gram of one length, of those that enough rows hold.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class NGrams:
     vocab_size : int
         Number of token ids.
     n_rare : int, default=0
-        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**20 in all.
+        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**20 of them.
 
     Attributes
     ----------
@@ -80,12 +80,12 @@ class NGrams:
     def learn(self, ids: Ragged, limit: int) -> Iterator[tuple[NDArray[np.int32], Holders]]:
         """Number the n-grams of rows; for n = 1 and more, the number at each step, and who holds which.
 
-        At most `limit` of each n get a number: those in the most rows.
+        At most `limit` of each n get a number: those in the most rows. N-grams in a single row are in no `Holders`.
         """
         row_of_step = np.repeat(np.arange(len(ids), dtype=np.int32), ids.lengths)
         holders = _matrix(ids.values, row_of_step, (self.vocab_size, len(ids)))
-        kept = _kept(np.diff(holders.indptr), limit, self.n_rare > 0)
-        self.of_tokens_ = np.where(kept, np.cumsum(kept, dtype=np.int32), _NEVER)
+        kept = _frequent(np.diff(holders.indptr), limit)
+        self.of_tokens_ = _numbers(kept, np.diff(holders.indptr), limit, self.n_rare > 0)
         numbers, kept_holders = self.of_tokens_[ids.values], _with_none(holders, kept)
         per_row, kept_per_row = (np.bincount(found.indices, minlength=len(ids)) for found in (holders, kept_holders))
         yield numbers, Holders(kept_holders, self.vocab_size, per_row - kept_per_row)
@@ -94,17 +94,17 @@ class NGrams:
         nothing = np.zeros(len(ids), dtype=np.int64)
         for order in range(1, self.n_orders):
             # All n-grams that occur, numbered in the order of the matrix; then those kept, in the same order.
-            found = _matrix(*_ends(ids, numbers)[1:], (kept_holders.shape[0], self.vocab_size))
+            found = _matrix(*_ends(ids, numbers)[1:], (self.sizes[-1] + 1, self.vocab_size))
             found.data = np.arange(1, found.nnz + 1, dtype=np.int32)
             of_all = _look_up(found, ids, numbers)
             steps = np.flatnonzero(of_all != _NEVER)
             holders = _matrix(of_all[steps] - 1, row_of_step[steps], (found.nnz, len(ids)))
-            kept = _kept(np.diff(holders.indptr), limit, self.n_rare > order)
-            number_of_kept = np.where(kept, np.cumsum(kept, dtype=np.int32), _NEVER)
-            found.data = number_of_kept[found.data - 1]
+            kept = _frequent(np.diff(holders.indptr), limit)
+            number = _numbers(kept, np.diff(holders.indptr), limit, self.n_rare > order)
+            found.data = number[found.data - 1]
             found.eliminate_zeros()
             self.of_longer_ += (found,)
-            numbers = np.concatenate([[np.int32(_NEVER)], number_of_kept])[of_all]
+            numbers = np.concatenate([[np.int32(_NEVER)], number])[of_all]
             kept_holders = _with_none(holders, kept)
             yield numbers, Holders(kept_holders, kept_holders.shape[0], nothing)
 
@@ -115,7 +115,8 @@ class NGrams:
 
     def spelled(self) -> list[list[tuple[int, ...]]]:
         """For n = 1 and more the n-grams in the order of their numbers, as tuples of token ids."""
-        shorter: list[tuple[int, ...]] = [(int(token),) for token in np.flatnonzero(self.of_tokens_)]
+        numbered = np.argsort(self.of_tokens_, kind="stable")[np.count_nonzero(self.of_tokens_ == _NEVER) :]
+        shorter: list[tuple[int, ...]] = [(token,) for token in numbered.tolist()]
         orders = [shorter]
         for found in self.of_longer_:
             before = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
@@ -163,10 +164,19 @@ def _look_up(found: csr_array, ids: Ragged, shorter: NDArray[np.int32]) -> NDArr
     return numbers
 
 
-def _kept(n_rows: NDArray[np.int64], limit: int, rare: bool) -> NDArray[np.bool_]:
-    """Which n-grams are kept: those in enough rows, at most `limit`, those in the most rows."""
-    kept = n_rows >= (1 if rare and np.count_nonzero(n_rows) <= _MAX_RARE else MIN_ROWS)
+def _frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
+    """Which n-grams are in enough rows; at most `limit`, those in the most rows."""
+    kept = n_rows >= _MIN_ROWS
     if np.count_nonzero(kept) > limit:
         kept = np.zeros(len(n_rows), dtype=bool)
         kept[np.argsort(-n_rows, kind="stable")[:limit]] = True
     return kept
+
+
+def _numbers(frequent: NDArray[np.bool_], n_rows: NDArray[np.int64], limit: int, rare: bool) -> NDArray[np.int32]:
+    """The numbers of n-grams: of the frequent ones from 1 on, and behind them of the rare ones, if these have any."""
+    numbers = np.where(frequent, np.cumsum(frequent, dtype=np.int32), np.int32(_NEVER))
+    n_frequent, in_one_row = int(numbers.max(initial=_NEVER)), (n_rows > 0) & (n_rows < _MIN_ROWS)
+    if rare and n_frequent < limit and np.count_nonzero(in_one_row) <= _MAX_RARE:
+        numbers[in_one_row] = np.arange(n_frequent + 1, n_frequent + 1 + np.count_nonzero(in_one_row))
+    return numbers
