@@ -165,10 +165,21 @@ def test_series_of_one_step_each_train_filters():
     assert fitted.decision_function(X)[-1] == pytest.approx(fitted.network_.head.bias.item())
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize(("n_rows", "batch_size", "expected"), [(9, 4, 7), (20, 4, 4), (40, 4, 3), (9, 100, 10)])
-def test_max_epochs_auto_aims_at_steps_of_the_optimiser(monkeypatch, n_rows, batch_size, expected):
-    """Twenty steps, but no fewer than 3 epochs and no more than 10."""
-    monkeypatch.setattr(RNNClassifier, "_auto_epochs", AutoEpochs(n_updates=20, min_epochs=3, max_epochs=10))
+def test_max_epochs_auto_aims_at_steps_of_the_optimiser(monkeypatch, n_rows, batch_size, expected, wide):
+    """Twenty steps, but no fewer than 3 epochs and no more than 10; another aim with a linear model and without."""
+    aims = [AutoEpochs(n_updates=20, n_steps=9_999, min_epochs=3, max_epochs=10), AutoEpochs(1, 1, 1, 1)]
+    for name, aim in zip(("_auto_epochs", "_auto_epochs_alone"), aims if wide else aims[::-1], strict=True):
+        monkeypatch.setattr(RNNClassifier, name, aim)
     X = np.random.default_rng(0).normal(size=(n_rows, 3))
-    fitted = classifier(max_epochs="auto", batch_size=batch_size).fit(X, np.arange(n_rows) % 2)
+    fitted = classifier(max_epochs="auto", batch_size=batch_size, wide=wide).fit(X, np.arange(n_rows) % 2)
     assert fitted.n_iter_ == expected
+
+
+@pytest.mark.parametrize(("n_steps", "expected"), [(27 * 7 + 1, 7), (27 * 5 + 26, 5), (27 * 2, 3), (1, 3)])
+def test_max_epochs_auto_reads_no_more_steps_than_it_may(monkeypatch, n_steps, expected):
+    """Nine series of three steps, for which seven epochs would be twenty updates."""
+    monkeypatch.setattr(RNNClassifier, "_auto_epochs", AutoEpochs(20, n_steps, min_epochs=3, max_epochs=10))
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    assert classifier(max_epochs="auto", batch_size=4).fit(X, np.arange(9) % 2).n_iter_ == expected

@@ -99,8 +99,9 @@ class TokenFeatures:
     def names(self) -> list[str]:
         """What each feature is: an n-gram of tokens, or one of characters in quotes."""
         spelled = [str(number) for number in range(self.ngrams.vocab_size)] if self.tokens is None else self.tokens
+        of_characters = self.tokens is not None and all(len(token) < 2 for token in spelled)
         names = [
-            " ".join(spelled[token] for token in ngram)
+            ("" if of_characters else " ").join(spelled[token] for token in ngram)
             for ngrams in self.ngrams.spelled()[: self.n_orders]
             for ngram in ngrams
         ]

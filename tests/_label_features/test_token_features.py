@@ -31,9 +31,9 @@ def written(rows, names=TOKENS):
     return [" ".join(names[number] for number in row) for row in rows]
 
 
-def learn(rows, n_orders=2, tokens=TOKENS, max_features=10_000):
+def learn(rows, n_orders=2, tokens=TOKENS, max_features=10_000, n_rare=0):
     """The learned features, and those of the training rows."""
-    ngrams, ids = NGrams(n_orders, len(TOKENS)), as_ids(rows)
+    ngrams, ids = NGrams(n_orders, len(TOKENS), n_rare), as_ids(rows)
     numbers = [each for each, _ in ngrams.learn(ids, limit=10_000)]
     features = TokenFeatures(ngrams, n_orders, tokens, max_features)
     spelling = None if tokens is None else Spelling(ids.values, [])
@@ -48,9 +48,9 @@ def apply(features, rows, new_tokens=()):
     return features.transform(Tokens(ids, features.ngrams.numbers(ids), spelling))
 
 
-def reference(n_orders):
+def reference(n_orders, min_df=2):
     return TfidfVectorizer(
-        ngram_range=(1, n_orders), min_df=2, sublinear_tf=True, token_pattern=r"\S+", lowercase=False
+        ngram_range=(1, n_orders), min_df=min_df, sublinear_tf=True, token_pattern=r"\S+", lowercase=False
     )
 
 
@@ -62,14 +62,16 @@ def in_columns(vectorizer, matrix, names):
     return matrix[:, [vectorizer.vocabulary_[name] for name in names]].toarray()
 
 
+@pytest.mark.parametrize("rare", [False, True])
 @pytest.mark.parametrize("n_orders", [1, 2, 3])
-def test_ngrams_of_tokens_are_those_of_scikit_learn(n_orders):
+def test_ngrams_of_tokens_are_those_of_scikit_learn(n_orders, rare):
+    """Of at least two rows, or those of one too."""
     rows, new = random_rows(), random_rows(20, seed=1)
-    features, found = learn(rows, n_orders, tokens=None)
+    features, found = learn(rows, n_orders, tokens=None, n_rare=n_orders if rare else 0)
     features.tokens = TOKENS
     names = features.names()
     features.tokens = None
-    expected = reference(n_orders)
+    expected = reference(n_orders, min_df=1 if rare else 2)
     of_rows = expected.fit_transform(written(rows))
     assert sorted(names) == sorted(expected.vocabulary_) and found.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), in_columns(expected, of_rows, names), rtol=1e-6, atol=1e-7)
@@ -146,11 +148,10 @@ def test_too_many_characters_are_left_out(monkeypatch):
     """Then the features are those without a spelling, in prediction too."""
     rows = random_rows()
     plain, of_tokens = learn(rows, tokens=None)
-    features, _ = learn(rows)
-    limit = n_entries(count_entries(as_ids(rows), len(TOKENS)), TOKENS)
-    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", limit)
+    most = n_entries(count_entries(as_ids(rows), len(TOKENS)), TOKENS)
+    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", most)
     assert learn(rows)[0].characters_ is not None
-    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", limit - 1)
+    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", most - 1)
     features, found = learn(rows)
     assert features.characters_ is None and not any(name.startswith("'") for name in features.names())
     np.testing.assert_array_equal(found.toarray(), of_tokens.toarray())
