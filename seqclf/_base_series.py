@@ -146,7 +146,7 @@ class BaseSeriesRNN(BaseRNN):
         return EncodedSequences(Ragged(values, rows.lengths))
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
-        return SeriesLabelFeatures(rng) if self.wide and not task.per_step else None
+        return SeriesLabelFeatures(int(rng.randint(2**31))) if self.wide and not task.per_step else None
 
     def _input_config(self) -> dict[str, Any]:
         return {"n_channels": self.n_channels_in_, "conv_filters": self._filters()}

@@ -17,8 +17,9 @@ def cross_fitting_folds(
 ) -> NDArray[np.int64]:
     """A fold for each row, drawn at random: strata are spread evenly, equal rows and rows of a group are in one fold.
 
-    A row that has its equal in another fold would be told the targets of its own. Equal rows are still spread where all
-    rows of a stratum are equal, and rows of a group where there is only one: no other fold would know of them.
+    A row that has its equal in another fold would be told the targets of its own. Equal rows are spread all the same
+    where a stratum has fewer different rows than there are folds: new rows will be equal to them too, and a fold would
+    be missed that holds all there is to know. So are the rows of a group where there is only one.
 
     Parameters
     ----------
@@ -49,13 +50,13 @@ def cross_fitting_folds(
 
 
 def _contents(steps: Ragged, strata: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for equal rows; rows of a stratum that has no other ones have each their own."""
+    """One number for equal rows; rows of a stratum that has few different ones have each their own."""
     bytes_per_step = steps.values.nbytes // max(steps.n_steps, 1)
     data, ends = np.ascontiguousarray(steps.values).reshape(-1).view(np.uint8), steps.offsets * bytes_per_step
     digests = [blake2b(data[ends[row] : ends[row + 1]].data, digest_size=16).digest() for row in range(len(steps))]
     content = np.unique(np.array(digests, dtype="V16"), return_inverse=True)[1] if digests else np.empty(0, np.int64)
     pairs = np.unique(np.stack([strata, content], axis=1), axis=0)
-    alone = np.bincount(pairs[:, 0], minlength=strata.max(initial=-1) + 1)[strata] == 1
+    alone = np.bincount(pairs[:, 0], minlength=strata.max(initial=-1) + 1)[strata] < N_FOLDS
     return np.where(alone, len(steps) + np.arange(len(steps)), content)
 
 

@@ -47,8 +47,8 @@ class RandomConvolutions:
     ----------
     n_features : int
         How many features there are at most, unless that is below two for each of the 84 kernels and the statistics.
-    rng : numpy.random.RandomState
-        Draws channels and biases.
+    seed : int
+        Of the generator that draws channels and biases.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class RandomConvolutions:
     >>> import numpy as np
     >>> from seqclf._data.ragged import Ragged
     >>> waves = [np.sin(np.arange(n) / 3)[:, None] for n in (30, 40, 50)]
-    >>> convolutions = RandomConvolutions(n_features=1000, rng=np.random.RandomState(0))
+    >>> convolutions = RandomConvolutions(n_features=1000, seed=0)
     >>> features = convolutions.fit_transform(Ragged.from_items(waves))
     >>> features.shape
     (3, 930)
@@ -81,8 +81,8 @@ class RandomConvolutions:
     n_channels_: int
     means_: NDArray[np.float32]
 
-    def __init__(self, n_features: int, rng: np.random.RandomState):
-        self.n_features, self.rng = n_features, rng
+    def __init__(self, n_features: int, seed: int):
+        self.n_features, self.seed = n_features, seed
 
     def fit_transform(self, series: Ragged) -> NDArray[np.float32]:
         """Draw the convolutions and return the features of the training series, (n_series, n_features_out).
@@ -100,7 +100,8 @@ class RandomConvolutions:
             needed = np.ones(self.n_values_ * series.n_channels, dtype=np.int64)
         else:
             n_biases = int(self.n_features * (1 - _SHARE_OF_STATISTICS) / 2)
-            self.convolutions_ = draw_convolutions(continued(series, N_TAPS), median, n_biases, self.rng)
+            rng = np.random.RandomState(self.seed)
+            self.convolutions_ = draw_convolutions(continued(series, N_TAPS), median, n_biases, rng)
             needed = np.tile(self.convolutions_.needed_steps, 2)
         self.n_channels_ = series.n_channels
         n_statistics = len(STATISTICS) * series.n_channels + 1

@@ -20,18 +20,20 @@ class SeriesLabelFeatures(LabelFeatures):
 
     Parameters
     ----------
-    rng : numpy.random.RandomState
-        Draws the convolutions.
+    seed : int
+        Of the random convolutions.
     """
 
     scores: LinearScores
 
-    def __init__(self, rng: np.random.RandomState):
-        self._rng = rng
+    def __init__(self, seed: int):
+        self._seed = seed
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find."""
-        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._rng), [_fit_classes], linear)
+        self.scores = LinearScores(
+            RandomConvolutions(most_features(len(sequences)), self._seed), [_fit_classes], linear
+        )
         return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:

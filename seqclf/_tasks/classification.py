@@ -20,8 +20,9 @@ from seqclf._validation.targets import check_labels, codes_of, refuse_one_class
 
 Array = NDArray[Any]
 
-# A temperature beyond this makes probabilities of 0 and 1 of scores near 1.
-_MAX_SLOPE = 30.0
+# Models are fitted to scores of -1 and 1. With few rows that are told apart without an error no temperature is too high
+# for the loss, and this one is high enough.
+_MAX_SLOPE = 10.0
 # So many scores tell the temperature.
 _MAX_CALIBRATION = 1_000_000
 

@@ -77,8 +77,8 @@ def test_groups_that_share_a_row_are_in_one_fold():
 
 
 def tied(content, strata, groups):
-    """The same number for rows that must be in one fold: of a group, and equal ones but for strata of one kind."""
-    several = [len(set(content[strata == code].tolist())) > 1 for code in range(strata.max() + 1)]
+    """The same number for rows that must be in one fold: of a group, and equal ones but for strata of few kinds."""
+    several = [len(set(content[strata == code].tolist())) >= N_FOLDS for code in range(strata.max() + 1)]
     unit = list(range(len(content)))
     for one in range(len(content)):
         for other in range(one):
@@ -94,7 +94,7 @@ def test_no_row_has_its_equal_or_its_group_in_another_fold(grouped):
     rng = np.random.default_rng(0)
     found = []
     for seed in range(100):
-        n, most = int(rng.integers(1, 25)), int(rng.integers(2, 30))
+        n, most = int(rng.integers(1, 60)), int(rng.integers(2, 60))
         content, strata = rng.integers(0, most, n), np.unique(rng.integers(0, 3, n), return_inverse=True)[1]
         groups = np.unique(rng.integers(0, 30, n), return_inverse=True)[1] if grouped else None
         fold = draw(as_ids([[2 + one] for one in content]), strata, groups, seed)
@@ -108,11 +108,12 @@ def test_no_row_has_its_equal_or_its_group_in_another_fold(grouped):
     assert any(found) and not all(found)
 
 
-def test_a_stratum_of_equal_rows_is_spread():
-    """In one fold, no model but one would know of it."""
-    rows = [[2]] * 10 + [[3 + row] for row in range(30)]
-    fold = draw(as_ids(rows), np.repeat([0, 1], [10, 30]))
-    assert np.bincount(fold[:10]).tolist() == [2] * 5 and np.bincount(fold).tolist() == [8] * 5
+@pytest.mark.parametrize("n_different", [1, 2, 4])
+def test_a_stratum_of_few_different_rows_is_spread(n_different):
+    """In one fold each, some models would know nothing of them."""
+    rows = [[2 + row % n_different] for row in range(20)] + [[9 + row] for row in range(30)]
+    fold = draw(as_ids(rows), np.repeat([0, 1], [20, 30]))
+    assert np.bincount(fold[:20]).tolist() == [4] * 5 and np.bincount(fold).tolist() == [10] * 5
 
 
 def test_the_rows_of_a_single_group_are_spread():

@@ -23,7 +23,7 @@ def random_series(lengths, n_channels=2, seed=0):
 
 
 def fitted(series, n_features=1000, seed=0):
-    convolutions = RandomConvolutions(n_features, np.random.RandomState(seed))
+    convolutions = RandomConvolutions(n_features, seed)
     return convolutions, convolutions.fit_transform(series)
 
 

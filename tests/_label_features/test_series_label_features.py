@@ -34,7 +34,7 @@ def supervise(series, codes, groups=None, seed=0):
 
 
 def learn(series, codes, seed=0):
-    features = SeriesLabelFeatures(np.random.RandomState(seed))
+    features = SeriesLabelFeatures(seed)
     return features, features.fit_transform(EncodedSequences(series), supervise(series, codes)[1])
 
 
@@ -138,7 +138,7 @@ def test_noise_says_nothing(case, monkeypatch):
         task, supervision = supervise(series, codes, groups, seed)
         calibrate, raw = supervision.calibrate, []
         vars(supervision)["calibrate"] = lambda scores, c=calibrate, r=raw: (r.append(scores), c(scores))[1]
-        features = SeriesLabelFeatures(np.random.RandomState(seed))
+        features = SeriesLabelFeatures(seed)
         features.fit_transform(EncodedSequences(series), supervision)
         members = supervision.memberships.toarray()
         aucs += [np.mean([roc_auc_score(*pair) for pair in zip(members.T, raw[0].T, strict=True)])]
