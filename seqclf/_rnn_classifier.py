@@ -77,8 +77,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training data. "auto" makes as many as come to 300 steps of the optimiser,
-        but reads no more than 500,000 steps of series; at least 3 and at most 200. With ``wide=False``, when the
-        network has to learn everything, it is 1,500, 1,500,000 and 5.
+        but reads no more than 500,000 steps of series; at least 3 and at most 20. With ``wide=False``, when the network
+        has to learn everything, these numbers are 1,500, 1,500,000, 5 and 200.
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the scaling and classes that it has.
     patience : int or None, default=None
