@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from seqclf import RNNTextClassifier, TextTokenizer, _base
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import log_count_ratios, ngrams
+from seqclf._label_features import ngrams
 from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
@@ -352,8 +352,7 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     honest = text_classifier(**settings).fit(2 + X, y)
 
     def features_of_their_own_labels(self, training, task, *_):
-        monkeypatch.setattr(ngrams, "MIN_ROWS", 1)
-        monkeypatch.setattr(log_count_ratios, "MIN_ROWS", 1)
+        monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
         self._label_features = self._new_label_features(task, None)
         ids, memberships, n = training.sequences.steps, task.memberships(training.targets), len(training)
         one_fold = np.zeros(n, dtype=int)
