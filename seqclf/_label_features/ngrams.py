@@ -15,7 +15,7 @@ from seqclf._data.ragged import Ragged
 
 # Enough rows.
 _MIN_ROWS = 2
-_MAX_RARE = 2**20
+_MAX_RARE = 2**19
 # The number of an n-gram that was not learned.
 _NEVER = 0
 
@@ -48,7 +48,7 @@ class NGrams:
     vocab_size : int
         Number of token ids.
     n_rare : int, default=0
-        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**20 of them.
+        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**19 of them.
 
     Attributes
     ----------
