@@ -21,6 +21,14 @@ struct DescribeCell {
   int64_t *description;  // (5,) how many gates and slots; and as 0 or 1 whether it saves slots, has memory, a recurrent bias
 };
 
+// An activation and its slope, number by number. With n = 0 the call only says whether there is one.
+struct Activate {
+  int64_t activation;  // its code
+  int64_t n;           // a multiple of 8
+  const float *inputs;
+  float *values, *slopes;
+};
+
 // The weights of a layer in one direction. Gates in the order of torch, which the file of each cell tells.
 struct Direction {
   int64_t reverse;
@@ -32,7 +40,8 @@ struct Direction {
 };
 
 struct Layer {
-  int64_t cell;  // a code of cells/list.h
+  int64_t cell;        // a code of cells/list.h
+  int64_t activation;  // a code of activations.h
   int64_t units, n_directions;
   int64_t n_looked_up;  // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
   int64_t n_numbers;    // columns for the numbers, behind them

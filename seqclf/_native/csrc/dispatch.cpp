@@ -15,6 +15,7 @@ namespace seqclf {
 struct Kernels {
   const char *name;
   bool (*describe_cell)(const DescribeCell &);
+  bool (*activate)(const Activate &);
   void (*gather)(const Gather &);
   bool (*look_up)(const TableLookUp &);
   void (*embed_backward)(const EmbeddingBackward &);
@@ -63,7 +64,7 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 
 #define SEQCLF_KERNELS(ISA, supported)                                                               \
   {                                                                                                  \
-    #ISA, ISA::describe_cell, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project,          \
+    #ISA, ISA::describe_cell, ISA::activate, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project, \
         ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::attend_backward,            \
         ISA::linear, ISA::fit_linear_models, ISA::convolve, ISA::unique_ids, ISA::optimize,          \
         ISA::sync_lazy_rows,                                                                         \
@@ -108,6 +109,9 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 
 // 0 if there is no cell with that code.
 SEQCLF_EXPORT int seqclf_describe_cell(const DescribeCell *call) { return chosen.load()->describe_cell(*call); }
+
+// 0 if there is no activation with that code.
+SEQCLF_EXPORT int seqclf_activate(const Activate *call) { return chosen.load()->activate(*call); }
 
 SEQCLF_EXPORT void seqclf_gather(const Gather *call) { chosen.load()->gather(*call); }
 

@@ -15,6 +15,7 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 #define SEQCLF_DECLARE(ISA)                        \
   namespace ISA {                                  \
   bool describe_cell(const DescribeCell &);        \
+  bool activate(const Activate &);                 \
   void gather(const Gather &);                     \
   bool look_up(const TableLookUp &);               \
   void embed_backward(const EmbeddingBackward &);  \

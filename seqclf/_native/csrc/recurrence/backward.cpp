@@ -13,7 +13,7 @@ namespace seqclf {
 namespace ISA {
 
 // Gradients of the gates of one row at one step from that of its hidden state; a block of units.
-template <class V, class Cell>
+template <class V, class Cell, class Activation>
 static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit,
                                   float *grad_hidden, float *grad_memory, float *grads) {
   const int64_t units = pass.units, width = pass.width, size = lanes<V>;
@@ -33,12 +33,12 @@ static inline void backward_units(const Return &pass, int64_t position, int64_t 
     at.memory = load<V>(pass.memory + position * width + unit);
     at.memory_before = previous < 0 ? zero : load<V>(pass.memory + previous * width + unit);
   }
-  store(grad_hidden, Cell::backward(grad, at, memory, to_slots));
+  store(grad_hidden, Cell::template backward<Activation>(grad, at, memory, to_slots));
   for (int slot = 0; slot < Cell::slots; slot++) store(grads + slot * size, to_slots[slot]);
   if (Cell::has_memory) store(grad_memory, memory);
 }
 
-template <class Cell>
+template <class Cell, class Activation>
 static void backward_part(const Return &pass, const Transposed &transposed, int64_t part, int64_t n_parts, float *sums) {
   const Batch &batch = pass.call.batch;
   const int64_t width = pass.width, reverse = pass.direction.reverse;
@@ -62,11 +62,11 @@ static void backward_part(const Return &pass, const Transposed &transposed, int6
         float *grad_memory = memory.data() + (Cell::has_memory ? j * width : 0);
         int64_t unit = 0;
         for (; unit + lanes<wide> <= width; unit += lanes<wide>)
-          backward_units<wide, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                     grads + unit * Cell::slots);
+          backward_units<wide, Cell, Activation>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                                 grads + unit * Cell::slots);
         if (unit < width)
-          backward_units<v8, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                   grads + unit * Cell::slots);
+          backward_units<v8, Cell, Activation>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                               grads + unit * Cell::slots);
       }
       if (m > first) block.to_states(begin, (m < last ? m : last) - first, &grad_hidden[first]);
       first = last;
@@ -100,9 +100,12 @@ template <class Cell> static void backward_cell(const Backward &call) {
   // A part does both directions of its rows: the second one's gradients of the inputs are added to those of the first.
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
-    for (int64_t i = 0; i < context.call.layer.n_directions; i++)
-      backward_part<Cell>(Return(context.call, i, Cell::slots), context.transposed[i], part, n_parts,
-                          context.sums_of(i) + part * context.size);
+    const Layer &layer = context.call.layer;
+    for_activation(layer.activation, [&](auto activation) {
+      for (int64_t i = 0; i < layer.n_directions; i++)
+        backward_part<Cell, decltype(activation)>(Return(context.call, i, Cell::slots), context.transposed[i], part, n_parts,
+                                                  context.sums_of(i) + part * context.size);
+    });
   });
   const int64_t n_blocks = (round_up(units) + lanes<wide> - 1) / lanes<wide>;
   in_parallel(n_blocks * size * n_parts > 1000000 ? call.n_threads : 1, n_blocks * layer.n_directions, &context,

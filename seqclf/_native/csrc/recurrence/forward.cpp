@@ -48,7 +48,7 @@ struct RowsOfStep {
 };
 
 // From the sums of each gate to the new states, which are written; in training what the way back reads, too.
-template <class V, class Cell, int BLOCKS, int ROWS, int SLOTS>
+template <class V, class Cell, class Activation, int BLOCKS, int ROWS, int SLOTS>
 static inline __attribute__((always_inline)) void finish_tile(const Pass &pass, const RowsOfStep &rows, int64_t unit,
                                                               V (&sums)[ROWS][SLOTS]) {
   const int size = lanes<V>, slots = Cell::slots;
@@ -68,7 +68,7 @@ static inline __attribute__((always_inline)) void finish_tile(const Pass &pass, 
     for (int b = 0; b < BLOCKS; b++) {
       State<V> &state = states[i][b];
       if (Cell::has_memory) state.memory = load<V>(rows.memories[i] + unit + size * b);
-      Cell::activate(&sums[i][slots * b], state);
+      Cell::template activate<Activation>(&sums[i][slots * b], state);
       if (Cell::has_memory) store(rows.memories[i] + unit + size * b, state.memory);
       if (Cell::saves == AFTER_ACTIVATE && pass.gates) save(i, b);
     }
@@ -78,13 +78,14 @@ static inline __attribute__((always_inline)) void finish_tile(const Pass &pass, 
     for (int b = 0; b < BLOCKS; b++) {
       State<V> &state = states[i][b];
       if (Cell::reads_previous) state.previous = load<V>(rows.previous[i] + unit + size * b);
-      store(pass.outputs + positions[i] * pass.stride + unit + size * b, Cell::output(&sums[i][slots * b], state));
+      const V output = Cell::template output<Activation>(&sums[i][slots * b], state);
+      store(pass.outputs + positions[i] * pass.stride + unit + size * b, output);
       if (Cell::saves == AFTER_OUTPUT && pass.gates) save(i, b);
     }
 }
 
 // The units from `unit` on: BLOCKS of as many as V holds.
-template <class V, class Cell, int BLOCKS, int ROWS>
+template <class V, class Cell, class Activation, int BLOCKS, int ROWS>
 static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit) {
   const int slots = BLOCKS * Cell::slots, gates = Cell::gates, size = lanes<V>;
   const Packed &packed = pass.packed;
@@ -113,26 +114,27 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
         sums[i][slot] = within(sums[i][slot], BLOCKS == 1 ? unit : unit + size * slot, pass.units);
-  finish_tile<V, Cell, BLOCKS, ROWS>(pass, rows, unit, sums);
+  finish_tile<V, Cell, Activation, BLOCKS, ROWS>(pass, rows, unit, sums);
 }
 
-template <class V, class Cell, int BLOCKS, int ROWS>
+template <class V, class Cell, class Activation, int BLOCKS, int ROWS>
 static void forward_tiles(const Pass &pass, const RowsOfStep &rows, bool begun, int64_t unit, int64_t n) {
   if (n == ROWS)
-    forward_tile<V, Cell, BLOCKS, ROWS>(pass, rows, begun, unit);
+    forward_tile<V, Cell, Activation, BLOCKS, ROWS>(pass, rows, begun, unit);
   else if constexpr (ROWS > 1)
-    forward_tiles<V, Cell, BLOCKS, ROWS - 1>(pass, rows, begun, unit, n);
+    forward_tiles<V, Cell, Activation, BLOCKS, ROWS - 1>(pass, rows, begun, unit, n);
 }
 
 // BLOCKS of units of the first `n` rows of a part.
-template <class V, class Cell, int BLOCKS>
+template <class V, class Cell, class Activation, int BLOCKS>
 static void forward_blocks(const Pass &pass, const RowsOfStep &rows, int64_t n, int64_t n_begun, int64_t unit) {
   const int most = Tile<BLOCKS * Cell::slots>::rows;
   const Tiling tiling(n, most);
   for (int64_t tile = 0; tile < tiling.tiles; tile++) {
     const int64_t j = tiling.first(tile);
     // The first row is the longest: where it has no state before this one, none of the others has.
-    forward_tiles<V, Cell, BLOCKS, most>(pass, rows.from(j), j < n_begun, unit, tiling.first(tile + 1) - j);
+    const int64_t n_rows = tiling.first(tile + 1) - j;
+    forward_tiles<V, Cell, Activation, BLOCKS, most>(pass, rows.from(j), j < n_begun, unit, n_rows);
   }
 }
 
@@ -183,7 +185,7 @@ template <class Cell> class Ahead {
   int64_t running(int64_t step) const { return rows_.running(pass_.call.batch.batch_sizes[time(step)]); }
 };
 
-template <class Cell> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
+template <class Cell, class Activation> static void forward_part(const Pass &pass, int64_t part, int64_t n_parts) {
   const Forward &call = pass.call;
   const Batch &batch = call.batch;
   const Rows rows(batch, part, n_parts);
@@ -215,9 +217,10 @@ template <class Cell> static void forward_part(const Pass &pass, int64_t part, i
     int64_t unit = 0;
     const int blocks = most_blocks<Cell>;
     for (; unit + blocks * lanes<wide> <= width; unit += blocks * lanes<wide>)
-      forward_blocks<wide, Cell, blocks>(pass, at_step, n, n_begun, unit);
-    for (; unit + lanes<wide> <= width; unit += lanes<wide>) forward_blocks<wide, Cell, 1>(pass, at_step, n, n_begun, unit);
-    if (unit < width) forward_blocks<v8, Cell, 1>(pass, at_step, n, n_begun, unit);
+      forward_blocks<wide, Cell, Activation, blocks>(pass, at_step, n, n_begun, unit);
+    for (; unit + lanes<wide> <= width; unit += lanes<wide>)
+      forward_blocks<wide, Cell, Activation, 1>(pass, at_step, n, n_begun, unit);
+    if (unit < width) forward_blocks<v8, Cell, Activation, 1>(pass, at_step, n, n_begun, unit);
   }
 }
 
@@ -242,8 +245,11 @@ template <class Cell> static void forward_cell(const Forward &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, units);
   in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
     const Context &context = *(const Context *)pointer;
-    for (int64_t i = 0; i < context.call.layer.n_directions; i++)
-      forward_part<Cell>(Pass(context.call, context.packed[i], i, Cell::slots), part, n_parts);
+    const Layer &layer = context.call.layer;
+    for_activation(layer.activation, [&](auto activation) {
+      for (int64_t i = 0; i < layer.n_directions; i++)
+        forward_part<Cell, decltype(activation)>(Pass(context.call, context.packed[i], i, Cell::slots), part, n_parts);
+    });
   });
 }
 
