@@ -7,6 +7,7 @@
 
 #include "abi.h"
 #include "aligned_buffer.h"
+#include "parallel.h"
 #include "targets.h"
 
 namespace seqclf {
@@ -104,8 +105,7 @@ struct PendingRows {
   int64_t n;
 };
 
-static void apply_pending_part(void *pointer, int64_t part, int64_t n_parts) {
-  const PendingRows &pending = *(const PendingRows *)pointer;
+static void apply_pending_part(const PendingRows &pending, int64_t part, int64_t n_parts) {
   const int64_t first = pending.n * part / n_parts, end = pending.n * (part + 1) / n_parts;
   for (int64_t i = first; i < end; i++) {
     if (i + PREFETCH_DISTANCE < end) prefetch_row(pending.parameter, pending.rows[i + PREFETCH_DISTANCE].row);
@@ -127,8 +127,8 @@ static void sync_rows(Parameter &parameter, const int64_t *ids, int64_t n_ids, i
     n += parameter.last_step[row] != now;
     parameter.last_step[row] = now;
   }
-  PendingRows pending{parameter, powers_of(parameter, powers.data()), rows.data(), n};
-  in_parallel(n_threads, n_threads, &pending, apply_pending_part);
+  const PendingRows pending{parameter, powers_of(parameter, powers.data()), rows.data(), n};
+  parallel_for(n_threads, n_threads, [&](int64_t part) { apply_pending_part(pending, part, n_threads); });
   if (!ids) {
     memset(parameter.last_step, 0, parameter.n_rows * sizeof(int32_t));
     parameter.n_logged = 0;

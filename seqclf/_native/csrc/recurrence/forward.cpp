@@ -6,6 +6,7 @@
 // over the inputs and the previous hidden state, and turned into the new state before anything is written. A row's sums run
 // over inputs, then units, in the same order whatever rows are beside it, so its results don't depend on them.
 #include "cells/list.h"
+#include "parallel.h"
 #include "recurrence/packing.h"
 #include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
@@ -24,8 +25,8 @@ struct Pass {
   float *const outputs, *const gates, *const memory;  // this direction's; gates and memory may be null
   const int64_t stride;                               // of `outputs` from step to step
 
-  Pass(const Forward &call, const Packed &packed, int64_t index, int64_t slots)
-      : call(call), packed(packed), direction(call.layer.directions[index]), units(call.layer.units),
+  Pass(const Forward &forward, const Packed &weights, int64_t index, int64_t slots)
+      : call(forward), packed(weights), direction(call.layer.directions[index]), units(call.layer.units),
         width(round_up(units)), n_read(Columns(call.layer, call.inputs).n), outputs(call.outputs + index * width),
         gates(call.gates ? call.gates + index * n_steps(call.batch) * width * slots : nullptr),
         memory(call.memory ? call.memory + index * n_steps(call.batch) * width : nullptr),
@@ -190,7 +191,7 @@ template <class Cell, class Activation> static void forward_part(const Pass &pas
   const Batch &batch = call.batch;
   const Rows rows(batch, part, n_parts);
   Ahead<Cell> ahead(pass, rows);
-  const int64_t width = pass.width, reverse = pass.direction.reverse, n_read = ahead.pays() ? 0 : pass.n_read;
+  const int64_t width = pass.width, n_read = ahead.pays() ? 0 : pass.n_read;
   const int64_t room = call.inputs.table ? n_read : 0;
   const Buffer<float> zeros(width), memory(Cell::has_memory ? rows.count() * width : 0), written(rows.count() * room);
   Buffer<int64_t> positions(rows.count());
@@ -198,29 +199,27 @@ template <class Cell, class Activation> static void forward_part(const Pass &pas
   Buffer<float *> memories(rows.count());
   for (int64_t j = 0; j < rows.count() && Cell::has_memory; j++) memories[j] = memory.data() + j * width;
   const float *const looked_up = pass.packed.looked_up;
-  const RowsOfStep at_step{positions.data(),  inputs.data(),   n_read, given.data(), looked_up || ahead.pays(),
+  const RowsOfStep rows_of_step{positions.data(),  inputs.data(),   n_read, given.data(), looked_up || ahead.pays(),
                            previous.data(), memories.data()};
 
   for (int64_t step = 0; step < batch.max_length; step++) {
-    const int64_t time = reverse ? batch.max_length - 1 - step : step, before = reverse ? time + 1 : time - 1;
-    const int64_t running_before = before < 0 || before >= batch.max_length ? 0 : batch.batch_sizes[before];
-    const int64_t n = rows.running(batch.batch_sizes[time]), n_begun = rows.running(running_before);
+    const StepOfRows at(batch, rows, pass.direction.reverse, step);
     const float *projected = ahead.pays() ? ahead.at(step) : nullptr;
-    for (int64_t j = 0; j < n; j++) {
-      const int64_t row = rows.first + j, position = batch.time_offsets[time] + row;
+    for (int64_t j = 0; j < at.n; j++) {
+      const int64_t row = rows.first + j, position = batch.time_offsets[at.time] + row;
       positions[j] = position;
       if (looked_up) given[j] = looked_up + call.inputs.ids[position] * ahead.row_size();
       if (projected) given[j] = projected + j * ahead.row_size();
       if (n_read) inputs[j] = read_step(call.layer, call.inputs, position, row, written.data() + j * room);
-      previous[j] = j < n_begun ? pass.outputs + (batch.time_offsets[before] + row) * pass.stride : zeros.data();
+      previous[j] = j < at.n_begun ? pass.outputs + (batch.time_offsets[at.before] + row) * pass.stride : zeros.data();
     }
     int64_t unit = 0;
     const int blocks = most_blocks<Cell>;
     for (; unit + blocks * lanes<wide> <= width; unit += blocks * lanes<wide>)
-      forward_blocks<wide, Cell, Activation, blocks>(pass, at_step, n, n_begun, unit);
+      forward_blocks<wide, Cell, Activation, blocks>(pass, rows_of_step, at.n, at.n_begun, unit);
     for (; unit + lanes<wide> <= width; unit += lanes<wide>)
-      forward_blocks<wide, Cell, Activation, 1>(pass, at_step, n, n_begun, unit);
-    if (unit < width) forward_blocks<v8, Cell, Activation, 1>(pass, at_step, n, n_begun, unit);
+      forward_blocks<wide, Cell, Activation, 1>(pass, rows_of_step, at.n, at.n_begun, unit);
+    if (unit < width) forward_blocks<v8, Cell, Activation, 1>(pass, rows_of_step, at.n, at.n_begun, unit);
   }
 }
 
@@ -238,17 +237,11 @@ template <class Cell> static void forward_cell(const Forward &call) {
     if (!weights.projected) pack_one_hot<Cell>(packed[i].one_hot, layer, weights, packed[i].bias);
     packed[i].looked_up = weights.projected ? weights.projected : packed[i].one_hot.data();
   }
-  struct Context {
-    const Forward &call;
-    const Packed *packed;
-  } context{call, packed};
   const int64_t n_parts = parts_of(call.n_threads, call.batch, units);
-  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Context &context = *(const Context *)pointer;
-    const Layer &layer = context.call.layer;
-    for_activation(layer.activation, [&](auto activation) {
+  for_activation(layer.activation, [&](auto activation) {
+    parallel_for(call.n_threads, n_parts, [&](int64_t part) {
       for (int64_t i = 0; i < layer.n_directions; i++)
-        forward_part<Cell, decltype(activation)>(Pass(context.call, context.packed[i], i, Cell::slots), part, n_parts);
+        forward_part<Cell, decltype(activation)>(Pass(call, packed[i], i, Cell::slots), part, n_parts);
     });
   });
 }
@@ -264,18 +257,12 @@ template <class Cell> static void project_cell(const Projection &call) {
   const int64_t stride = layer.n_looked_up + layer.n_numbers;
   pack<Cell>(packed.inputs, layer.units, weights.weight_input, stride, layer.n_looked_up, false);
   pack_bias<Cell>(packed.bias, layer.units, weights);
-  struct Context {
-    const Projection &call;
-    const Packed &packed;
-  } context{call, packed};
-  in_parallel(call.n_threads, 4 * call.n_threads, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Context &context = *(const Context *)pointer;
-    const Projection &call = context.call;
+  const int64_t width = round_up(layer.units), dim = layer.n_looked_up, n_parts = 4 * call.n_threads;
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const int64_t first = call.n_ids * part / n_parts, n = call.n_ids * (part + 1) / n_parts - first;
-    const int64_t width = round_up(call.layer.units), dim = call.layer.n_looked_up;
     Buffer<const float *> vectors(n);
     for (int64_t i = 0; i < n; i++) vectors[i] = call.table + (first + i) * dim;
-    project_rows<Cell>(context.packed, width, vectors.data(), dim, call.projected + first * width * Cell::gates, n);
+    project_rows<Cell>(packed, width, vectors.data(), dim, call.projected + first * width * Cell::gates, n);
   });
 }
 

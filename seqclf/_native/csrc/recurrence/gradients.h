@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cells/cell.h"
+#include "parallel.h"
 #include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
 #include "recurrence/tiling.h"
@@ -30,8 +31,8 @@ struct Return {
   const float *const grad_outputs;
   const int64_t stride;  // of `outputs` from step to step
 
-  Return(const Backward &call, int64_t index, int64_t slots)
-      : call(call), index(index), direction(call.layer.directions[index]), units(call.layer.units), width(round_up(units)),
+  Return(const Backward &backward, int64_t i, int64_t slots)
+      : call(backward), index(i), direction(call.layer.directions[index]), units(call.layer.units), width(round_up(units)),
         outputs(call.outputs + index * width),
         memory(call.memory ? call.memory + index * n_steps(call.batch) * width : nullptr),
         gates(call.gates ? call.gates + index * n_steps(call.batch) * width * slots : nullptr),
@@ -344,42 +345,33 @@ static void add_up(const Backward &call, int64_t direction, const float *sums, i
 // The gradient of the input weights of one-hot ids: the sum of the gates' gradients of all steps with that id, which
 // backward has left in its gates. A part has a range of ids; each sum runs over the steps in their order.
 template <class Cell> static void scatter_by_id(const Return &pass, const Gradients &gradients) {
-  struct Context {
-    const Return &pass;
-    float *grad_weight_input;
-    Buffer<int64_t> starts, steps;  // the steps of each id, one id after the other
-  } context{pass, gradients.weight_input, {}, {}};
   const Backward &call = pass.call;
-  const int64_t n_ids = call.layer.n_looked_up, n_steps = seqclf::ISA::n_steps(call.batch);
-  context.starts.allocate(n_ids + 2);
-  context.steps.allocate(n_steps);
+  const int64_t n_ids = call.layer.n_looked_up, n = n_steps(call.batch);
+  const Buffer<int64_t> starts(n_ids + 2), steps(n);  // the steps of each id, one id after the other
   // Counted two places on and filled one on, so that in the end each start stands at its own place.
-  for (int64_t step = 0; step < n_steps; step++) context.starts[call.inputs.ids[step] + 2]++;
-  for (int64_t id = 0; id < n_ids; id++) context.starts[id + 2] += context.starts[id + 1];
-  for (int64_t step = 0; step < n_steps; step++) context.steps[context.starts[call.inputs.ids[step] + 1]++] = step;
+  for (int64_t step = 0; step < n; step++) starts[call.inputs.ids[step] + 2]++;
+  for (int64_t id = 0; id < n_ids; id++) starts[id + 2] += starts[id + 1];
+  for (int64_t step = 0; step < n; step++) steps[starts[call.inputs.ids[step] + 1]++] = step;
 
   const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
-  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
-    const Context &context = *(const Context *)pointer;
-    const Layer &layer = context.pass.call.layer;
-    const int64_t n_ids = layer.n_looked_up, stride = n_ids + layer.n_numbers;
-    const int64_t units = layer.units, width = round_up(units), size = slots * width;
-    const int64_t n_groups = (n_ids + group - 1) / group;
+  const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
+  const int64_t units = pass.units, width = pass.width, size = slots * width, stride = n_ids + call.layer.n_numbers;
+  const int64_t n_groups = (n_ids + group - 1) / group;
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const Buffer<float> sums(group * size);
     for (int64_t first = n_groups * part / n_parts * group; first < n_groups * (part + 1) / n_parts * group; first += group) {
-      const int64_t n = n_ids - first < group ? n_ids - first : group;
-      memset(sums.data(), 0, n * size * sizeof(float));
-      for (int64_t i = 0; i < n; i++)
-        for (int64_t j = context.starts[first + i]; j < context.starts[first + i + 1]; j++) {
-          const float *grads = context.pass.gates + context.steps[j] * size;
+      const int64_t n_of_group = n_ids - first < group ? n_ids - first : group;
+      memset(sums.data(), 0, n_of_group * size * sizeof(float));
+      for (int64_t i = 0; i < n_of_group; i++)
+        for (int64_t j = starts[first + i]; j < starts[first + i + 1]; j++) {
+          const float *grads = pass.gates + steps[j] * size;
           for (int64_t k = 0; k < size; k += 8) store(&sums[i * size + k], load(&sums[i * size + k]) + load(grads + k));
         }
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
-          float *target = context.grad_weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride + first;
+          float *target = gradients.weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride + first;
           const float *from = sums.data() + place(unit, width, gate, slots);
-          for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
+          for (int64_t i = 0; i < n_of_group; i++) target[i] = from[i * size];
         }
     }
   });

@@ -46,7 +46,7 @@ template <int ACCUMULATORS> struct Tile {
 // Tiles of nearly equal size: none is left with a single row.
 struct Tiling {
   int64_t n, tiles;
-  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
+  Tiling(int64_t count, int64_t most) : n(count), tiles((count + most - 1) / most) {}
   int64_t first(int64_t tile) const { return n * tile / tiles; }
 };
 
