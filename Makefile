@@ -50,9 +50,10 @@ sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and Un
 emulate: $(STAMP) ## the kernels' tests as other processors and systems run them, in the emulators that are here
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/emulate all $(PYTEST_ARGS)
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## ruff, clang-format, and warnings of the C++ compiler
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/lint_cpp
 
 types: $(STAMP) ## mypy over the package and the examples
 	$(RUN) -m mypy

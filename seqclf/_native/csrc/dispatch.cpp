@@ -49,9 +49,10 @@ static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX
 #endif
 
 #define SEQCLF_ADDRESS(result, name, Call) name,
-#define SEQCLF_KERNELS(ISA, supported) \
-  namespace ISA {                      \
-  static const Kernels kernels{#ISA, SEQCLF_ENTRY_POINTS(SEQCLF_ADDRESS) supported}; }
+#define SEQCLF_KERNELS(ISA, supported)                                               \
+  namespace ISA {                                                                    \
+  static const Kernels kernels{#ISA, SEQCLF_ENTRY_POINTS(SEQCLF_ADDRESS) supported}; \
+  }
 SEQCLF_KERNELS(baseline, always)
 #if SEQCLF_HAS_AVX2
 SEQCLF_KERNELS(avx2, has_avx2)
@@ -82,8 +83,12 @@ static const Kernels *best() {
 static std::atomic<const Kernels *> chosen{best()};
 
 // A bool leaves the library as an int, 0 or 1: ctypes reads that many bits.
-template <class Result> struct Exported { typedef Result type; };
-template <> struct Exported<bool> { typedef int type; };
+template <class Result> struct Exported {
+  typedef Result type;
+};
+template <> struct Exported<bool> {
+  typedef int type;
+};
 
 }  // namespace seqclf
 

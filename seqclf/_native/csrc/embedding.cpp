@@ -42,8 +42,7 @@ void embed_backward(const EmbeddingBackward &call) {
       for (int64_t row = 0; row < call.batch.batch_sizes[time]; row++) {
         const int64_t position = call.batch.time_offsets[time] + row, id = call.ids[position];
         times_mask<true>(call.grad_table + (call.inverse ? call.inverse[id] : id) * dim + first,
-                         call.grad_vectors + position * dim + first,
-                         call.mask ? call.mask + row * dim + first : nullptr, n);
+                         call.grad_vectors + position * dim + first, call.mask ? call.mask + row * dim + first : nullptr, n);
       }
   });
 }

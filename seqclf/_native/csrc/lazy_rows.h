@@ -16,15 +16,15 @@ namespace ISA {
 // How many rows ahead of their use rows are prefetched.
 static const int64_t PREFETCH_DISTANCE = 8;
 
-// The sum of the updates of adam that are pending for a row. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and the
-// values lose
+// The sum of the updates of adam that are pending for a row. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and
+// the values lose
 //   rate m^ / (sqrt(s^) + eps) = w_j m / (sqrt(s) + e_j),
 //   w_j = rate (b1 / sqrt(b2))^j sqrt(1 - b2^n) / (1 - b1^n),  e_j = eps sqrt(1 - b2^n) / b2^(j/2),
-// where m and s are those of the row's last update. With w the sum of the w_j, and e the mean and d the variance of the e_j under
-// the weights w_j, the values lose in all steps together
+// where m and s are those of the row's last update. With w the sum of the w_j, and e the mean and d the variance of the e_j
+// under the weights w_j, the values lose in all steps together
 //   w m / (sqrt(s) + e) (1 + d / (sqrt(s) + e)^2),
-// up to the third order in eps. The sums converge where b1 < b2^1.5. The weight decay of adamw shrinks, in each step, the values
-// and what they have lost before.
+// up to the third order in eps. The sums converge where b1 < b2^1.5. The weight decay of adamw shrinks, in each step, the
+// values and what they have lost before.
 struct DecayedUpdate {
   double keep, w, w_e, w_e_e;  // the factor of the values; the sums of the w_j, of the w_j e_j, of the w_j e_j e_j
 };

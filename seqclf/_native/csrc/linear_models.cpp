@@ -22,8 +22,7 @@ struct SparseRow {
   int64_t length;
 
   SparseRow(const LinearModels &call, int64_t row)
-      : features(call.features + call.offsets[row]),
-        values(call.values + call.offsets[row]),
+      : features(call.features + call.offsets[row]), values(call.values + call.offsets[row]),
         length(call.offsets[row + 1] - call.offsets[row]) {}
 };
 
@@ -152,7 +151,9 @@ template <class V> class Block {
       }
     }
     for (int lane = 0; lane < N; lane++)
-      if (exists(lane)) call_.centers[version(lane) * call_.n_outputs + output(lane)] = n_fitted[lane] ? (float)(sums[lane] / n_fitted[lane]) : 0;
+      if (exists(lane))
+        call_.centers[version(lane) * call_.n_outputs + output(lane)] =
+            n_fitted[lane] ? (float)(sums[lane] / n_fitted[lane]) : 0;
   }
 };
 

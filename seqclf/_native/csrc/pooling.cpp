@@ -1,7 +1,7 @@
 // From the hidden states of every step to one vector per row. Compiled like recurrence/forward.cpp.
 //
-// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in order,
-// whatever rows are beside it.
+// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in
+// order, whatever rows are beside it.
 #include <math.h>
 #include <string.h>
 
@@ -143,9 +143,8 @@ static void attend_backward_part(const AttentionBackward &call, const Rows &rows
 void attend_backward(const AttentionBackward &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features), n = call.n_features;
   const Buffer<double> sums(n_parts * n);
-  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
-    attend_backward_part(call, Rows(call.batch, part, n_parts), sums.data() + part * n);
-  });
+  parallel_for(call.n_threads, n_parts,
+               [&](int64_t part) { attend_backward_part(call, Rows(call.batch, part, n_parts), sums.data() + part * n); });
   for (int64_t k = 0; k < n; k++) {
     double total = 0;
     for (int64_t part = 0; part < n_parts; part++) total += sums[part * n + k];

@@ -14,9 +14,10 @@ typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
 void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 
 #define SEQCLF_FUNCTION(result, name, Call) result name(const Call &);
-#define SEQCLF_DECLARE(ISA) \
-  namespace ISA {           \
-  SEQCLF_ENTRY_POINTS(SEQCLF_FUNCTION) }
+#define SEQCLF_DECLARE(ISA)            \
+  namespace ISA {                      \
+  SEQCLF_ENTRY_POINTS(SEQCLF_FUNCTION) \
+  }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)
 SEQCLF_DECLARE(avx512)

@@ -17,10 +17,10 @@ template <class V> struct State {
 
 // What it reads on the way back.
 template <class V, int SLOTS> struct Saved {
-  V slots[SLOTS];                 // as they were when they were saved
-  V hidden;                       // filled in if it saves no slots
-  V previous;                     // as above
-  V memory, memory_before;        // if it `has_memory`
+  V slots[SLOTS];           // as they were when they were saved
+  V hidden;                 // filled in if it saves no slots
+  V previous;               // as above
+  V memory, memory_before;  // if it `has_memory`
 };
 
 // After which function the slots hold what the way back reads, and are written to memory for it.

@@ -2,7 +2,8 @@
 //
 // A part of the work walks over the steps of its rows, from the last that was read to the first, as forward did. The
 // gradients of the gates go into a block in the cache, and when that is full, from there into the sums for the weights and
-// on to the inputs (recurrence/gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits each time.
+// on to the inputs (recurrence/gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits
+// each time.
 #include "cells/list.h"
 #include "parallel.h"
 #include "recurrence/gradients.h"
@@ -15,8 +16,8 @@ namespace ISA {
 
 // Gradients of the gates of one row at one step from that of its hidden state; a block of units.
 template <class V, class Cell, class Activation>
-static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit,
-                                  float *grad_hidden, float *grad_memory, float *grads) {
+static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit, float *grad_hidden,
+                                  float *grad_memory, float *grads) {
   const int64_t units = pass.units, width = pass.width, size = lanes<V>;
   const V zero = broadcast<V>(0.0f);
   const V from_above = load_first<V>(pass.grad_outputs + position * pass.call.grad_stride + unit, units - unit);
@@ -67,8 +68,7 @@ static void backward_part(const Return &pass, const Transposed &transposed, int6
           backward_units<v8, Cell, Activation>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
                                                grads + unit * Cell::slots);
       }
-      if (at.n_begun > first)
-        block.to_states(begin, (at.n_begun < last ? at.n_begun : last) - first, &grad_hidden[first]);
+      if (at.n_begun > first) block.to_states(begin, (at.n_begun < last ? at.n_begun : last) - first, &grad_hidden[first]);
       first = last;
     }
   }

@@ -36,9 +36,9 @@ struct Pass {
 // A few rows of a part at one step.
 struct RowsOfStep {
   const int64_t *positions;
-  const float *const *inputs;    // what each reads, `n_read` numbers
+  const float *const *inputs;  // what each reads, `n_read` numbers
   int64_t n_read;
-  const float *const *given;     // what is known of its gates before that, with the bias; not read where `is_given` is false
+  const float *const *given;  // what is known of its gates before that, with the bias; not read where `is_given` is false
   bool is_given;
   const float *const *previous;  // its state before
   float *const *memories;        // where the cell has one; updated
@@ -102,15 +102,14 @@ static inline void forward_tile(const Pass &pass, const RowsOfStep &rows, bool b
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-      for (int gate = 0; gate < BLOCKS * gates; gate++)
-        sums[i][gate] = load<V>(rows.given[i] + unit * gates + gate * size);
+      for (int gate = 0; gate < BLOCKS * gates; gate++) sums[i][gate] = load<V>(rows.given[i] + unit * gates + gate * size);
   }
   if (rows.n_read)
     accumulate<V, ROWS, slots, BLOCKS, gates, 0>(sums, rows.inputs, packed.inputs.data() + unit * rows.n_read * gates,
                                                  rows.n_read);
   if (begun)
-    accumulate<V, ROWS, slots, BLOCKS, gates, Cell::recurrent_offset>(
-        sums, rows.previous, packed.recurrent.data() + unit * width * gates, width);
+    accumulate<V, ROWS, slots, BLOCKS, gates, Cell::recurrent_offset>(sums, rows.previous,
+                                                                      packed.recurrent.data() + unit * width * gates, width);
   if (unit + size * BLOCKS > pass.units)
     for (int i = 0; i < ROWS; i++)
       for (int slot = 0; slot < slots; slot++)
@@ -146,9 +145,8 @@ template <class Cell> class Ahead {
 
  public:
   Ahead(const Pass &pass, const Rows &rows)
-      : pass_(pass), rows_(rows),
-        pays_(!pass.packed.looked_up && 2 * rows.count() <= most_rows &&
-              (pass.n_read + pass.width) * row_size() * (int64_t)sizeof(float) > large),
+      : pass_(pass), rows_(rows), pays_(!pass.packed.looked_up && 2 * rows.count() <= most_rows &&
+                                        (pass.n_read + pass.width) * row_size() * (int64_t)sizeof(float) > large),
         inputs_(pays_ ? most_rows : 0), written_(pays_ && pass.call.inputs.table ? most_rows * pass.n_read : 0),
         projected_(pays_ ? most_rows * row_size() : 0) {}
 
@@ -199,8 +197,8 @@ template <class Cell, class Activation> static void forward_part(const Pass &pas
   Buffer<float *> memories(rows.count());
   for (int64_t j = 0; j < rows.count() && Cell::has_memory; j++) memories[j] = memory.data() + j * width;
   const float *const looked_up = pass.packed.looked_up;
-  const RowsOfStep rows_of_step{positions.data(),  inputs.data(),   n_read, given.data(), looked_up || ahead.pays(),
-                           previous.data(), memories.data()};
+  const RowsOfStep rows_of_step{positions.data(),          inputs.data(),   n_read,         given.data(),
+                                looked_up || ahead.pays(), previous.data(), memories.data()};
 
   for (int64_t step = 0; step < batch.max_length; step++) {
     const StepOfRows at(batch, rows, pass.direction.reverse, step);

@@ -166,8 +166,8 @@ template <class Cell> static int blocks_together(int64_t unit, int64_t width) {
   return unit + most_blocks<Cell> * lanes<wide> <= width ? most_blocks<Cell> : 1;
 }
 
-// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was read
-// and a one (for the bias), the previous state and a one.
+// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was
+// read and a one (for the bias), the previous state and a one.
 template <class Cell> class GradientBlock {
   static const int slots = Cell::slots, gates = Cell::gates, offset = Cell::recurrent_offset;
 
@@ -180,9 +180,8 @@ template <class Cell> class GradientBlock {
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
         stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>),
         column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
-        sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
-        columns_(capacity_ * column_stride_), positions_(capacity_),
-        targets_(capacity_) {}
+        sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_), columns_(capacity_ * column_stride_),
+        positions_(capacity_), targets_(capacity_) {}
 
   static int64_t size_of_sums(const Backward &call) {
     return round_up(call.layer.units) * gates * (Columns(call.layer, call.inputs).n + 1 + call.layer.units + 1);
@@ -208,8 +207,7 @@ template <class Cell> class GradientBlock {
     columns += n_inputs_;
     has_states_ = has_states_ || previous >= 0;
     from = pass_.outputs + previous * pass_.stride;
-    for (int64_t unit = 0; unit < width_; unit += 8)
-      store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
+    for (int64_t unit = 0; unit < width_; unit += 8) store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
     columns[n_states_ - 1] = 1.0f;
     positions_[n] = position;
     return grads_.data() + n++ * stride_;
@@ -274,14 +272,14 @@ template <class Cell> class GradientBlock {
     const Tiling tiling(n_columns, most);
     for (int64_t tile = 0; tile < tiling.tiles; tile++) {
       const int64_t first = tiling.first(tile);
-      weight_tiles<V, VECTORS, most>(grads, stride_, columns + first, column_stride_, n,
-                                     sums + first * VECTORS * lanes<V>, tiling.first(tile + 1) - first);
+      weight_tiles<V, VECTORS, most>(grads, stride_, columns + first, column_stride_, n, sums + first * VECTORS * lanes<V>,
+                                     tiling.first(tile + 1) - first);
     }
   }
 
   template <int OFFSET>
-  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets,
-                int64_t n_columns, bool add) const {
+  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets, int64_t n_columns,
+                bool add) const {
     for (int64_t column = 0; column < n_columns; column += panel(n_columns - column)) {
       const int64_t size = panel(n_columns - column);
       const float *from = weights.data() + column * gates * width_;
