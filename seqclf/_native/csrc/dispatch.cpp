@@ -4,6 +4,8 @@
 #include <atomic>
 
 #include "abi.h"
+#include "entry_points.h"
+#include "invariants.h"
 #include "targets.h"
 
 #if SEQCLF_HAS_AVX2
@@ -107,6 +109,14 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
   return 0;
 }
 
-#define SEQCLF_ENTRY_POINT(result, name, Call) \
-  SEQCLF_EXPORT Exported<result>::type seqclf_##name(const Call *call) { return chosen.load()->name(*call); }
+#if SEQCLF_CHECK_CALLS
+// There only in a build that checks its calls.
+SEQCLF_EXPORT int seqclf_checks_calls() { return 1; }
+#endif
+
+#define SEQCLF_ENTRY_POINT(result, name, Call)                           \
+  SEQCLF_EXPORT Exported<result>::type seqclf_##name(const Call *call) { \
+    check(*call);                                                        \
+    return chosen.load()->name(*call);                                   \
+  }
 SEQCLF_ENTRY_POINTS(SEQCLF_ENTRY_POINT)
