@@ -138,10 +138,12 @@ static void forward_blocks(const Pass &pass, const RowsOfStep &rows, int64_t n, 
   }
 }
 
-// Few rows read large weights from a far cache at every step. Those of the inputs wait for no state: they are read once for
-// some steps, and those of the state then stay near.
+// With few rows and weights that are larger than the second-level cache, each step reads all weights from a far cache. The
+// product with the inputs does not depend on the state: it is computed for several steps in one pass over its weights, and
+// those of the state then stay in the near cache.
 template <class Cell> class Ahead {
-  static const int64_t large = 1 << 20, most_rows = 128;  // bytes of weights; rows of all the steps together
+  static const int64_t large = 1 << 20;  // bytes of weights: about a second-level cache
+  static const int64_t most_rows = 128;  // rows of all the steps together: with more rows a pass over the weights is cheap
 
  public:
   Ahead(const Pass &pass, const Rows &rows)
@@ -255,7 +257,8 @@ template <class Cell> static void project_cell(const Projection &call) {
   const int64_t stride = layer.n_looked_up + layer.n_numbers;
   pack<Cell>(packed.inputs, layer.units, weights.weight_input, stride, layer.n_looked_up, false);
   pack_bias<Cell>(packed.bias, layer.units, weights);
-  const int64_t width = round_up(layer.units), dim = layer.n_looked_up, n_parts = 4 * call.n_threads;
+  const int64_t width = round_up(layer.units), dim = layer.n_looked_up;
+  const int64_t n_parts = 4 * call.n_threads;  // a thread that other work interrupts does fewer of them
   parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const int64_t first = call.n_ids * part / n_parts, n = call.n_ids * (part + 1) / n_parts - first;
     Buffer<const float *> vectors(n);

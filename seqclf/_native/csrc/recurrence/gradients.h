@@ -126,7 +126,7 @@ static void row_tiles(const float *grads, int64_t stride, int64_t width, const f
     row_tiles<V, SLOTS, GATES, OFFSET, BLOCKS, ROWS - 1>(grads, stride, width, weights, targets, column, columns, add, n);
 }
 
-// sums (COLUMNS, VECTORS vectors) += columns' (COLUMNS, n) times grads (n, VECTORS vectors)
+// target (COLUMNS, VECTORS vectors) += columns' (COLUMNS, n) times grads (n, VECTORS vectors)
 template <class V, int VECTORS, int COLUMNS>
 static inline void weight_tile(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
                                float *target) {
@@ -245,6 +245,8 @@ template <class Cell> class GradientBlock {
   Buffer<int64_t> positions_;
   Buffer<float *> targets_;
 
+  // How many steps: 256 kB of gradients, which stay in the second-level cache until they are multiplied. At least 48, because
+  // the sums for the weights are read and written once for each block, and at most 192, with which that is little already.
   static int64_t capacity(int64_t width) {
     const int64_t n = 65536 / (slots * width);
     return n < 48 ? 48 : n > 192 ? 192 : n;
@@ -351,6 +353,7 @@ template <class Cell> static void scatter_by_id(const Return &pass, const Gradie
   for (int64_t id = 0; id < n_ids; id++) starts[id + 2] += starts[id + 1];
   for (int64_t step = 0; step < n; step++) steps[starts[call.inputs.ids[step] + 1]++] = step;
 
+  // Some ids have many more steps than others: with several parts for each thread the threads have about as much to do.
   const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
   const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
   const int64_t units = pass.units, width = pass.width, size = slots * width, stride = n_ids + call.layer.n_numbers;

@@ -7,9 +7,10 @@ namespace ISA {
 
 static inline int64_t n_steps(const Batch &batch) { return batch.max_length ? batch.time_offsets[batch.max_length] : 0; }
 
-// Into how many parts: one for each thread, or two where that costs nothing (not with large weights, which every part reads
-// at each step), in a call that takes long enough for other work to get in the way of a thread, which then does fewer of them.
-// It depends on nothing else than the call, since sums are taken part by part.
+// Into how many parts: one for each thread. Two for each in a long call, so that a thread that other work interrupts does fewer
+// of them; long is half a million states, which take a millisecond or more. But only where two parts cost as much as one: each
+// has 8 rows or more, which fill its tiles, and the weights of 64 units or fewer, which each part reads at each step, stay in
+// the caches next to the core. It depends on nothing else than the call, since sums are taken part by part.
 static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
   const int64_t n_rows = batch.n_rows;
   const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
