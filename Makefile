@@ -44,15 +44,16 @@ test: $(STAMP) ## all quick tests and the examples of the docstrings
 test-all: $(STAMP) ## the slow tests too
 	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
 
-sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, which checks its calls
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
 
 emulate: $(STAMP) ## the kernels' tests as other processors and systems run them, in the emulators that are here
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/emulate all $(PYTEST_ARGS)
 
-lint: $(STAMP) ## ruff: rules and format
+lint: $(STAMP) ## ruff, clang-format, and warnings of the C++ compiler
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/lint_cpp
 
 types: $(STAMP) ## mypy over the package and the examples
 	$(RUN) -m mypy

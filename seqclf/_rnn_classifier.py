@@ -41,8 +41,10 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
         first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
         textbooks do, and the hardest to train on long sequences.
-    activation : {"tanh", "relu"}, default="tanh"
-        Non-linearity of the state. "relu" runs on slow kernels for all cells but "rnn".
+    activation : {"tanh", "relu", "softsign"}, default="tanh"
+        Non-linearity of the state; gates are always sigmoids. "softsign", ``x / (1 + |x|)``, saturates more slowly than
+        "tanh" [9]_; "relu" does not saturate, so that states can grow without bound. On a GPU "softsign" is slow, and
+        "relu" with all cells but "rnn" too.
     conv_filters : int or tuple of int, default=32
         Filters of the layers of convolution beside the recurrent ones. They find shapes wherever in a series they
         stand, which a recurrent layer learns from many more rows. Three layers of so many, as in [4]_ and [5]_, or a
@@ -180,6 +182,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
        series classification", KDD 2021.
     .. [8] H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016; D. H. Wolpert, "Stacked
        generalization", Neural Networks 5 (1992).
+    .. [9] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+       AISTATS 2010.
 
     Examples
     --------

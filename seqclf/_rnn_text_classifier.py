@@ -38,8 +38,10 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
         first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
         textbooks do, and the hardest to train on long sequences.
-    activation : {"tanh", "relu"}, default="tanh"
-        Non-linearity of the state. "relu" runs on slow kernels for all cells but "rnn".
+    activation : {"tanh", "relu", "softsign"}, default="tanh"
+        Non-linearity of the state; gates are always sigmoids. "softsign", ``x / (1 + |x|)``, saturates more slowly than
+        "tanh" [3]_; "relu" does not saturate, so that states can grow without bound. On a GPU "softsign" is slow, and
+        "relu" with all cells but "rnn" too.
     dropout : float in [0, 1), default=0.5
         Share of the features dropped in training between embedding, layers and classifier: one mask per sequence, the
         same at all of its steps. 0 learns faster, and overfits sooner.
@@ -171,6 +173,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     .. [1] S. Wang, C. D. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
     .. [2] H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016; D. H. Wolpert, "Stacked
        generalization", Neural Networks 5 (1992).
+    .. [3] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+       AISTATS 2010.
 
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
     K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",

@@ -190,7 +190,7 @@ BAD_PARAMETERS = {
     "n_layers": [0, 1.5, None],
     "bidirectional": [1, "yes", None],
     "pooling": ["sum", None],
-    "activation": ["sigmoid", None],
+    "activation": ["sigmoid", "Softsign", None, 2],
     "dropout": [-0.1, 1.0, None, "0.5", np.nan],
     "recurrent_dropout": [-0.1, 1, None],
     "optimizer": ["Adam", None, 3],

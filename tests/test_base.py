@@ -12,6 +12,7 @@ from seqclf._native import library
 from seqclf._nn.network import Network
 from seqclf._training.session import TrainingSession
 
+SLOW_WITHOUT_KERNELS = pytest.mark.filterwarnings("ignore:cell=.* is many times slower")
 SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
 TEXTS, TEXT_LABELS = datasets.make_order_reviews(40, random_state=0)
 
@@ -51,12 +52,8 @@ def sessions_of(monkeypatch, note=lambda session: session):
         ("pooling", "last", {"pooling": "last"}),
         ("pooling", "mean", {"pooling": "mean"}),
         ("pooling", "attention", {"pooling": "attention"}),
-        pytest.param(
-            "activation",
-            "relu",
-            {"activation": "relu"},
-            marks=pytest.mark.filterwarnings("ignore:cell=.* is many times slower"),
-        ),
+        pytest.param("activation", "relu", {"activation": "relu"}, marks=SLOW_WITHOUT_KERNELS),
+        pytest.param("activation", "softsign", {"activation": "softsign"}, marks=SLOW_WITHOUT_KERNELS),
         ("conv_filters", 4, {"conv_filters": (4, 4, 4)}),
         ("conv_filters", (4, 3), {"conv_filters": (4, 3)}),
         ("conv_filters", 0, {"conv_filters": ()}),

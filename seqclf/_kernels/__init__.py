@@ -3,6 +3,7 @@
 This list has the names of this folder that others use.
 """
 
+from seqclf._kernels.activations import ACTIVATIONS
 from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu.lazy_rows import supports_lazy_rows
 from seqclf._kernels.cpu.optimizer import FusedStep, State
@@ -25,7 +26,7 @@ from seqclf._kernels.ops import (
     written_out,
 )
 from seqclf._kernels.threads import n_threads, torch_threads
-from seqclf._kernels.weights import ACTIVATIONS, Weights
+from seqclf._kernels.weights import Weights
 
 __all__ = [
     "ACTIVATIONS",

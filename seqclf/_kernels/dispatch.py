@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from seqclf._kernels import reference, torch_native
+from seqclf._kernels.activations import ACTIVATIONS
 from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu import recurrence
-from seqclf._kernels.weights import ACTIVATIONS, Weights
+from seqclf._kernels.weights import Weights
 from seqclf._native import library
 
 _KERNELS = {"cpu": recurrence, "reference": reference, "torch_native": torch_native}

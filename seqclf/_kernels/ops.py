@@ -43,7 +43,7 @@ def recurrence(
         Where the steps lie.
     weights : Weights
         The layer's weights, of the dtype of the outputs.
-    activation : {"tanh", "relu"}, default="tanh"
+    activation : {"tanh", "relu", "softsign"}, default="tanh"
         The non-linearity of the state; gates are sigmoids always.
     reverse : bool, default=False
         Read every sequence from its last step to its first.

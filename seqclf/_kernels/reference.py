@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqclf._kernels.activations import ACTIVATIONS
 from seqclf._kernels.cells import CELLS
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.weights import Weights
-
-_ACTIVATION = {"tanh": torch.tanh, "relu": torch.relu}
 
 
 def written_out(values: Tensor | Inputs, layout: StepLayout) -> Inputs:
@@ -53,7 +52,7 @@ def run(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
-    recurrence, activate = CELLS[cell], _ACTIVATION[activation]
+    recurrence, activate = CELLS[cell], ACTIVATIONS[activation].function
     projected = project_inputs(written_out(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if recurrence.has_memory else (zeros,)

@@ -1,10 +1,8 @@
-"""The weights of one recurrent layer in one direction, and the activations."""
+"""The weights of one recurrent layer in one direction."""
 
 from typing import NamedTuple
 
 from torch import Tensor
-
-ACTIVATIONS = ("tanh", "relu")
 
 
 class Weights(NamedTuple):

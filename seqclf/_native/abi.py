@@ -31,6 +31,10 @@ class DescribeCell(ctypes.Structure):
     _fields_ = [*_ints("cell"), *_pointers("description")]
 
 
+class Activate(ctypes.Structure):
+    _fields_ = [*_ints("activation", "n"), *_pointers("inputs", "values", "slopes")]
+
+
 _WEIGHTS = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
 
 
@@ -39,7 +43,10 @@ class Direction(ctypes.Structure):
 
 
 class Layer(ctypes.Structure):
-    _fields_ = [*_ints("cell", "units", "n_directions", "n_looked_up", "n_numbers"), ("directions", 2 * Direction)]
+    _fields_ = [
+        *_ints("cell", "activation", "units", "n_directions", "n_looked_up", "n_numbers"),
+        ("directions", 2 * Direction),
+    ]
 
 
 class Inputs(ctypes.Structure):

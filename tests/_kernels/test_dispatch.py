@@ -1,5 +1,7 @@
 """Which kernel computes, and what is said about it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -49,7 +51,9 @@ def test_an_unknown_kernel_is_named(monkeypatch):
 def test_describe_says_which_and_why():
     rows = dict(_kernels.describe())
     assert rows["lstm (tanh)"].startswith("cpu: fused kernels for " if library.available()[0] else "torch_native: ")
-    assert rows["gru (relu)"] == "reference: no fast kernel has gru with activation 'relu'"
+    slow = "reference: no fast kernel has gru with activation 'softsign'"
+    assert rows["gru (softsign)"] == (rows["lstm (tanh)"] if library.available()[0] else slow)
+    assert len(rows) == len(CELLS) * len(_kernels.ACTIVATIONS)
 
 
 def test_missing_kernels_are_said_once(monkeypatch):
@@ -85,8 +89,8 @@ def test_a_cell_without_a_header_runs_on_the_reference_and_says_so_once(plain_ce
         _kernels.warn_where_slow("lstm", "tanh", CPU)
 
 
-def test_a_cell_that_torch_lacks_runs_on_the_reference_on_a_gpu_and_says_so(plain_cell):
-    plain_cell.codes["tanh"] = 0  # the compiled kernels have it, but they are for CPUs
+def test_a_cell_that_torch_lacks_runs_on_the_reference_on_a_gpu_and_says_so(plain_cell, monkeypatch):
+    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=0))  # the compiled kernels have it: they are for CPUs
     name, reason = _kernels.choose("plain", "tanh", "cuda")
     assert name == "reference" and reason.endswith("for torch.float32 on cuda")
     assert _kernels.choose("gru", "tanh", "cuda")[0] == "torch_native"
@@ -95,15 +99,29 @@ def test_a_cell_that_torch_lacks_runs_on_the_reference_on_a_gpu_and_says_so(plai
     _kernels.warn_where_slow("gru", "tanh", torch.device("cuda"))
 
 
+@pytest.mark.parametrize("activation", _kernels.ACTIVATIONS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_activation_is_slow_only_where_neither_we_nor_torch_have_it(cell, activation, monkeypatch):
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    monkeypatch.setattr(library, "available", lambda: (True, "test"))
+    monkeypatch.setattr(recurrence, "supports", lambda cell, activation: True)
+    monkeypatch.setattr(dispatch, "_warned", set())
+    _kernels.warn_where_slow(cell, activation, CPU)  # a warning would be an error here
+    if activation in CELLS[cell].torch_operations:
+        return _kernels.warn_where_slow(cell, activation, torch.device("cuda"))
+    with pytest.warns(UserWarning, match=f"cell='{cell}' with activation='{activation}' is many times slower"):
+        _kernels.warn_where_slow(cell, activation, torch.device("cuda"))
+
+
 @pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
-def test_our_kernels_come_before_torchs(plain_cell):
+def test_our_kernels_come_before_torchs(plain_cell, monkeypatch):
     """A cell that torch lacks runs on them if the library has its code, and not if that was built without it."""
-    plain_cell.codes["tanh"] = 0
+    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=0))
     assert _kernels.choose("plain", "tanh")[0] == "cpu"
     assert _kernels.choose("plain", "tanh", dtype=torch.float64)[0] == "reference"
-    plain_cell.codes["tanh"] = 99
+    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=99))
     assert _kernels.choose("plain", "tanh")[0] == "reference"
-    plain_cell.torch_operations["tanh"] = torch.gru
+    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=99, torch_operations={"tanh": torch.gru}))
     name, reason = _kernels.choose("plain", "tanh")
     assert (name, reason) == (
         "torch_native",

@@ -10,7 +10,7 @@ from seqclf._kernels.cpu import call, recurrence
 from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
-COMPILED = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in cell.codes]
+COMPILED = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in _kernels.ACTIVATIONS]
 TORCHS = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in cell.torch_operations]
 ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), COMPILED, ids=map("-".join, COMPILED))
 compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")

@@ -4,7 +4,9 @@ import ctypes
 import re
 from pathlib import Path
 
-from seqclf._native import abi
+import pytest
+
+from seqclf._native import abi, library
 
 KINDS = {"int64_t": "int", "double": "float"}
 
@@ -44,3 +46,15 @@ def test_the_structures_are_those_of_the_header():
         name for name, value in vars(abi).items() if isinstance(value, type) and issubclass(value, ctypes.Structure)
     }
     assert defined == in_header.keys(), "the structures on both sides are the same"
+
+
+@pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
+def test_the_entry_points_are_those_of_the_list():
+    """Each is in the library, with the type of its result, and reads a structure of this file."""
+    text = (Path(abi.__file__).parent / "csrc" / "entry_points.h").read_text()
+    listed = re.findall(r"\bENTRY\((\w+), (\w+), (\w+)\)", text)
+    assert len(listed) > 10
+    for result, name, structure in listed:
+        function = getattr(library.load()[0], f"seqclf_{name}")
+        assert function.restype == (ctypes.c_int64 if result == "int64_t" else ctypes.c_int), name
+        assert issubclass(getattr(abi, structure), ctypes.Structure)

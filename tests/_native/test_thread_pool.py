@@ -98,6 +98,7 @@ def test_without_a_thread_to_be_had_the_caller_does_it_all():
     code = """
     import resource
 
+    library.load()  # before the limit: it takes memory too
     with kernel_threads(4), torch.no_grad():
         size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         limits = resource.getrlimit(resource.RLIMIT_AS)

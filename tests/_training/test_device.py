@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._kernels.cells.cell import Cell
 from seqclf._native import library
 from seqclf._training.device import resolve_device, use_threads
 
@@ -35,7 +36,13 @@ def test_auto_never_takes_mps(monkeypatch):
 
 
 KERNELS = pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
-OURS, TORCHS = (CPU, "lstm", "tanh"), (CPU, "lstm", "relu")
+OURS, TORCHS = (CPU, "lstm", "tanh"), (CPU, "plain", "tanh")
+
+
+@pytest.fixture(autouse=True)
+def _plain_cell(monkeypatch):
+    """A cell that our kernels lack."""
+    monkeypatch.setitem(_kernels.CELLS, "plain", Cell("plain", ("h",), lambda *_: ()))
 
 
 def numbers():

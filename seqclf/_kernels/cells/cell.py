@@ -31,8 +31,8 @@ class Cell:
         Whether there is a second state that the next layer does not see.
     initial_biases : dict of str to float
         What the biases of a gate are before training, where that is not 0.
-    codes : dict of str to int
-        For each activation that the compiled kernels have, the code of the cell in ``csrc/cells/list.h``.
+    code : int, optional
+        Its code in ``csrc/cells/list.h``, if the compiled kernels have it. They have each cell with every activation.
     torch_operations : dict of str to callable
         For each activation that torch has an operation for, that operation.
     """
@@ -43,7 +43,7 @@ class Cell:
     has_recurrent_bias: bool = False
     has_memory: bool = False
     initial_biases: Mapping[str, float] = field(default_factory=dict)
-    codes: Mapping[str, int] = field(default_factory=dict)
+    code: int | None = None
     torch_operations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property

@@ -24,6 +24,6 @@ GRU = Cell(
     gates=("r", "z", "n"),
     step=_step,
     has_recurrent_bias=True,
-    codes={"tanh": 3},
+    code=2,
     torch_operations={"tanh": torch.gru},
 )

@@ -22,6 +22,6 @@ LSTM = Cell(
     step=_step,
     has_memory=True,
     initial_biases={"f": 1.0},  # the forget gate is open, so that long sequences have a gradient from the beginning
-    codes={"tanh": 2},
+    code=1,
     torch_operations={"tanh": torch.lstm},
 )

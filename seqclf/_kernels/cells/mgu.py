@@ -19,4 +19,4 @@ def _step(projected, state, weights, activation):
     return ((1 - f) * hidden + f * n,)
 
 
-MGU = Cell(name="mgu", gates=("f", "n"), step=_step, has_recurrent_bias=True, codes={"tanh": 4})
+MGU = Cell(name="mgu", gates=("f", "n"), step=_step, has_recurrent_bias=True, code=3)

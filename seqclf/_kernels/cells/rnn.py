@@ -15,6 +15,6 @@ RNN = Cell(
     name="rnn",
     gates=("h",),
     step=_step,
-    codes={"tanh": 0, "relu": 1},
+    code=0,
     torch_operations={"tanh": torch.rnn_tanh, "relu": torch.rnn_relu},
 )

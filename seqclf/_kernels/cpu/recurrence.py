@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from seqclf._kernels.activations import ACTIVATIONS
 from seqclf._kernels.cells import CELLS
+from seqclf._kernels.cpu.activation import has_activation
 from seqclf._kernels.cpu.call import address, loaded, thread_count
 from seqclf._kernels.cpu.cell_layout import CellLayout, cell_layout
 from seqclf._kernels.cpu.embedding import check_ids, embedding_gradient, unique_ids
@@ -24,8 +26,8 @@ _GATE_COST = 24
 
 def supports(cell: str, activation: str) -> bool:
     """Whether the library has this cell with this activation."""
-    code = CELLS[cell].codes.get(activation)
-    return code is not None and cell_layout(code) is not None
+    code = CELLS[cell].code
+    return code is not None and cell_layout(code) is not None and has_activation(ACTIVATIONS[activation].code)
 
 
 def run(
@@ -52,8 +54,8 @@ def _run(cell, inputs, layout, weights, activation, reverse):
     others = (inputs.numbers, inputs.mask)
     if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
         raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
-    code = CELLS[cell].codes[activation]
-    settings = _Settings(code, _layout_of(code), layout, reverse, training, n_threads())
+    code = _code_of(cell)
+    settings = _Settings(code, ACTIVATIONS[activation].code, _layout_of(code), layout, reverse, training, n_threads())
     return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
 
 
@@ -61,6 +63,7 @@ class _Settings(NamedTuple):
     """The arguments of a call that are not tensors."""
 
     code: int  # of the cell
+    activation: int  # its code
     cell: CellLayout
     layout: StepLayout
     reverse: tuple[bool, ...]  # of each direction
@@ -76,7 +79,9 @@ class _Settings(NamedTuple):
             abi.Direction(reverse, *map(address, weights), None if projected is None else address(projected[index]))
             for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
         ]
-        return abi.Layer(self.code, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions))
+        return abi.Layer(
+            self.code, self.activation, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions)
+        )
 
     def slots(self, units: int) -> Tensor:
         """New memory for the slots of every step."""
@@ -206,11 +211,17 @@ def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
     n_ids, dim = table.shape
     projected = table.new_empty(n_ids, CELLS[cell].n_gates * _padded_units(weights.units))
     directions = (2 * abi.Direction)(abi.Direction(False, *map(address, arrays)))
-    code = next(iter(CELLS[cell].codes.values()))  # the activation makes no difference
-    layer = abi.Layer(code, weights.units, 1, dim, n_columns - dim, directions)
+    activation = 0  # any one: these sums are what it is applied to
+    layer = abi.Layer(_code_of(cell), activation, weights.units, 1, dim, n_columns - dim, directions)
     call = abi.Projection(layer, n_ids, address(table), address(projected), n_threads())
     loaded().seqclf_project(ctypes.byref(call))
     return projected
+
+
+def _code_of(cell: str) -> int:
+    code = CELLS[cell].code
+    assert code is not None, f"the compiled kernels have no {cell}"
+    return code
 
 
 def _layout_of(code: int) -> CellLayout:

@@ -21,6 +21,14 @@ struct DescribeCell {
   int64_t *description;  // (5,) how many gates and slots; and as 0 or 1 whether it saves slots, has memory, a recurrent bias
 };
 
+// An activation and its slope, number by number. With n = 0 the call only says whether there is one.
+struct Activate {
+  int64_t activation;  // its code
+  int64_t n;           // a multiple of 8
+  const float *inputs;
+  float *values, *slopes;
+};
+
 // The weights of a layer in one direction. Gates in the order of torch, which the file of each cell tells.
 struct Direction {
   int64_t reverse;
@@ -32,7 +40,8 @@ struct Direction {
 };
 
 struct Layer {
-  int64_t cell;  // a code of cells/list.h
+  int64_t cell;        // a code of cells/list.h
+  int64_t activation;  // a code of activations.h
   int64_t units, n_directions;
   int64_t n_looked_up;  // columns of `weight_input` for the ids: as many as ids (one-hot), or as wide as their vectors
   int64_t n_numbers;    // columns for the numbers, behind them
@@ -142,13 +151,13 @@ enum Pool { MAX = 0, MEAN = 1, ATTENTION = 2 };
 struct Pooling {
   Batch batch;
   int64_t kind, n_features;
-  int64_t stride;        // of `values` from step to step
-  const float *values;   // (n_steps, n_features)
-  const float *keys;     // (n_steps, n_features), attention only: its weights are softmax(keys . query)
-  const float *query;    // (n_features,), attention only
-  float *pooled;         // (n_rows, n_features)
-  int32_t *chosen;       // (n_rows, n_features), max only, or null: the position that each maximum stands at
-  double *scales;        // (n_rows,), attention only, or null: log(sum of exp(keys . query))
+  int64_t stride;       // of `values` from step to step
+  const float *values;  // (n_steps, n_features)
+  const float *keys;    // (n_steps, n_features), attention only: its weights are softmax(keys . query)
+  const float *query;   // (n_features,), attention only
+  float *pooled;        // (n_rows, n_features)
+  int32_t *chosen;      // (n_rows, n_features), max only, or null: the position that each maximum stands at
+  double *scales;       // (n_rows,), attention only, or null: log(sum of exp(keys . query))
   int64_t n_threads;
 };
 
@@ -166,7 +175,7 @@ struct AttentionBackward {
   int64_t n_features, stride;  // and all below as in Pooling
   const float *values, *keys, *query, *pooled;
   const double *scales;
-  const float *grad_pooled;  // (n_rows, n_features)
+  const float *grad_pooled;        // (n_rows, n_features)
   float *grad_values, *grad_keys;  // (n_steps, n_features)
   float *grad_query;               // (n_features,)
   int64_t n_threads;
@@ -232,8 +241,8 @@ enum Rule {
 };
 
 // A parameter that a step moves: a matrix, or anything else as a matrix of one row. If its gradient is sparse, rows without a
-// gradient are skipped where the rule does not move them (sgd and adagrad without weight decay), or where they are updated lazily
-// (rmsprop, adam, adamw): their pending updates are applied when they have a gradient again, and by SyncLazyRows.
+// gradient are skipped where the rule does not move them (sgd and adagrad without weight decay), or where they are updated
+// lazily (rmsprop, adam, adamw): their pending updates are applied when they have a gradient again, and by SyncLazyRows.
 struct Parameter {
   int64_t n_rows, dim;
   float *values;          // (n_rows, dim)
@@ -278,13 +287,13 @@ enum Stop {
 
 // What a character is. Its entry in a page: these bits, and above them, from the ninth on, the character that it is read as.
 enum Kind {
-  LETTER = 1,             // part of a word
-  MARK = 2,               // belongs to the mark before it
-  SPACE = 4,              // between tokens
-  ALNUM = 8,              // a `\b` is between one of these and anything else
-  CONTEXT_DEPENDENT = 16, // what it is read as depends on its neighbours, or is no character, or several
-  REGIONAL = 32,          // two of them are a flag
-  JOINER = 64             // part of a word between its letters; the zero-width joiner also joins marks
+  LETTER = 1,              // part of a word
+  MARK = 2,                // belongs to the mark before it
+  SPACE = 4,               // between tokens
+  ALNUM = 8,               // a `\b` is between one of these and anything else
+  CONTEXT_DEPENDENT = 16,  // what it is read as depends on its neighbours, or is no character, or several
+  REGIONAL = 32,           // two of them are a flag
+  JOINER = 64              // part of a word between its letters; the zero-width joiner also joins marks
 };
 
 struct SplitState {
@@ -292,23 +301,23 @@ struct SplitState {
   int64_t read, written;  // bytes of the texts that have been read, and of `cleaned` that this text has filled
   int64_t split;          // bytes of `cleaned` that have been split into tokens
   int64_t n_ids, n_tokens, n_token_bytes;
-  int64_t n_hashed;       // tokens that are in `slots`; 0 with new, zeroed slots
+  int64_t n_hashed;  // tokens that are in `slots`; 0 with new, zeroed slots
   int64_t stop, character;
 };
 
 struct SplitCall {
   int64_t n_texts, lowercase;
-  const uint8_t *bytes;        // the texts in their normal form, end to end, as UTF-8; half surrogates in three bytes
-  const int64_t *offsets;      // (n_texts + 1,)
-  const int32_t *page_index;   // (0x2000,) the row of `pages` for each 256 characters, or -1; the first 256 have row 0
-  const uint32_t *pages;       // (n_pages, 256)
-  uint8_t *cleaned;            // twice the bytes of the longest text, and 64 more
-  int64_t *lengths;            // (n_texts,) the number of ids of each text, zero at first
-  int32_t *ids;                // (ids_room,)
-  uint8_t *tokens;             // (token_bytes_room,) as UTF-8, a space behind each
-  int64_t *starts;             // (tokens_room + 1,) of each in `tokens`, and where the next will start
-  int32_t *slots;              // (n_slots,) the hash table
+  const uint8_t *bytes;       // the texts in their normal form, end to end, as UTF-8; half surrogates in three bytes
+  const int64_t *offsets;     // (n_texts + 1,)
+  const int32_t *page_index;  // (0x2000,) the row of `pages` for each 256 characters, or -1; the first 256 have row 0
+  const uint32_t *pages;      // (n_pages, 256)
+  uint8_t *cleaned;           // twice the bytes of the longest text, and 64 more
+  int64_t *lengths;           // (n_texts,) the number of ids of each text, zero at first
+  int32_t *ids;               // (ids_room,)
+  uint8_t *tokens;            // (token_bytes_room,) as UTF-8, a space behind each
+  int64_t *starts;            // (tokens_room + 1,) of each in `tokens`, and where the next will start
+  int32_t *slots;             // (n_slots,) the hash table
   int64_t ids_room, token_bytes_room, tokens_room, n_slots;  // n_slots: a power of two above `tokens_room`
-  int64_t seed, second_seed;   // random: nobody can choose texts whose words all collide
+  int64_t seed, second_seed;                                 // random: nobody can choose texts whose words all collide
   SplitState *state;
 };

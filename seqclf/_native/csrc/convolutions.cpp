@@ -6,6 +6,7 @@
 // here, which the compiler cannot contract to fused multiply-adds: every processor gives the same results.
 #include "abi.h"
 #include "aligned_buffer.h"
+#include "parallel.h"
 #include "simd.h"
 #include "targets.h"
 
@@ -19,8 +20,8 @@ struct PaddedSeries {
   int64_t length, n_channels, largest_dilation, stride;
   Buffer<float> memory;
 
-  PaddedSeries(const float *values, int64_t length, int64_t n_channels)
-      : length(length), n_channels(n_channels), largest_dilation((length - 1) / (n_taps - 1)) {
+  PaddedSeries(const float *values, int64_t n_steps, int64_t channels)
+      : length(n_steps), n_channels(channels), largest_dilation((length - 1) / (n_taps - 1)) {
     stride = length + (n_taps - 1) * largest_dilation;
     memory.allocate(n_channels * stride);
     for (int64_t channel = 0; channel < n_channels; channel++) {
@@ -106,9 +107,7 @@ static void convolve_series(const Convolutions &call, int64_t row) {
 
 // A part of the work is a series.
 void convolve(const Convolutions &call) {
-  in_parallel(call.n_threads, call.n_series, (void *)&call, [](void *pointer, int64_t part, int64_t) {
-    convolve_series(*(const Convolutions *)pointer, part);
-  });
+  parallel_for(call.n_threads, call.n_series, [&](int64_t row) { convolve_series(call, row); });
 }
 
 }  // namespace ISA

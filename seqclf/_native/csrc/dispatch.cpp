@@ -4,6 +4,8 @@
 #include <atomic>
 
 #include "abi.h"
+#include "entry_points.h"
+#include "invariants.h"
 #include "targets.h"
 
 #if SEQCLF_HAS_AVX2
@@ -13,23 +15,10 @@
 namespace seqclf {
 
 struct Kernels {
-  const char *name;
-  bool (*describe_cell)(const DescribeCell &);
-  void (*gather)(const Gather &);
-  bool (*look_up)(const TableLookUp &);
-  void (*embed_backward)(const EmbeddingBackward &);
-  void (*project)(const Projection &);
-  void (*forward)(const Forward &);
-  void (*backward)(const Backward &);
-  void (*pool)(const Pooling &);
-  void (*pool_backward)(const PoolingBackward &);
-  void (*attend_backward)(const AttentionBackward &);
-  void (*linear)(const Linear &);
-  void (*fit_linear_models)(const LinearModels &);
-  void (*convolve)(const Convolutions &);
-  int64_t (*unique_ids)(const UniqueIds &);
-  bool (*optimize)(const Step &);
-  void (*sync_lazy_rows)(const SyncLazyRows &);
+  const char *instructions;
+#define SEQCLF_POINTER(result, name, Call) result (*name)(const Call &);
+  SEQCLF_ENTRY_POINTS(SEQCLF_POINTER)
+#undef SEQCLF_POINTER
   bool (*supported)();
 };
 
@@ -61,73 +50,73 @@ static const unsigned kept_zmm = 0xe6;
 static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, kept_zmm); }
 #endif
 
-#define SEQCLF_KERNELS(ISA, supported)                                                               \
-  {                                                                                                  \
-    #ISA, ISA::describe_cell, ISA::gather, ISA::look_up, ISA::embed_backward, ISA::project,          \
-        ISA::forward, ISA::backward, ISA::pool, ISA::pool_backward, ISA::attend_backward,            \
-        ISA::linear, ISA::fit_linear_models, ISA::convolve, ISA::unique_ids, ISA::optimize,          \
-        ISA::sync_lazy_rows,                                                                         \
-        supported                                                                                    \
+#define SEQCLF_ADDRESS(result, name, Call) name,
+#define SEQCLF_KERNELS(ISA, supported)                                               \
+  namespace ISA {                                                                    \
+  static const Kernels kernels{#ISA, SEQCLF_ENTRY_POINTS(SEQCLF_ADDRESS) supported}; \
   }
+SEQCLF_KERNELS(baseline, always)
+#if SEQCLF_HAS_AVX2
+SEQCLF_KERNELS(avx2, has_avx2)
+#endif
+#if SEQCLF_HAS_AVX512
+SEQCLF_KERNELS(avx512, has_avx512)
+#endif
+#undef SEQCLF_KERNELS
+#undef SEQCLF_ADDRESS
 
 // The best first.
-static const Kernels all_kernels[] = {
+static const Kernels *const all_kernels[] = {
 #if SEQCLF_HAS_AVX512
-    SEQCLF_KERNELS(avx512, has_avx512),
+    &avx512::kernels,
 #endif
 #if SEQCLF_HAS_AVX2
-    SEQCLF_KERNELS(avx2, has_avx2),
+    &avx2::kernels,
 #endif
-    SEQCLF_KERNELS(baseline, always),
+    &baseline::kernels,
 };
 
 static const Kernels *best() {
-  for (const Kernels &kernels : all_kernels)
-    if (kernels.supported()) return &kernels;
+  for (const Kernels *kernels : all_kernels)
+    if (kernels->supported()) return kernels;
   return nullptr;
 }
 
 static std::atomic<const Kernels *> chosen{best()};
+
+// A bool leaves the library as an int, 0 or 1: ctypes reads that many bits.
+template <class Result> struct Exported {
+  typedef Result type;
+};
+template <> struct Exported<bool> {
+  typedef int type;
+};
 
 }  // namespace seqclf
 
 using namespace seqclf;
 
 // The name of the instruction set in use; "baseline" is what every processor of this kind has.
-SEQCLF_EXPORT const char *seqclf_instructions() { return chosen.load()->name; }
+SEQCLF_EXPORT const char *seqclf_instructions() { return chosen.load()->instructions; }
 
 // Use the kernels of that name; 0 if this library or this processor does not have them.
 SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
-  for (const Kernels &kernels : all_kernels)
-    if (!strcmp(kernels.name, name) && kernels.supported()) {
-      chosen = &kernels;
+  for (const Kernels *kernels : all_kernels)
+    if (!strcmp(kernels->instructions, name) && kernels->supported()) {
+      chosen = kernels;
       return 1;
     }
   return 0;
 }
 
-// 0 if there is no cell with that code.
-SEQCLF_EXPORT int seqclf_describe_cell(const DescribeCell *call) { return chosen.load()->describe_cell(*call); }
+#if SEQCLF_CHECK_CALLS
+// There only in a build that checks its calls.
+SEQCLF_EXPORT int seqclf_checks_calls() { return 1; }
+#endif
 
-SEQCLF_EXPORT void seqclf_gather(const Gather *call) { chosen.load()->gather(*call); }
-
-// 0 if a version or an entry is out of range; the result is then undefined.
-SEQCLF_EXPORT int seqclf_look_up(const TableLookUp *call) { return chosen.load()->look_up(*call); }
-
-SEQCLF_EXPORT void seqclf_embed_backward(const EmbeddingBackward *call) { chosen.load()->embed_backward(*call); }
-SEQCLF_EXPORT void seqclf_project(const Projection *call) { chosen.load()->project(*call); }
-SEQCLF_EXPORT void seqclf_forward(const Forward *call) { chosen.load()->forward(*call); }
-SEQCLF_EXPORT void seqclf_backward(const Backward *call) { chosen.load()->backward(*call); }
-SEQCLF_EXPORT void seqclf_pool(const Pooling *call) { chosen.load()->pool(*call); }
-SEQCLF_EXPORT void seqclf_pool_backward(const PoolingBackward *call) { chosen.load()->pool_backward(*call); }
-SEQCLF_EXPORT void seqclf_attend_backward(const AttentionBackward *call) { chosen.load()->attend_backward(*call); }
-SEQCLF_EXPORT void seqclf_linear(const Linear *call) { chosen.load()->linear(*call); }
-SEQCLF_EXPORT void seqclf_fit_linear_models(const LinearModels *call) { chosen.load()->fit_linear_models(*call); }
-SEQCLF_EXPORT void seqclf_convolve(const Convolutions *call) { chosen.load()->convolve(*call); }
-
-// The number of ids that were written, or -1 if an id is out of range.
-SEQCLF_EXPORT int64_t seqclf_unique_ids(const UniqueIds *call) { return chosen.load()->unique_ids(*call); }
-
-// 0, and nothing done, if the rows of a gradient do not rise or are not rows of the parameter.
-SEQCLF_EXPORT int seqclf_optimize(const Step *call) { return chosen.load()->optimize(*call); }
-SEQCLF_EXPORT void seqclf_sync_lazy_rows(const SyncLazyRows *call) { chosen.load()->sync_lazy_rows(*call); }
+#define SEQCLF_ENTRY_POINT(result, name, Call)                           \
+  SEQCLF_EXPORT Exported<result>::type seqclf_##name(const Call *call) { \
+    check(*call);                                                        \
+    return chosen.load()->name(*call);                                   \
+  }
+SEQCLF_ENTRY_POINTS(SEQCLF_ENTRY_POINT)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "parallel.h"
 #include "recurrence/step_inputs.h"
 #include "targets.h"
 
@@ -29,10 +30,8 @@ int64_t unique_ids(const UniqueIds &call) {
 // A part of the work is a range of columns, at least a cache line wide. Each sum runs over the steps in their order, so the
 // number of threads does not change a bit of it.
 void embed_backward(const EmbeddingBackward &call) {
-  const int64_t lines = (call.dim + 15) / 16;
-  in_parallel(call.n_threads, call.n_threads > 1 ? lines : 1, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
-    const EmbeddingBackward &call = *(const EmbeddingBackward *)pointer;
-    const int64_t dim = call.dim, lines = (dim + 15) / 16;
+  const int64_t dim = call.dim, lines = (dim + 15) / 16, n_parts = call.n_threads > 1 ? lines : 1;
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const int64_t first = lines * part / n_parts * 16, end = lines * (part + 1) / n_parts * 16;
     const int64_t n = (end < dim ? end : dim) - first;
     if (n == dim && call.n_vectors > 0)
@@ -43,8 +42,7 @@ void embed_backward(const EmbeddingBackward &call) {
       for (int64_t row = 0; row < call.batch.batch_sizes[time]; row++) {
         const int64_t position = call.batch.time_offsets[time] + row, id = call.ids[position];
         times_mask<true>(call.grad_table + (call.inverse ? call.inverse[id] : id) * dim + first,
-                         call.grad_vectors + position * dim + first,
-                         call.mask ? call.mask + row * dim + first : nullptr, n);
+                         call.grad_vectors + position * dim + first, call.mask ? call.mask + row * dim + first : nullptr, n);
       }
   });
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "abi.h"
+#include "parallel.h"
 #include "recurrence/partition.h"
 #include "targets.h"
 
@@ -77,16 +78,12 @@ bool look_up(const TableLookUp &call) {
   for (int64_t i = 0; i < call.n_tables; i++)
     for (int64_t row = 0; row < call.batch.n_rows; row++)
       if (call.versions[row] < 0 || call.versions[row] >= call.tables[i].n_versions) return false;
-  struct Job {
-    const TableLookUp &call;
-    int64_t n_steps;
-    std::atomic<bool> refused;
-  } job{call, seqclf::ISA::n_steps(call.batch), {false}};
-  in_parallel(call.n_threads, job.n_steps ? call.n_threads : 0, &job, [](void *pointer, int64_t part, int64_t n_parts) {
-    Job &job = *(Job *)pointer;
-    if (!look_up_part(job.call, job.n_steps * part / n_parts, job.n_steps * (part + 1) / n_parts)) job.refused = true;
+  const int64_t n = n_steps(call.batch), n_parts = n ? call.n_threads : 0;
+  std::atomic<bool> refused{false};
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
+    if (!look_up_part(call, n * part / n_parts, n * (part + 1) / n_parts)) refused = true;
   });
-  return !job.refused;
+  return !refused;
 }
 
 }  // namespace ISA

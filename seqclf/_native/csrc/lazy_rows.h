@@ -7,6 +7,7 @@
 
 #include "abi.h"
 #include "aligned_buffer.h"
+#include "parallel.h"
 #include "targets.h"
 
 namespace seqclf {
@@ -15,15 +16,15 @@ namespace ISA {
 // How many rows ahead of their use rows are prefetched.
 static const int64_t PREFETCH_DISTANCE = 8;
 
-// The sum of the updates of adam that are pending for a row. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and the
-// values lose
+// The sum of the updates of adam that are pending for a row. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and
+// the values lose
 //   rate m^ / (sqrt(s^) + eps) = w_j m / (sqrt(s) + e_j),
 //   w_j = rate (b1 / sqrt(b2))^j sqrt(1 - b2^n) / (1 - b1^n),  e_j = eps sqrt(1 - b2^n) / b2^(j/2),
-// where m and s are those of the row's last update. With w the sum of the w_j, and e the mean and d the variance of the e_j under
-// the weights w_j, the values lose in all steps together
+// where m and s are those of the row's last update. With w the sum of the w_j, and e the mean and d the variance of the e_j
+// under the weights w_j, the values lose in all steps together
 //   w m / (sqrt(s) + e) (1 + d / (sqrt(s) + e)^2),
-// up to the third order in eps. The sums converge where b1 < b2^1.5. The weight decay of adamw shrinks, in each step, the values
-// and what they have lost before.
+// up to the third order in eps. The sums converge where b1 < b2^1.5. The weight decay of adamw shrinks, in each step, the
+// values and what they have lost before.
 struct DecayedUpdate {
   double keep, w, w_e, w_e_e;  // the factor of the values; the sums of the w_j, of the w_j e_j, of the w_j e_j e_j
 };
@@ -104,8 +105,7 @@ struct PendingRows {
   int64_t n;
 };
 
-static void apply_pending_part(void *pointer, int64_t part, int64_t n_parts) {
-  const PendingRows &pending = *(const PendingRows *)pointer;
+static void apply_pending_part(const PendingRows &pending, int64_t part, int64_t n_parts) {
   const int64_t first = pending.n * part / n_parts, end = pending.n * (part + 1) / n_parts;
   for (int64_t i = first; i < end; i++) {
     if (i + PREFETCH_DISTANCE < end) prefetch_row(pending.parameter, pending.rows[i + PREFETCH_DISTANCE].row);
@@ -127,8 +127,8 @@ static void sync_rows(Parameter &parameter, const int64_t *ids, int64_t n_ids, i
     n += parameter.last_step[row] != now;
     parameter.last_step[row] = now;
   }
-  PendingRows pending{parameter, powers_of(parameter, powers.data()), rows.data(), n};
-  in_parallel(n_threads, n_threads, &pending, apply_pending_part);
+  const PendingRows pending{parameter, powers_of(parameter, powers.data()), rows.data(), n};
+  parallel_for(n_threads, n_threads, [&](int64_t part) { apply_pending_part(pending, part, n_threads); });
   if (!ids) {
     memset(parameter.last_step, 0, parameter.n_rows * sizeof(int32_t));
     parameter.n_logged = 0;

@@ -5,6 +5,7 @@
 // once for all models of a block. The models do not influence each other, so that the number of threads changes no result.
 #include "abi.h"
 #include "aligned_buffer.h"
+#include "parallel.h"
 #include "simd.h"
 #include "targets.h"
 
@@ -21,8 +22,7 @@ struct SparseRow {
   int64_t length;
 
   SparseRow(const LinearModels &call, int64_t row)
-      : features(call.features + call.offsets[row]),
-        values(call.values + call.offsets[row]),
+      : features(call.features + call.offsets[row]), values(call.values + call.offsets[row]),
         length(call.offsets[row + 1] - call.offsets[row]) {}
 };
 
@@ -151,7 +151,9 @@ template <class V> class Block {
       }
     }
     for (int lane = 0; lane < N; lane++)
-      if (exists(lane)) call_.centers[version(lane) * call_.n_outputs + output(lane)] = n_fitted[lane] ? (float)(sums[lane] / n_fitted[lane]) : 0;
+      if (exists(lane))
+        call_.centers[version(lane) * call_.n_outputs + output(lane)] =
+            n_fitted[lane] ? (float)(sums[lane] / n_fitted[lane]) : 0;
   }
 };
 
@@ -163,15 +165,9 @@ template <class V> static void fit_blocks(const LinearModels &call) {
     for (int64_t i = 0; i < row.length; i++) norm += (double)row.values[i] * row.values[i];
     norms[index] = (float)norm;
   }
-  struct Job {
-    const LinearModels &call;
-    const float *norms;
-  } job{call, norms.data()};
   const int64_t n_models = call.n_outputs * (call.n_folds + 1);
-  in_parallel(call.n_threads, (n_models + lanes<V> - 1) / lanes<V>, &job, [](void *pointer, int64_t part, int64_t) {
-    const Job &job = *(Job *)pointer;
-    Block<V>(job.call, job.norms, part).run();
-  });
+  parallel_for(call.n_threads, (n_models + lanes<V> - 1) / lanes<V>,
+               [&](int64_t block) { Block<V>(call, norms.data(), block).run(); });
 }
 
 void fit_linear_models(const LinearModels &call) {

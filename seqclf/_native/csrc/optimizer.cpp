@@ -4,6 +4,7 @@
 
 #include "aligned_buffer.h"
 #include "lazy_rows.h"
+#include "parallel.h"
 #include "simd.h"
 #include "targets.h"
 
@@ -143,8 +144,7 @@ static int64_t pieces_of_a_part(const Parameter &parameter) {
   return !parameter.sparse ? PART : parameter.dim < PART ? PART / (parameter.dim > 0 ? parameter.dim : 1) : 1;
 }
 
-template <int RULE> static void move_part(void *pointer, int64_t part, int64_t) {
-  const Parts &parts = *(const Parts *)pointer;
+template <int RULE> static void move_part(const Parts &parts, int64_t part) {
   const int64_t i = parts.parameter_of(part);
   const Parameter &parameter = parts.call.parameters[i];
   const int64_t size = pieces_of_a_part(parameter), n = n_pieces(parts.call, parameter);
@@ -172,8 +172,7 @@ static double sum_of_squares(const float *p, int64_t n) {
   return sum;
 }
 
-static void square_part(void *pointer, int64_t part, int64_t) {
-  const Parts &parts = *(const Parts *)pointer;
+static void square_part(const Parts &parts, int64_t part) {
   const int64_t i = parts.parameter_of(part);
   const Parameter &parameter = parts.call.parameters[i];
   const int64_t first = (part - parts.starts[i]) * PART, n = parameter.n_touched * parameter.dim;
@@ -190,8 +189,8 @@ static float scale_of(const Step &call) {
     starts[i + 1] = starts[i] + parts_for(call.parameters[i].n_touched * call.parameters[i].dim, PART);
   const int64_t n = starts[call.n_parameters];
   Buffer<double> sums(n);
-  Parts parts{call, nullptr, sums.data(), starts.data()};
-  in_parallel(call.n_threads, n, &parts, square_part);
+  const Parts parts{call, nullptr, sums.data(), starts.data()};
+  parallel_for(call.n_threads, n, [&](int64_t part) { square_part(parts, part); });
   double sum = 0;
   for (int64_t part = 0; part < n; part++) sum += sums[part];
   const double scale = call.max_norm / (sqrt(sum) + 1e-6);
@@ -246,10 +245,10 @@ bool optimize(const Step &call) {
     unused += room_for_powers(parameter);
     starts[i + 1] = starts[i] + parts_for(n_pieces(call, parameter), pieces_of_a_part(parameter));
   }
-  static const Work moves[] = {move_part<SGD>,     move_part<NESTEROV>, move_part<RMSPROP>,
-                               move_part<ADAGRAD>, move_part<ADAM>,     move_part<ADAMW>};
-  Parts parts{call, factors.data(), nullptr, starts.data()};
-  in_parallel(call.n_threads, starts[n], &parts, moves[call.rule]);
+  static void (*const moves[])(const Parts &, int64_t) = {move_part<SGD>,     move_part<NESTEROV>, move_part<RMSPROP>,
+                                                          move_part<ADAGRAD>, move_part<ADAM>,     move_part<ADAMW>};
+  const Parts parts{call, factors.data(), nullptr, starts.data()};
+  parallel_for(call.n_threads, starts[n], [&](int64_t part) { moves[call.rule](parts, part); });
   for (int64_t i = 0; i < n; i++)
     if (is_lazy(call.parameters[i])) log_step(call.rule, call.parameters[i]);
   return true;

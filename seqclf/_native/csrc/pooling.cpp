@@ -1,12 +1,13 @@
 // From the hidden states of every step to one vector per row. Compiled like recurrence/forward.cpp.
 //
-// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in order,
-// whatever rows are beside it.
+// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in
+// order, whatever rows are beside it.
 #include <math.h>
 #include <string.h>
 
 #include "abi.h"
 #include "aligned_buffer.h"
+#include "parallel.h"
 #include "recurrence/partition.h"
 #include "simd.h"
 #include "targets.h"
@@ -17,35 +18,32 @@ namespace ISA {
 static void pool_max(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
   const Buffer<int32_t> unused(n);
-  for (int64_t time = 0; time < call.batch.max_length; time++)
-    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.batch_sizes[time]); row++) {
-      const int64_t position = call.batch.time_offsets[time] + row;
-      const float *value = call.values + position * call.stride;
-      float *best = call.pooled + row * n;
-      int32_t *chosen = call.chosen ? call.chosen + row * n : unused.data();
-      if (time == 0) {
-        for (int64_t k = 0; k < n; k++) best[k] = value[k], chosen[k] = (int32_t)position;
-        continue;
-      }
-      for (int64_t k = 0; k < n; k++) {
-        const bool better = value[k] > best[k] || value[k] != value[k];  // NaN goes through
-        best[k] = better ? value[k] : best[k];
-        chosen[k] = better ? (int32_t)position : chosen[k];
-      }
+  for_each_step(call.batch, rows, [&](int64_t time, int64_t row, int64_t position) {
+    const float *value = call.values + position * call.stride;
+    float *best = call.pooled + row * n;
+    int32_t *chosen = call.chosen ? call.chosen + row * n : unused.data();
+    if (time == 0) {
+      for (int64_t k = 0; k < n; k++) best[k] = value[k], chosen[k] = (int32_t)position;
+      return;
     }
+    for (int64_t k = 0; k < n; k++) {
+      const bool better = value[k] > best[k] || value[k] != value[k];  // NaN goes through
+      best[k] = better ? value[k] : best[k];
+      chosen[k] = better ? (int32_t)position : chosen[k];
+    }
+  });
 }
 
 static void pool_mean(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
   const Buffer<double> sums(rows.count() * n);
   const Buffer<int64_t> lengths(rows.count());
-  for (int64_t time = 0; time < call.batch.max_length; time++)
-    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.batch_sizes[time]); row++) {
-      const float *value = call.values + (call.batch.time_offsets[time] + row) * call.stride;
-      double *sum = sums.data() + (row - rows.first) * n;
-      for (int64_t k = 0; k < n; k++) sum[k] += value[k];
-      lengths[row - rows.first]++;
-    }
+  for_each_step(call.batch, rows, [&](int64_t, int64_t row, int64_t position) {
+    const float *value = call.values + position * call.stride;
+    double *sum = sums.data() + (row - rows.first) * n;
+    for (int64_t k = 0; k < n; k++) sum[k] += value[k];
+    lengths[row - rows.first]++;
+  });
   for (int64_t row = rows.first; row < rows.last; row++)
     for (int64_t k = 0; k < n; k++)
       call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / lengths[row - rows.first]);
@@ -67,22 +65,21 @@ static void pool_attention(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
   const Buffer<double> sums(rows.count() * n), totals(rows.count());
   const Buffer<double> largest(rows.count());
-  for (int64_t time = 0; time < call.batch.max_length; time++)
-    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.batch_sizes[time]); row++) {
-      const int64_t position = call.batch.time_offsets[time] + row, local = row - rows.first;
-      const float *value = call.values + position * call.stride, *key = call.keys + position * n;
-      double *sum = sums.data() + local * n;
-      const double score = dot(key, call.query, n);
-      if (time == 0 || score > largest[local]) {
-        const double shrink = time == 0 ? 0 : exp(largest[local] - score);
-        for (int64_t k = 0; k < n; k++) sum[k] *= shrink;
-        totals[local] *= shrink;
-        largest[local] = score;
-      }
-      const double weight = exp(score - largest[local]);
-      for (int64_t k = 0; k < n; k++) sum[k] += weight * value[k];
-      totals[local] += weight;
+  for_each_step(call.batch, rows, [&](int64_t time, int64_t row, int64_t position) {
+    const int64_t local = row - rows.first;
+    const float *value = call.values + position * call.stride, *key = call.keys + position * n;
+    double *sum = sums.data() + local * n;
+    const double score = dot(key, call.query, n);
+    if (time == 0 || score > largest[local]) {
+      const double shrink = time == 0 ? 0 : exp(largest[local] - score);
+      for (int64_t k = 0; k < n; k++) sum[k] *= shrink;
+      totals[local] *= shrink;
+      largest[local] = score;
     }
+    const double weight = exp(score - largest[local]);
+    for (int64_t k = 0; k < n; k++) sum[k] += weight * value[k];
+    totals[local] += weight;
+  });
   for (int64_t row = rows.first; row < rows.last; row++) {
     const int64_t local = row - rows.first;
     for (int64_t k = 0; k < n; k++) call.pooled[row * n + k] = (float)(sums[local * n + k] / totals[local]);
@@ -92,8 +89,7 @@ static void pool_attention(const Pooling &call, const Rows &rows) {
 
 void pool(const Pooling &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
-  in_parallel(call.n_threads, n_parts, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Pooling &call = *(const Pooling *)pointer;
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const Rows rows(call.batch, part, n_parts);
     if (call.kind == MAX) return pool_max(call, rows);
     if (call.kind == MEAN) return pool_mean(call, rows);
@@ -119,10 +115,7 @@ static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
 
 void pool_backward(const PoolingBackward &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
-  in_parallel(call.n_threads, n_parts, (void *)&call, [](void *pointer, int64_t part, int64_t n_parts) {
-    const PoolingBackward &call = *(const PoolingBackward *)pointer;
-    pool_backward_part(call, Rows(call.batch, part, n_parts));
-  });
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) { pool_backward_part(call, Rows(call.batch, part, n_parts)); });
 }
 
 // With a = softmax(s), s = keys . query and v = sum a values: the gradient of a value is a times that of v, and of a score
@@ -132,35 +125,26 @@ static void attend_backward_part(const AttentionBackward &call, const Rows &rows
   const Buffer<double> together(rows.count());
   for (int64_t row = rows.first; row < rows.last; row++)
     together[row - rows.first] = dot(call.grad_pooled + row * n, call.pooled + row * n, n);
-  for (int64_t time = 0; time < call.batch.max_length; time++)
-    for (int64_t row = rows.first; row < rows.first + rows.running(call.batch.batch_sizes[time]); row++) {
-      const int64_t position = call.batch.time_offsets[time] + row;
-      const float *value = call.values + position * call.stride, *key = call.keys + position * n;
-      const float *grad = call.grad_pooled + row * n;
-      float *grad_value = call.grad_values + position * n, *grad_key = call.grad_keys + position * n;
-      const double weight = exp(dot(key, call.query, n) - call.scales[row]);
-      const double grad_score = weight * (dot(grad, value, n) - together[row - rows.first]);
-      const float factor = (float)weight, key_factor = (float)grad_score;
-      for (int64_t k = 0; k < n; k++) {
-        grad_value[k] = factor * grad[k];
-        grad_key[k] = key_factor * call.query[k];
-        grad_query[k] += grad_score * key[k];
-      }
+  for_each_step(call.batch, rows, [&](int64_t, int64_t row, int64_t position) {
+    const float *value = call.values + position * call.stride, *key = call.keys + position * n;
+    const float *grad = call.grad_pooled + row * n;
+    float *grad_value = call.grad_values + position * n, *grad_key = call.grad_keys + position * n;
+    const double weight = exp(dot(key, call.query, n) - call.scales[row]);
+    const double grad_score = weight * (dot(grad, value, n) - together[row - rows.first]);
+    const float factor = (float)weight, key_factor = (float)grad_score;
+    for (int64_t k = 0; k < n; k++) {
+      grad_value[k] = factor * grad[k];
+      grad_key[k] = key_factor * call.query[k];
+      grad_query[k] += grad_score * key[k];
     }
+  });
 }
 
 void attend_backward(const AttentionBackward &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features), n = call.n_features;
   const Buffer<double> sums(n_parts * n);
-  struct Context {
-    const AttentionBackward &call;
-    const Buffer<double> &sums;
-  } context{call, sums};
-  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Context &context = *(const Context *)pointer;
-    const AttentionBackward &call = context.call;
-    attend_backward_part(call, Rows(call.batch, part, n_parts), context.sums.data() + part * call.n_features);
-  });
+  parallel_for(call.n_threads, n_parts,
+               [&](int64_t part) { attend_backward_part(call, Rows(call.batch, part, n_parts), sums.data() + part * n); });
   for (int64_t k = 0; k < n; k++) {
     double total = 0;
     for (int64_t part = 0; part < n_parts; part++) total += sums[part * n + k];

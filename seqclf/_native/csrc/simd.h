@@ -63,6 +63,12 @@ template <class V> static inline V tanh(V x) {
   return minus_one / (minus_one + broadcast<V>(2.0f));
 }
 
-template <class V> static inline V relu(V x) { return x < broadcast<V>(0.0f) ? broadcast<V>(0.0f) : x; }
+template <class V> static inline V absolute(V x) {
+  typename Traits<V>::bits bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits &= 0x7fffffff;
+  memcpy(&x, &bits, sizeof bits);
+  return x;
+}
 
 }  // namespace seqclf

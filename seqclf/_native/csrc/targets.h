@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "entry_points.h"
 
 namespace seqclf {
 
@@ -12,28 +13,15 @@ typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
 // flushed to zero; returns when all are done. The floating-point state of the calling thread is put back.
 void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
 
-#define SEQCLF_DECLARE(ISA)                        \
-  namespace ISA {                                  \
-  bool describe_cell(const DescribeCell &);        \
-  void gather(const Gather &);                     \
-  bool look_up(const TableLookUp &);               \
-  void embed_backward(const EmbeddingBackward &);  \
-  void project(const Projection &);                \
-  void forward(const Forward &);                   \
-  void backward(const Backward &);                 \
-  void pool(const Pooling &);                      \
-  void pool_backward(const PoolingBackward &);     \
-  void attend_backward(const AttentionBackward &); \
-  void linear(const Linear &);                     \
-  void fit_linear_models(const LinearModels &);    \
-  void convolve(const Convolutions &);             \
-  int64_t unique_ids(const UniqueIds &);           \
-  bool optimize(const Step &);                     \
-  void sync_lazy_rows(const SyncLazyRows &);       \
+#define SEQCLF_FUNCTION(result, name, Call) result name(const Call &);
+#define SEQCLF_DECLARE(ISA)            \
+  namespace ISA {                      \
+  SEQCLF_ENTRY_POINTS(SEQCLF_FUNCTION) \
   }
 SEQCLF_DECLARE(baseline)
 SEQCLF_DECLARE(avx2)
 SEQCLF_DECLARE(avx512)
 #undef SEQCLF_DECLARE
+#undef SEQCLF_FUNCTION
 
 }  // namespace seqclf

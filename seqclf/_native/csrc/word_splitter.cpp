@@ -30,9 +30,7 @@ inline uint64_t load(const uint8_t *at) {
 }
 
 // The first bytes of a token, where `word` are eight from its beginning: whatever lies behind a shorter token drops out.
-inline uint64_t first_bytes(uint64_t word, int64_t length) {
-  return length < WORD ? word << (64 - 8 * length) : word;
-}
+inline uint64_t first_bytes(uint64_t word, int64_t length) { return length < WORD ? word << (64 - 8 * length) : word; }
 
 const uint64_t ONES = 0x0101010101010101, TOPS = 0x80 * ONES;
 

@@ -3,6 +3,7 @@
 // A unit has `slots` sums at each step: those of the inputs go into the first `gates` of them, those of the previous state
 // into `gates` of them from `recurrent_offset` on. Where the two overlap they are one sum.
 #pragma once
+#include "activations.h"
 #include "simd.h"
 
 namespace seqclf {
@@ -16,10 +17,10 @@ template <class V> struct State {
 
 // What it reads on the way back.
 template <class V, int SLOTS> struct Saved {
-  V slots[SLOTS];                 // as they were when they were saved
-  V hidden;                       // filled in if it saves no slots
-  V previous;                     // as above
-  V memory, memory_before;        // if it `has_memory`
+  V slots[SLOTS];           // as they were when they were saved
+  V hidden;                 // filled in if it saves no slots
+  V previous;               // as above
+  V memory, memory_before;  // if it `has_memory`
 };
 
 // After which function the slots hold what the way back reads, and are written to memory for it.
@@ -30,12 +31,14 @@ enum Saves { NOTHING, AFTER_ACTIVATE, AFTER_OUTPUT };
 //   gates, slots      how many; more than four slots do not fit into the registers
 //   input_order       for each of the first `gates` slots, which block of the weights of the inputs it belongs to
 //   recurrent_order   for each of the slots from `recurrent_offset` on, which block of the recurrent weights
-//   output(s, state)  the new hidden state from the slots `s`
-//   backward(grad, at, grad_memory, d)
+//   output<A>(s, state)
+//                     the new hidden state from the slots `s`
+//   backward<A>(grad, at, grad_memory, d)
 //                     from the gradient of the hidden state to those of the sums, `d`, and of the memory, which is replaced.
 //                     It returns what of the gradient goes to the hidden state before without passing a weight.
 //
-// V holds the numbers of a block of units: v8 or v16 (simd.h).
+// V holds the numbers of a block of units: v8 or v16 (simd.h). A is the activation (activations.h). Only these functions know
+// it, and so the matrix products around them are compiled once for each cell, not once for each cell and activation.
 struct CellDefaults {
   static constexpr int recurrent_offset = 0;
   static constexpr bool has_recurrent_bias = false, has_memory = false, reads_previous = false;
@@ -43,7 +46,7 @@ struct CellDefaults {
 
   // What comes before `output`. The processor works on it for several rows at once, and then on `output` for several rows: a
   // function of a function's value is better split between the two.
-  template <class V> static inline void activate(V *, State<V> &) {}
+  template <class A, class V> static inline void activate(V *, State<V> &) {}
 };
 
 // Which block of torch's weights belongs to place `gate` of the sums of the inputs, or of those of the previous state.

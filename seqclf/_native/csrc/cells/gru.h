@@ -1,4 +1,4 @@
-// r, z = s(...), n = tanh(x W_n + b_n + r (h U_n + c_n));  h' = (1 - z) n + z h.   Weights: r, z, n
+// r, z = s(...), n = a(x W_n + b_n + r (h U_n + c_n));  h' = (1 - z) n + z h.   Weights: r, z, n
 #pragma once
 #include "cells/cell.h"
 
@@ -12,19 +12,19 @@ struct Gru : CellDefaults {
   static constexpr bool has_recurrent_bias = true, reads_previous = true;
   static constexpr Saves saves = AFTER_OUTPUT;
 
-  template <class V> static inline void activate(V *s, State<V> &) {
+  template <class A, class V> static inline void activate(V *s, State<V> &) {
     s[1] = sigmoid(s[1]);
     s[2] = sigmoid(s[2]);
   }
 
-  template <class V> static inline V output(V *s, const State<V> &state) {
-    s[0] = tanh(s[0] + s[1] * s[3]);
+  template <class A, class V> static inline V output(V *s, const State<V> &state) {
+    s[0] = A::value(s[0] + s[1] * s[3]);
     return s[0] + s[2] * (state.previous - s[0]);
   }
 
-  template <class V> static inline V backward(V grad, const Saved<V, slots> &at, V &, V *d) {
+  template <class A, class V> static inline V backward(V grad, const Saved<V, slots> &at, V &, V *d) {
     const V one = broadcast<V>(1.0f), n = at.slots[0], r = at.slots[1], z = at.slots[2], n_of_state = at.slots[3];
-    d[0] = grad * (one - z) * (one - n * n);
+    d[0] = A::times_slope(grad * (one - z), n);
     d[1] = d[0] * n_of_state * r * (one - r);
     d[2] = grad * (at.previous - n) * z * (one - z);
     d[3] = d[0] * r;

@@ -8,11 +8,10 @@
 #include "cells/rnn.h"
 
 #define SEQCLF_CELLS(CELL) \
-  CELL(0, RnnTanh)         \
-  CELL(1, RnnRelu)         \
-  CELL(2, Lstm)            \
-  CELL(3, Gru)             \
-  CELL(4, Mgu)
+  CELL(0, Rnn)             \
+  CELL(1, Lstm)            \
+  CELL(2, Gru)             \
+  CELL(3, Mgu)
 
 namespace seqclf {
 namespace ISA {

@@ -2,8 +2,10 @@
 //
 // A part of the work walks over the steps of its rows, from the last that was read to the first, as forward did. The
 // gradients of the gates go into a block in the cache, and when that is full, from there into the sums for the weights and
-// on to the inputs (recurrence/gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits each time.
+// on to the inputs (recurrence/gradients.h). Each part has sums of its own, added up in the order of the parts: the same bits
+// each time.
 #include "cells/list.h"
+#include "parallel.h"
 #include "recurrence/gradients.h"
 #include "recurrence/partition.h"
 #include "recurrence/tiling.h"
@@ -13,9 +15,9 @@ namespace seqclf {
 namespace ISA {
 
 // Gradients of the gates of one row at one step from that of its hidden state; a block of units.
-template <class V, class Cell>
-static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit,
-                                  float *grad_hidden, float *grad_memory, float *grads) {
+template <class V, class Cell, class Activation>
+static inline void backward_units(const Return &pass, int64_t position, int64_t previous, int64_t unit, float *grad_hidden,
+                                  float *grad_memory, float *grads) {
   const int64_t units = pass.units, width = pass.width, size = lanes<V>;
   const V zero = broadcast<V>(0.0f);
   const V from_above = load_first<V>(pass.grad_outputs + position * pass.call.grad_stride + unit, units - unit);
@@ -33,47 +35,48 @@ static inline void backward_units(const Return &pass, int64_t position, int64_t 
     at.memory = load<V>(pass.memory + position * width + unit);
     at.memory_before = previous < 0 ? zero : load<V>(pass.memory + previous * width + unit);
   }
-  store(grad_hidden, Cell::backward(grad, at, memory, to_slots));
+  store(grad_hidden, Cell::template backward<Activation>(grad, at, memory, to_slots));
   for (int slot = 0; slot < Cell::slots; slot++) store(grads + slot * size, to_slots[slot]);
   if (Cell::has_memory) store(grad_memory, memory);
 }
 
-template <class Cell>
+template <class Cell, class Activation>
 static void backward_part(const Return &pass, const Transposed &transposed, int64_t part, int64_t n_parts, float *sums) {
   const Batch &batch = pass.call.batch;
-  const int64_t width = pass.width, reverse = pass.direction.reverse;
+  const int64_t width = pass.width;
   const Rows rows(batch, part, n_parts);
   const Buffer<float> hidden(rows.count() * width), memory(Cell::has_memory ? rows.count() * width : 0);
   Buffer<float *> grad_hidden(rows.count());
   for (int64_t j = 0; j < rows.count(); j++) grad_hidden[j] = hidden.data() + j * width;
   GradientBlock<Cell> block(pass, transposed, sums);
 
-  for (int64_t step = 0; step < batch.max_length; step++) {
-    const int64_t time = reverse ? step : batch.max_length - 1 - step, before = reverse ? time + 1 : time - 1;
-    const int64_t running_before = before < 0 || before >= batch.max_length ? 0 : batch.batch_sizes[before];
-    const int64_t n = rows.running(batch.batch_sizes[time]);
-    const int64_t m = rows.running(running_before);  // rows that have a state before this one
-    for (int64_t first = 0; first < n;) {
-      const int64_t last = first + block.room(n - first), begin = block.n;
+  for (int64_t step = batch.max_length - 1; step >= 0; step--) {
+    const StepOfRows at(batch, rows, pass.direction.reverse, step);
+    for (int64_t first = 0; first < at.n;) {
+      const int64_t last = first + block.room(at.n - first), begin = block.n;
       for (int64_t j = first; j < last; j++) {
         const int64_t row = rows.first + j;
-        const int64_t position = batch.time_offsets[time] + row, previous = j < m ? batch.time_offsets[before] + row : -1;
+        const int64_t position = batch.time_offsets[at.time] + row;
+        const int64_t previous = j < at.n_begun ? batch.time_offsets[at.before] + row : -1;
         float *grads = block.add(position, row, previous);
         float *grad_memory = memory.data() + (Cell::has_memory ? j * width : 0);
         int64_t unit = 0;
         for (; unit + lanes<wide> <= width; unit += lanes<wide>)
-          backward_units<wide, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                     grads + unit * Cell::slots);
+          backward_units<wide, Cell, Activation>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                                 grads + unit * Cell::slots);
         if (unit < width)
-          backward_units<v8, Cell>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
-                                   grads + unit * Cell::slots);
+          backward_units<v8, Cell, Activation>(pass, position, previous, unit, grad_hidden[j] + unit, grad_memory + unit,
+                                               grads + unit * Cell::slots);
       }
-      if (m > first) block.to_states(begin, (m < last ? m : last) - first, &grad_hidden[first]);
+      if (at.n_begun > first) block.to_states(begin, (at.n_begun < last ? at.n_begun : last) - first, &grad_hidden[first]);
       first = last;
     }
   }
   block.empty();
 }
+
+// Additions of floats, some tenths of a millisecond of them, from which on several threads do them sooner than one.
+static const int64_t worth_threads = 1000000;
 
 template <class Cell> static void backward_cell(const Backward &call) {
   const Layer &layer = call.layer;
@@ -89,29 +92,21 @@ template <class Cell> static void backward_cell(const Backward &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, units);
   const int64_t size = GradientBlock<Cell>::size_of_sums(call);
   const Buffer<float> sums(layer.n_directions * n_parts * size);
-  struct Context {
-    const Backward &call;
-    const Transposed *transposed;
-    const Buffer<float> &sums;
-    int64_t size, n_parts;
-
-    float *sums_of(int64_t direction) const { return sums.data() + direction * n_parts * size; }
-  } context{call, transposed, sums, size, n_parts};
+  const auto sums_of = [&](int64_t direction) { return sums.data() + direction * n_parts * size; };
   // A part does both directions of its rows: the second one's gradients of the inputs are added to those of the first.
-  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const Context &context = *(const Context *)pointer;
-    for (int64_t i = 0; i < context.call.layer.n_directions; i++)
-      backward_part<Cell>(Return(context.call, i, Cell::slots), context.transposed[i], part, n_parts,
-                          context.sums_of(i) + part * context.size);
+  for_activation(layer.activation, [&](auto activation) {
+    parallel_for(call.n_threads, n_parts, [&](int64_t part) {
+      for (int64_t i = 0; i < layer.n_directions; i++)
+        backward_part<Cell, decltype(activation)>(Return(call, i, Cell::slots), transposed[i], part, n_parts,
+                                                  sums_of(i) + part * size);
+    });
   });
   const int64_t n_blocks = (round_up(units) + lanes<wide> - 1) / lanes<wide>;
-  in_parallel(n_blocks * size * n_parts > 1000000 ? call.n_threads : 1, n_blocks * layer.n_directions, &context,
-              [](void *pointer, int64_t part, int64_t n_parts) {
-                const Context &context = *(const Context *)pointer;
-                const int64_t n_blocks = n_parts / context.call.layer.n_directions;
-                add_up<Cell>(context.call, part / n_blocks, context.sums_of(part / n_blocks), context.size, context.n_parts,
-                             part % n_blocks * lanes<wide>);
-              });
+  const int64_t n_threads = n_blocks * size * n_parts > worth_threads ? call.n_threads : 1;
+  parallel_for(n_threads, n_blocks * layer.n_directions, [&](int64_t part) {
+    const int64_t direction = part / n_blocks, block = part % n_blocks;
+    add_up<Cell>(call, direction, sums_of(direction), size, n_parts, block * lanes<wide>);
+  });
   for (int64_t i = 0; i < layer.n_directions && is_one_hot(call); i++)
     scatter_by_id<Cell>(Return(call, i, Cell::slots), call.gradients[i]);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cells/cell.h"
+#include "parallel.h"
 #include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
 #include "recurrence/tiling.h"
@@ -30,8 +31,8 @@ struct Return {
   const float *const grad_outputs;
   const int64_t stride;  // of `outputs` from step to step
 
-  Return(const Backward &call, int64_t index, int64_t slots)
-      : call(call), index(index), direction(call.layer.directions[index]), units(call.layer.units), width(round_up(units)),
+  Return(const Backward &backward, int64_t i, int64_t slots)
+      : call(backward), index(i), direction(call.layer.directions[index]), units(call.layer.units), width(round_up(units)),
         outputs(call.outputs + index * width),
         memory(call.memory ? call.memory + index * n_steps(call.batch) * width : nullptr),
         gates(call.gates ? call.gates + index * n_steps(call.batch) * width * slots : nullptr),
@@ -125,7 +126,7 @@ static void row_tiles(const float *grads, int64_t stride, int64_t width, const f
     row_tiles<V, SLOTS, GATES, OFFSET, BLOCKS, ROWS - 1>(grads, stride, width, weights, targets, column, columns, add, n);
 }
 
-// sums (COLUMNS, VECTORS vectors) += columns' (COLUMNS, n) times grads (n, VECTORS vectors)
+// target (COLUMNS, VECTORS vectors) += columns' (COLUMNS, n) times grads (n, VECTORS vectors)
 template <class V, int VECTORS, int COLUMNS>
 static inline void weight_tile(const float *grads, int64_t stride, const float *columns, int64_t column_stride, int64_t n,
                                float *target) {
@@ -165,8 +166,8 @@ template <class Cell> static int blocks_together(int64_t unit, int64_t width) {
   return unit + most_blocks<Cell> * lanes<wide> <= width ? most_blocks<Cell> : 1;
 }
 
-// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was read
-// and a one (for the bias), the previous state and a one.
+// A block of steps of one part: the gradients of their gates, and beside them what the weights were multiplied by: what was
+// read and a one (for the bias), the previous state and a one.
 template <class Cell> class GradientBlock {
   static const int slots = Cell::slots, gates = Cell::gates, offset = Cell::recurrent_offset;
 
@@ -179,9 +180,8 @@ template <class Cell> class GradientBlock {
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
         stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>),
         column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
-        sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_),
-        columns_(capacity_ * column_stride_), positions_(capacity_),
-        targets_(capacity_) {}
+        sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_), columns_(capacity_ * column_stride_),
+        positions_(capacity_), targets_(capacity_) {}
 
   static int64_t size_of_sums(const Backward &call) {
     return round_up(call.layer.units) * gates * (Columns(call.layer, call.inputs).n + 1 + call.layer.units + 1);
@@ -207,8 +207,7 @@ template <class Cell> class GradientBlock {
     columns += n_inputs_;
     has_states_ = has_states_ || previous >= 0;
     from = pass_.outputs + previous * pass_.stride;
-    for (int64_t unit = 0; unit < width_; unit += 8)
-      store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
+    for (int64_t unit = 0; unit < width_; unit += 8) store(columns + unit, previous < 0 ? broadcast(0.0f) : load(from + unit));
     columns[n_states_ - 1] = 1.0f;
     positions_[n] = position;
     return grads_.data() + n++ * stride_;
@@ -246,6 +245,8 @@ template <class Cell> class GradientBlock {
   Buffer<int64_t> positions_;
   Buffer<float *> targets_;
 
+  // How many steps: 256 kB of gradients, which stay in the second-level cache until they are multiplied. At least 48, because
+  // the sums for the weights are read and written once for each block, and at most 192, with which that is little already.
   static int64_t capacity(int64_t width) {
     const int64_t n = 65536 / (slots * width);
     return n < 48 ? 48 : n > 192 ? 192 : n;
@@ -273,14 +274,14 @@ template <class Cell> class GradientBlock {
     const Tiling tiling(n_columns, most);
     for (int64_t tile = 0; tile < tiling.tiles; tile++) {
       const int64_t first = tiling.first(tile);
-      weight_tiles<V, VECTORS, most>(grads, stride_, columns + first, column_stride_, n,
-                                     sums + first * VECTORS * lanes<V>, tiling.first(tile + 1) - first);
+      weight_tiles<V, VECTORS, most>(grads, stride_, columns + first, column_stride_, n, sums + first * VECTORS * lanes<V>,
+                                     tiling.first(tile + 1) - first);
     }
   }
 
   template <int OFFSET>
-  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets,
-                int64_t n_columns, bool add) const {
+  void multiply(const Buffer<float> &weights, const float *grads, int64_t n_rows, float *const *targets, int64_t n_columns,
+                bool add) const {
     for (int64_t column = 0; column < n_columns; column += panel(n_columns - column)) {
       const int64_t size = panel(n_columns - column);
       const float *from = weights.data() + column * gates * width_;
@@ -344,42 +345,34 @@ static void add_up(const Backward &call, int64_t direction, const float *sums, i
 // The gradient of the input weights of one-hot ids: the sum of the gates' gradients of all steps with that id, which
 // backward has left in its gates. A part has a range of ids; each sum runs over the steps in their order.
 template <class Cell> static void scatter_by_id(const Return &pass, const Gradients &gradients) {
-  struct Context {
-    const Return &pass;
-    float *grad_weight_input;
-    Buffer<int64_t> starts, steps;  // the steps of each id, one id after the other
-  } context{pass, gradients.weight_input, {}, {}};
   const Backward &call = pass.call;
-  const int64_t n_ids = call.layer.n_looked_up, n_steps = seqclf::ISA::n_steps(call.batch);
-  context.starts.allocate(n_ids + 2);
-  context.steps.allocate(n_steps);
+  const int64_t n_ids = call.layer.n_looked_up, n = n_steps(call.batch);
+  const Buffer<int64_t> starts(n_ids + 2), steps(n);  // the steps of each id, one id after the other
   // Counted two places on and filled one on, so that in the end each start stands at its own place.
-  for (int64_t step = 0; step < n_steps; step++) context.starts[call.inputs.ids[step] + 2]++;
-  for (int64_t id = 0; id < n_ids; id++) context.starts[id + 2] += context.starts[id + 1];
-  for (int64_t step = 0; step < n_steps; step++) context.steps[context.starts[call.inputs.ids[step] + 1]++] = step;
+  for (int64_t step = 0; step < n; step++) starts[call.inputs.ids[step] + 2]++;
+  for (int64_t id = 0; id < n_ids; id++) starts[id + 2] += starts[id + 1];
+  for (int64_t step = 0; step < n; step++) steps[starts[call.inputs.ids[step] + 1]++] = step;
 
+  // Some ids have many more steps than others: with several parts for each thread the threads have about as much to do.
   const int64_t n_parts = call.n_threads > 1 ? 4 * call.n_threads : 1;
-  in_parallel(call.n_threads, n_parts, &context, [](void *pointer, int64_t part, int64_t n_parts) {
-    const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
-    const Context &context = *(const Context *)pointer;
-    const Layer &layer = context.pass.call.layer;
-    const int64_t n_ids = layer.n_looked_up, stride = n_ids + layer.n_numbers;
-    const int64_t units = layer.units, width = round_up(units), size = slots * width;
-    const int64_t n_groups = (n_ids + group - 1) / group;
+  const int slots = Cell::slots, gates = Cell::gates, group = 16;  // ids that fill a cache line of the result
+  const int64_t units = pass.units, width = pass.width, size = slots * width, stride = n_ids + call.layer.n_numbers;
+  const int64_t n_groups = (n_ids + group - 1) / group;
+  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const Buffer<float> sums(group * size);
     for (int64_t first = n_groups * part / n_parts * group; first < n_groups * (part + 1) / n_parts * group; first += group) {
-      const int64_t n = n_ids - first < group ? n_ids - first : group;
-      memset(sums.data(), 0, n * size * sizeof(float));
-      for (int64_t i = 0; i < n; i++)
-        for (int64_t j = context.starts[first + i]; j < context.starts[first + i + 1]; j++) {
-          const float *grads = context.pass.gates + context.steps[j] * size;
+      const int64_t n_of_group = n_ids - first < group ? n_ids - first : group;
+      memset(sums.data(), 0, n_of_group * size * sizeof(float));
+      for (int64_t i = 0; i < n_of_group; i++)
+        for (int64_t j = starts[first + i]; j < starts[first + i + 1]; j++) {
+          const float *grads = pass.gates + steps[j] * size;
           for (int64_t k = 0; k < size; k += 8) store(&sums[i * size + k], load(&sums[i * size + k]) + load(grads + k));
         }
       for (int gate = 0; gate < gates; gate++)
         for (int64_t unit = 0; unit < units; unit++) {
-          float *target = context.grad_weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride + first;
+          float *target = gradients.weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride + first;
           const float *from = sums.data() + place(unit, width, gate, slots);
-          for (int64_t i = 0; i < n; i++) target[i] = from[i * size];
+          for (int64_t i = 0; i < n_of_group; i++) target[i] = from[i * size];
         }
     }
   });

@@ -7,7 +7,8 @@
 namespace seqclf {
 namespace ISA {
 
-// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n, lanes)
+// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n,
+// lanes)
 template <class V, int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
 static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLOTS], const float *const *rows,
                                                              const float *weights, int64_t n) {
@@ -79,8 +80,8 @@ struct Packed {
   const float *looked_up = nullptr;  // by id
 };
 
-// The bias and some rows of inputs times the weights, summed as forward_tile sums them, which goes on from there: the same bits.
-// `projected` is (n, [block of units][gate][unit]).
+// The bias and some rows of inputs times the weights, summed as forward_tile sums them, which goes on from there: the same
+// bits. `projected` is (n, [block of units][gate][unit]).
 template <class V, class Cell, int ROWS>
 static void project_tiles(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
                           int64_t unit, int64_t n) {
@@ -95,8 +96,7 @@ static void project_tiles(const Packed &packed, int64_t width, const float *cons
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-      for (int gate = 0; gate < gates; gate++)
-        store(projected + (i * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
+      for (int gate = 0; gate < gates; gate++) store(projected + (i * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
   } else if constexpr (ROWS > 1) {
     project_tiles<V, Cell, ROWS - 1>(packed, width, inputs, n_read, projected, unit, n);
   }

@@ -7,9 +7,10 @@ namespace ISA {
 
 static inline int64_t n_steps(const Batch &batch) { return batch.max_length ? batch.time_offsets[batch.max_length] : 0; }
 
-// Into how many parts: one for each thread, or two where that costs nothing (not with large weights, which every part reads
-// at each step), in a call that takes long enough for other work to get in the way of a thread, which then does fewer of them.
-// It depends on nothing else than the call, since sums are taken part by part.
+// Into how many parts: one for each thread. Two for each in a long call, so that a thread that other work interrupts does fewer
+// of them; long is half a million states, which take a millisecond or more. But only where two parts cost as much as one: each
+// has 8 rows or more, which fill its tiles, and the weights of 64 units or fewer, which each part reads at each step, stay in
+// the caches next to the core. It depends on nothing else than the call, since sums are taken part by part.
 static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
   const int64_t n_rows = batch.n_rows;
   const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
@@ -34,16 +35,35 @@ struct Rows {
   int64_t running(int64_t active) const { return active <= first ? 0 : (active < last ? active : last) - first; }
 
  private:
-  // How many rows, from the longest on, have about `n_steps` steps together.
-  static int64_t with_steps(const Batch &batch, int64_t n_steps) {
+  // How many rows, from the longest on, have about `wanted` steps together.
+  static int64_t with_steps(const Batch &batch, int64_t wanted) {
     int64_t row = 0, length = batch.max_length;
     for (; row < batch.n_rows; row++) {
       while (length > 0 && batch.batch_sizes[length - 1] <= row) length--;
-      if (length > 2 * n_steps) break;  // less than half of it is among them
-      n_steps -= length;
+      if (length > 2 * wanted) break;  // less than half of it is among them
+      wanted -= length;
     }
     return row;
   }
+};
+
+// Calls work(time, row, position) for each step of the rows, in the order of memory.
+template <class Work> static inline void for_each_step(const Batch &batch, const Rows &rows, const Work &work) {
+  for (int64_t time = 0; time < batch.max_length; time++) {
+    const int64_t end = rows.first + rows.running(batch.batch_sizes[time]);
+    for (int64_t row = rows.first; row < end; row++) work(time, row, batch.time_offsets[time] + row);
+  }
+}
+
+// The rows of a part at one of its steps.
+struct StepOfRows {
+  int64_t time, before;  // `before`: the time that is read before this one; with it, no row may have begun
+  int64_t n, n_begun;    // how many rows run; and how many of them have a state from before, the first ones
+
+  // Of the step that a direction reads as number `step`.
+  StepOfRows(const Batch &batch, const Rows &rows, bool reverse, int64_t step)
+      : time(reverse ? batch.max_length - 1 - step : step), before(reverse ? time + 1 : time - 1),
+        n(rows.running(batch.batch_sizes[time])), n_begun(step == 0 ? 0 : rows.running(batch.batch_sizes[before])) {}
 };
 
 }  // namespace ISA

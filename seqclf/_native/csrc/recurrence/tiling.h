@@ -37,16 +37,29 @@ static inline int64_t place(int64_t unit, int64_t width, int number, int64_t n) 
 // one block would have more to load than to compute.
 template <class Cell> static constexpr int most_blocks = Cell::slots == 1 ? 2 : 1;
 
-// Rows of a tile: as many as leave registers for a row of weights and a broadcast value.
+// The rows of a tile, each of which has that many accumulators. All of them have to stay in registers, and one more register
+// for each accumulator of a row holds a vector of weights, and one the value that they are multiplied by:
+//
+//   accumulators of a row        1        2        3        4
+//   16 registers             12 + 2    12 + 3   12 + 4   12 + 5
+//   32 registers             12 + 2    24 + 3   24 + 4   24 + 5
+//
+// With 4 accumulators and 16 registers that is one too many, so that the compiler reads one vector of weights from memory as
+// an operand. Twelve accumulators hide the latency of fused multiply-adds (two a cycle, four or five cycles each); with one
+// accumulator a row, more rows do not pay. Where registers hold 128 bits, a v8 takes two of them: NEON has 32, and SSE, which
+// has 16, keeps half of a tile in memory.
+static constexpr int rows_of_tile(int accumulators) {
+  if (accumulators == 1) return 12;
+  return (registers == 32 ? 24 : 12) / (accumulators < 4 ? accumulators : 4);
+}
 template <int ACCUMULATORS> struct Tile {
-  static const int rows = registers == 32 ? (ACCUMULATORS >= 4 ? 6 : ACCUMULATORS == 3 ? 8 : 12)
-                                          : (ACCUMULATORS >= 4 ? 3 : ACCUMULATORS == 3 ? 4 : ACCUMULATORS == 2 ? 6 : 12);
+  static const int rows = rows_of_tile(ACCUMULATORS);
 };
 
 // Tiles of nearly equal size: none is left with a single row.
 struct Tiling {
   int64_t n, tiles;
-  Tiling(int64_t n, int64_t most) : n(n), tiles((n + most - 1) / most) {}
+  Tiling(int64_t count, int64_t most) : n(count), tiles((count + most - 1) / most) {}
   int64_t first(int64_t tile) const { return n * tile / tiles; }
 };
 

@@ -1,0 +1,29 @@
+// Every function that is compiled once for each kind of processor: its result, its name, and the structure of abi.h that it
+// reads. targets.h declares them, dispatch.cpp exports each as seqclf_<name>. Python has them by these names.
+#pragma once
+
+// What a result means:
+//
+//   describe_cell   whether there is a cell with that code
+//   activate        whether there is an activation with that code
+//   look_up         false if a version or an entry is out of range; what was found is then undefined
+//   unique_ids      the number of ids that were written, or -1 if an id is out of range
+//   optimize        false, and nothing is done, if the rows of a gradient do not rise or are not rows of the parameter
+#define SEQCLF_ENTRY_POINTS(ENTRY)                \
+  ENTRY(bool, describe_cell, DescribeCell)        \
+  ENTRY(bool, activate, Activate)                 \
+  ENTRY(void, gather, Gather)                     \
+  ENTRY(bool, look_up, TableLookUp)               \
+  ENTRY(void, embed_backward, EmbeddingBackward)  \
+  ENTRY(void, project, Projection)                \
+  ENTRY(void, forward, Forward)                   \
+  ENTRY(void, backward, Backward)                 \
+  ENTRY(void, pool, Pooling)                      \
+  ENTRY(void, pool_backward, PoolingBackward)     \
+  ENTRY(void, attend_backward, AttentionBackward) \
+  ENTRY(void, linear, Linear)                     \
+  ENTRY(void, fit_linear_models, LinearModels)    \
+  ENTRY(void, convolve, Convolutions)             \
+  ENTRY(int64_t, unique_ids, UniqueIds)           \
+  ENTRY(bool, optimize, Step)                     \
+  ENTRY(void, sync_lazy_rows, SyncLazyRows)

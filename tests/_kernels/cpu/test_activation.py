@@ -1,0 +1,70 @@
+"""The activations of the compiled library and those of Python: both mean the same functions."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqclf._kernels import ACTIVATIONS
+from seqclf._kernels.cpu.activation import activate, has_activation
+from seqclf._native import abi, library
+
+pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
+
+SOURCES = Path(abi.__file__).parent / "csrc"
+
+
+def in_the_list():
+    """The codes and names of csrc/activations.h."""
+    found = re.findall(r"\bACTIVATION\((\d+), (\w+)\)", (SOURCES / "activations.h").read_text())
+    return {int(code): name for code, name in found}
+
+
+def every_size():
+    """Both signs, from the smallest numbers that are not flushed to zero to far beyond saturation; a multiple of 8."""
+    positive = torch.cat([torch.linspace(0, 30, 4_000), torch.logspace(-37, 18, 4_000)])
+    return torch.cat([positive, -positive])
+
+
+@pytest.mark.usefixtures("_every_instruction_set")
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_both_sides_mean_the_same_function(name):
+    x = every_size()
+    values, slopes = activate(ACTIVATIONS[name].code, x)
+    exact = x.double().requires_grad_()
+    expected = ACTIVATIONS[name].function(exact)
+    (expected_slopes,) = torch.autograd.grad(expected.sum(), exact)
+    torch.testing.assert_close(values.double(), expected.detach(), rtol=1e-6, atol=0)
+    # A slope is computed from the value, whose distance from 1 has the rounding of 1.
+    torch.testing.assert_close(slopes.double(), expected_slopes, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.usefixtures("_every_instruction_set")
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_nan_goes_through_and_zero_stays_zero(name):
+    values, slopes = activate(ACTIVATIONS[name].code, torch.tensor([torch.nan, 0.0] * 4))
+    assert values[::2].isnan().all() and slopes[::2].isnan().all()
+    assert (values[1::2] == 0).all() and torch.equal(slopes[1::2], torch.full((4,), float(name != "relu")))
+
+
+def test_each_code_has_one_name_here_and_there():
+    listed = in_the_list()
+    assert {activation.code: activation.name for activation in ACTIVATIONS.values()} == {
+        code: name.lower() for code, name in listed.items()
+    }
+    assert all(has_activation.__wrapped__(code) for code in listed)
+
+
+@pytest.mark.parametrize("code", [-1, 99])
+def test_a_code_that_is_not_in_the_library(code):
+    assert not has_activation.__wrapped__(code)
+    with pytest.raises(ValueError, match=f"no activation with the code {code}"):
+        activate(code, torch.zeros(8))
+
+
+def test_no_other_file_names_one():
+    names = "|".join(in_the_list().values())
+    others = [path for path in SOURCES.rglob("*.*") if path.name != "activations.h"]
+    assert len(others) > 10
+    assert not [path.name for path in others if re.search(rf"\b({names})\b", path.read_text())]

@@ -1,0 +1,65 @@
+"""The build with sanitizers stops at a call that breaks what the kernels rely on (csrc/invariants.h)."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from seqclf._native import library
+
+checked = library.available()[0] and hasattr(library.load()[0], "seqclf_checks_calls")
+needs_checks = pytest.mark.skipif(not checked, reason="this library was not built with -DSEQCLF_SANITIZE=ON")
+
+# A batch of two rows, three steps and one step long, whose steps are ids.
+SETTING = """
+    import ctypes
+    import numpy as np
+    from seqclf._native import abi, library
+
+    batch_sizes, time_offsets = np.array([2, 1, 1]), np.array([0, 2, 3, 4])
+    ids, n_ids = np.array([0, 1, 2, 1]), 3
+    weights = {name: np.zeros(n, dtype=np.float32) for name, n in (("input", n_ids), ("recurrent", 1), ("bias", 1))}
+    outputs = np.zeros((4, 8), dtype=np.float32)
+    BREAK
+    direction = abi.Direction(0, *map(abi.address, weights.values()), None, None)
+    call = abi.Forward(
+        abi.Batch(2, 3, abi.address(batch_sizes), abi.address(time_offsets)),
+        abi.Layer(0, 0, 1, 1, n_ids, 0, (2 * abi.Direction)(direction)),
+        abi.Inputs(None, abi.address(ids), None, None),
+        abi.address(outputs), None, None, 1,
+    )
+    library.load()[0].seqclf_forward(ctypes.byref(call))
+    print("computed")
+"""
+
+
+def run(line):
+    code = textwrap.dedent(SETTING).replace("BREAK", line)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
+def test_a_call_that_keeps_them_is_computed():
+    done = run("")
+    assert (done.returncode, done.stdout) == (0, "computed\n"), done.stderr
+
+
+@needs_checks
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("batch_sizes[:] = [1, 2, 1]; time_offsets[:] = [0, 1, 3, 4]", "batch_sizes fall from n_rows, and none is 0"),
+        ("batch_sizes[:] = [2, 1, 0]", "batch_sizes fall from n_rows, and none is 0"),
+        ("batch_sizes[:] = [3, 1, 1]", "batch_sizes fall from n_rows, and none is 0"),
+        ("time_offsets[:] = [0, 1, 3, 4]", "time_offsets add up batch_sizes"),
+        ("time_offsets[:] = [1, 2, 3, 4]", "time_offsets"),
+        ("time_offsets[:] = [0, 2, 1, 4]", "time_offsets"),
+        ("ids[2] = 3", "ids"),
+        ("ids[2] = -1", "ids"),
+    ],
+)
+def test_a_call_that_breaks_one_is_stopped(line, message):
+    done = run(line)
+    assert done.returncode != 0 and not done.stdout
+    assert f"seqclf: a call breaks what the kernels rely on: {message}\n" in done.stderr
