@@ -292,7 +292,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """The largest number of epochs over these rows."""
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        aim = self._auto_epochs if self.wide else self._auto_epochs_alone
+        informed = training.sequences.scores is not None or training.sequences.features is not None
+        aim = self._auto_epochs if informed else self._auto_epochs_alone
         wanted = -(-aim.n_updates // n_batches(len(training), self.batch_size))
         affordable = aim.n_steps // max(training.sequences.steps.n_steps, 1)
         return min(max(min(wanted, affordable), aim.min_epochs), aim.max_epochs)

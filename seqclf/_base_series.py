@@ -31,7 +31,7 @@ class BaseSeriesRNN(BaseRNN):
         "conv_filters": any_of(integer(0), sequence_of(integer(1))),
     }
     _step_name = "steps"
-    _auto_epochs = AutoEpochs(n_updates=300, n_steps=500_000, min_epochs=3, max_epochs=20)
+    _auto_epochs = AutoEpochs(n_updates=300, n_steps=500_000, min_epochs=4, max_epochs=20)
     # Without a linear model the network has to learn everything.
     _auto_epochs_alone = AutoEpochs(n_updates=1_500, n_steps=1_500_000, min_epochs=5, max_epochs=200)
     n_channels_in_: int

@@ -13,6 +13,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.text_label_features import TextLabelFeatures
+from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import NumberedTokens, TextTokenizer
 from seqclf._validation.frames import column_labels, is_frame
@@ -37,7 +38,9 @@ class BaseTextRNN(BaseRNN):
         "nb_ngrams": integer(0, 8),
     }
     _step_name = "tokens"
-    _auto_epochs = _auto_epochs_alone = AutoEpochs(n_updates=600, n_steps=20_000_000, min_epochs=3, max_epochs=6)
+    _auto_epochs = AutoEpochs(n_updates=600, n_steps=20_000_000, min_epochs=3, max_epochs=6)
+    # Without a linear model and ratios the network has to learn everything.
+    _auto_epochs_alone = AutoEpochs(n_updates=2_000, n_steps=20_000_000, min_epochs=3, max_epochs=30)
     input_kind_: Kind
     _label_features: TextLabelFeatures | None
 
@@ -64,8 +67,8 @@ class BaseTextRNN(BaseRNN):
             return EncodedSequences(self._learn_ids(rows))
         self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
         ids, new_tokens = self._fit_tokenizer(rows)
-        if self.verbose and getattr(self.tokenizer_, "level_", None) != getattr(self.tokenizer_, "level", None):
-            print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level={self.tokenizer_.level!r})", flush=True)
+        if self.verbose and type(self.tokenizer_) is TextTokenizer and self.tokenizer_.level == "auto":
+            print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level='auto')", flush=True)
         if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
             longest, side = self.tokenizer_.max_length, self.tokenizer_.truncate
             print(f"{n_truncated} of {len(rows)} texts lost tokens at the {side}: max_length={longest}", flush=True)
@@ -139,8 +142,16 @@ class BaseTextRNN(BaseRNN):
             return None
         tokenizer = getattr(self, "tokenizer_", None)
         n_orders = _WIDE_NGRAMS_OF_CHARACTERS if getattr(tokenizer, "level_", None) == "char" else _WIDE_NGRAMS
-        tokens = ["", "", *tokenizer.tokens_[2:]] if type(tokenizer) is TextTokenizer else None
-        return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, tokens)
+        return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, self._names())
+
+    def _names(self) -> TokenNames | None:
+        """What the tokens are called; None where their ids are their names."""
+        tokenizer = getattr(self, "tokenizer_", None)
+        if type(tokenizer) is TextTokenizer:
+            return TokenNames(tokenizer.tokens_, "" if tokenizer.level_ == "char" else " ")
+        if hasattr(self, "renumbered_ids_"):
+            return TokenNames(["0", "1", *map(str, self.renumbered_ids_.tolist())], " ")
+        return None
 
     def _input_config(self) -> dict[str, Any]:
         ratios = getattr(self, "nb_ratios_", None)

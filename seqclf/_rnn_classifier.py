@@ -58,7 +58,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     recurrent_dropout : float in [0, 1), default=0.0
         Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
     weight_decay : float, default=0.0
-        L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
+        L2 penalty on the weights, those of the linear model's scores too, not on the biases; with "adamw" decoupled
+        from the gradient.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weight matrices.
     max_grad_norm : float or None, default=1.0
@@ -79,10 +80,11 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training data. "auto" makes as many as come to 300 steps of the optimiser,
-        but reads no more than 500,000 steps of series; at least 3 and at most 20. With ``wide=False``, when the network
+        but reads no more than 500,000 steps of series; at least 4 and at most 20. With ``wide=False``, when the network
         has to learn everything, these numbers are 1,500, 1,500,000, 5 and 200.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the scaling and classes that it has.
+        Let `fit` train the fitted network further, with the scaling, linear model and classes that it has. What the
+        network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -116,7 +118,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         Number of epochs run.
     network_ : torch.nn.Module
         The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the steps of all series
-        end to end, and the length of each. It gives logits.
+        end to end, the length of each, and with `wide` the scores of the linear model. It gives logits.
     n_parameters_ : int
         Number of trained weights.
     n_features_in_ : int
@@ -161,10 +163,11 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     The linear model is ridge regression on features of random convolutions [7]_: at what share of its steps the output
     of a convolution is above a threshold, and how long the longest such stretch is. The 84 kernels of length 9 are
     fixed; their dilations go by the median length, channels and thresholds are drawn. Series whose median length is
-    below 9 are read as they are. There are at most 10,000 features, 3,000 of more than 5,000 rows. A training row gets
-    its scores from models that were fitted without its fold (of five; rows of a group, and equal rows, are in one), so
-    that it never sees its own label. The scores become logits by a temperature and a share of the prior, fitted out of
-    fold, and are added to the logits of the network [8]_.
+    below 9 are read as they are. There are at most 10,000 features, 3,000 of more than 2,000 rows, and 100 million
+    numbers in all. A training row gets its scores from models that were fitted without its fold (of five; rows of a
+    group, or without groups equal rows, are in one unless most rows repeat others), so that it never sees its own
+    label. The scores become logits by a temperature and a share of the prior, fitted out of fold, and are added to the
+    logits of the network [8]_.
 
     References
     ----------

@@ -55,9 +55,10 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         there are none. 0 turns them off, which costs accuracy where the order of words matters.
     wide : bool, default=True
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
-        and few epochs suffice. It adds about a second for 25,000 reviews.
+        and few epochs suffice. It adds some three seconds for 25,000 reviews.
     weight_decay : float, default=0.0
-        L2 penalty on the weights, not on the biases; with "adamw" decoupled from the gradient.
+        L2 penalty on the weights, those of the linear model's scores too, not on the biases; with "adamw" decoupled
+        from the gradient.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weight matrices.
     max_grad_norm : float or None, default=1.0
@@ -78,11 +79,11 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training data. "auto" makes as many as come to 600 steps of the optimiser,
-        but reads no more than 20 million tokens; at least 3 and at most 6. Without `wide` and `nb_ngrams` more are
-        needed, the more the fewer rows there are.
+        but reads no more than 20 million tokens; at least 3 and at most 6. Where there are neither a linear model nor
+        ratios, 600 is 2,000 and 6 is 30.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary, naive-Bayes ratios and classes that it has. The
-        ratios that the network reads in training are counted on the new rows all the same, cross-fitted.
+        Let `fit` train the fitted network further, with the vocabulary, linear model, naive-Bayes ratios and classes
+        that it has. What the network reads of them in training is learned from the new rows all the same, cross-fitted.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -151,8 +152,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     Token ids are whole numbers from 1 on, up to 2**63 - 1; 1 is the unknown token. 0 is padding, and only at the ends
     of rows of one length. Ids that were counted from 0 are refused where that shows: add 1 to them.
 
-    A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text,
-    those that the bias of the last layer alone gives.
+    A text without a token is read as a sequence of length 0: it gets the same probabilities as any other such text.
 
     Nothing is cut from long texts unless the tokenizer has a `max_length`. Without the compiled kernels a batch on the
     CPU is padded to its longest text, so that one very long text takes as much memory as a whole batch of such texts:
@@ -161,9 +161,11 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     The linear model has two parts [2]_: TF-IDF of tokens and pairs of tokens, and of 2 to 5 characters inside words
     (where tokens are characters, of 1 to 5 of them; token ids have no characters, and neither have texts that hold
     more than 20 million such n-grams in all). Its loss is the squared hinge, how closely it fits is chosen out of fold.
-    A training row gets its scores from models that were fitted without its fold (of five; rows of a group, and equal
-    rows, are in one), so that it never sees its own label; so do the log-count ratios. The scores become logits by a
-    temperature and a share of the prior, fitted out of fold, and are added to the logits of the network.
+    A training row gets its scores from models that were fitted without its fold (of five; rows of a group, or without
+    groups equal rows, are in one unless most rows repeat others), so that it never sees its own label; so do the
+    log-count ratios. The scores become logits by a temperature and a share of the prior, fitted out of fold, and are
+    added to the logits of the network. A Pipeline with a tokenizer of its own hands over ids: then there are no
+    characters, and of characters as tokens pairs are read.
 
     The prediction for a row does not depend on the rows with it, on padding or on batches: to the last bit on the
     compiled kernels; on torch's own operations it is computed in float64.

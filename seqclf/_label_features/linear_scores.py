@@ -16,7 +16,7 @@ D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992).
 H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +25,8 @@ from scipy.special import logit, logsumexp
 
 from seqclf._label_features.supervision import Calibration, Supervision
 
-_SMALLEST_WEIGHT = 1e-9
+# The share of the largest weight that a row counts at least: with less, equations can't be solved.
+_SMALLEST_WEIGHT = 1e-6
 
 
 class Features(Protocol):
@@ -36,6 +37,9 @@ class Features(Protocol):
 
     def transform(self, rows: Any) -> Any:
         """The features of other rows."""
+
+    def blocks(self, rows: Any) -> Iterator[Any]:
+        """The rows in parts, whose features fit into memory."""
 
     def names(self) -> list[str]:
         """What each feature is."""
@@ -114,26 +118,37 @@ class LinearScores:
 
     def fit_transform(self, rows: Any, supervision: Supervision) -> NDArray[np.float32]:
         """Fit the models; gives estimates for the training rows, each by models that have not seen its fold."""
-        weights = supervision.loss_weights / supervision.loss_weights.mean()
+        weights = supervision.loss_weights / supervision.loss_weights.max()
+        weights = np.maximum(weights, _SMALLEST_WEIGHT)
+        weights /= weights.mean()
         features = self.features.fit_transform(rows)
         fold, memberships = supervision.fold, supervision.memberships
         self._known = supervision.spread
         self._priors = logit(np.clip(weights @ memberships / weights.sum(), 1e-12, 1 - 1e-12))
         least = np.inf
         for fit in self._fits:
-            models = fit(features, memberships, np.maximum(weights, _SMALLEST_WEIGHT), fold)
+            models = fit(features, memberships, weights, fold)
             scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
             scores[:, ~self._known] = 0
             calibration = supervision.calibrate(scores)
-            if calibration.loss < least:
+            if calibration.loss < least and np.isfinite(models.coef).all() and np.isfinite(models.intercept).all():
                 least, self.calibration_, best = calibration.loss, calibration, scores
                 # Nothing is kept of single rows.
                 self.coef_, self.intercept_ = models.coef, models.intercept
+        if not np.isfinite(least):
+            raise ValueError(
+                "The linear model of wide=True is not finite: X holds numbers that are too large or too small for "
+                "float32. Use scale=True, scale them yourself, or set wide=False."
+            )
         return self._estimates(best)
 
     def transform(self, rows: Any) -> NDArray[np.float32]:
         """Estimates for rows that are not of the training data."""
-        return self._estimates(self._decide(self.features.transform(rows), self.coef_, self.intercept_))
+        parts = [
+            self._estimates(self._decide(self.features.transform(part), self.coef_, self.intercept_))
+            for part in self.features.blocks(rows)
+        ]
+        return np.concatenate([np.empty((0, len(self.intercept_)), dtype=np.float32), *parts])
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
         estimates = self.calibration_.offset + self.calibration_.slope * scores

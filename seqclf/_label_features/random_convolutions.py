@@ -5,6 +5,7 @@ the channels that a convolution reads, and the training series whose outputs its
 `convolutions.py` names the papers and says what is made of the outputs.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,9 @@ from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, c
 from seqclf._label_features.series_statistics import STATISTICS, series_statistics
 
 # More features are not worth their time, above all that of the ridge model.
-MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 5_000, 200_000_000
+MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 2_000, 100_000_000
+# Numbers that are computed at once in prediction.
+_MAX_AT_ONCE = 2**25
 # What part of the features the statistics are, about: the weights of a kernel add up to 0, so that convolutions do not
 # see the level of a channel.
 _SHARE_OF_STATISTICS = 0.1
@@ -132,6 +135,12 @@ class RandomConvolutions:
             by_bias = rest.reshape(len(series), 2, rest.shape[1] // 2)
             self.convolutions_.write_features(continued(series, N_TAPS), by_bias)
         return features
+
+    def blocks(self, series: Ragged) -> Iterator[Ragged]:
+        """The series in parts, whose features fit into memory."""
+        size = max(_MAX_AT_ONCE // len(self.means_), 1)
+        for start in range(0, len(series), size):
+            yield series if len(series) <= size else series.take(np.arange(start, min(start + size, len(series))))
 
     def names(self) -> list[str]:
         """What each feature is."""

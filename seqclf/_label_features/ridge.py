@@ -102,8 +102,9 @@ def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, f
         model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
         penalty = _search(model.error, [data.n_varying * penalty for penalty in PENALTIES.tolist()])
         oof, coef, intercept = model.solution(penalty)
-        coef = (coef * data.scale[:, None]).astype(np.float32)
-        intercept = intercept - data.mean @ coef
+        with np.errstate(over="ignore", invalid="ignore"):  # Whoever uses the model looks whether it is finite.
+            coef = (coef * data.scale[:, None]).astype(np.float32)
+            intercept = intercept - data.mean @ coef
     return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalty)
 
 

@@ -1,6 +1,5 @@
 """What the targets say of texts: log-count ratios of n-grams at each step, and the scores of a linear model."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +10,7 @@ from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
-from seqclf._label_features.token_features import TokenFeatures, Tokens
+from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens
 
 # The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
 _MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
@@ -34,17 +33,16 @@ class TextLabelFeatures(LabelFeatures):
         The longest n-grams that the linear model reads; 0 for no such model.
     vocab_size : int
         The number of token ids.
-    tokens : sequence of str or None
-        The token of each id, for the names of features, and where sequences come with a spelling for those of the
-        characters inside tokens.
+    names : TokenNames or None
+        What the tokens are called; None where their ids are their names.
 
     Attributes
     ----------
     ratios : LogCountRatios or None
     """
 
-    def __init__(self, nb_ngrams: int, wide_ngrams: int, vocab_size: int, tokens: Sequence[str] | None):
-        self.nb_ngrams, self._wide_ngrams, self._tokens = nb_ngrams, wide_ngrams, tokens
+    def __init__(self, nb_ngrams: int, wide_ngrams: int, vocab_size: int, names: TokenNames | None):
+        self.nb_ngrams, self._wide_ngrams, self._names = nb_ngrams, wide_ngrams, names
         # Of pairs of words many are in one row and in one row of new texts.
         n_rare = 0 if wide_ngrams > _MAX_RARE_ORDER else wide_ngrams
         self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size, n_rare)
@@ -60,7 +58,7 @@ class TextLabelFeatures(LabelFeatures):
             self.ratios = LogCountRatios(self._ngrams, self.nb_ngrams)
             features = self.ratios.fit_transform(learned, supervision)
         if self._wide_ngrams:
-            of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._tokens, _MAX_WEIGHTS // n_outputs)
+            of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._names, _MAX_WEIGHTS // n_outputs)
             strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
             fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
             self.scores = LinearScores(of_tokens, fits, decision)

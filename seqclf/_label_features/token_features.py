@@ -1,6 +1,6 @@
 """TF-IDF of what texts hold: n-grams of tokens, and of the characters inside tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ _MIN_ROWS = 2
 _MAX_CHARACTER_ENTRIES = 20_000_000
 # Entries that are sorted at once.
 _BLOCK = 2**22
+# Tokens and rows whose features are made at once: with characters, a token has some 100 bytes of them.
+_MAX_TOKENS, _MAX_ROWS = 2**20, 2**16
 
 
 class Tokens(NamedTuple):
@@ -38,6 +40,28 @@ class Tokens(NamedTuple):
     numbers: Sequence[NDArray[np.int32]]
     spelling: Spelling | None
 
+    def part(self, start: int, stop: int) -> "Tokens":
+        """The rows from `start` up to `stop`."""
+        steps = slice(self.ids.offsets[start], self.ids.offsets[stop])
+        spelling = self.spelling and self.spelling._replace(ids=self.spelling.ids[steps])
+        ids = Ragged(self.ids.values[steps], self.ids.lengths[start:stop])
+        return Tokens(ids, [numbers[steps] for numbers in self.numbers], spelling)
+
+
+class TokenNames(NamedTuple):
+    """What tokens are called.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        The token of each id; the first two are padding and the unknown token.
+    separator : str
+        What is between the tokens of an n-gram in its name.
+    """
+
+    tokens: Sequence[str]
+    separator: str
+
 
 class TokenFeatures:
     """Sublinear TF-IDF, of length 1 in each row for the n-grams of tokens, and again for those of characters.
@@ -48,8 +72,8 @@ class TokenFeatures:
         Learned on the training rows.
     n_orders : int
         The longest n-grams of tokens that are read.
-    tokens : sequence of str or None
-        The token of each id, "" for those without a spelling; None where no token has one.
+    names : TokenNames or None
+        What the tokens are called; None where their ids are their names.
     max_features : int
         At most so many n-grams of each kind are taken: those that the most training rows hold.
 
@@ -62,8 +86,8 @@ class TokenFeatures:
         None where tokens have no spelling, or the training rows too many characters.
     """
 
-    def __init__(self, ngrams: NGrams, n_orders: int, tokens: Sequence[str] | None, max_features: int):
-        self.ngrams, self.n_orders, self.tokens, self.max_features = ngrams, n_orders, tokens, max_features
+    def __init__(self, ngrams: NGrams, n_orders: int, names: TokenNames | None, max_features: int):
+        self.ngrams, self.n_orders, self.token_names, self.max_features = ngrams, n_orders, names, max_features
         self.characters_: CharacterNGrams | None = None
 
     def fit_transform(self, rows: Tokens) -> csr_array:
@@ -96,12 +120,20 @@ class TokenFeatures:
         of_characters = weigh(csr_array(counts[:, self._kept_characters]), self.idf_[n_ngrams:])
         return csr_array(hstack([features, of_characters], format="csr"))
 
+    def blocks(self, rows: Tokens) -> Iterator[Tokens]:
+        """The rows in parts, whose features fit into memory."""
+        offsets, start = rows.ids.offsets, 0
+        while start < len(rows.ids):
+            stop = int(np.searchsorted(offsets, offsets[start] + _MAX_TOKENS, side="right")) - 1
+            stop = min(max(stop, start + 1), start + _MAX_ROWS)
+            yield rows if stop - start == len(rows.ids) else rows.part(start, stop)
+            start = stop
+
     def names(self) -> list[str]:
         """What each feature is: an n-gram of tokens, or one of characters in quotes."""
-        spelled = [str(number) for number in range(self.ngrams.vocab_size)] if self.tokens is None else self.tokens
-        of_characters = self.tokens is not None and all(len(token) < 2 for token in spelled)
+        spelled, separator = self.token_names or TokenNames([str(id) for id in range(self.ngrams.vocab_size)], " ")
         names = [
-            ("" if of_characters else " ").join(spelled[token] for token in ngram)
+            separator.join(spelled[token] for token in ngram)
             for ngrams in self.ngrams.spelled()[: self.n_orders]
             for ngram in ngrams
         ]
@@ -112,12 +144,14 @@ class TokenFeatures:
 
     def _learn_characters(self, rows: Tokens) -> csr_array | None:
         """The counts of the n-grams of characters that are read from now on, if any are."""
-        if self.tokens is None or rows.spelling is None or not any(map(str.strip, self.tokens)):
+        if self.token_names is None or rows.spelling is None:
             return None
+        tokens = ["", "", *self.token_names.tokens[2:]]
         spelled = self._spelled_counts(rows.spelling, rows.ids)
-        if n_entries(spelled, [*self.tokens, *rows.spelling.new_tokens]) > _MAX_CHARACTER_ENTRIES:
+        too_many = n_entries(spelled, [*tokens, *rows.spelling.new_tokens]) > _MAX_CHARACTER_ENTRIES
+        if too_many or not any(map(str.strip, tokens)):
             return None
-        self.characters_ = CharacterNGrams(self.tokens)
+        self.characters_ = CharacterNGrams(tokens)
         counts = self.characters_.count(spelled, rows.spelling.new_tokens)
         self._kept_characters = frequent(counts, _MIN_ROWS, self.max_features)
         return csr_array(counts[:, self._kept_characters])
@@ -133,8 +167,8 @@ class TokenFeatures:
 
     def _spelled_counts(self, spelling: Spelling, ids: Ragged) -> csr_array:
         """How often rows hold each token, those too that the network does not know."""
-        assert self.tokens is not None
-        return count_entries(Ragged(spelling.ids, ids.lengths), len(self.tokens) + len(spelling.new_tokens))
+        n_tokens = self.ngrams.vocab_size + len(spelling.new_tokens)
+        return count_entries(Ragged(spelling.ids, ids.lengths), n_tokens)
 
 
 def frequent(counts: csr_array, min_rows: int, limit: int) -> NDArray[np.int64]:

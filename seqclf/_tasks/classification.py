@@ -104,9 +104,9 @@ class Classification(Task):
 
         Neither is negative: scores that say nothing leave the prior alone.
         """
-        rows = np.arange(len(targets))[:: -(-scores.size // _MAX_CALIBRATION)]
-        scores, targets, weights = scores[rows].astype(np.float64), targets[rows], weights[rows]
         counts = np.bincount(targets, weights=weights, minlength=len(self.classes))
+        rows = np.random.RandomState(0).permutation(len(targets))[: max(_MAX_CALIBRATION // self.n_outputs, 1)]
+        scores, targets, weights = scores[rows].astype(np.float64), targets[rows], weights[rows]
         log_shares = np.log(np.maximum(counts, counts[counts > 0].min() / 2) / counts.sum())
         priors = log_shares[1:] - log_shares[:1] if self.n_outputs == 1 else log_shares
         shares = weights / weights.sum()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seqclf._text.characters import word_pattern
 
-# A sample is enough: these texts, evenly spread, and so many characters from the start of each.
+# A sample is enough: these texts, drawn with a fixed seed, and so many characters from the start of each.
 _MAX_TEXTS, _MAX_CHARACTERS = 1_000, 500
 _MIN_UNSPACED = 0.25  # share of the letters
 _MIN_ONE_TOKEN = 0.5  # share of the texts that have a token
@@ -58,9 +58,8 @@ def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
 
 
 def _sample(texts: Sequence[str]) -> Iterator[str]:
-    n = min(len(texts), _MAX_TEXTS)
-    for place in range(n):
-        yield texts[place * len(texts) // n][:_MAX_CHARACTERS]
+    for row in np.random.RandomState(0).permutation(len(texts))[:_MAX_TEXTS].tolist():
+        yield texts[row][:_MAX_CHARACTERS]
 
 
 def _unspaced_share(text: str) -> float:

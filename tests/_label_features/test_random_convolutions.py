@@ -138,9 +138,9 @@ def test_there_are_no_more_features_than_wanted(n_channels, n_features):
 
 
 def test_how_many_features_there_should_be():
-    assert most_features(1) == most_features(5_000) == 10_000
-    assert most_features(5_001) == most_features(60_000) == 3_000
-    assert most_features(200_000) == 1_000
+    assert most_features(1) == most_features(2_000) == 10_000
+    assert most_features(2_001) == most_features(33_333) == 3_000
+    assert most_features(100_000) == 1_000
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from seqclf._label_features import text_label_features
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.text_label_features import TextLabelFeatures
+from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.classification import Classification
 
 VOCAB = 60
@@ -32,7 +33,7 @@ def supervise(ids, codes, groups=None, seed=0, fold=None):
 
 
 def learn(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
-    features = TextLabelFeatures(nb_ngrams, wide_ngrams, VOCAB, tokens)
+    features = TextLabelFeatures(nb_ngrams, wide_ngrams, VOCAB, tokens and TokenNames(tokens, " "))
     spelling = None if tokens is None else Spelling(ids.values, [])
     return features, features.fit_transform(
         EncodedSequences(ids, spelling=spelling), supervise(ids, codes, **changes)[1]

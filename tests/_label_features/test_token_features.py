@@ -10,7 +10,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features import token_features
 from seqclf._label_features.character_ngrams import n_entries
 from seqclf._label_features.ngrams import NGrams
-from seqclf._label_features.token_features import TokenFeatures, Tokens, count_entries
+from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens, count_entries
 
 WORDS = "amber brick cedar delta ember flint grape hazel amberly bricks".split()
 TOKENS = ["", "", *WORDS]
@@ -35,7 +35,7 @@ def learn(rows, n_orders=2, tokens=TOKENS, max_features=10_000, n_rare=0):
     """The learned features, and those of the training rows."""
     ngrams, ids = NGrams(n_orders, len(TOKENS), n_rare), as_ids(rows)
     numbers = [each for each, _ in ngrams.learn(ids, limit=10_000)]
-    features = TokenFeatures(ngrams, n_orders, tokens, max_features)
+    features = TokenFeatures(ngrams, n_orders, tokens and TokenNames(tokens, " "), max_features)
     spelling = None if tokens is None else Spelling(ids.values, [])
     return features, features.fit_transform(Tokens(ids, numbers, spelling))
 
@@ -44,7 +44,7 @@ def apply(features, rows, new_tokens=()):
     """Features of other rows, whose ids from the size of the vocabulary on are those of new tokens."""
     spelled = as_ids(rows)
     ids = Ragged(np.where(spelled.values < len(TOKENS), spelled.values, 1).astype(np.int32), spelled.lengths)
-    spelling = None if features.tokens is None else Spelling(spelled.values, list(new_tokens))
+    spelling = None if features.token_names is None else Spelling(spelled.values, list(new_tokens))
     return features.transform(Tokens(ids, features.ngrams.numbers(ids), spelling))
 
 
@@ -68,9 +68,9 @@ def test_ngrams_of_tokens_are_those_of_scikit_learn(n_orders, rare):
     """Of at least two rows, or those of one too."""
     rows, new = random_rows(), random_rows(20, seed=1)
     features, found = learn(rows, n_orders, tokens=None, n_rare=n_orders if rare else 0)
-    features.tokens = TOKENS
+    features.token_names = TokenNames(TOKENS, " ")
     names = features.names()
-    features.tokens = None
+    features.token_names = None
     expected = reference(n_orders, min_df=1 if rare else 2)
     of_rows = expected.fit_transform(written(rows))
     assert sorted(names) == sorted(expected.vocabulary_) and found.dtype == np.float32
