@@ -107,40 +107,51 @@ class Network(nn.Module):
         self, batch: SequenceBatch, generator: Generator | None = None, projected: list[Tensor] | None = None
     ) -> Tensor:
         """What the head decides by, (n_sequences or n_steps, n_features); arguments as in :meth:`forward`."""
-        width = batch.step_features_width
-        if width != self.config.n_step_features:
-            raise ValueError(
-                f"step_features holds {width} numbers a step, but the network was built for "
-                f"{self.config.n_step_features}."
-            )
-        layout = StepLayout(batch.lengths, self.device, batch.starts)
+        layout = self._layout(batch)
         if not layout.n_rows:
             n_units = 0 if self.pooling is None else layout.n_sequences
             return self.head.weight.new_zeros(n_units, self.head.n_features)
-        step_features = None
-        if batch.step_features is not None:
-            step_features = _kernels.arrange(batch.step_features, layout).to(self.head.weight.dtype)
-        ids_or_numbers = _kernels.arrange(batch.values, layout)
-        inputs = self._inputs(ids_or_numbers, step_features, layout, generator, projected)
+        inputs = self._inputs(batch, layout, generator, projected)
         states = self.recurrent(inputs, layout, generator)
-        features = self._features(states, inputs, step_features, layout, generator)
+        features = self._features(states, inputs, layout, generator)
         if self.pooling is None:
             return features[_steps_in_order(batch.lengths)]
         if layout.is_sorted:
             return features
         return features.new_zeros(layout.n_sequences, features.shape[1]).index_copy(0, layout.order, features)
 
+    def states(self, batch: SequenceBatch, projected: list[Tensor] | None = None) -> Tensor:
+        """The states of the last recurrent layer, (n_steps, n_outputs of the layer), in the order of the batch.
+
+        Arguments as in :meth:`forward`. Those of the forward direction come first.
+        """
+        layout = self._layout(batch)
+        if not layout.n_rows:
+            return self.head.weight.new_zeros(0, self.recurrent.n_outputs)
+        states = self.recurrent(self._inputs(batch, layout, None, projected), layout, None)
+        return states[_steps_in_order(batch.lengths)]
+
+    def _layout(self, batch: SequenceBatch) -> StepLayout:
+        """Where the steps of a batch are, which has to be of the kind that the network was built for."""
+        width = batch.step_features_width
+        if width != self.config.n_step_features:
+            raise ValueError(
+                f"step_features holds {width} numbers a step, but the network was built for "
+                f"{self.config.n_step_features}."
+            )
+        return StepLayout(batch.lengths, self.device, batch.starts)
+
     def _inputs(
-        self,
-        values: Tensor,
-        step_features: Tensor | None,
-        layout: StepLayout,
-        generator: Generator | None,
-        projected: list[Tensor] | None,
+        self, batch: SequenceBatch, layout: StepLayout, generator: Generator | None, projected: list[Tensor] | None
     ) -> Inputs:
-        """What the first layer reads."""
+        """What the first layer reads. Next to ids the numbers are the step features."""
+        dtype = self.head.weight.dtype
+        values = _kernels.arrange(batch.values, layout)
         if self.embedding is None:
-            return Inputs(values.to(self.head.weight.dtype))
+            return Inputs(values.to(dtype))
+        step_features = None
+        if batch.step_features is not None:
+            step_features = _kernels.arrange(batch.step_features, layout).to(dtype)
         ids = self.token_dropout(values, generator)
         if projected is not None:
             return Inputs(step_features, ids, projected=projected)
@@ -150,14 +161,7 @@ class Network(nn.Module):
         mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
         return self.embedding(ids, mask, step_features)
 
-    def _features(
-        self,
-        states: Tensor,
-        inputs: Inputs,
-        step_features: Tensor | None,
-        layout: StepLayout,
-        generator: Generator | None,
-    ) -> Tensor:
+    def _features(self, states: Tensor, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
         """What the head decides by, in the order of the layout: of each row, or without pooling of each step."""
         pooled = self.pooling is not None
         features = states if self.pooling is None else self.pooling(states, layout)
@@ -165,7 +169,8 @@ class Network(nn.Module):
             filtered = self.convolutions(_kernels.written_out(inputs, layout), layout)
             features = torch.cat((features, _kernels.pool("mean", filtered, layout) if pooled else filtered), dim=1)
         features = self.dropout(features, None if pooled else layout.row_of_step, layout.n_rows, generator)
-        if step_features is not None and self.head.n_means:
+        if self.head.n_means and inputs.numbers is not None:
+            step_features = inputs.numbers
             means = _MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
             features = torch.cat((features, means), dim=1)
         return features

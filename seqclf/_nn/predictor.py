@@ -15,7 +15,7 @@ _MAX_CACHED_BYTES, _MIN_WIDE = 2**24, 64
 
 
 class Predictor:
-    """Gives outputs that don't depend on the rows that are predicted together.
+    """Gives outputs and states that don't depend on the rows that are predicted together.
 
     The network is used as it is where our kernels run, which give a row the same bits in any batch. Elsewhere a copy in
     float64 is used: products of matrices depend on the number of rows, in float32 by more than can be accepted.
@@ -59,3 +59,8 @@ class Predictor:
         """Outputs in float64 of a batch, as from :meth:`Network.forward`."""
         with torch.inference_mode():
             return self._network(batch, projected=self._projected, exact=True)
+
+    def states(self, batch: SequenceBatch) -> Tensor:
+        """States in float32 of a batch, as from :meth:`Network.states`."""
+        with torch.inference_mode():
+            return self._network.states(batch, self._projected).float()

@@ -1,4 +1,6 @@
-"""Outputs of a trained network for any number of sequences."""
+"""Outputs and states of a trained network for any number of sequences."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -7,6 +9,7 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._nn.network import Network
 from seqclf._nn.predictor import Predictor
+from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._training.batches import SequenceStore, prediction_rows
 
 
@@ -19,8 +22,23 @@ def predict_outputs(network: Network, sequences: EncodedSequences, device: torch
     per_step = network.pooling is None
     n_units = sequences.steps.n_steps if per_step else len(sequences)
     outputs = np.empty((n_units, network.head.n_outputs))
+    for rows, batch in _batches(sequences, predictor.device):
+        units = sequences.steps.positions(rows) if per_step else rows
+        outputs[units] = predictor.predict(batch).cpu().numpy()
+    return Ragged(outputs, sequences.lengths) if per_step else outputs
+
+
+def predict_states(network: Network, sequences: EncodedSequences, device: torch.device) -> Ragged:
+    """States of the last recurrent layer after every step, in float32 and in the order given."""
+    predictor = Predictor(network, device, sequences.steps.n_steps)
+    states = np.empty((sequences.steps.n_steps, network.recurrent.n_outputs), dtype=np.float32)
+    for rows, batch in _batches(sequences, predictor.device):
+        states[sequences.steps.positions(rows)] = predictor.states(batch).cpu().numpy()
+    return Ragged(states, sequences.lengths)
+
+
+def _batches(sequences: EncodedSequences, device: torch.device) -> Iterator[tuple[np.ndarray, SequenceBatch]]:
+    """All sequences once, in batches that memory allows, with their positions."""
     store = SequenceStore(sequences)
     for rows in prediction_rows(sequences):
-        units = sequences.steps.positions(rows) if per_step else rows
-        outputs[units] = predictor.predict(store.batch(rows, predictor.device)).cpu().numpy()
-    return Ragged(outputs, sequences.lengths) if per_step else outputs
+        yield rows, store.batch(rows, device)

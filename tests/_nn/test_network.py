@@ -149,6 +149,16 @@ def test_pooling_by_hand(pooling):
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("pooling", [*POOLINGS, None])
+def test_states_by_hand(pooling):
+    """Of every step, in the order of the batch, whatever is made of them."""
+    network = make_network(pooling=pooling, bidirectional=True).double().eval()
+    expected = [torch.cat(by_hand(network, ids), dim=1) for ids in IDS.split(LENGTHS.tolist()) if len(ids)]
+    found = network.states(BATCH)
+    np.testing.assert_allclose(found.detach().numpy(), torch.cat(expected).detach().numpy(), rtol=1e-12, atol=1e-12)
+    assert network.states(SequenceBatch(IDS[:0], np.array([0, 0]))).shape == (0, 10)
+
+
 # Step features: numbers next to the token ids
 
 
