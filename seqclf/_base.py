@@ -1,6 +1,7 @@
 """The recipe that all estimators share: validate, encode, build, train, keep. What X and y are, others know."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
 from math import inf
@@ -29,7 +30,7 @@ from seqclf._training.batches import n_batches
 from seqclf._training.config import SCHEDULES, TrainingConfig
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.optimizers import OPTIMIZERS
-from seqclf._training.predict import predict_outputs
+from seqclf._training.predict import predict_outputs, predict_states
 from seqclf._training.session import TrainingSession
 from seqclf._unpickling import raise_too_old
 from seqclf._validation.alignment import match_rows
@@ -212,14 +213,64 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             self.best_epoch_ = session.best_epoch
         return self
 
+    def hidden_states(self, X: Any) -> list[np.ndarray]:
+        """The states of the last recurrent layer after every step: what the network has read so far.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences of the kind seen in fit.
+
+        Returns
+        -------
+        list of n_samples ndarrays of shape (n_steps, units) or (n_steps, 2 * units), float32
+            A row for each step of the sequence; none for a sequence without steps. With ``bidirectional=True`` the
+            first half of a row is the state of the forward direction, which has read the steps from the first to this
+            one. The second half is that of the reverse direction, which has read from the last to this one.
+
+        Notes
+        -----
+        The steps are those that the network reads: padding is left out, and of a text these are the tokens that
+        `tokenizer_` keeps. The layers of convolution and the linear model have no states.
+
+        With x a step of the layer's inputs and h the state before it, the simple recurrent network [1]_ computes
+        ``tanh(x W + h U + b)``, where `activation` may replace tanh. ``network_.to_arrays()`` is a dict of all weights.
+        For the forward direction of the first layer, W is the transpose of
+        ``"recurrent.layers.0.directions.0.weight_input"``, U the transpose of ``"...weight_recurrent"``, and b is
+        ``"...bias"``. ``directions.1`` is the reverse direction. Other cells have a block of `units` rows for each
+        gate, in the order i, f, g, o ("lstm"), r, z, n ("gru") or f, n ("mgu"). The last two also have a
+        ``"...bias_recurrent"``, which is added to h U.
+
+        The first layer reads the scaled numbers of a series, or for each token id its row of ``"embedding.weight"``
+        (a one-hot vector with ``embedding_dim=None``) followed by the numbers of `nb_ngrams`. Each further layer reads
+        the states of the layer before.
+
+        References
+        ----------
+        .. [1] J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
+
+        Examples
+        --------
+        >>> from seqclf import RNNTextClassifier
+        >>> texts, labels = ["good, not bad", "bad, not good"] * 20, ["praise", "blame"] * 20
+        >>> classifier = RNNTextClassifier(units=8, batch_size=8, random_state=0).fit(texts, labels)
+        >>> [states.shape for states in classifier.hidden_states(["good, not bad", "not good", ""])]
+        [(4, 16), (2, 16), (0, 16)]
+        """
+        return list(self._predict(X, predict_states).items())
+
     def _outputs(self, X: Any) -> Any:
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
+        return self._predict(X, predict_outputs)
+
+    def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
+        """What `predict` makes of X with the fitted network."""
         check_is_fitted(self)
         rows = self._validate_X(X, reset=False)
         device = resolve_device(self.device)
         with use_threads(self.n_threads, device, self.cell, self.activation):
             sequences = self._add_label_features(self._encode(rows))
-            return predict_outputs(self.network_, sequences, device)
+            return predict(self.network_, sequences, device)
 
     def _validate_targets(
         self, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any

@@ -119,6 +119,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     network_ : torch.nn.Module
         The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the steps of all series
         end to end, the length of each, and with `wide` the scores of the linear model. It gives logits.
+        The notes of `hidden_states` say how to read its weights.
     n_parameters_ : int
         Number of trained weights.
     n_features_in_ : int

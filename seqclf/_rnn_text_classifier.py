@@ -121,6 +121,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the token ids of all
         sequences end to end, the length of each, with `nb_ngrams` the numbers next to each token, with `wide` the
         scores of the linear model. It gives logits.
+        The notes of `hidden_states` say how to read its weights.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
