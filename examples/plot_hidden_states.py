@@ -1,0 +1,108 @@
+"""
+The states of a simple recurrent network
+========================================
+
+The textbook's network, taken apart: a simple (Elman) network learns whether a peak or a trough comes first in a series.
+The states after every step are computed twice, by `hidden_states` and from scratch in numpy with the weights of the
+trained network, and drawn for one series of each class.
+"""
+
+# %%
+# Learning. These settings are the plain network: one direction, the last state decides, no layers of convolution and no
+# linear model next to it.
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # writes a file, needs no screen
+import matplotlib.pyplot as plt
+import numpy as np
+
+from seqclf import RNNClassifier, datasets
+
+OUTPUT = Path(__file__).resolve().parent.parent / "demo_output"
+
+X_train, y_train = datasets.make_order_series(200, n_steps=(16, 24), random_state=0)
+test = datasets.make_order_series(200, n_steps=(16, 24), random_state=1, return_X_y=False)
+
+classifier = RNNClassifier(
+    cell="rnn",
+    units=8,
+    bidirectional=False,
+    pooling="last",
+    wide=False,
+    conv_filters=0,
+    dropout=0.0,
+    max_epochs=20,
+    random_state=0,
+)
+classifier.fit(X_train, y_train)
+print(f"accuracy {classifier.score(test.data, test.target):.3f} with {classifier.n_parameters_} parameters")
+
+# %%
+# The same network from scratch. A state is a vector of 8 numbers, one for each unit. It starts with zeros, and each
+# step mixes it with the step that is read (J. L. Elman, "Finding structure in time", Cognitive Science 14, 1990).
+# torch keeps weights as (outputs, inputs), so they are transposed here.
+weights = classifier.network_.to_arrays()
+layer = "recurrent.layers.0.directions.0"
+W = weights[f"{layer}.weight_input"].T  # (1 channel, 8 units)
+U = weights[f"{layer}.weight_recurrent"].T  # (8 units, 8 units)
+b = weights[f"{layer}.bias"]  # (8 units,)
+V, c = weights["head.weight"].T, weights["head.bias"]  # (8 units, 1 output), (1 output,)
+
+
+def states_from_scratch(series):
+    """Return the state after each step, an array (steps, units)."""
+    scaled = (series - classifier.channel_mean_) / classifier.channel_scale_
+    state = np.zeros(len(U))
+    states = []
+    for x in scaled:
+        state = np.tanh(x @ W + state @ U + b)
+        states.append(state)
+    return np.array(states)
+
+
+states = classifier.hidden_states(test.data)
+difference = max(np.abs(states_from_scratch(X) - H).max() for X, H in zip(test.data, states, strict=True))
+print(f"states from scratch and by hidden_states: largest difference {difference:.1e}")
+assert difference < 1e-5
+
+# What the classifier says of a series is one linear function of its last state.
+logits = np.array([(H[-1] @ V + c)[0] for H in states])
+difference = np.abs(logits - classifier.decision_function(test.data)).max()
+print(f"logits from scratch and by decision_function: largest difference {difference:.1e}")
+assert difference < 1e-4
+
+# %%
+# The picture. The two series are a pair: the same values, with peak and trough exchanged. The same linear function,
+# applied to the state after each step, tells what the network would answer if the series ended there. Most units work
+# as a switch: a peak turns them one way, a trough the other way, and in between they keep their place.
+rows = np.flatnonzero(test.groups == 27)  # a pair with steps between the two, and after them
+rows = rows[np.argsort(test.target[rows])]
+order = np.argsort(V[:, 0])  # from units that speak for "trough first" to those that speak for "peak first"
+
+figure, axes = plt.subplots(
+    3, 2, figsize=(9, 6.5), sharex="col", sharey="row", height_ratios=(2, 3, 2), layout="constrained"
+)
+for (top, middle, bottom), row in zip(axes.T, rows, strict=True):
+    steps = np.arange(1, len(states[row]) + 1)
+    top.plot(steps, test.data[row], color="black", marker=".")
+    top.set_title(test.target_names[test.target[row]])
+    extent = (0.5, len(steps) + 0.5, len(order) + 0.5, 0.5)
+    image = middle.imshow(
+        states[row].T[order], cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", extent=extent, interpolation="nearest"
+    )
+    middle.set_yticks(np.arange(1, len(order) + 1))
+    bottom.axhline(0, color="gray", linewidth=1)
+    bottom.plot(steps, states[row] @ V + c, color="black", marker=".")
+    bottom.set_xlabel("step")
+axes[0, 0].set_ylabel("value")
+axes[1, 0].set_ylabel("unit")
+axes[2, 0].set_ylabel("logit of\n“peak first”")
+figure.colorbar(image, ax=axes[1], label="state")
+figure.suptitle("A simple recurrent network reads two series of the same values")
+
+OUTPUT.mkdir(exist_ok=True)
+path = OUTPUT / "hidden_states.png"
+figure.savefig(path, dpi=120)
+print(f"picture: {path}")
