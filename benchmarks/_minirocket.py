@@ -1,4 +1,4 @@
-"""MiniRocket as a rival for series: it runs in an environment of its own, see `_minirocket_worker.py`."""
+"""Rocket and MiniRocket as rivals for series, in an environment of their own; see `_minirocket_worker.py`."""
 
 import tempfile
 from pathlib import Path
@@ -19,8 +19,8 @@ def start(n_threads: int) -> Peer | None:
     return peer
 
 
-def runs(peer: Peer, split: Split, seeds: list[int], n_threads: int) -> list[Run]:
-    """A fit for each seed."""
+def runs(peer: Peer, split: Split, seeds: list[int], n_threads: int, model: str = "MiniRocket") -> list[Run]:
+    """A fit for each seed; `model` is one of the worker's."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "halves.npz"
         halves = {"train": (split.X_train, split.y_train), "test": (split.X_test, split.y_test)}
@@ -30,6 +30,6 @@ def runs(peer: Peer, split: Split, seeds: list[int], n_threads: int) -> list[Run
             arrays[f"lengths_{half}"] = np.array([len(series) for series in X])
             arrays[f"y_{half}"] = y
         np.savez(file, **arrays)
-        peer.ask(load={"file": str(file), "n_threads": n_threads})
+        peer.ask(load={"file": str(file), "n_threads": n_threads, "model": model})
     answers = [peer.ask(fit={"seed": seed}) for seed in seeds]
     return [Run(np.array(each.pop("predicted")), None, **each) for each in answers]

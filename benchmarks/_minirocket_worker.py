@@ -1,13 +1,13 @@
-"""Fits MiniRocket (Dempster, Schmidt, Webb, KDD 2021), for `accuracy.py`, which starts this where aeon is installed.
+"""Fits Rocket and MiniRocket (Dempster et al., DMKD 2020, KDD 2021) where aeon is installed.
 
 The requests that it answers (see `_serve.py`):
 
-``{"load": {file, n_threads}}``
+``{"load": {file, n_threads, model}}``
     Loads both halves from an ``.npz`` file (`values_train` of all steps, `lengths_train`, `y_train`, the same for the
-    test half) and fits once, so that numba has compiled everything before a time is taken.
+    test half) and fits once, so that numba has compiled everything before a time is taken. `model` is one of `MODELS`.
 ``{"fit": {seed}}``
-    Fits 10,000 features with aeon's ridge classifier, which chooses its penalty itself; answers the predicted labels
-    of the test half and the seconds of both.
+    Fits 10,000 kernels with aeon's ridge model, which chooses its penalty itself; answers what is predicted of the
+    test half and the seconds of both.
 
 aeon reads series of one length only. All are brought to the longest of the training half with zeros at the end, and the
 rest of longer ones is cut.
@@ -20,8 +20,14 @@ from _serve import serve  # isort: skip  # first: it keeps the standard output f
 import aeon
 import numpy as np
 from aeon.classification.convolution_based import MiniRocketClassifier
+from aeon.regression.convolution_based import MiniRocketRegressor, RocketRegressor
 from threadpoolctl import threadpool_limits
 
+MODELS = {
+    "MiniRocket": MiniRocketClassifier,
+    "MiniRocket, numbers": MiniRocketRegressor,
+    "Rocket, numbers": RocketRegressor,
+}
 LEAST_STEPS = 9
 STATE = {}
 
@@ -35,14 +41,14 @@ def padded(values, lengths, n_steps):
     return filled
 
 
-def load(file, n_threads):
+def load(file, n_threads, model):
     """Read, pad, compile."""
     with np.load(file, allow_pickle=False) as arrays:
         n_steps = max(LEAST_STEPS, int(arrays["lengths_train"].max()))
         for half in ("train", "test"):
             STATE[f"X_{half}"] = padded(arrays[f"values_{half}"], arrays[f"lengths_{half}"], n_steps)
         STATE["y_train"] = arrays["y_train"]
-    STATE["n_threads"] = n_threads
+    STATE["n_threads"], STATE["model"] = n_threads, MODELS[model]
     fit(seed=0)
     return {"n_steps": n_steps}
 
@@ -50,7 +56,7 @@ def load(file, n_threads):
 def fit(seed):
     """One fit, and the prediction of the test half."""
     n_threads = STATE["n_threads"]
-    model = MiniRocketClassifier(n_kernels=10_000, n_jobs=n_threads, random_state=seed)
+    model = STATE["model"](n_kernels=10_000, n_jobs=n_threads, random_state=seed)
     with threadpool_limits(n_threads, user_api="blas"):
         start = time.perf_counter()
         model.fit(STATE["X_train"], STATE["y_train"])

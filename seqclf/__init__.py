@@ -1,4 +1,4 @@
-"""Recurrent neural networks for text and series that behave like any scikit-learn classifier.
+"""Recurrent neural networks for text and series that behave like any scikit-learn estimator.
 
 The public names and nothing else. Importing this module is cheap: torch, scikit-learn and numpy are imported with the
 first name that needs them.
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqclf import datasets
     from seqclf._rnn_classifier import RNNClassifier
+    from seqclf._rnn_regressor import RNNRegressor
     from seqclf._rnn_text_classifier import RNNTextClassifier
+    from seqclf._rnn_text_regressor import RNNTextRegressor
     from seqclf._sequence_padder import SequencePadder
     from seqclf._series_from_frame import series_from_frame
     from seqclf._show_versions import show_versions
@@ -20,7 +22,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RNNClassifier",
+    "RNNRegressor",
     "RNNTextClassifier",
+    "RNNTextRegressor",
     "SequencePadder",
     "TextTokenizer",
     "__version__",
@@ -31,7 +35,9 @@ __all__ = [
 
 _HOMES = {
     "RNNClassifier": "seqclf._rnn_classifier",
+    "RNNRegressor": "seqclf._rnn_regressor",
     "RNNTextClassifier": "seqclf._rnn_text_classifier",
+    "RNNTextRegressor": "seqclf._rnn_text_regressor",
     "SequencePadder": "seqclf._sequence_padder",
     "TextTokenizer": "seqclf._text_tokenizer",
     "series_from_frame": "seqclf._series_from_frame",

@@ -117,8 +117,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         return cast(LinearScores, features.scores)
 
     @abstractmethod
-    def _new_task(self) -> Task:
-        """What is learned."""
+    def _new_task(self, y: Any) -> Task:
+        """What is learned, which the form of y may decide."""
 
     @abstractmethod
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
@@ -155,11 +155,12 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         sequences, targets = training.sequences, training.targets
         loss_weights = training.weights * task.loss_weights(targets)
         supervision = Supervision(
-            task.memberships(targets),
+            task.supervision_targets(targets),
             training.weights,
             loss_weights,
             cross_fitting_folds(sequences.steps, task.strata(targets).of_rows, training.groups, rng),
             lambda scores: task.calibrate(scores, targets, loss_weights),
+            task.outputs_are_exclusive,
         )
         return features.fit_transform(sequences, supervision)
 
@@ -179,7 +180,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         device = resolve_device(self.device)
         with all_or_nothing(self), use_threads(self.n_threads, device, self.cell, self.activation):
             warm = self._is_warm
-            task = self._new_task()
+            task = self._new_task(y)
+            if warm and type(task) is not type(self._task):
+                raise_warm_start_change("the kind of y", type(self._task).__name__, type(task).__name__)
             rows = self._validate_X(X, reset=not warm)
             match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
             rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
@@ -190,8 +193,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             data = _dataset(sequences, y, weights, groups)
             training, validation = self._split(data, task, rng) if given is None else (data, self._encoded(*given))
             # From here on everything is learned from the targets of the training rows alone.
-            targets = task.refit(training.targets, self._task) if warm else task.fit(training.targets)
-            training = replace(training, targets=targets)
+            y = training.targets
+            training = replace(training, targets=task.refit(y, self._task) if warm else task.fit(y, training.weights))
             task.fit_weights(training.targets, training.weights)
             training = replace(training, sequences=self._fit_label_features(training, task, rng))
             if validation is not None:
@@ -202,6 +205,8 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             network = self._warm_network(task) if warm else self._new_network(task, training, rng)
             session = TrainingSession(self._training_config(training), task, network.to(device), rng)
             session.run(training, validation)
+            if validation is None and not warm:
+                network.head.keep(len(training) / (len(training) + task.prior_rows))
 
             self._task = task
             for name, value in task.attributes().items():

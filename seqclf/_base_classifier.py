@@ -1,12 +1,17 @@
-"""What the classifiers share: `fit` over labels, and predictions of classes."""
+"""What the classifiers share: `fit` over classes or labels, and predictions of them."""
 
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
 
 from seqclf._base import BaseRNN
 from seqclf._tasks.classification import Classification
+from seqclf._tasks.multilabel import Multilabel
+from seqclf._tasks.task import Task
+from seqclf._validation.containers import shorten
+from seqclf._validation.indicators import is_indicator
 from seqclf._validation.parameters import class_weight
 
 
@@ -14,10 +19,17 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     """Classes out. The subclasses say what X is."""
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
-    _task: Classification
+    _task: Classification | Multilabel
 
-    def _new_task(self) -> Classification:
-        return Classification(self.class_weight)
+    def _new_task(self, y: Any) -> Task:
+        if not is_indicator(y):
+            return Classification(self.class_weight)
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={shorten(self.class_weight)} weighs classes against each other, but the labels of an "
+                "indicator matrix y are learned each by itself. Leave class_weight=None; sample_weight weighs rows."
+            )
+        return Multilabel()
 
     def fit(
         self,
@@ -38,9 +50,10 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ----------
         X : array-like, list or Series
             The training data, one sequence a row, in any of the forms that the class names.
-        y : array-like of shape (n_samples,)
-            The classes: strings, integers or other objects, at least two of them. Row and class are matched by
-            position; where X and y both have a pandas index and these differ, a warning says so.
+        y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
+            The classes: strings, integers or other objects, at least two of them. Or an indicator matrix of several
+            labels a row: 1 where a row has a label, else 0; each label is learned by itself. Row and target are
+            matched by position; where X and y both have a pandas index and these differ, a warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts in losses, scores, the linear model, naive-Bayes ratios and scaling; only the
             proportions matter. Rows of weight 0 are left out altogether.
@@ -49,8 +62,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             are of the kind of X, with its width or channels; vocabulary, linear model, naive-Bayes ratios and scaling
             are learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
             same.
-        y_val : array-like of shape (n_samples_val,), default=None
-            The classes of X_val, each of them a class of y; it need not hold all of those.
+        y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_labels), default=None
+            The classes of X_val, each of them a class of y; it need not hold all of those. Or their labels.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
             What each row of X_val counts in the validation loss and score; `class_weight` counts in the loss besides.
         groups : array-like of shape (n_samples,), default=None
@@ -99,7 +112,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logits of the classes.
+        """Logits of the classes or labels.
 
         Parameters
         ----------
@@ -109,13 +122,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the logit of ``classes_[1]``, else one logit a class.
+            For two classes the logit of ``classes_[1]``, else one logit a class or label.
         """
         logits = self._outputs(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each row.
+        """The likeliest class of each row, or its labels.
 
         Parameters
         ----------
@@ -124,14 +137,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Labels out of ``classes_``.
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Classes out of ``classes_``; or an indicator matrix, 1 for labels with a probability above a half.
         """
         outputs = self._outputs(X)
         return self._task.decode(outputs)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes.
+        """Probabilities of the classes or labels.
 
         Parameters
         ----------
@@ -141,13 +154,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Columns in the order of ``classes_``. Those of classes add up to 1; each label has its own probability.
         """
         outputs = self._outputs(X)
         return self._task.probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities of the classes, exact where the probabilities round to 0 or 1.
+        """Logarithms of the probabilities of the classes or labels, exact where the probabilities round to 0 or 1.
 
         Parameters
         ----------
@@ -161,3 +174,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         """
         outputs = self._outputs(X)
         return self._task.log_probabilities(outputs)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -12,6 +12,7 @@ from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.log_count_ratios import LogCountRatios
+from seqclf._label_features.target_means import TargetMeans
 from seqclf._label_features.text_label_features import TextLabelFeatures
 from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.task import Task
@@ -44,13 +45,12 @@ class BaseTextRNN(BaseRNN):
     input_kind_: Kind
     _label_features: TextLabelFeatures | None
 
-    @property
-    def nb_ratios_(self) -> LogCountRatios:
-        """The learned log-count ratios."""
+    def _learned_of_ngrams(self, name: str) -> LogCountRatios | TargetMeans:
+        """What the targets say of n-grams; `name` is that of the attribute."""
         features = getattr(self, "_label_features", None)
-        if features is None or features.ratios is None:
-            raise AttributeError(f"{type(self).__name__} has no nb_ratios_: it is not fitted, or has learned none.")
-        return cast(LogCountRatios, features.ratios)
+        if features is None or features.of_ngrams is None:
+            raise AttributeError(f"{type(self).__name__} has no {name}: it is not fitted, or has learned none.")
+        return cast(LogCountRatios | TargetMeans, features.of_ngrams)
 
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
@@ -154,10 +154,10 @@ class BaseTextRNN(BaseRNN):
         return None
 
     def _input_config(self) -> dict[str, Any]:
-        ratios = getattr(self, "nb_ratios_", None)
+        features = self._label_features
         return {
             "vocab_size": self.vocab_size_,
-            "n_step_features": 0 if ratios is None else ratios.n_features,
+            "n_step_features": 0 if features is None else features.n_step_features,
             "embedding_dim": None if self.embedding_dim is None else int(self.embedding_dim),
             "token_dropout": float(self.token_dropout),
         }

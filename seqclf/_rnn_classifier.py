@@ -53,7 +53,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
         and few epochs suffice. It adds about a second for 500 series of 300 steps.
     dropout : float in [0, 1), default=0.1
-        Share of the features dropped in training between layers and before the classifier: one mask per sequence, the
+        Share of the features dropped in training between layers and before the last one: one mask per sequence, the
         same at all of its steps. 0 learns faster, and overfits sooner.
     recurrent_dropout : float in [0, 1), default=0.0
         Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
@@ -83,15 +83,15 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         but reads no more than 500,000 steps of series; at least 4 and at most 20. With ``wide=False``, when the network
         has to learn everything, these numbers are 1,500, 1,500,000, 5 and 200.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the scaling, linear model and classes that it has. What the
-        network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+        Let `fit` train the fitted network further, with the scaling, linear model and kind of targets that it has. What
+        the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, in the proportions of the classes; with `groups` in `fit`, whole
+        Share of the rows held out for early stopping, with classes in their proportions; with `groups` in `fit`, whole
         groups that come to about this share. They don't train the network. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
@@ -107,7 +107,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted. Where y is an indicator matrix, the numbers of its columns.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
         two only with rows to validate on), ``seconds`` and ``steps`` (how many were read in training). Scores are
@@ -132,7 +132,6 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         Names of the channels, where rows came as frames. Later frames are read by name, their columns in any order.
     channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
         What is subtracted from each channel, and what it is then divided by.
-
     wide_ : object
         The linear model, a ``LinearScores``: ``feature_names()`` names what it reads, ``coef_`` of shape (n_features,
         n_classes), for two classes (n_features, 1), holds the weights. Absent with ``wide=False``.
@@ -142,6 +141,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     series_from_frame : Makes series of a frame with a row for each step.
     SequencePadder : Makes one padded array of ragged series.
     RNNTextClassifier : The same for texts.
+    RNNRegressor : Numbers instead of classes.
 
     Notes
     -----

@@ -43,7 +43,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         "tanh" [3]_; "relu" does not saturate, so that states can grow without bound. On a GPU "softsign" is slow, and
         "relu" with all cells but "rnn" too.
     dropout : float in [0, 1), default=0.5
-        Share of the features dropped in training between embedding, layers and classifier: one mask per sequence, the
+        Share of the features dropped in training between embedding, layers and the last one: one mask per sequence, the
         same at all of its steps. 0 learns faster, and overfits sooner.
     recurrent_dropout : float in [0, 1), default=0.0
         Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
@@ -79,20 +79,20 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
     max_epochs : int or "auto", default="auto"
         The largest number of passes over the training data. "auto" makes as many as come to 600 steps of the optimiser,
-        but reads no more than 20 million tokens; at least 3 and at most 6. Where there are neither a linear model nor
-        ratios, 600 is 2,000 and 6 is 30.
+        but reads no more than 20 million tokens; at least 3 and at most 6. With ``wide=False, nb_ngrams=0``, 600 is
+        2,000 and 6 is 30.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary, linear model, naive-Bayes ratios and classes
-        that it has. What the network reads of them in training is learned from the new rows all the same, cross-fitted.
+        Let `fit` train the fitted network further, with the vocabulary, linear model, n-grams and kind of targets that
+        it has. What the network reads of them in training is learned from the new rows all the same, cross-fitted.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, in the proportions of the classes; with `groups` in `fit`, whole
-        groups that come to about this share. They don't train the network, and no ratio or class weight is learned from
-        their labels. Not used where `fit` is given X_val.
+        Share of the rows held out for early stopping, with classes in their proportions; with `groups` in `fit`, whole
+        groups that come to about this share. They don't train the network, and nothing else is learned from their
+        targets. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
@@ -108,7 +108,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted. Where y is an indicator matrix, the numbers of its columns.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
         two only with rows to validate on), ``seconds`` and ``tokens`` (how many were read in training). Scores are
@@ -147,6 +147,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     TextTokenizer : The default tokenizer. Once one is given, ``RNNTextClassifier(TextTokenizer())``, its parameters can
         be searched as ``tokenizer__vocab_size`` and so on.
     RNNClassifier : The same for numeric series.
+    RNNTextRegressor : Numbers instead of classes.
 
     Notes
     -----
@@ -197,6 +198,11 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     """
 
     _constraints = BaseRNNClassifier._constraints | BaseTextRNN._constraints
+
+    @property
+    def nb_ratios_(self) -> Any:
+        """The learned log-count ratios."""
+        return self._learned_of_ngrams("nb_ratios_")
 
     def __init__(
         self,

@@ -40,7 +40,9 @@ MAP = {
         modules=(
             "datasets",
             "_rnn_classifier",
+            "_rnn_regressor",
             "_rnn_text_classifier",
+            "_rnn_text_regressor",
             "_sequence_padder",
             "_series_from_frame",
             "_show_versions",
@@ -55,7 +57,10 @@ MAP = {
     "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
     "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
     "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
+    "_rnn_text_regressor.py": May(("_base_regressor", "_base_text")),
+    "_rnn_regressor.py": May(("_base_regressor", "_base_series")),
     "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),

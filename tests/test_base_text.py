@@ -165,7 +165,7 @@ def test_rows_held_out_tell_nothing_that_is_learned_from_labels(parts):
     n, steps = len(training), training.sequences.steps
     ngrams = NGrams(3, classifier.vocab_size_)
     expected = LogCountRatios(ngrams, 3)
-    memberships = classifier._task.memberships(training.targets)
+    memberships = classifier._task.supervision_targets(training.targets)
     supervision = Supervision(memberships, np.ones(n), np.ones(n), np.arange(n) % 2, calibrate=None)
     expected.fit_transform(list(ngrams.learn(steps, limit=2**22)), supervision)
     for found, table in zip(classifier.nb_ratios_.tables_, expected.tables_, strict=True):

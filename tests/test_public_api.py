@@ -9,7 +9,7 @@ import pytest
 
 import seqclf
 
-ESTIMATORS = ["RNNClassifier", "RNNTextClassifier"]
+ESTIMATORS = ["RNNClassifier", "RNNRegressor", "RNNTextClassifier", "RNNTextRegressor"]
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
 PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "series_from_frame", "show_versions"])
 
@@ -130,7 +130,9 @@ def test_every_hyperparameter_has_a_default(name):
 
 HOMES = {
     "RNNClassifier": "seqclf._rnn_classifier",
+    "RNNRegressor": "seqclf._rnn_regressor",
     "RNNTextClassifier": "seqclf._rnn_text_classifier",
+    "RNNTextRegressor": "seqclf._rnn_text_regressor",
     "SequencePadder": "seqclf._sequence_padder",
     "TextTokenizer": "seqclf._text_tokenizer",
 }

@@ -60,7 +60,7 @@ def as_ids(rows):
 
 def memberships_of(codes):
     task = Classification()
-    return task.memberships(task.fit(codes))
+    return task.supervision_targets(task.fit(codes, None))
 
 
 def learned(ids, codes, n_orders, vocab_size, weights=None, fold=None):
@@ -354,7 +354,7 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     def features_of_their_own_labels(self, training, task, *_):
         monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
         self._label_features = self._new_label_features(task, None)
-        ids, memberships, n = training.sequences.steps, task.memberships(training.targets), len(training)
+        ids, memberships, n = training.sequences.steps, task.supervision_targets(training.targets), len(training)
         one_fold = np.zeros(n, dtype=int)
         supervision = Supervision(memberships, training.weights, np.ones(n), one_fold, calibrate=None)
         self._label_features.fit_transform(training.sequences, supervision)

@@ -15,6 +15,12 @@ class Strata(NamedTuple):
     of_rows: np.ndarray  # (n_samples,), numbers from 0 without a gap
     one: str  # what a message calls one of them, and several
     several: str
+    needed: bool = True  # whether there is no split where one can't be held out; else rows are then alike
+
+
+def all_alike(n_rows: int) -> Strata:
+    """A single stratum."""
+    return Strata(np.zeros(n_rows, dtype=np.int64), "row", "rows")
 
 
 def validation_rows(
@@ -50,14 +56,17 @@ def validation_rows(
     """
     if groups is not None:
         return _rows_of_groups(strata, fraction, rng, groups)
+    n_held_out = round(fraction * len(strata.of_rows))
+    if not strata.needed and n_held_out < np.count_nonzero(np.bincount(strata.of_rows) >= 2):
+        strata = all_alike(len(strata.of_rows))
     counts = np.bincount(strata.of_rows)
     splittable = np.flatnonzero(counts >= 2)
-    n_held_out = round(fraction * len(strata.of_rows))
     if not len(splittable) or n_held_out < len(splittable):
+        of_each = f"a row of each of {len(counts)} {strata.several}" if len(counts) > 1 else "a single row"
         warnings.warn(
-            f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows can't hold a row of each of {len(counts)} "
-            f"{strata.several}: there is no validation split, and early stopping watches the training loss. Raise "
-            "validation_fraction, or set patience=None.",
+            f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows can't hold {of_each}: there is no "
+            "validation split, and early stopping watches the training loss. Raise validation_fraction, or set "
+            "patience=None.",
             UserWarning,
             stacklevel=2,
         )

@@ -71,7 +71,7 @@ class Fit(Protocol):
     def __call__(
         self, features: Any, targets: Any, weights: NDArray[np.float64], fold: NDArray[np.int64]
     ) -> CrossFitted:
-        """Targets are memberships, (n_rows, n_outputs)."""
+        """Targets are those of a :class:`Supervision`, (n_rows, n_outputs)."""
 
 
 class Decide(Protocol):
@@ -102,7 +102,7 @@ class LinearScores:
     intercept_ : ndarray of shape (n_outputs,), float32
         What a row without features scores.
     calibration_ : Calibration
-        The estimates are ``offset + slope * scores``.
+        The estimates are ``offset + slope * scores``; of numbers, none leaves the range of the targets in fit.
     """
 
     coef_: NDArray[np.float32]
@@ -122,12 +122,12 @@ class LinearScores:
         weights = np.maximum(weights, _SMALLEST_WEIGHT)
         weights /= weights.mean()
         features = self.features.fit_transform(rows)
-        fold, memberships = supervision.fold, supervision.memberships
-        self._known = supervision.spread
-        self._priors = logit(np.clip(weights @ memberships / weights.sum(), 1e-12, 1 - 1e-12))
+        fold, self._known, self._exclusive = supervision.fold, supervision.spread, supervision.exclusive
+        shares = weights @ supervision.targets / weights.sum()
+        self._priors = logit(np.clip(shares[~self._known], 1e-12, 1 - 1e-12))
         least = np.inf
         for fit in self._fits:
-            models = fit(features, memberships, weights, fold)
+            models = fit(features, supervision.targets, weights, fold)
             scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
             scores[:, ~self._known] = 0
             calibration = supervision.calibrate(scores)
@@ -151,11 +151,11 @@ class LinearScores:
         return np.concatenate([np.empty((0, len(self.intercept_)), dtype=np.float32), *parts])
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
-        estimates = self.calibration_.offset + self.calibration_.slope * scores
+        estimates = self.calibration_.estimates(scores)
         unknown = ~self._known
         if unknown.any():
             # Of these nothing is known but how frequent they are.
-            others = estimates[:, self._known]
+            others = estimates[:, self._known] if self._exclusive else np.empty((len(scores), 0))
             against = logsumexp(others, axis=1, keepdims=True) if others.shape[1] else 0.0
-            estimates[:, unknown] = self._priors[unknown] + against
+            estimates[:, unknown] = self._priors + against
         return estimates.astype(np.float32)

@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import StepFeatures
-from seqclf._label_features.ngrams import Holders, NGrams
+from seqclf._label_features.ngrams import Holders, NGrams, entries_of
 from seqclf._label_features.supervision import Supervision
 
-# With more outputs than this there are no ratios: a step would be too wide.
-MAX_OUTPUTS = 10
+# With more outputs than this there are no ratios, because a step would be too wide. Of more classes (22 and 64 intents)
+# they raised no accuracy; several labels are as many problems, and of twenty they raised it.
+MAX_OUTPUTS, MAX_LABELS = 10, 32
 # What is added to every count, and how few rows say little.
 SMOOTHING, SHRINKAGE = 1.0, 2.0
 
@@ -78,11 +79,6 @@ class LogCountRatios:
     def __init__(self, ngrams: NGrams, n_orders: int):
         self.ngrams, self.n_orders = ngrams, n_orders
 
-    @property
-    def n_features(self) -> int:
-        """Numbers next to each token."""
-        return sum(table.shape[2] for table in self.tables_)
-
     def fit_transform(
         self, learned: Sequence[tuple[NDArray[np.int32], Holders]], supervision: Supervision
     ) -> StepFeatures:
@@ -97,22 +93,22 @@ class LogCountRatios:
         """
         weights = supervision.weights / supervision.weights.max()  # Their sum may not be finite.
         weights = weights / weights.mean()
-        complete, spread, fold = _complete(supervision.memberships), supervision.spread, supervision.fold
+        assert supervision.memberships is not None
+        n_outputs, fold, spread = supervision.n_outputs, supervision.fold, supervision.spread
+        together = [slice(0, n_outputs)] if supervision.exclusive else [slice(i, i + 1) for i in range(n_outputs)]
+        complete = [(_complete(supervision.memberships[:, outputs]), spread[outputs]) for outputs in together]
         learned = learned[: self.n_orders]
-        tables = [_ratios(holders, complete, weights, fold, spread) for _, holders in learned]
+        tables = []
+        for _, holders in learned:
+            parts = [_ratios(holders, *some, weights, fold) for some in complete]
+            tables.append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2))
         self.tables_ = tuple(table[:1].copy() for table in tables)
-        return StepFeatures(_entries([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
+        return StepFeatures(entries_of([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
 
     def transform(self, numbers: Sequence[NDArray[np.int32]], n_rows: int) -> StepFeatures:
         """Give rows that are not of the training data their ratios, from the numbers of the n-grams at each step."""
-        entries = _entries(numbers[: self.n_orders], self.tables_)
+        entries = entries_of(numbers[: self.n_orders], self.tables_)
         return StepFeatures(entries, self.tables_, np.zeros(n_rows, dtype=np.int64))
-
-
-def _entries(numbers: Sequence[NDArray[np.int32]], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
-    """Where each step looks its ratios up, (n_steps, n_orders): n-grams that only one row holds have none."""
-    columns = [np.where(each < table.shape[1], each, 0) for each, table in zip(numbers, tables, strict=True)]
-    return np.stack(columns, axis=1).astype(np.int32, copy=False)
 
 
 def _complete(memberships: csr_array) -> csr_array:
@@ -124,9 +120,9 @@ def _complete(memberships: csr_array) -> csr_array:
 def _ratios(
     holders: Holders,
     memberships: csr_array,
+    spread: NDArray[np.bool_],
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
-    spread: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """The ratios of n-grams for few outputs: counted on all rows, then without each fold.
 
@@ -135,7 +131,7 @@ def _ratios(
     """
     kept = holders.kept
     n_ngrams, n_folds, n_columns = kept.shape[0], int(fold.max()) + 1, memberships.shape[1]
-    holder, entry = _entries_of(memberships, kept.indices)
+    holder, entry = _all_entries(memberships, kept.indices)
     rows = kept.indices[holder]
     cells = memberships.indices[entry].astype(np.int64) * n_ngrams
     cells += np.repeat(np.arange(n_ngrams), np.diff(kept.indptr))[holder]
@@ -166,7 +162,7 @@ def _ratios(
     )
 
 
-def _entries_of(matrix: csr_array, rows: NDArray[np.int32]) -> tuple[Any, NDArray[Any]]:
+def _all_entries(matrix: csr_array, rows: NDArray[np.int32]) -> tuple[Any, NDArray[Any]]:
     """All entries of those rows: for each the position of its row in `rows`, and its own in ``matrix.data``."""
     n_entries = np.diff(matrix.indptr)
     if (n_entries == 1).all():

@@ -4,7 +4,7 @@ An n-gram is a token with the n - 1 tokens before it. Those that enough rows hol
 in the order of the ids; where they are asked for, those in a single row follow; 0 is the number of all others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -132,6 +132,12 @@ class NGrams:
         for found in self.of_longer_:
             columns.append(_look_up(found, ids, columns[-1]))
         return columns
+
+
+def entries_of(numbers: Sequence[NDArray[np.int32]], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
+    """Where each step looks up what is learned of its n-grams, (n_steps, n_orders); 0 for those in a single row."""
+    columns = [np.where(each < table.shape[1], each, 0) for each, table in zip(numbers, tables, strict=True)]
+    return np.stack(columns, axis=1).astype(np.int32, copy=False)
 
 
 def _matrix(rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]) -> csr_array:

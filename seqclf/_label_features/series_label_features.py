@@ -31,9 +31,7 @@ class SeriesLabelFeatures(LabelFeatures):
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find."""
-        self.scores = LinearScores(
-            RandomConvolutions(most_features(len(sequences)), self._seed), [_fit_classes], linear
-        )
+        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._seed), [_fit], linear)
         return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:
@@ -41,8 +39,12 @@ class SeriesLabelFeatures(LabelFeatures):
         return replace(sequences, scores=self.scores.transform(sequences.steps))
 
 
-def _fit_classes(
-    features: NDArray[np.float32], targets: csr_array, weights: NDArray[np.float64], fold: NDArray[np.int64]
+def _fit(
+    features: NDArray[np.float32],
+    targets: csr_array | NDArray[np.float64],
+    weights: NDArray[np.float64],
+    fold: NDArray[np.int64],
 ) -> Ridge:
-    """Ridge models of -1 and 1, so that a score above 0 speaks for an output."""
-    return fit_ridge(features, 2 * targets.toarray() - 1, weights, fold)
+    """Ridge models of numbers, or of memberships as -1 and 1, so that a score above 0 speaks for an output."""
+    numbers = 2 * targets.toarray() - 1 if isinstance(targets, csr_array) else targets
+    return fit_ridge(features, numbers, weights, fold)

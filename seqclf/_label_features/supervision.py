@@ -10,19 +10,26 @@ from scipy.sparse import csr_array
 
 
 class Calibration(NamedTuple):
-    """How scores become estimates of the outputs of the network: ``offset + slope * scores``.
+    """How scores become estimates of the outputs of the network: ``offset + slope * scores``, from `low` to `high`.
 
     Parameters
     ----------
-    slope : float
+    slope : float or ndarray of shape (n_outputs,)
     offset : ndarray of shape (n_outputs,)
     loss : float
         The mean loss of the estimates.
+    low, high : float or ndarray of shape (n_outputs,)
     """
 
-    slope: float
+    slope: float | NDArray[np.float64]
     offset: NDArray[np.float64]
     loss: float
+    low: float | NDArray[np.float64] = -np.inf
+    high: float | NDArray[np.float64] = np.inf
+
+    def estimates(self, scores: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The estimates of scores (n_rows, n_outputs)."""
+        return np.clip(self.offset + self.slope * scores, self.low, self.high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +38,9 @@ class Supervision:
 
     Parameters
     ----------
-    memberships : csr_array of shape (n_rows, n_outputs)
-        How far each row belongs to each output, from 0 to 1.
+    targets : csr_array or ndarray of shape (n_rows, n_outputs)
+        Sparse: memberships, how far each row belongs to each output, from 0 to 1. Dense: numbers, for each output with
+        a mean of about 0 and a variance of about 1.
     weights : ndarray of shape (n_rows,)
         What each row counts, above 0; only the proportions matter.
     loss_weights : ndarray of shape (n_rows,)
@@ -41,22 +49,37 @@ class Supervision:
         The fold of each row, from 0.
     calibrate : callable
         Gives the `Calibration` of scores of the rows, (n_rows, n_outputs), that were computed without their own fold.
+    exclusive : bool, default=True
+        Whether a row belongs to one output, or to none: its memberships add up to 1 at most.
     """
 
-    memberships: csr_array
+    targets: csr_array | NDArray[np.float64]
     weights: NDArray[np.float64]
     loss_weights: NDArray[np.float64]
     fold: NDArray[np.int64]
     calibrate: Callable[[NDArray[np.floating]], Calibration]
+    exclusive: bool = True
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that the network gives for each row."""
+        return int(self.targets.shape[1])
+
+    @property
+    def memberships(self) -> csr_array | None:
+        """The targets, if they are memberships."""
+        return self.targets if isinstance(self.targets, csr_array) else None
 
     @property
     def spread(self) -> NDArray[np.bool_]:
         """Which outputs can be learned without any one fold, (n_outputs,).
 
         An output whose rows, or whose other rows, are all in one of several folds can't: what is learned of it would be
-        nothing in that fold and nowhere else, so that a row's target could be read there.
+        nothing in that fold and nowhere else, so that a row's target could be read there. Numbers always can.
         """
-        n_outputs, n_folds = self.memberships.shape[1], int(self.fold.max()) + 1
+        n_outputs, n_folds = self.n_outputs, int(self.fold.max()) + 1
+        if self.memberships is None:
+            return np.ones(n_outputs, dtype=bool)
         entries = self.memberships.tocoo()
         cells = entries.col * n_folds + self.fold[entries.row]
         counts = [

@@ -1,15 +1,17 @@
-"""What the targets say of texts: log-count ratios of n-grams at each step, and the scores of a linear model."""
+"""What the targets say of texts: of n-grams at each step, and the scores of a linear model."""
 
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_models import decision, fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
-from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
+from seqclf._label_features.log_count_ratios import MAX_LABELS, MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
+from seqclf._label_features.target_means import TargetMeans
 from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens
 
 # The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
@@ -28,7 +30,8 @@ class TextLabelFeatures(LabelFeatures):
     Parameters
     ----------
     nb_ngrams : int
-        The longest n-grams that have ratios; 0 for none. Where there are more than ten outputs there are none.
+        The longest n-grams of which steps tell what targets say; 0 for none. Where there are more than ten classes,
+        or 32 labels or numbers, there are none.
     wide_ngrams : int
         The longest n-grams that the linear model reads; 0 for no such model.
     vocab_size : int
@@ -38,7 +41,8 @@ class TextLabelFeatures(LabelFeatures):
 
     Attributes
     ----------
-    ratios : LogCountRatios or None
+    of_ngrams : LogCountRatios, TargetMeans or None
+        What steps are told: of memberships ratios, of numbers means.
     """
 
     def __init__(self, nb_ngrams: int, wide_ngrams: int, vocab_size: int, names: TokenNames | None):
@@ -46,21 +50,27 @@ class TextLabelFeatures(LabelFeatures):
         # Of pairs of words many are in one row and in one row of new texts.
         n_rare = 0 if wide_ngrams > _MAX_RARE_ORDER else wide_ngrams
         self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size, n_rare)
-        self.ratios: LogCountRatios | None = None
+        self.of_ngrams: LogCountRatios | TargetMeans | None = None
+
+    @property
+    def n_step_features(self) -> int:
+        """Numbers next to each token."""
+        return 0 if self.of_ngrams is None else sum(table.shape[2] for table in self.of_ngrams.tables_)
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Learn ratios and linear models."""
-        n_outputs = supervision.memberships.shape[1]
+        n_outputs, of_numbers = supervision.n_outputs, supervision.memberships is None
         ids = sequences.steps
         learned = list(self._ngrams.learn(ids, max(_MAX_RATIOS // n_outputs, 1)))
         features = scores = None
-        if self.nb_ngrams and n_outputs <= MAX_OUTPUTS:
-            self.ratios = LogCountRatios(self._ngrams, self.nb_ngrams)
-            features = self.ratios.fit_transform(learned, supervision)
+        if self.nb_ngrams and n_outputs <= (MAX_OUTPUTS if supervision.exclusive else MAX_LABELS):
+            self.of_ngrams = (TargetMeans if of_numbers else LogCountRatios)(self._ngrams, self.nb_ngrams)
+            features = self.of_ngrams.fit_transform(learned, supervision)
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._names, _MAX_WEIGHTS // n_outputs)
             strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
-            fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
+            loss: Literal["squared_error", "squared_hinge"] = "squared_error" if of_numbers else "squared_hinge"
+            fits = [partial(fit_linear_models, C=C, loss=loss) for C in strengths]
             self.scores = LinearScores(of_tokens, fits, decision)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
             scores = self.scores.fit_transform(tokens, supervision)
@@ -70,6 +80,6 @@ class TextLabelFeatures(LabelFeatures):
         """Look ratios up, and apply the linear models."""
         ids = sequences.steps
         numbers = self._ngrams.numbers(ids)
-        features = None if self.ratios is None else self.ratios.transform(numbers, len(ids))
+        features = None if self.of_ngrams is None else self.of_ngrams.transform(numbers, len(ids))
         scores = None if self.scores is None else self.scores.transform(Tokens(ids, numbers, sequences.spelling))
         return replace(sequences, features=features, scores=scores, spelling=None)

@@ -66,6 +66,14 @@ class Head(nn.Module):
         elif self.score_weights is not None:
             of_means.zero_()
 
+    @torch.no_grad()
+    def keep(self, share: float) -> None:
+        """Keep so much, from 0 to 1, of what the outputs are besides the scores."""
+        if self.score_weights is not None:
+            self.weight.mul_(share)
+            self.bias.mul_(share)
+            self.score_weights.copy_(1 + share * (self.score_weights - 1))
+
     def forward(self, features: Tensor, scores: Tensor | None, exact: bool = False) -> Tensor:
         """Outputs (n_units, n_outputs); `exact` gives them in float64, each unit by itself, without gradients."""
         if (scores is None) != (self.score_weights is None):

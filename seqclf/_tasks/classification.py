@@ -4,7 +4,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.class_weight import compute_class_weight
@@ -14,16 +13,14 @@ from torch.nn import functional
 
 from seqclf._data.split import Strata
 from seqclf._label_features.supervision import Calibration
+from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
 from seqclf._validation.targets import check_labels, codes_of, refuse_one_class
 
 Array = NDArray[Any]
 
-# Models are fitted to scores of -1 and 1. With few rows that are told apart without an error no temperature is too high
-# for the loss, and this one is high enough.
-_MAX_SLOPE = 10.0
-# So many scores tell the temperature.
+# The largest number of scores that are calibrated: more take time and tell nothing new.
 _MAX_CALIBRATION = 1_000_000
 
 
@@ -43,6 +40,7 @@ class Classification(Task):
 
     score_name = "accuracy"
     outputs_are_log_odds = True
+    outputs_are_exclusive = True
     classes: Array
 
     def __init__(self, class_weight: Any = None):
@@ -65,7 +63,7 @@ class Classification(Task):
         """There must be two classes."""
         refuse_one_class(np.unique(y), "y", among=among)
 
-    def fit(self, y: Any) -> Array:
+    def fit(self, y: Any, weights: Any) -> Array:
         """Learn the classes."""
         self.classes, codes = np.unique(y, return_inverse=True)
         refuse_one_class(self.classes, "y")
@@ -77,7 +75,7 @@ class Classification(Task):
 
     def refit(self, y: Any, before: Self) -> Array:
         """The labels must be those of the first fit."""
-        codes = self.fit(y)
+        codes = self.fit(y, None)
         if self.classes.tolist() != before.classes.tolist():
             raise ValueError(
                 f"With warm_start=True, y must hold the classes of the first fit, {before.classes.tolist()!r}; "
@@ -93,33 +91,27 @@ class Classification(Task):
         """The classes."""
         return Strata(np.unique(y, return_inverse=True)[1], "class", "classes")
 
-    def memberships(self, targets: Any) -> csr_array:
+    def supervision_targets(self, targets: Any) -> csr_array:
         """For two classes whether it is the second one, else one column for each class."""
         members = np.flatnonzero(targets) if self.n_outputs == 1 else np.arange(len(targets))
         columns = np.zeros(len(members), dtype=np.int64) if self.n_outputs == 1 else targets
         return csr_array((np.ones(len(members)), (members, columns)), shape=(len(targets), self.n_outputs))
 
     def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
-        """Scores times a temperature, and a share of the logarithms of the prior odds, where the loss is the least.
-
-        Neither is negative: scores that say nothing leave the prior alone.
-        """
+        """Scores times a temperature, and a share of the logarithms of the prior odds, where the loss is the least."""
         counts = np.bincount(targets, weights=weights, minlength=len(self.classes))
-        rows = np.random.RandomState(0).permutation(len(targets))[: max(_MAX_CALIBRATION // self.n_outputs, 1)]
+        rows = sample_of_rows(len(targets), _MAX_CALIBRATION // self.n_outputs)
         scores, targets, weights = scores[rows].astype(np.float64), targets[rows], weights[rows]
         log_shares = np.log(np.maximum(counts, counts[counts > 0].min() / 2) / counts.sum())
         priors = log_shares[1:] - log_shares[:1] if self.n_outputs == 1 else log_shares
-        shares = weights / weights.sum()
-        members = self.memberships(targets).toarray()
+        members = self.supervision_targets(targets).toarray()
 
-        def loss(parameters: Array) -> tuple[float, Array]:
-            logits = parameters[0] * scores + parameters[1] * priors
-            losses = -np.take_along_axis(self.log_probabilities(logits), targets[:, None], axis=1)[:, 0]
-            errors = (self.probabilities(logits)[:, -self.n_outputs :] - members) * shares[:, None]
-            return shares @ losses, np.array([(errors * scores).sum(), (errors * priors).sum()])
+        def losses(logits: Array) -> tuple[Array, Array]:
+            of_rows = -np.take_along_axis(log_softmax(logits, axis=1), targets[:, None], axis=1)[:, 0]
+            return of_rows, softmax(logits, axis=1) - members
 
-        found = minimize(loss, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=[(0, _MAX_SLOPE), (0, 1)])
-        return Calibration(float(found.x[0]), found.x[1] * priors, float(found.fun))
+        found = fit_log_odds(scores, priors, weights, binary_losses(members) if self.n_outputs == 1 else losses)
+        return Calibration(found.temperature, found.share * priors, found.loss)
 
     def fit_weights(self, targets: Any, weights: NDArray[np.float64]) -> None:
         """Learn what "balanced" stands for."""

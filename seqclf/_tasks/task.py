@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from seqclf._data.dataset import Targets
-from seqclf._data.split import Strata
+from seqclf._data.split import Strata, all_alike
 from seqclf._label_features.supervision import Calibration
 
 
@@ -28,11 +28,18 @@ class Task(ABC):
         What a line of progress calls the score.
     outputs_are_log_odds : bool
         Whether log-count ratios estimate the outputs, so that the last layer starts as their sum.
+    outputs_are_exclusive : bool
+        Whether a sequence belongs to one output at most.
+    prior_rows : float
+        What a network of n rows adds to the estimates of the wide half is multiplied by n / (n + prior_rows), because
+        few rows can be learned by heart. Where rows are held out, early stopping sees to that instead.
     """
 
     per_step: bool = False
     score_name: str = "score"
     outputs_are_log_odds: bool = False
+    outputs_are_exclusive: bool = False
+    prior_rows: float = 0.0
 
     @property
     @abstractmethod
@@ -52,8 +59,11 @@ class Task(ABC):
         """Raise an error if nothing can be learned from validated targets; `among` says which rows they are of."""
 
     @abstractmethod
-    def fit(self, y: Targets) -> Targets:
-        """Learn from the validated targets of the training rows how to encode them, and encode them."""
+    def fit(self, y: Targets, weights: NDArray[np.float64]) -> Targets:
+        """Learn from the validated targets of the training rows how to encode them, and encode them.
+
+        `weights`, (n_sequences,), are what the rows count.
+        """
 
     @abstractmethod
     def encode(self, y: Targets, *, name: str = "y") -> Targets:
@@ -69,13 +79,13 @@ class Task(ABC):
 
     def strata(self, y: Targets) -> Strata:
         """What a split should keep in proportion, from validated or encoded targets; by default rows are alike."""
-        return Strata(np.zeros(len(y), dtype=np.int64), "row", "rows")
+        return all_alike(len(y))
 
     @abstractmethod
-    def memberships(self, targets: Targets) -> csr_array:
-        """How far each sequence belongs to each output, numbers from 0 to 1, shape (n_sequences, n_outputs).
+    def supervision_targets(self, targets: Targets) -> csr_array | NDArray[np.float64]:
+        """What label-informed inputs are told of encoded targets, shape (n_sequences, n_outputs).
 
-        This is all that label-informed inputs are told of the targets.
+        Sparse: how far each sequence belongs to each output, from 0 to 1. Dense: numbers that are standardised.
         """
 
     @abstractmethod

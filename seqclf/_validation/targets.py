@@ -153,29 +153,22 @@ def refuse_one_group(n_groups: int, among: str = "") -> None:
         raise ValueError(f"groups holds only one group{rows}: at least 2 are needed, to hold some of them out.")
 
 
-_SEVERAL = (
-    "To learn several labels a row, fit OneVsRestClassifier of this classifier to MultiLabelBinarizer's encoding."
-)
+_SEVERAL = "Rows of several labels are read as an indicator matrix: sklearn.preprocessing.MultiLabelBinarizer makes it."
 
 
 def _refuse_several_labels(y: Any, name: str) -> None:
-    """Refuse rows of several labels, one-hot rows, and frames of several columns, and say what to do with them."""
+    """Refuse rows of several labels, and frames of several columns, and say what to do with them."""
     if issparse(y):
-        one_hot = " If each row has a single 1, take its position: .argmax(axis=1)." if y.shape[1] > 1 else ""
         raise TypeError(
-            f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row. Make it dense, with "
-            f"{name}.toarray().{one_hot}"
+            f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row, or an indicator matrix "
+            f"with a column for each of several labels. Make it dense, with {name}.toarray()."
         )
-    array = _as_array(y)
+    array = as_array(y)
     if array.ndim == 2 and array.shape[1] > 1:
         # scikit-learn's words come first: its users search for them
         expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row."
         if len(array) == 1:
             raise ValueError(f"{expected} Are these the labels of {array.shape[1]} rows? np.ravel({name}).")
-        if array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all():
-            raise ValueError(
-                f"{expected} It is one-hot: take the position of each 1, np.asarray({name}).argmax(axis=1)."
-            )
         if hasattr(y, "columns"):
             raise ValueError(
                 f"{expected} Pick the column that holds the labels, e.g. {name}[{next(iter(y.columns))!r}]."
@@ -190,7 +183,7 @@ def _refuse_several_labels(y: Any, name: str) -> None:
                 )
 
 
-def _as_array(y: Any) -> NDArray[Any]:
+def as_array(y: Any) -> NDArray[Any]:
     """y as an array; rows of unequal length become objects."""
     if hasattr(y, "columns"):
         return y.to_numpy()

@@ -53,12 +53,12 @@ def make_rows(n=60, n_classes=2, seed=0):
 
 def supervise(codes, fold, weights=None, class_weight=None, n_classes=None, calibrate=None):
     task = Classification(class_weight)
-    task.fit(np.arange(n_classes or codes.max() + 1))
+    task.fit(np.arange(n_classes or codes.max() + 1), None)
     weights = np.ones(len(codes)) if weights is None else weights
     task.fit_weights(codes, weights)
     loss_weights = weights * task.loss_weights(codes)
     calibrate = calibrate or (lambda scores: task.calibrate(scores, codes, loss_weights))
-    return Supervision(task.memberships(codes), weights, loss_weights, fold, calibrate)
+    return Supervision(task.supervision_targets(codes), weights, loss_weights, fold, calibrate)
 
 
 def as_they_are(scores):

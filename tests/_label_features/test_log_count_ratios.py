@@ -162,7 +162,7 @@ def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
     weights = rng.uniform(0.01, 5, size=60) if weighted else None
     ratios, training = learn(rows, codes, n_orders=n_orders, weights=weights, fold=fold)
     n_features = 1 if n_classes == 2 else n_classes
-    assert ratios.n_features == n_orders * n_features
+    assert sum(table.shape[2] for table in ratios.tables_) == n_orders * n_features
     # Classes that lie in one fold altogether, or all others do.
     silent = [code for code in range(n_classes) if 1 in (len(set(fold[codes == code])), len(set(fold[codes != code])))]
     settings = {"n_orders": n_orders, "n_classes": n_classes, "weights": weights, "silent": silent}
@@ -196,7 +196,7 @@ def test_a_row_may_belong_to_outputs_in_part(n_outputs, weighted, rest):
         shares[:, 0] += shares[:, n_outputs]
     shares = shares[:, :n_outputs]
     ratios, training = learn(rows, None, weights=weights, fold=fold, memberships=csr_array(shares))
-    assert ratios.n_features == 3 * n_outputs
+    assert sum(table.shape[2] for table in ratios.tables_) == 3 * n_outputs
     # Of two columns the twin gives the second one alone.
     whole = np.hstack([1 - shares, shares]) if n_outputs == 1 else shares
     learned = twin(rows, None, weights=weights, shares=whole)
@@ -499,6 +499,6 @@ def test_ratios_of_shorter_ngrams_than_are_numbered():
     fold = expected_training.features.version - 1
     supervision = Supervision(memberships_of(codes, 3), np.ones(40), np.ones(40), fold, calibrate=None)
     features = ratios.fit_transform(list(ngrams.learn(ids, 2**22)), supervision)
-    assert len(ngrams.of_longer_) == 4 and ratios.n_features == 6
+    assert len(ngrams.of_longer_) == 4 and sum(table.shape[2] for table in ratios.tables_) == 6
     np.testing.assert_array_equal(EncodedSequences(ids, features).step_features, expected_training.step_features)
     np.testing.assert_array_equal(apply(ratios, rows[::-1]).step_features, apply(expected, rows[::-1]).step_features)

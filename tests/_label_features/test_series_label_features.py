@@ -26,11 +26,13 @@ def random_series(lengths, seed=0, codes=None):
 
 def supervise(series, codes, groups=None, seed=0):
     task = Classification()
-    codes = task.fit(codes)
+    codes = task.fit(codes, None)
     ones = np.ones(len(codes))
     task.fit_weights(codes, ones)
     fold = cross_fitting_folds(series, codes, groups, np.random.RandomState(seed))
-    return task, Supervision(task.memberships(codes), ones, ones, fold, lambda s: task.calibrate(s, codes, ones))
+    return task, Supervision(
+        task.supervision_targets(codes), ones, ones, fold, lambda s: task.calibrate(s, codes, ones)
+    )
 
 
 def learn(series, codes, seed=0):

@@ -24,12 +24,14 @@ def random_rows(n, seed=0, longest=15):
 
 def supervise(ids, codes, groups=None, seed=0, fold=None):
     task = Classification()
-    codes = task.fit(codes)
+    codes = task.fit(codes, None)
     ones = np.ones(len(codes))
     task.fit_weights(codes, ones)
     if fold is None:
         fold = cross_fitting_folds(ids, codes, groups, np.random.RandomState(seed))
-    return task, Supervision(task.memberships(codes), ones, ones, fold, lambda s: task.calibrate(s, codes, ones))
+    return task, Supervision(
+        task.supervision_targets(codes), ones, ones, fold, lambda s: task.calibrate(s, codes, ones)
+    )
 
 
 def learn(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
@@ -51,7 +53,7 @@ def test_each_is_there_where_it_is_asked_for(nb_ngrams, wide_ngrams, n_classes):
     both, both_training = learn(ids, codes, 3, 2)
     both_new = both.transform(EncodedSequences(random_rows(9, seed=1)))
     has_ratios = nb_ngrams > 0 and n_classes < 11
-    assert (features.ratios is not None) == has_ratios and (features.scores is not None) == (wide_ngrams > 0)
+    assert (features.of_ngrams is not None) == has_ratios and (features.scores is not None) == (wide_ngrams > 0)
     for ours, whole in ((training, both_training), (new, both_new)):
         assert (ours.features is not None) == has_ratios and (ours.scores is not None) == (wide_ngrams > 0)
         if has_ratios:
@@ -81,7 +83,7 @@ def test_limits_to_memory_are_shared_by_the_outputs(monkeypatch):
     monkeypatch.setattr(text_label_features, "_MAX_RATIOS", 90)
     monkeypatch.setattr(text_label_features, "_MAX_WEIGHTS", 60)
     features, _ = learn(random_rows(90), np.arange(90) % 3)
-    assert [table.shape[1] for table in features.ratios.tables_] == [31, 31]
+    assert [table.shape[1] for table in features.of_ngrams.tables_] == [31, 31]
     assert features.scores.coef_.shape == (20, 3)
 
 

@@ -20,7 +20,7 @@ NAN = float("nan")
 def fitted(y, n_rows=None, class_weight=None):
     """The task, and the encoded labels."""
     task = Classification(class_weight)
-    return task, task.fit(task.validate(y, range(len(y) if n_rows is None else n_rows)))
+    return task, task.fit(task.validate(y, range(len(y) if n_rows is None else n_rows)), None)
 
 
 # Labels
@@ -161,16 +161,16 @@ def test_memberships(labels, n_outputs, expected):
     """Of two classes whether it is the second one, of more a column for each."""
     task, codes = fitted(labels)
     assert task.n_outputs == n_outputs
-    found = task.memberships(codes)
+    found = task.supervision_targets(codes)
     assert isinstance(found, csr_array) and found.dtype == np.float64
     assert found.toarray().tolist() == expected
     assert found.nnz == np.sum(expected)
-    assert task.memberships(codes[:0]).shape == (0, n_outputs)
+    assert task.supervision_targets(codes[:0]).shape == (0, n_outputs)
 
 
 def test_memberships_of_some_rows_have_a_column_for_each_class():
     task, codes = fitted(["b", "a", "c", "b"])
-    assert task.memberships(codes[:2]).toarray().tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert task.supervision_targets(codes[:2]).toarray().tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize("labels", [["b", "a", "b"], ["b", "a", "c"]])

@@ -26,7 +26,7 @@ class Regression(Task):
             raise ValueError(f"{name} must be {len(rows)} finite numbers, one for each row of {rows_name}.")
         return y
 
-    def fit(self, y):
+    def fit(self, y, weights):
         self.mean, self.scale = y.mean(), y.std() or 1.0
         self.low, self.range = y.min(), np.ptp(y) or 1.0
         return self.encode(y)
@@ -41,7 +41,7 @@ class Regression(Task):
     def strata(self, targets):
         return Strata((targets > np.median(targets)).astype(np.int64), "half", "halves")
 
-    def memberships(self, targets):
+    def supervision_targets(self, targets):
         y = targets * self.scale + self.mean
         return csr_array(np.clip((y - self.low) / self.range, 0, 1)[:, None])
 
@@ -78,7 +78,7 @@ class Tagging(Task):
     def validate(self, y, rows, *, name="y", rows_name="X"):
         return Ragged.from_items(y)
 
-    def fit(self, y):
+    def fit(self, y, weights):
         return self.encode(y)
 
     def refit(self, y, before):
@@ -87,7 +87,7 @@ class Tagging(Task):
     def encode(self, y, *, name="y"):
         return Ragged(y.values.astype(np.float32), y.lengths)
 
-    def memberships(self, targets):
+    def supervision_targets(self, targets):
         return csr_array((len(targets), 1))
 
     def calibrate(self, scores, targets, weights):
@@ -109,7 +109,7 @@ def estimator(base, task, parameters_of):
     class Estimator(base):
         __init__ = parameters_of.__init__
 
-        def _new_task(self):
+        def _new_task(self, y):
             return task()
 
         def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, groups=None):

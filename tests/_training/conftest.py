@@ -20,7 +20,7 @@ def make_task():
 
     def make(class_weight=None):
         task = Classification(class_weight)
-        codes = task.fit(np.arange(2))
+        codes = task.fit(np.arange(2), None)
         task.fit_weights(codes, np.ones(2))
         return task
 

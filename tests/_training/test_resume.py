@@ -40,7 +40,7 @@ def dataset(n, seed):
 def session(optimizer, schedule, patience, seed=0):
     """A new session; another seed gives it other weights, dropout masks and batches."""
     task = Classification()
-    task.fit(np.arange(3))
+    task.fit(np.arange(3), None)
     task.fit_weights(np.arange(3), np.ones(3))
     network = Network(
         NetworkConfig(
