@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor
 
 
 def expected_failed_checks(estimator):
@@ -20,7 +20,7 @@ def expected_failed_checks(estimator):
 
 
 @parametrize_with_checks(
-    [RNNClassifier(), RNNClassifier(missing="interpolate", max_epochs=20)],
+    [RNNClassifier(), RNNClassifier(missing="interpolate", max_epochs=20), RNNRegressor()],
     expected_failed_checks=expected_failed_checks,
     xfail_strict=True,
 )
@@ -40,12 +40,12 @@ def test_array_api_dispatch_changes_nothing():
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("estimator", [RNNClassifier(), RNNTextClassifier()])
+@pytest.mark.parametrize("estimator", [RNNClassifier(), RNNTextClassifier(), RNNRegressor(), RNNTextRegressor()])
 def test_no_tag_excuses_the_estimator(estimator):
     tags = get_tags(estimator)
     assert not tags.non_deterministic
-    assert not tags.classifier_tags.poor_score
+    assert not (tags.classifier_tags or tags.regressor_tags).poor_score
     assert not tags.no_validation
     assert not tags.input_tags.allow_nan
     assert not tags._skip_test
-    assert tags.input_tags.two_d_array is isinstance(estimator, RNNClassifier)
+    assert tags.input_tags.two_d_array is isinstance(estimator, RNNClassifier | RNNRegressor)

@@ -143,7 +143,9 @@ class Regression(Task):
             shares = influence / influence.sum()
             mean = shares @ scores
             variance = shares @ (scores - mean) ** 2
-            slope = shares @ ((scores - mean) * targets) / variance if variance > 0 else 0.0
+            # Scores that are equal but for rounding say nothing.
+            varies = variance > 1e-12 * (shares @ scores**2)
+            slope = shares @ ((scores - mean) * targets) / variance if varies else 0.0
             slope = min(max(slope, 0.0), _MAX_SLOPE)
             offset = shares @ targets - slope * mean
             least = 1.0 if self.loss == "huber" else _SMALLEST_ERROR

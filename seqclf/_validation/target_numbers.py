@@ -19,9 +19,11 @@ def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X")
     refuse_masked(y, name)
     if issparse(y):
         raise TypeError(f"{name} is a sparse matrix: {expected}. Make it dense, with {name}.toarray().")
-    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
+    if isinstance(y, str | bytes | dict):
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")
     array = as_array(y)
+    if array.dtype.kind in "US" and isinstance(y, list | tuple):
+        array = np.array(y, dtype=object)  # numpy has turned the numbers next to a text into texts.
     _refuse_no_numbers(array, name)
     if array.ndim not in (1, 2) or 0 in array.shape[1:]:
         raise ValueError(f"{name} has the shape {array.shape}: {expected}.")
