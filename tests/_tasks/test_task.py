@@ -1,71 +1,17 @@
-"""Tasks that the package does not have: each is written here alone, and trains through all of it."""
+"""A task that the package does not have: it is written here alone, and trains through all of it."""
+
+import re
 
 import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
 
-from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.ragged import Ragged
-from seqclf._data.split import Strata
-from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.task import Task, weighted_mean
-
-
-class Regression(Task):
-    """One number for each sequence, standardised for the network; the score is R squared."""
-
-    score_name = "R squared"
-    n_outputs = 1
-
-    def validate(self, y, rows, *, name="y", rows_name="X"):
-        y = np.asarray(y, dtype=np.float64)
-        if y.shape != (len(rows),) or not np.isfinite(y).all():
-            raise ValueError(f"{name} must be {len(rows)} finite numbers, one for each row of {rows_name}.")
-        return y
-
-    def fit(self, y, weights):
-        self.mean, self.scale = y.mean(), y.std() or 1.0
-        self.low, self.range = y.min(), np.ptp(y) or 1.0
-        return self.encode(y)
-
-    def refit(self, y, before):
-        vars(self).update(vars(before))
-        return self.encode(y)
-
-    def encode(self, y, *, name="y"):
-        return ((y - self.mean) / self.scale).astype(np.float32)
-
-    def strata(self, targets):
-        return Strata((targets > np.median(targets)).astype(np.int64), "half", "halves")
-
-    def supervision_targets(self, targets):
-        y = targets * self.scale + self.mean
-        return csr_array(np.clip((y - self.low) / self.range, 0, 1)[:, None])
-
-    def calibrate(self, scores, targets, weights):
-        """The line of the least squared error."""
-        shares, scores = weights / weights.sum(), scores[:, 0].astype(np.float64)
-        centered = scores - shares @ scores
-        slope = float((shares * centered) @ targets / max((shares * centered) @ centered, 1e-12))
-        offset = shares @ (targets - slope * scores)
-        return Calibration(slope, np.array([offset]), float(shares @ (targets - offset - slope * scores) ** 2))
-
-    def losses(self, outputs, targets):
-        return (outputs[:, 0] - targets) ** 2
-
-    def summarise(self, outputs):
-        return outputs[:, 0]
-
-    def score(self, summaries, targets, weights):
-        residual = weighted_mean((summaries - targets) ** 2, weights)
-        mean = weighted_mean(targets, weights)
-        return 1 - residual / weighted_mean((targets.cpu() - mean) ** 2, weights)
-
-    def decode(self, outputs):
-        return outputs[:, 0] * self.scale + self.mean
 
 
 class Tagging(Task):
@@ -121,14 +67,8 @@ def estimator(base, task, parameters_of):
     return Estimator
 
 
-SeriesRegressor = estimator(BaseSeriesRNN, Regression, RNNClassifier)
-TextRegressor = estimator(BaseTextRNN, Regression, RNNTextClassifier)
 SeriesTagger = estimator(BaseSeriesRNN, Tagging, RNNClassifier)
 TextTagger = estimator(BaseTextRNN, Tagging, RNNTextClassifier)
-
-
-def r_squared(y, predicted):
-    return 1 - np.mean((y - predicted) ** 2) / np.var(y)
 
 
 def series(n, seed=0):
@@ -138,53 +78,10 @@ def series(n, seed=0):
     return rows, np.array([100 + 10 * row.mean() for row in rows])
 
 
-@pytest.mark.parametrize("patience", [None, 5])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_regression_of_series(patience, weighted):
-    X, y = series(200)
-    weights = np.random.default_rng(0).random(200) if weighted else None
-    model = SeriesRegressor(units=8, max_epochs=30, patience=patience, validation_fraction=0.2, random_state=0)
-    model.fit(X, y, sample_weight=weights)
-    assert model.history_[-1]["train_loss"] < 0.2 * model.history_[0]["train_loss"]
-    assert ("valid_score" in model.history_[0]) == (patience is not None)
-    X_new, y_new = series(100, seed=1)
-    assert r_squared(y_new, model.predict(X_new)) > 0.8
-
-
-def test_a_regression_says_its_score_and_takes_validation_data(capsys):
-    X, y = series(60)
-    model = SeriesRegressor(units=4, max_epochs=2, verbose=1, random_state=0).fit(X, y, X_val=X[:20], y_val=y[:20])
-    assert "validation: loss" in capsys.readouterr().out.splitlines()[0]
-    assert 0 < model.history_[-1]["valid_score"] < 1
-    expected = r_squared((y[:20] - y.mean()) / y.std(), (model.predict(X[:20]) - y.mean()) / y.std())
-    assert model.history_[-1]["valid_score"] == pytest.approx(expected, abs=1e-5)
-
-
-@pytest.mark.parametrize("nb_ngrams", [0, 2])
-def test_a_regression_of_texts_with_and_without_what_the_targets_say_of_words(nb_ngrams):
-    rng = np.random.default_rng(0)
-    counts = rng.integers(0, 6, 300)
-    texts = [" ".join(rng.permutation(["good"] * k + ["film", "the", "a"] * 2)) for k in counts]
-    model = TextRegressor(units=8, max_epochs=15, nb_ngrams=nb_ngrams, dropout=0.1, random_state=0)
-    model.fit(texts, 10.0 * counts, groups=np.arange(300) // 2)
-    assert r_squared(10.0 * counts, model.predict(texts)) > 0.8
-    assert model._input_config()["n_step_features"] == nb_ngrams
-
-
-def test_a_warm_start_of_a_regression_keeps_the_first_scale():
-    X, y = series(60)
-    model = SeriesRegressor(units=4, max_epochs=2, warm_start=True, random_state=0).fit(X, y)
-    mean, scale = model._task.mean, model._task.scale
-    model.fit(X, 2 * y)
-    assert (model._task.mean, model._task.scale) == (mean, scale)
-
-
-def test_targets_of_a_regression_are_checked_by_it():
-    with pytest.raises(ValueError, match="y must be 60 finite numbers, one for each row of X"):
-        SeriesRegressor().fit(series(60)[0], np.zeros(59))
-    X, y = series(60)
-    with pytest.raises(ValueError, match="y_val must be 60 finite numbers, one for each row of X_val"):
-        SeriesRegressor().fit(X, y, X_val=X, y_val=y[:3])
+def test_a_task_says_its_score(capsys):
+    X, y = steps(30)
+    SeriesTagger(units=4, max_epochs=2, verbose=1, random_state=0).fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert re.search("validation: loss [0-9.]+, accuracy [0-9.]+", capsys.readouterr().out)
 
 
 def steps(n, seed=0):
@@ -253,9 +150,9 @@ def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
     monkeypatch.setattr("seqclf._base.validation_rows", lambda *args: held_out)
     # One epoch: they do decide which epoch is kept.
     settings = {"units": 3, "max_epochs": 1, "patience": 3, "random_state": 0}
-    first = SeriesRegressor(**settings).fit(X, y)
+    first = RNNRegressor(**settings).fit(X, y)
     y[held_out] *= 100
-    second = SeriesRegressor(**settings).fit(X, y)
+    second = RNNRegressor(**settings).fit(X, y)
     for name, array in first.network_.to_arrays().items():
         np.testing.assert_array_equal(second.network_.to_arrays()[name], array)
     assert second.history_[0]["valid_loss"] > 100 * first.history_[0]["valid_loss"]
