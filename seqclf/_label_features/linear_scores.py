@@ -124,6 +124,7 @@ class LinearScores:
         features = self.features.fit_transform(rows)
         fold, memberships = supervision.fold, supervision.memberships
         self._known = supervision.spread
+        # Finite where no row belongs to an output, or each does.
         self._priors = logit(np.clip(weights @ memberships / weights.sum(), 1e-12, 1 - 1e-12))
         least = np.inf
         for fit in self._fits:

@@ -35,7 +35,8 @@ from seqclf._label_features.supervision import Supervision
 
 # With more outputs than this there are no ratios: a step would be too wide.
 MAX_OUTPUTS = 10
-# What is added to every count, and how few rows say little.
+# What is added to every count: alpha in the paper, with its value there. And how few rows say little: of two rows, half
+# of what they say counts.
 SMOOTHING, SHRINKAGE = 1.0, 2.0
 
 
