@@ -7,6 +7,7 @@ below is the rule; a file that it does not cover fails. The standard library and
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -285,6 +286,33 @@ def test_most_files_are_short():
 
 def test_code_lines_leave_out_what_is_no_code():
     assert code_lines('"""Doc.\n\nmore"""\n\n# why\nx = (\n    1,\n)\n\n\ndef f():\n    """Doc."""\n') == {6, 7, 8, 11}
+
+
+CPP_FILES = sorted(
+    path.relative_to(PACKAGE).as_posix()
+    for path in (PACKAGE / "_native" / "csrc").rglob("*.*")
+    if path.suffix in (".cpp", ".h")
+)
+BRANCH_ON_A_CELL = re.compile(r"if constexpr \([^)]*\bCell\b")
+
+
+def cpp_code_lines(source):
+    """The lines that hold code; `//` begins every comment."""
+    return [line for line in source.splitlines() if line.partition("//")[0].strip()]
+
+
+@pytest.mark.parametrize("file", CPP_FILES)
+def test_cpp_files_stay_short_and_only_cells_know_how_cells_differ(file):
+    source = (PACKAGE / file).read_text(encoding="utf-8")
+    assert len(cpp_code_lines(source)) <= MAX_FILE
+    assert "/cells/" in file or not BRANCH_ON_A_CELL.search(source)
+
+
+def test_cpp_rules_see_what_they_are_for():
+    assert any("/cells/" in file for file in CPP_FILES)
+    assert cpp_code_lines("// why\n\nint a;  // what\n  // more\n}") == ["int a;  // what", "}"]
+    assert BRANCH_ON_A_CELL.search("  else if constexpr (Cell::has_memory) {")
+    assert not BRANCH_ON_A_CELL.search("if constexpr (ROWS > 1) next<Cell>();")
 
 
 def test_the_map_has_no_way_up():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from sklearn.feature_extraction.text import CountVectorizer
 
+# From endings of two characters to stems of five; whole words are features already.
 SHORTEST, LONGEST = 2, 5
 
 

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 
+# Each model sees four fifths of the rows. With that of all rows there are six models of an output: a vector of eight
+# numbers holds them.
 N_FOLDS = 5
 # The share of the rows that must be different for repetitions to be exceptions.
 _MIN_DIFFERENT = 0.5

@@ -124,6 +124,7 @@ class LinearScores:
         features = self.features.fit_transform(rows)
         fold, self._known, self._exclusive = supervision.fold, supervision.spread, supervision.exclusive
         shares = weights @ supervision.targets / weights.sum()
+        # Finite where no row belongs to an output, or each does.
         self._priors = logit(np.clip(shares[~self._known], 1e-12, 1 - 1e-12))
         least = np.inf
         for fit in self._fits:

@@ -36,7 +36,8 @@ from seqclf._label_features.supervision import Supervision
 # With more outputs than this there are no ratios, because a step would be too wide. Of more classes (22 and 64 intents)
 # they raised no accuracy; several labels are as many problems, and of twenty they raised it.
 MAX_OUTPUTS, MAX_LABELS = 10, 32
-# What is added to every count, and how few rows say little.
+# What is added to every count: alpha in the paper, with its value there. And how few rows say little: of two rows, half
+# of what they say counts.
 SMOOTHING, SHRINKAGE = 1.0, 2.0
 
 

@@ -13,8 +13,9 @@ from scipy.sparse import coo_array, csr_array
 
 from seqclf._data.ragged import Ragged
 
-# Enough rows.
+# Enough rows: an n-gram of one row is unknown to the model that has not seen its fold.
 _MIN_ROWS = 2
+# With more n-grams than this, those in a single row have no number: a model of 25,000 reviews stays below 30 MB.
 _MAX_RARE = 2**19
 # The number of an n-gram that was not learned.
 _NEVER = 0

@@ -15,9 +15,10 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, covered_steps
 from seqclf._label_features.series_statistics import STATISTICS, series_statistics
 
-# More features are not worth their time, above all that of the ridge model.
+# As many as MiniRocket has. The time of the ridge model grows with rows and features, by the square of the fewer of the
+# two: many rows get fewer features. All features together are 400 MB at most.
 MAX_FEATURES, MAX_FEATURES_OF_MANY_ROWS, MANY_ROWS, MAX_NUMBERS = 10_000, 3_000, 2_000, 100_000_000
-# Numbers that are computed at once in prediction.
+# Numbers that are computed at once in prediction: 128 MB.
 _MAX_AT_ONCE = 2**25
 # What part of the features the statistics are, about: the weights of a kernel add up to 0, so that convolutions do not
 # see the level of a channel.

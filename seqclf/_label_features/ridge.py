@@ -32,10 +32,10 @@ from scipy.linalg.lapack import dpotrf, dpotri
 from threadpoolctl import threadpool_limits
 
 # The penalties that may be tried, and the first one. They are multiplied by the number of features, which is
-# the mean squared length of a row of Z.
+# the mean squared length of a row of Z: from a hundred thousandth of it, next to none, to a hundred times as much.
 PENALTIES = 10.0 ** np.arange(-5, 3)
 _FIRST = 4
-# How many numbers are standardised at once, in float64.
+# How many numbers are standardised at once, in float64: 32 MB.
 _BLOCK = 2**22
 # The number of BLAS's threads belongs to the process: two fits at once would put back each other's. While another one
 # of its threads is inside a `threadpool_limits`, threadpoolctl changes nothing here, and the last bits may differ.

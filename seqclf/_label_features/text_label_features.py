@@ -14,7 +14,8 @@ from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.target_means import TargetMeans
 from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens
 
-# The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory.
+# The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory, of
+# 16 MB and 80 MB of float32.
 _MAX_RATIOS, _MAX_WEIGHTS = 2**22, 20_000_000
 # The longest n-grams of which those in one row are features too.
 _MAX_RARE_ORDER = 2

@@ -17,7 +17,7 @@ _MIN_ROWS = 2
 # With more entries than this the characters of the training rows are left out: long texts are told apart by their
 # words, and everything that is learned from the features takes as long as they have entries.
 _MAX_CHARACTER_ENTRIES = 20_000_000
-# Entries that are sorted at once.
+# Entries that are sorted at once: a limit to memory, as the next two are.
 _BLOCK = 2**22
 # Tokens and rows whose features are made at once: with characters, a token has some 100 bytes of them.
 _MAX_TOKENS, _MAX_ROWS = 2**20, 2**16

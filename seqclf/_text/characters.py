@@ -19,7 +19,7 @@ _SKIN_TONES, _TAGS, _REGIONAL = "\U0001f3fb-\U0001f3ff", "\U000e0020-\U000e007f"
 _ALNUM, _SPACE = re.compile(r"\w"), re.compile(r"\s")
 _IS_EXTENDER, _IS_REGIONAL = re.compile(f"[{_SKIN_TONES}{_TAGS}]"), re.compile(f"[{_REGIONAL}]")
 _PAGE = 256  # characters that are looked up together
-_N_PAGES = 0x2000
+_N_PAGES = 0x2000  # four bytes of UTF-8 have 21 bits: whatever they are, there is a page
 
 Form = Literal["NFC", "NFKC"]
 

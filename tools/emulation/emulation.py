@@ -16,6 +16,7 @@ from functools import cache, partial
 
 import pytest
 import torch
+from hypothesis import settings
 
 from seqclf._native import abi, library
 
@@ -171,4 +172,6 @@ def pytest_configure(config):
     if expected not in ("any", chosen):
         pytest.exit(f"The library has chosen the instructions {chosen}; expected {expected}.", 4)
     replace_library(far)
+    settings.register_profile("emulated", deadline=None)  # an emulator takes long, and that says nothing
+    settings.load_profile("emulated")
     config.pluginmanager.register(Report(far), "seqclf-emulation-report")

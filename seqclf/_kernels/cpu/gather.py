@@ -12,7 +12,8 @@ from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.threads import n_threads
 from seqclf._native import abi
 
-# What it takes to look an entry up, in multiplications.
+# What it takes to look an entry up, in multiplications: 3 to 7 ns, as long as 200 to 400 with AVX2, by how much of the
+# tables is in the caches.
 _LOOKUP_COST = 200
 
 

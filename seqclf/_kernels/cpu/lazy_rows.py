@@ -13,7 +13,8 @@ from seqclf._native import abi
 # In smaller tables adam updates all rows in less time than it takes to bring the rows of a batch, some thousands, up to
 # date.
 _MIN_LAZY_ROWS = 40_000
-# After this many steps all rows are brought up to date: the log has an entry for each step since they were.
+# After this many steps all rows are brought up to date: the log has an entry for each step since they were. Each step
+# goes through the whole log, which is 32 kB at most.
 _MAX_PENDING_STEPS = 1024
 
 

@@ -91,6 +91,7 @@ class _Attend(Function):
             values.shape[1],
             values.stride(0),
             *map(address, (values, keys, query, pooled, scales, grad_pooled, *gradients)),
+            # Two products and three results for each value: on one processor a good three times as long as a mean.
             thread_count(ctx.n_threads, 4 * layout.n_steps * VALUE_COST * values.shape[1]),
         )
         loaded().seqclf_attend_backward(ctypes.byref(call))

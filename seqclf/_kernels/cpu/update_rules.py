@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 # `Rule` in abi.h.
 CODES = {"sgd": 0, "nesterov": 1, "rmsprop": 2, "adagrad": 3, "adam": 4, "adamw": 5}
-# What the update of a value takes, in multiplications.
+# What the update of a value takes, in multiplications: adam took 300 ps, as long as 20 with AVX2.
 UPDATE_COST = 20
 
 

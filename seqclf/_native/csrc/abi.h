@@ -311,7 +311,7 @@ struct SplitCall {
   const int64_t *offsets;     // (n_texts + 1,)
   const int32_t *page_index;  // (0x2000,) the row of `pages` for each 256 characters, or -1; the first 256 have row 0
   const uint32_t *pages;      // (n_pages, 256)
-  uint8_t *cleaned;           // twice the bytes of the longest text, and 64 more
+  uint8_t *cleaned;           // twice the bytes of the longest text, and 64 more (see word_splitter.cpp)
   int64_t *lengths;           // (n_texts,) the number of ids of each text, zero at first
   int32_t *ids;               // (ids_room,)
   uint8_t *tokens;            // (token_bytes_room,) as UTF-8, a space behind each

@@ -66,7 +66,7 @@ static void convolve_once(const Convolutions &call, int64_t i, const PaddedSerie
 }
 
 // For each bias the share of the n values that are above it, and how long the longest stretch of such values is as a share of
-// n. A vector holds one number for each of several biases.
+// n. A vector holds one number for each of eight biases; few convolutions have more.
 static void compare(const float *values, int64_t n, const float *biases, int64_t n_biases, float *above, float *longest) {
   typedef int32_t i8 __attribute__((vector_size(32)));
   for (int64_t first = 0; first < n_biases; first += lanes<v8>) {

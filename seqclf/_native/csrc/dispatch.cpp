@@ -38,6 +38,7 @@ static bool has(unsigned leaf_1_ecx, unsigned leaf_7_ebx, unsigned kept) {
 
 enum Leaf1Ecx : unsigned { FMA = 1u << 12, AVX = 1u << 28 };
 enum Leaf7Ebx : unsigned { AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31 };
+// Bits of the register XCR0: which registers the system keeps. SSE's and AVX's are bits 1 and 2, those of AVX-512 bits 5 to 7.
 static const unsigned kept_ymm = 0x06;
 static bool has_avx2() { return has(FMA | AVX, AVX2, kept_ymm); }
 #endif

@@ -3,6 +3,7 @@
 
 #include "abi.h"
 #include "parallel.h"
+#include "recurrence/partition.h"
 #include "recurrence/step_inputs.h"
 #include "targets.h"
 
@@ -38,12 +39,11 @@ void embed_backward(const EmbeddingBackward &call) {
       memset(call.grad_table, 0, call.n_vectors * dim * sizeof(float));
     else
       for (int64_t row = 0; row < call.n_vectors; row++) memset(call.grad_table + row * dim + first, 0, n * sizeof(float));
-    for (int64_t time = 0; time < call.batch.max_length; time++)
-      for (int64_t row = 0; row < call.batch.batch_sizes[time]; row++) {
-        const int64_t position = call.batch.time_offsets[time] + row, id = call.ids[position];
-        times_mask<true>(call.grad_table + (call.inverse ? call.inverse[id] : id) * dim + first,
-                         call.grad_vectors + position * dim + first, call.mask ? call.mask + row * dim + first : nullptr, n);
-      }
+    for_each_step(call.batch, Rows(call.batch), [&](int64_t, int64_t row, int64_t position) {
+      const int64_t id = call.ids[position];
+      times_mask<true>(call.grad_table + (call.inverse ? call.inverse[id] : id) * dim + first,
+                       call.grad_vectors + position * dim + first, call.mask ? call.mask + row * dim + first : nullptr, n);
+    });
   });
 }
 

@@ -5,7 +5,8 @@
 namespace seqclf {
 namespace ISA {
 
-// Several outputs of a row, so that no sum waits for its last addition.
+// Several outputs of a row, so that no sum waits for its last addition. With eight it took a quarter of the time of one by one
+// on one processor, and with sixteen no less.
 template <int N> static void some_outputs(const Linear &call, int64_t row, int64_t first) {
   const float *values = call.values + row * call.n_inputs, *weight = call.weight + first * call.n_inputs;
   double sums[N];

@@ -13,7 +13,8 @@
 namespace seqclf {
 namespace ISA {
 
-// How many rows ahead of their use rows are prefetched.
+// How many rows ahead of their use rows are prefetched. On one processor with a cache of 32 MB, any distance from 1 to 32 took
+// the same time, and so did no prefetching.
 static const int64_t PREFETCH_DISTANCE = 8;
 
 // The sum of the updates of adam that are pending for a row. In a step j later, the nth of all, m is b1^j m, s is b2^j s, and
@@ -50,7 +51,7 @@ static DecayPowers powers_of(const Parameter &parameter, double *room) {
 }
 
 static inline void prefetch(const float *p, int64_t n) {
-  for (int64_t k = 0; k < n; k += 16) __builtin_prefetch(p + k, 1);
+  for (int64_t k = 0; k < n; k += 16) __builtin_prefetch(p + k, 1);  // 16 floats fill a cache line
 }
 
 // The rows of a batch are too far apart for the processor's own prefetching.

@@ -12,7 +12,9 @@
 namespace seqclf {
 namespace ISA {
 
-// Bytes of a table of weights that stays in the caches.
+// Bytes of a table of weights that stays in the caches. On one processor with a cache of 32 MB, prefetching saved a sixth of
+// the time with tables of 24 MB and more, and nothing with smaller ones. In an earlier measurement it cost small tables a
+// quarter of their speed.
 static const int64_t CACHED = 8 << 20;
 
 // A sparse row of the features.
@@ -89,7 +91,7 @@ template <class V> class Block {
 
   // The decision values of a row, while the weights of the next one are prefetched.
   V decide(const SparseRow &row, const SparseRow &next) const {
-    V even = intercept_, odd = {};
+    V even = intercept_, odd = {};  // two sums, so that not every addition waits for the one before it
     int64_t i = 0;
     for (; i + 1 < row.length; i += 2) {
       if (i + 1 < next.length) {
@@ -170,6 +172,7 @@ template <class V> static void fit_blocks(const LinearModels &call) {
                [&](int64_t block) { Block<V>(call, norms.data(), block).run(); });
 }
 
+// The six models of one output and five folds fit into eight lanes, with which a row reads half the memory.
 void fit_linear_models(const LinearModels &call) {
   if (call.n_outputs * (call.n_folds + 1) <= lanes<v8>)
     fit_blocks<v8>(call);

@@ -17,7 +17,7 @@ namespace ISA {
 
 static void pool_max(const Pooling &call, const Rows &rows) {
   const int64_t n = call.n_features;
-  const Buffer<int32_t> unused(n);
+  const Buffer<int32_t> unused(n);  // where the caller does not ask for the positions
   for_each_step(call.batch, rows, [&](int64_t time, int64_t row, int64_t position) {
     const float *value = call.values + position * call.stride;
     float *best = call.pooled + row * n;

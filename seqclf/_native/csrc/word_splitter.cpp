@@ -13,11 +13,14 @@ struct Token {
   uint64_t first_bytes, place;
 };
 
-const int64_t BLOCK = 32;  // bytes that are cleaned together
-const int64_t BATCH = 32;  // tokens that are found together
+// Bytes that are cleaned together. With 8 or 16 splitting took a fifth to a third longer on one processor, with 64 as long.
+const int64_t BLOCK = 32;
+// Tokens that are found together, before their numbers are looked up. With 800,000 words in the table, splitting took half the
+// time that it took with one token, and with 128 no less. Where the table fits into the caches it took a seventh longer.
+const int64_t BATCH = 32;
 const int64_t WORD = sizeof(uint64_t);
-const int64_t JOINER_BYTES = 3;
-const uint8_t WIDE = 128;  // beside the kinds: the first byte of a character that has several
+const int64_t JOINER_BYTES = 3;  // of U+200C and U+200D in UTF-8
+const uint8_t WIDE = 128;        // the first byte of a character that has several: the bit that no kind has
 
 // Eight bytes, the first one the lowest.
 inline uint64_t load(const uint8_t *at) {
@@ -96,6 +99,8 @@ inline int64_t encode(uint32_t character, uint8_t *to) {
   return 4;
 }
 
+// `cleaned` has room for whatever characters are read as: two bytes become three at most. Behind the end of a text there are
+// eight spaces, and words of eight bytes are read from any byte up to these.
 class Splitter {
  public:
   explicit Splitter(const SplitCall &call)

@@ -39,7 +39,8 @@ struct Return {
         grad_outputs(call.grad_outputs + index * units), stride(call.layer.n_directions * width) {}
 };
 
-// How many columns a tile makes together where so many are left: two vectors' or one, or eight, which may be more.
+// How many columns a tile makes together where that many are left: two vectors if at most seven lanes stay empty, since two
+// share what is read of the gradients; else one, or eight if no more are left.
 static inline int64_t panel(int64_t left) {
   const int64_t one = lanes<wide>;
   return left > 2 * one - 8 ? 2 * one : left > 8 ? one : 8;
@@ -179,6 +180,7 @@ template <class Cell> class GradientBlock {
         n_inputs_(Columns(call_.layer, call_.inputs).n + 1), n_states_(pass.units + 1), capacity_(capacity(width_)),
         // An odd number of cache lines, or nearly: rows whose distance is a power of two would fall on the same places.
         stride_((slots * width_ + lanes<wide> - 1) / lanes<wide> * lanes<wide> + lanes<wide>),
+        // Room for a whole last vector of states, which `add` writes.
         column_stride_((n_inputs_ + n_states_ + 7) / 8 * 8 + 8), sums_input_(sums),
         sums_recurrent_(sums + width_ * gates * n_inputs_), grads_(capacity_ * stride_), columns_(capacity_ * column_stride_),
         positions_(capacity_), targets_(capacity_) {}

@@ -23,6 +23,9 @@ static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t wi
 struct Rows {
   int64_t first, last;
 
+  // All of them.
+  explicit Rows(const Batch &batch) : first(0), last(batch.n_rows) {}
+
   Rows(const Batch &batch, int64_t part, int64_t n_parts) {
     const int64_t n = n_steps(batch);
     first = with_steps(batch, n * part / n_parts);

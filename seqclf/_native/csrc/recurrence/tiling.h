@@ -48,6 +48,9 @@ template <class Cell> static constexpr int most_blocks = Cell::slots == 1 ? 2 : 
 // an operand. Twelve accumulators hide the latency of fused multiply-adds (two a cycle, four or five cycles each); with one
 // accumulator a row, more rows do not pay. Where registers hold 128 bits, a v8 takes two of them: NEON has 32, and SSE, which
 // has 16, keeps half of a tile in memory.
+//
+// The loops over the rows and the accumulators of a tile are unrolled (#pragma GCC unroll, with a number that none of them
+// exceeds), because an array is in registers only where every index is known.
 static constexpr int rows_of_tile(int accumulators) {
   if (accumulators == 1) return 12;
   return (registers == 32 ? 24 : 12) / (accumulators < 4 ? accumulators : 4);
