@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -36,3 +36,16 @@ def test_the_table_of_defaults_is_that_of_the_signatures(estimator, column):
     assert shown == {name: defaults[name] for name in shown}
     left_out = {row[0] for row in rows[1:]} - set(shown)
     assert not left_out & set(defaults)
+
+
+@pytest.mark.parametrize(
+    ("regressor", "classifier"), [(RNNTextRegressor, RNNTextClassifier), (RNNRegressor, RNNClassifier)]
+)
+def test_regressors_have_the_defaults_of_the_classifier_for_the_same_input(regressor, classifier):
+    of_regressor, of_classifier = (
+        {name: p.default for name, p in inspect.signature(estimator).parameters.items()}
+        for estimator in (regressor, classifier)
+    )
+    assert of_regressor.pop("loss") == "squared_error"
+    assert of_classifier.pop("class_weight") is None
+    assert of_regressor == of_classifier
