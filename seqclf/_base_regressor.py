@@ -45,12 +45,12 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
             are in their units. Row and target are matched by position; where X and y both have a pandas index and
             these differ, a warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts in losses, scores, the linear model, means of n-grams and scaling; only the
-            proportions matter. Rows of weight 0 are left out altogether.
+            What each row counts in losses, scores, the linear model, n-grams and scaling; only the proportions
+            matter. Rows of weight 0 are left out altogether.
         X_val : array-like, list or Series, default=None
             Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
-            are of the kind of X, with its width or channels; vocabulary, linear model, means of n-grams and scaling
-            are learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
+            are of the kind of X, with its width or channels; vocabulary, linear model, n-grams and scaling are
+            learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
             same.
         y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_targets), default=None
             The targets of X_val, as many a row as y has.
@@ -58,11 +58,12 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
             What each row of X_val counts in the validation loss and score.
         groups : array-like of shape (n_samples,), default=None
             What rows have in common that new data will not share: the author, the patient, the film. The split for
-            early stopping then holds out whole groups, as near to `validation_fraction` as they allow. With
+            early stopping then holds out whole groups, as near to `validation_fraction` as they allow; every class,
+            if there are any, keeps rows to train on, and has some to watch where that is possible. With
             ``patience=None`` or X_val there is no such split. What the linear model and `nb_ngrams` tell a row is
             learned without its whole group. Numbers, strings or other hashable objects, at least two different ones.
             Searches and cross-validation hand them on only when they are told to: see the notes of
-            :meth:`RNNClassifier.fit`, which hold here too.
+            :meth:`RNNClassifier.fit`.
 
         Returns
         -------

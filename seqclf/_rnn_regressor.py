@@ -91,8 +91,9 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, with classes in their proportions; with `groups` in `fit`, whole
-        groups that come to about this share. They don't train the network. Not used where `fit` is given X_val.
+        Share of the rows held out for early stopping; classes, if there are any, keep their proportions. With `groups`
+        in `fit`, whole groups are held out that come to about this share. They don't train the network, and nothing
+        else is learned from their targets. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
@@ -121,6 +122,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     network_ : torch.nn.Module
         The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the steps of all series
         end to end, the length of each, and with `wide` the scores of the linear model. It gives standardised targets.
+        The notes of `hidden_states` say how to read its weights.
     n_parameters_ : int
         Number of trained weights.
     n_features_in_ : int
@@ -167,6 +169,9 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
 
     No prediction leaves the range of the targets in fit, as with forests and nearest neighbours. Where new targets will
     lie beyond, learn something that does not grow, such as the difference from the last value.
+
+    For forecasts, where the last steps say most, ``RNNRegressor(pooling="last", wide=False, conv_filters=0)`` is often
+    better: the mean over the steps and the linear model tell what is true of the whole series.
 
     The linear model is ridge regression on features of random convolutions [7]_: at what share of its steps the output
     of a convolution is above a threshold, and how long the longest such stretch is. The 84 kernels of length 9 are

@@ -92,9 +92,9 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
     tol : float, default=1e-4
         By how much a loss must fall (absolute) to count as lower.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping, with classes in their proportions; with `groups` in `fit`, whole
-        groups that come to about this share. They don't train the network, and nothing else is learned from their
-        targets. Not used where `fit` is given X_val.
+        Share of the rows held out for early stopping; classes, if there are any, keep their proportions. With `groups`
+        in `fit`, whole groups are held out that come to about this share. They don't train the network, and nothing
+        else is learned from their targets. Not used where `fit` is given X_val.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
         machine with one number of threads are equal to the bit.
@@ -125,6 +125,7 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
         The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the token ids of all
         sequences end to end, the length of each, with `nb_ngrams` the numbers next to each token, with `wide` the
         scores of the linear model. It gives standardised targets.
+        The notes of `hidden_states` say how to read its weights.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer

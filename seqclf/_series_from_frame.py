@@ -55,7 +55,7 @@ def series_from_frame(
 
     See Also
     --------
-    RNNClassifier : Takes X as it is.
+    RNNClassifier, RNNRegressor : Take X as it is.
 
     Examples
     --------
