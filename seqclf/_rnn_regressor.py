@@ -202,16 +202,16 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
 
     Examples
     --------
-    The mean of the last three values:
+    The largest value:
 
     >>> import numpy as np
     >>> from seqclf import RNNRegressor
     >>> rng = np.random.default_rng(0)
     >>> series = [rng.normal(size=n) for n in rng.integers(5, 12, size=200)]
-    >>> targets = [one[-3:].mean() for one in series]
+    >>> targets = [one.max() for one in series]
     >>> regressor = RNNRegressor(random_state=0).fit(series, targets)
-    >>> regressor.predict([[0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0, 1.0]]).round(1)
-    array([-0. ,  0.9])
+    >>> regressor.predict([[0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]]).round()
+    array([2., 1.])
     """
 
     _constraints = BaseRNNRegressor._constraints | BaseSeriesRNN._constraints
