@@ -11,8 +11,8 @@ which the high ones rise faster, and noise that grows with the level.
 """
 
 # %%
-# The series. What follows depends on where in the cycle the window ends and how high the cycle is, and no linear
-# function of the window tells that well.
+# The series. What follows depends on the place in the cycle where the window ends and on the height of the cycle. A
+# linear function of the window tells little of the two together.
 import os
 from pathlib import Path
 
