@@ -70,10 +70,9 @@ X_test, y_test = windows(series[first_test - WINDOW :])
 print(f"{len(X_train)} windows to train on, {len(X_test)} to test on")
 
 # %%
-# The forecasts. The defaults are made for what is true of a whole series: their linear model counts how often a shape
-# occurs, and their network takes the mean over the steps, so that little remains of what came last. For a forecast the
-# last state of the network alone is the better choice, here with one and with two layers. The second layer changes
-# little: on other draws of the series either may be ahead.
+# The forecasts. By default a linear model of the last steps is fitted first, and a network that takes the mean over the
+# steps learns what it misses. For a forecast the last state of a network alone can be the better choice, here with one
+# and with two layers. The second layer changes little: on other draws of the series either may be ahead.
 alone = RNNRegressor(pooling="last", bidirectional=False, wide=False, conv_filters=0, random_state=0)
 models = {
     "ridge regression": RidgeCV(np.logspace(-3, 5, 17)),

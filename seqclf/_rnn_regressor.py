@@ -170,16 +170,18 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     No prediction leaves the range of the targets in fit, as with forests and nearest neighbours. Where new targets will
     lie beyond, learn something that does not grow, such as the difference from the last value.
 
-    For forecasts, where the last steps say most, ``RNNRegressor(pooling="last", wide=False, conv_filters=0)`` is often
-    better: the mean over the steps and the linear model tell what is true of the whole series.
+    For forecasts, where the last steps say most, ``RNNRegressor(pooling="last", wide=False, conv_filters=0)`` can be
+    better: the mean over the steps tells what is true of the whole series.
 
-    The linear model is ridge regression on features of random convolutions [7]_: at what share of its steps the output
-    of a convolution is above a threshold, and how long the longest such stretch is. The 84 kernels of length 9 are
+    The linear model is ridge regression, on the last steps as they are (at most 1,000 numbers) or on features of random
+    convolutions [7]_: that is chosen by the loss out of fold. The features of a convolution are at what share of the
+    steps its output is above a threshold, and how long the longest such stretch is. The 84 kernels of length 9 are
     fixed; their dilations go by the median length, channels and thresholds are drawn. Series whose median length is
     below 9 are read as they are. There are at most 10,000 features, 3,000 of more than 2,000 rows, and 100 million
     numbers in all. A training row gets its scores from models that were fitted without its fold (of five; rows of a
     group, or without groups equal rows, are in one unless most rows repeat others), so that it never sees its own
-    target. The scores become estimates by a line, fitted out of fold, and are added to what the network gives [8]_.
+    target. Folds of overlapping windows of one series, in its order, are blocks of consecutive rows. The scores become
+    estimates by a line, fitted out of fold, and are added to what the network gives [8]_.
 
     References
     ----------

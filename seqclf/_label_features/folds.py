@@ -12,6 +12,9 @@ from seqclf._data.ragged import Ragged
 N_FOLDS = 5
 # The share of the rows that must be different for repetitions to be exceptions.
 _MIN_DIFFERENT = 0.5
+# The share of the rows that must overlap with the next one for rows to be windows, and how many are looked at.
+_MIN_OVERLAPPING = 0.5
+_N_LOOKED_AT = 200
 
 
 def cross_fitting_folds(
@@ -22,6 +25,9 @@ def cross_fitting_folds(
     With groups these are the rows of a group. Without, they are equal rows: a row that has its equal in another fold
     would be told the targets of its own. Where repeating is the rule, because most rows are repetitions or a stratum
     has fewer different rows than there are folds, new rows will be repetitions too, and equal rows are spread.
+
+    Overlapping windows of one series are almost equal to their neighbours, and new windows will not be. So folds of
+    windows are blocks of consecutive rows (Bergmeir & Benitez 2012), in each stratum apart.
 
     Parameters
     ----------
@@ -37,7 +43,14 @@ def cross_fitting_folds(
     -------
     ndarray of shape (n_rows,), int64
         From 0 to at most `N_FOLDS` - 1.
+
+    References
+    ----------
+    C. Bergmeir, J. M. Benitez, "On the use of cross-validation for time series predictor evaluation", Information
+    Sciences 191 (2012).
     """
+    if (groups is None or not groups.any()) and _are_windows(steps):
+        return _blocks(strata)
     unit = groups if groups is not None and groups.any() else _contents(steps, strata)
     first, unit = np.unique(unit, return_index=True, return_inverse=True)[1:]
     order = rng.permutation(len(first))
@@ -45,6 +58,33 @@ def cross_fitting_folds(
     fold = np.empty(len(first), dtype=np.int64)
     fold[order] = np.arange(len(first)) % N_FOLDS
     return fold[unit]
+
+
+def _are_windows(steps: Ragged) -> bool:
+    """Whether most rows of numbers share half of their steps, or more, with the next row."""
+    n_rows, length = len(steps), int(steps.lengths.max(initial=0))
+    if steps.values.dtype.kind != "f" or n_rows < 2 * N_FOLDS or length < 2 or (steps.lengths != length).any():
+        return False
+    rows = steps.values.reshape(n_rows, length, -1)
+    some = np.unique(np.linspace(0, n_rows - 2, _N_LOOKED_AT).astype(np.int64))
+    one, following = rows[some], rows[some + 1]
+    varies = (one != one[:, :1]).any(axis=(1, 2))  # A constant row overlaps with any other of its value.
+    for shift in range(1, length // 2 + 1):
+        starts_there = varies & (one[:, shift] == following[:, 0]).all(axis=1)
+        if starts_there.mean() >= _MIN_OVERLAPPING:
+            overlaps = starts_there & (one[:, shift:] == following[:, : length - shift]).all(axis=(1, 2))
+            if overlaps.mean() >= _MIN_OVERLAPPING:
+                return True
+    return False
+
+
+def _blocks(strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each stratum consecutive rows as folds."""
+    order = np.argsort(strata, kind="stable")
+    sizes = np.bincount(strata)
+    rank = np.empty(len(strata), dtype=np.int64)
+    rank[order] = np.arange(len(strata)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return rank * N_FOLDS // sizes[strata]
 
 
 def _contents(steps: Ragged, strata: NDArray[np.int64]) -> NDArray[np.int64]:

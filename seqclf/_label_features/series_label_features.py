@@ -1,4 +1,4 @@
-"""What the targets say of series: the scores of a ridge model on features of random convolutions."""
+"""What the targets say of series: the scores of a ridge model, of random convolutions or of the last steps."""
 
 from dataclasses import replace
 
@@ -8,8 +8,9 @@ from scipy.sparse import csr_array
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.last_steps import LastSteps
 from seqclf._label_features.linear import linear
-from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.linear_scores import Features, LinearScores
 from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
 from seqclf._label_features.ridge import Ridge, fit_ridge
 from seqclf._label_features.supervision import Supervision
@@ -30,9 +31,19 @@ class SeriesLabelFeatures(LabelFeatures):
         self._seed = seed
 
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
-        """Draw convolutions, and fit the ridge model to what they find."""
-        self.scores = LinearScores(RandomConvolutions(most_features(len(sequences)), self._seed), [_fit], linear)
-        return replace(sequences, scores=self.scores.fit_transform(sequences.steps, supervision))
+        """Draw convolutions, and fit the ridge model to what they find.
+
+        Where targets are numbers, a model of the last steps is fitted too, and the one with the smaller loss is kept:
+        convolutions say what happens in a series, and not when.
+        """
+        kinds: list[Features] = [RandomConvolutions(most_features(len(sequences)), self._seed)]
+        if supervision.memberships is None:
+            kinds.append(LastSteps())
+        models = [LinearScores(features, [_fit], linear) for features in kinds]
+        scores = [model.fit_transform(sequences.steps, supervision) for model in models]
+        best = int(np.argmin([model.calibration_.loss for model in models]))
+        self.scores = models[best]
+        return replace(sequences, scores=scores[best])
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:
         """Apply the ridge model."""

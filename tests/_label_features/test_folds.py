@@ -135,3 +135,50 @@ def test_what_rows_hold_does_not_decide_where_they_go():
 def test_few_rows_and_empty_ones(rows):
     fold = draw(as_ids(rows), np.arange(len(rows)) % 2)
     assert fold.tolist() in ([0], [0, 1], [1, 0])
+
+
+def windows(n_steps=130, length=20, stride=1, n_channels=1, seed=0):
+    """Overlapping windows of one series, in its order."""
+    values = np.random.default_rng(seed).normal(size=(n_steps, n_channels)).astype(np.float32)
+    return Ragged.from_items([values[start : start + length] for start in range(0, n_steps - length + 1, stride)])
+
+
+@pytest.mark.parametrize("stride", [1, 4, 10])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_windows_of_a_series_are_cut_into_blocks(stride, n_channels):
+    rows = windows(stride=stride, n_channels=n_channels)
+    fold = draw(rows, np.zeros(len(rows), dtype=int))
+    assert (np.diff(fold) >= 0).all() and set(fold.tolist()) == set(range(N_FOLDS))
+    assert np.ptp(np.bincount(fold)) <= 1
+
+
+def test_windows_are_cut_in_each_stratum_apart():
+    rows = windows()
+    strata = np.arange(len(rows)) % 3
+    fold = draw(rows, strata)
+    for one in range(3):
+        assert (np.diff(fold[strata == one]) >= 0).all() and set(fold[strata == one].tolist()) == set(range(N_FOLDS))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        windows(stride=20),
+        windows(stride=11),
+        windows().take(np.random.default_rng(0).permutation(111)),
+        Ragged(np.ones((400, 1), dtype=np.float32), np.full(40, 10)),
+        Ragged(np.zeros((0, 1), dtype=np.float32), np.zeros(40, dtype=np.int64)),
+        as_ids([list(range(start, start + 9)) for start in range(2, 42)]),
+    ],
+    ids=["next to each other", "less than half", "shuffled", "constant", "empty", "token ids"],
+)
+def test_other_rows_are_not_taken_for_windows(rows):
+    fold = draw(rows, np.zeros(len(rows), dtype=int))
+    assert (np.diff(fold) < 0).any()
+
+
+def test_groups_of_windows_count():
+    rows = windows()
+    groups = np.random.default_rng(0).permutation(np.arange(len(rows)) % 10)
+    fold = draw(rows, np.zeros(len(rows), dtype=int), groups)
+    assert all(len(set(fold[groups == one].tolist())) == 1 for one in range(10))

@@ -1,0 +1,67 @@
+"""The last steps of series as they are: what decides where it matters when something happened, as in forecasts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._data.ragged import Ragged
+
+# The largest number of features, and of numbers made at once in prediction.
+_MAX_FEATURES = 1_000
+_MAX_AT_ONCE = 2**24
+
+
+class LastSteps:
+    """The values of the last steps of each series, (n_series, n_steps * n_channels).
+
+    There are as many steps as the longest training series has, as long as that makes at most 1,000 features. A shorter
+    series begins with its first value repeated; one without a step gets the means of the training series.
+
+    Attributes
+    ----------
+    n_steps_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from seqclf._data.ragged import Ragged
+    >>> steps = LastSteps()
+    >>> steps.fit_transform(Ragged(np.array([[1.0], [2.0], [3.0], [5.0]]), np.array([3, 1]))).tolist()
+    [[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]
+    >>> steps.names()
+    ['step -3 of channel 0', 'step -2 of channel 0', 'step -1 of channel 0']
+    """
+
+    def fit_transform(self, series: Ragged) -> NDArray[np.float32]:
+        """Learn how many steps there are; gives those of the training series."""
+        most = max(_MAX_FEATURES // series.n_channels, 1)
+        self.n_steps_ = min(max(int(series.lengths.max(initial=1)), 1), most)
+        self.n_channels_ = series.n_channels
+        self._means = np.zeros(self.n_steps_ * series.n_channels, dtype=np.float32)
+        features = self.transform(series)
+        filled = series.lengths > 0
+        if filled.any():
+            self._means = features[filled].mean(axis=0, dtype=np.float64).astype(np.float32)
+            features[~filled] = self._means
+        return features
+
+    def transform(self, series: Ragged) -> NDArray[np.float32]:
+        """The features of any series, each made of the series alone."""
+        features = np.tile(self._means, (len(series), 1))
+        filled = np.flatnonzero(series.lengths > 0)
+        first, last = series.offsets[:-1][filled], series.offsets[1:][filled]
+        steps = np.maximum(last[:, None] + np.arange(-self.n_steps_, 0), first[:, None])
+        features[filled] = series.values[steps].reshape(len(filled), len(self._means))
+        return features
+
+    def blocks(self, series: Ragged) -> Iterator[Ragged]:
+        """The series in parts, whose features fit into memory."""
+        size = max(_MAX_AT_ONCE // len(self._means), 1)
+        for start in range(0, len(series), size):
+            yield series if len(series) <= size else series.take(np.arange(start, min(start + size, len(series))))
+
+    def names(self) -> list[str]:
+        """What each feature is."""
+        channels = range(self.n_channels_)
+        return [f"step {step} of channel {one}" for step in range(-self.n_steps_, 0) for one in channels]
