@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seqclf._validation.frames import column_labels, columns, is_frame
 from seqclf._validation.numbers import is_missing, shorten
 
-__all__ = ["is_missing", "is_sparse", "is_text", "refuse_masked", "shorten", "unpack_rows"]
+__all__ = ["as_array", "is_missing", "is_sparse", "is_text", "refuse_masked", "shorten", "unpack_rows"]
 
 
 def is_sparse(X: Any) -> bool:
@@ -29,6 +29,18 @@ def refuse_masked(X: Any, name: str) -> None:
             f"{name} holds a masked array at position {position}: fill its masked values first, with filled(), "
             "or leave them out."
         )
+
+
+def as_array(y: Any) -> NDArray[Any]:
+    """y as an array; rows of unequal length become objects."""
+    if hasattr(y, "columns"):
+        return y.to_numpy()
+    try:
+        return np.asarray(y)
+    except ValueError:
+        array = np.empty(len(y), dtype=object)
+        array[:] = y
+        return array
 
 
 def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:

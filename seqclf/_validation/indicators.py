@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from seqclf._validation.containers import refuse_masked, shorten
-from seqclf._validation.targets import as_array
+from seqclf._validation.containers import as_array, refuse_masked, shorten
 
 
 def is_indicator(y: Any) -> bool:
@@ -18,7 +17,7 @@ def is_indicator(y: Any) -> bool:
     if y is None or isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
         return False
     array = as_array(y)
-    return array.ndim == 2 and array.shape[1] > 1 and len(array) > 1 and _row_of_other(array) is None
+    return array.ndim == 2 and array.shape[1] > 1 and len(array) > 1 and first_other(array) is None
 
 
 def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArray[np.int8]:
@@ -36,10 +35,10 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
             f"{name} has {len(array)} rows, but {rows_name} has {n_rows}: {expected}. "
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]"
         )
-    row = _row_of_other(array)
-    if row is not None:
-        other = next(value for value in array[row].tolist() if not _is_0_or_1(value))
-        raise ValueError(f"{name} holds {shorten(other)} in row {row}: {expected}, and 0 where it has not.")
+    other = first_other(array)
+    if other is not None:
+        row, value = other
+        raise ValueError(f"{name} holds {shorten(value)} in row {row}: {expected}, and 0 where it has not.")
     indicator = array.astype(np.int8)
     if name == "y" and len(indicator) > 1 and (indicator.sum(axis=1) == 1).all():
         warnings.warn(
@@ -51,15 +50,18 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
     return indicator
 
 
-def _row_of_other(array: NDArray[Any]) -> int | None:
-    """The first row that holds anything but 0 and 1."""
+def first_other(array: NDArray[Any]) -> tuple[int, Any] | None:
+    """The first value of a matrix that is neither 0 nor 1, after its row; None if there is none."""
     if array.dtype.kind == "O":
-        wrong = np.array([not all(map(_is_0_or_1, row)) for row in array.tolist()], dtype=bool)
+        wrong = ~np.frompyfunc(_is_0_or_1, 1, 1)(array).astype(bool)
     elif array.dtype.kind in "biuf":
-        wrong = ((array != 0) & (array != 1)).any(axis=1)
+        wrong = (array != 0) & (array != 1)
     else:
-        return 0
-    return int(np.argmax(wrong)) if wrong.any() else None
+        wrong = np.ones(array.shape, dtype=bool)
+    if not wrong.any():
+        return None
+    row, column = divmod(int(np.argmax(wrong)), array.shape[1])
+    return row, array[row].tolist()[column]
 
 
 def _is_0_or_1(value: Any) -> bool:

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from seqclf._validation.containers import refuse_masked, shorten
+from seqclf._validation.containers import as_array, refuse_masked, shorten
 from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number
-from seqclf._validation.targets import as_array
 
 
 def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[np.float64]:

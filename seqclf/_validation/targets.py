@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
-from seqclf._validation.containers import is_missing, refuse_masked, shorten
+from seqclf._validation.containers import as_array, is_missing, refuse_masked, shorten
+from seqclf._validation.indicators import first_other
 
 
 def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:
@@ -166,9 +167,15 @@ def _refuse_several_labels(y: Any, name: str) -> None:
     array = as_array(y)
     if array.ndim == 2 and array.shape[1] > 1:
         # scikit-learn's words come first: its users search for them
-        expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row."
+        expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row"
         if len(array) == 1:
-            raise ValueError(f"{expected} Are these the labels of {array.shape[1]} rows? np.ravel({name}).")
+            raise ValueError(f"{expected}. Are these the labels of {array.shape[1]} rows? np.ravel({name}).")
+        other = first_other(array)
+        if other is None or name != "y":  # Labels of other rows are in the form of y.
+            expected += "."
+        else:
+            row, value = other
+            expected += f", or an indicator matrix of 0 and 1, but row {row} holds {shorten(value)}."
         if hasattr(y, "columns"):
             raise ValueError(
                 f"{expected} Pick the column that holds the labels, e.g. {name}[{next(iter(y.columns))!r}]."
@@ -181,18 +188,6 @@ def _refuse_several_labels(y: Any, name: str) -> None:
                     f"Row {position} of {name} holds {len(row)} labels, {shorten(row)}: expected one label for each "
                     f"row. {_SEVERAL}"
                 )
-
-
-def as_array(y: Any) -> NDArray[Any]:
-    """y as an array; rows of unequal length become objects."""
-    if hasattr(y, "columns"):
-        return y.to_numpy()
-    try:
-        return np.asarray(y)
-    except ValueError:
-        array = np.empty(len(y), dtype=object)
-        array[:] = y
-        return array
 
 
 def _refuse_missing(labels: NDArray[Any], name: str) -> None:

@@ -163,6 +163,11 @@ def test_masked_groups_are_refused():
             r"y should be a 1d array, got an array of shape \(3, 3\) .*MultiLabelBinarizer",
         ),
         (pd.DataFrame({"u": [1, 2, 3], "v": [1, 2, 3]}), r"Pick the column that holds the labels, e.g. y\['u'\]"),
+        (
+            [[1, 0], [0, 2], [3, 0]],
+            r"\(3, 2\) instead: one label for each row, or an indicator matrix of 0 and 1, but row 1 holds 2\. Rows",
+        ),
+        (pd.DataFrame({"u": [1, 0, None], "v": [1, 1, 0]}), r"but row 2 holds nan\. Pick the column .*y\['u'\]"),
         (np.ones((1, 3)), r"Are these the labels of 3 rows\? np.ravel\(y\)"),
         (np.ones((3, 2, 2)), "y must be one label for each row of X, got array"),
         ({"a": 1}, "y must be one label for each row of X, got {'a': 1}"),
@@ -172,6 +177,11 @@ def test_masked_groups_are_refused():
 def test_labels_that_are_not_one_for_each_row(y, message):
     with pytest.raises(ValueError, match=message):
         check_labels(y, 3)
+
+
+def test_other_rows_are_not_asked_for_an_indicator_matrix_where_y_has_labels():
+    with pytest.raises(ValueError, match=r"got an array of shape \(3, 2\) instead: one label for each row\. Rows"):
+        check_labels([[1, 0], [0, 2], [3, 0]], 3, name="y_val", rows_name="X_val")
 
 
 def test_sparse_labels():
