@@ -15,7 +15,7 @@ class Strata(NamedTuple):
     of_rows: np.ndarray  # (n_samples,), numbers from 0 without a gap
     one: str  # what a message calls one of them, and several
     several: str
-    needed: bool = True  # whether there is no split where one can't be held out; else rows are then alike
+    needed: bool = True  # whether there is no split where they don't allow one; else rows are then alike
 
 
 def all_alike(n_rows: int) -> Strata:
@@ -57,11 +57,11 @@ def validation_rows(
     if groups is not None:
         return _rows_of_groups(strata, fraction, rng, groups)
     n_held_out = round(fraction * len(strata.of_rows))
-    if not strata.needed and n_held_out < np.count_nonzero(np.bincount(strata.of_rows) >= 2):
-        strata = all_alike(len(strata.of_rows))
     counts = np.bincount(strata.of_rows)
     splittable = np.flatnonzero(counts >= 2)
-    if not len(splittable) or n_held_out < len(splittable):
+    if not 0 < len(splittable) <= n_held_out:
+        if not strata.needed:
+            return validation_rows(all_alike(len(strata.of_rows)), fraction, rng)
         of_each = f"a row of each of {len(counts)} {strata.several}" if len(counts) > 1 else "a single row"
         warnings.warn(
             f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows can't hold {of_each}: there is no "
@@ -86,6 +86,8 @@ def _rows_of_groups(
     draws = [table.draw(rng.permutation(table.n_groups)) for _ in range(n_draws)]
     _, held_out = min(draws, key=lambda draw: draw[0])
     if not held_out.any():
+        if not strata.needed:
+            return _rows_of_groups(all_alike(len(groups)), fraction, rng, groups)
         warnings.warn(
             f"None of the {table.n_groups} groups can be held out, since a {strata.one} would be left without a row to "
             "train on: there is no validation split, and early stopping watches the training loss. Give X_val, or set "

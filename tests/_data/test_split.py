@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqclf import RNNClassifier
-from seqclf._data.split import Strata, validation_rows
+from seqclf._data.split import Strata, all_alike, validation_rows
 
 
 def classes(codes):
@@ -128,3 +128,54 @@ def test_too_few_rows_for_a_split_is_said():
     codes = np.repeat(np.arange(10), 3)
     with pytest.warns(UserWarning, match=r"validation_fraction=0.1 of 30 rows.*each of 10 classes.*training loss"):
         assert validation_rows(classes(codes), 0.1, np.random.RandomState(0)) is None
+
+
+# Strata that are not needed
+
+
+def labels(codes):
+    return Strata(codes, "label", "labels", needed=False)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(100) // 4])
+def test_strata_that_are_not_needed_are_kept_in_proportion_where_they_can_be(groups):
+    codes = np.repeat([0, 1, 2], [76, 16, 8])
+    needed, others = (validation_rows(make(codes), 0.2, np.random.RandomState(0), groups) for make in (classes, labels))
+    assert needed.tolist() == others.tolist()
+    assert set(codes[others]) == {0, 1, 2}
+    alike = validation_rows(all_alike(100), 0.2, np.random.RandomState(0), groups)
+    assert alike.tolist() != others.tolist()
+
+
+def test_rows_are_alike_where_strata_that_are_not_needed_are_too_many():
+    codes = np.repeat(np.arange(10), 3)
+    rows = validation_rows(labels(codes), 0.1, np.random.RandomState(0))
+    assert len(rows) == 3
+    assert rows.tolist() == validation_rows(all_alike(30), 0.1, np.random.RandomState(0)).tolist()
+
+
+def test_rows_are_alike_where_every_row_is_a_stratum():
+    """Strata of one row can't be held out, so there is none to hold a row of."""
+    rows = validation_rows(labels(np.arange(30)), 0.1, np.random.RandomState(0))
+    assert len(rows) == 3
+
+
+def test_groups_that_have_strata_for_themselves_are_held_out_where_these_are_not_needed():
+    groups = np.repeat(np.arange(10), 4)
+    rows = validation_rows(labels(groups), 0.2, np.random.RandomState(0), groups)
+    assert len(rows) == 8
+    assert not set(groups[rows]) & set(np.delete(groups, rows))
+    with pytest.warns(UserWarning, match="None of the 10 groups can be held out, since a class would be left"):
+        assert validation_rows(classes(groups), 0.2, np.random.RandomState(0), groups) is None
+
+
+def test_a_stratum_that_is_not_needed_stays_in_training_while_other_groups_can_be_held_out():
+    groups, codes = np.repeat(np.arange(10), 4), np.repeat([0, 1, 0, 1, 0, 1, 0, 1, 0, 2], 4)
+    for seed in range(20):
+        rows = validation_rows(labels(codes), 0.2, np.random.RandomState(seed), groups)
+        assert set(codes[rows]) == {0, 1}
+
+
+def test_a_split_that_no_strata_prevent_may_be_impossible_all_the_same():
+    with pytest.warns(UserWarning, match="of 4 rows can't hold a single row: there is no validation split"):
+        assert validation_rows(labels(np.array([0, 0, 1, 1])), 0.1, np.random.RandomState(0)) is None
