@@ -124,8 +124,9 @@ class LinearScores:
         features = self.features.fit_transform(rows)
         fold, self._known, self._exclusive = supervision.fold, supervision.spread, supervision.exclusive
         shares = weights @ supervision.targets / weights.sum()
-        # Finite where no row belongs to an output, or each does.
-        self._priors = logit(np.clip(shares[~self._known], 1e-12, 1 - 1e-12))
+        # Where no row belongs to an output, or each does, it is as if half a row were otherwise.
+        half_a_row = 0.5 / (len(weights) + 1)
+        self._priors = logit(np.clip(shares[~self._known], half_a_row, 1 - half_a_row))
         least = np.inf
         for fit in self._fits:
             models = fit(features, supervision.targets, weights, fold)

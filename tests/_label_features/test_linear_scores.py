@@ -11,6 +11,7 @@ from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.ridge import fit_ridge
 from seqclf._label_features.supervision import Calibration, Supervision
 from seqclf._tasks.classification import Classification
+from seqclf._tasks.multilabel import Multilabel
 
 
 class Columns:
@@ -197,3 +198,63 @@ def test_rows_of_a_class_of_weight_zero_count_next_to_nothing():
         found.append(scores.transform(rows))
         assert np.isfinite(found[-1]).all() and (found[-1][:, 2] < found[-1][:, :2].max(axis=1)).all()
     np.testing.assert_allclose(*found, atol=1e-3)
+
+
+# Labels, each by itself
+
+
+def supervise_labels(members, fold, calibrate=None):
+    task, ones = Multilabel(), np.ones(len(members))
+    targets = task.fit(members, None)
+    calibrate = calibrate or (lambda scores: task.calibrate(scores, targets, ones))
+    return Supervision(task.supervision_targets(targets), ones, ones, fold, calibrate, exclusive=False)
+
+
+def make_labels(n=60, seed=0):
+    """Four numbers a row, the first three of which say a little about a label each."""
+    rng = np.random.default_rng(seed)
+    members = (rng.random((n, 3)) < [0.5, 0.3, 0.4]).astype(np.float32)
+    rows = rng.normal(size=(n, 4))
+    rows[:, :3] += 1.5 * members
+    return rows.astype(np.float32), members
+
+
+def test_scores_of_a_label_are_those_of_the_label_alone():
+    """Of models that choose no penalty for all labels together."""
+    rows, members = make_labels()
+    new, _ = make_labels(30, seed=1)
+    together = new_scores(hinge)
+    scores = together.fit_transform(rows, supervise_labels(members, FOLD))
+    for i in range(3):
+        alone = new_scores(hinge)
+        supervision = supervise_labels(members[:, [i]], FOLD)
+        np.testing.assert_allclose(scores[:, [i]], alone.fit_transform(rows, supervision), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(together.transform(new)[:, [i]], alone.transform(new), rtol=1e-5, atol=1e-5)
+    assert np.abs(scores[:, 0] - scores[:, 1]).max() > 1
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_label_of_one_fold_gets_its_prior_log_odds(others):
+    """Or a label that only rows of one fold lack. The other labels have no part in it, and lose nothing by it."""
+    rows, members = make_labels()
+    members[:, 2] = np.equal(FOLD, 1) & (np.arange(60) < 50)
+    assert members[:, 2].sum() > 5
+    if others:
+        members[:, 2] = 1 - members[:, 2]
+    scores, without = new_scores(hinge), new_scores(hinge)
+    new = make_labels(30, seed=1)[0]
+    found = scores.fit_transform(rows, supervise_labels(members, FOLD)), scores.transform(new)
+    known = without.fit_transform(rows, supervise_labels(members[:, :2], FOLD)), without.transform(new)
+    for ours, theirs in zip(found, known, strict=True):
+        np.testing.assert_allclose(ours[:, 2], logit(members[:, 2].mean()), atol=1e-6)
+        np.testing.assert_allclose(ours[:, :2], theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_label_of_no_row_or_of_every_row_counts_as_if_half_a_row_were_otherwise(value):
+    rows, members = make_labels()
+    members[:, 1] = value
+    scores = new_scores()
+    expected = logit(abs(value - 0.5 / 61))
+    for found in (scores.fit_transform(rows, supervise_labels(members, FOLD)), scores.transform(rows[:5])):
+        np.testing.assert_allclose(found[:, 1], expected, rtol=1e-6)

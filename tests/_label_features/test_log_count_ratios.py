@@ -43,6 +43,7 @@ def learn(
     memberships=None,
     loss_weights=None,
     limit=2**22,
+    exclusive=True,
 ):
     """The learned ratios, and the training rows with theirs."""
     if memberships is None:
@@ -54,6 +55,7 @@ def learn(
         np.ones(len(rows)) if loss_weights is None else loss_weights,
         (np.arange(len(rows)) // 2 + np.arange(len(rows))) % 4 if fold is None else np.asarray(fold),
         calibrate=None,
+        exclusive=exclusive,
     )
     ngrams, ids = NGrams(n_orders, vocab_size), as_ids(rows)
     ratios = LogCountRatios(ngrams, n_orders)
@@ -502,3 +504,61 @@ def test_ratios_of_shorter_ngrams_than_are_numbered():
     assert len(ngrams.of_longer_) == 4 and sum(table.shape[2] for table in ratios.tables_) == 6
     np.testing.assert_array_equal(EncodedSequences(ids, features).step_features, expected_training.step_features)
     np.testing.assert_array_equal(apply(ratios, rows[::-1]).step_features, apply(expected, rows[::-1]).step_features)
+
+
+# Labels, each by itself
+
+
+def random_labels(n, seed=0):
+    """Three labels: of half of the rows, of the rows of one fold alone, of every row."""
+    rng = np.random.default_rng(seed)
+    fold = np.arange(n) % 4
+    return np.stack([rng.random(n) < 0.5, fold == 2, np.ones(n)], axis=1).astype(float), fold
+
+
+def test_ratios_of_labels_are_those_of_each_label_alone():
+    """To the bit, in all versions, whatever the weights; of exclusive outputs they are not."""
+    rows, weights = random_rows(), np.random.default_rng(1).uniform(0.1, 2, size=40)
+    members, fold = random_labels(40)
+    members[:, 1] = np.random.default_rng(2).random(40) < 0.2
+    settings = {"codes": None, "weights": weights, "fold": fold}
+    together, training = learn(rows, memberships=csr_array(members), exclusive=False, **settings)
+    for i in range(3):
+        alone, own = learn(rows, memberships=csr_array(members[:, [i]]), **settings)
+        for one, other in zip(together.tables_, alone.tables_, strict=True):
+            np.testing.assert_array_equal(one[..., [i]], other)
+        np.testing.assert_array_equal(training.step_features[:, i::3], own.step_features)
+        apart = apply(together, rows[:9]).step_features[:, i::3]
+        np.testing.assert_array_equal(apart, apply(alone, rows[:9]).step_features)
+    assert together.tables_[0][..., :2].any(axis=(0, 1)).all()
+
+
+def test_ratios_of_labels_are_those_of_the_formula():
+    """A row counts once against a label that it lacks, however many others it has."""
+    rows, members = random_rows(), (np.random.default_rng(2).random((40, 3)) < [0.6, 0.5, 0.3]).astype(float)
+    ratios, _ = learn(rows, None, memberships=csr_array(members), exclusive=False, n_orders=1)
+    for i, column in enumerate(members.T.astype(int)):
+        (expected,) = twin(rows, column.tolist(), n_orders=1)
+        of_tokens = ratios.tables_[0][0, ratios.ngrams.of_tokens_, i]
+        np.testing.assert_allclose(of_tokens, [expected[(token,)][0] for token in range(VOCAB)], atol=1e-6)
+
+
+def test_a_label_of_one_fold_and_a_label_of_every_row_have_ratios_of_0():
+    members, fold = random_labels(40)
+    ratios, training = learn(random_rows(), None, memberships=csr_array(members), exclusive=False, fold=fold)
+    assert not training.step_features[:, 1::3].any() and not training.step_features[:, 2::3].any()
+    assert training.step_features[:, ::3].any()
+    assert all(not table[..., 1:].any() and table[..., 0].any() for table in ratios.tables_)
+
+
+def test_no_row_sees_its_own_labels():
+    rows, fold = random_rows(), np.arange(40) % 4
+    members = (np.random.default_rng(2).random((40, 3)) < 0.5).astype(float)
+    other = members.copy()
+    other[7] = 1 - other[7]
+    before, after = (
+        learn(rows, None, memberships=csr_array(each), exclusive=False, fold=fold)[1] for each in (members, other)
+    )
+    own = np.repeat(fold == fold[7], before.lengths)
+    np.testing.assert_array_equal(after.step_features[own], before.step_features[own])
+    assert (after.step_features[~own, :3] != before.step_features[~own, :3]).any(axis=0).all()

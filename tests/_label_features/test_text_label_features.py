@@ -12,6 +12,7 @@ from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.text_label_features import TextLabelFeatures
 from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.classification import Classification
+from seqclf._tasks.multilabel import Multilabel
 
 VOCAB = 60
 
@@ -65,6 +66,21 @@ def test_each_is_there_where_it_is_asked_for(nb_ngrams, wide_ngrams, n_classes):
         if wide_ngrams == 2:
             np.testing.assert_array_equal(ours.scores, whole.scores)
         assert ours.spelling is None
+
+
+@pytest.mark.parametrize(("n_labels", "has_ratios"), [(2, True), (11, True), (32, True), (33, False)])
+def test_more_labels_than_classes_have_ratios(n_labels, has_ratios):
+    ids, task = random_rows(60), Multilabel()
+    targets = task.fit(np.random.default_rng(0).integers(0, 2, size=(60, n_labels)), None)
+    ones, fold = np.ones(60), np.arange(60) % 5
+    supervision = Supervision(
+        task.supervision_targets(targets), ones, ones, fold, lambda s: task.calibrate(s, targets, ones), exclusive=False
+    )
+    features = TextLabelFeatures(2, 1, VOCAB, None)
+    training = features.fit_transform(EncodedSequences(ids), supervision)
+    assert (training.features is not None) == has_ratios
+    assert features.n_step_features == (2 * n_labels if has_ratios else 0)
+    assert training.scores.shape == (60, n_labels)
 
 
 def test_rows_alone_have_the_bits_that_they_have_with_others():
