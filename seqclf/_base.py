@@ -154,6 +154,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             return training.sequences
         sequences, targets = training.sequences, training.targets
         loss_weights = training.weights * task.loss_weights(targets)
+        loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
         supervision = Supervision(
             task.supervision_targets(targets),
             training.weights,

@@ -43,9 +43,10 @@ def fit_log_odds(
     def loss(parameters: NDArray[Any]) -> tuple[float, Floats]:
         values, errors = losses(parameters[0] * scores + parameters[1] * priors)
         errors = errors * shares[:, None]
-        return shares @ values, np.array([(errors * scores).sum(), (errors * priors).sum()])
+        return (shares * values).sum(), np.array([(errors * scores).sum(), (errors * priors).sum()])
 
-    # L-BFGS-B calls BLAS, whose threads take longer to start than two numbers take to be found.
+    # Without BLAS, as the sums above: the order of its sums depends on its threads, which L-BFGS-B would use too, and
+    # which take longer to start than two numbers take to be found.
     found = minimize(loss, [1.0, 1.0], jac=True, method="TNC", bounds=[(0, _MAX_TEMPERATURE), (0, 1)])
     return Fitted(float(found.x[0]), float(found.x[1]), float(found.fun))
 

@@ -82,7 +82,7 @@ class Multilabel(Task):
 
     def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
         """Each label by itself: scores times a temperature, and a share of its prior log-odds."""
-        shares = weights / weights.sum() @ targets
+        shares = np.average(targets, axis=0, weights=weights)  # Without BLAS, whose sums depend on its threads.
         # Of a label that no row has, or every row, as much is known as if half a row were otherwise.
         least = 0.5 / (len(targets) + 1)
         shares = np.clip(shares, least, 1 - least)

@@ -133,21 +133,21 @@ class Regression(Task):
         slope, offset = map(np.array, zip(*lines, strict=True))
         line = Calibration(slope, offset, np.nan, low, high)
         losses = self.losses(torch.from_numpy(line.estimates(scores)), torch.from_numpy(targets))
-        return line._replace(loss=float(weights @ losses.numpy() / weights.sum()))
+        return line._replace(loss=float(np.average(losses.numpy(), weights=weights)))
 
     def _line(self, scores: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
         """Slope and offset, by least squares whose weights fall with the errors of the round before."""
         slope = offset = 0.0
         influence = weights
         for _ in range(1 if self.loss == "squared_error" else _N_ROUNDS):
-            shares = influence / influence.sum()
-            mean = shares @ scores
-            variance = shares @ (scores - mean) ** 2
+            # Without BLAS: the order of its sums depends on its threads.
+            mean = np.average(scores, weights=influence)
+            variance = np.average((scores - mean) ** 2, weights=influence)
             # Scores that are equal but for rounding say nothing.
-            varies = variance > 1e-12 * (shares @ scores**2)
-            slope = shares @ ((scores - mean) * targets) / variance if varies else 0.0
+            varies = variance > 1e-12 * np.average(scores**2, weights=influence)
+            slope = np.average((scores - mean) * targets, weights=influence) / variance if varies else 0.0
             slope = min(max(slope, 0.0), _MAX_SLOPE)
-            offset = shares @ targets - slope * mean
+            offset = np.average(targets, weights=influence) - slope * mean
             least = 1.0 if self.loss == "huber" else _SMALLEST_ERROR
             influence = weights / np.maximum(np.abs(targets - offset - slope * scores), least)
         return slope, offset

@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
+from threadpoolctl import threadpool_limits
 
 from seqclf._tasks.regression import LOSSES, Regression
 
@@ -182,6 +183,19 @@ def test_each_target_has_a_line_of_its_own():
     found = task.calibrate(scores, targets, np.ones(200))
     assert found.slope[0] == pytest.approx(2, abs=1e-6) and found.slope[1] < 0.2
     assert found.loss == pytest.approx(((found.estimates(scores) - targets) ** 2).mean(), abs=1e-6)
+
+
+def test_threads_of_blas_change_no_bit():
+    """They sum more than 10,000 numbers in parts."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=25_000)
+    task, targets = fitted(y)
+    scores, weights, found = targets + rng.normal(size=(25_000, 1)), rng.uniform(0.5, 1, size=25_000), []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            line = task.calibrate(scores, targets, weights)
+        found.append((line.slope.tolist(), line.offset.tolist(), line.loss))
+    assert found[0] == found[1]
 
 
 def test_estimates_stay_in_the_range_of_the_targets():
