@@ -175,3 +175,19 @@ def test_ablation(made_up):
     assert "| **mean** |" in output
     output = run("ablation.py", "--data", "GunPoint", **data)
     assert "| data | default | without convolutions |" in output
+
+
+def test_multilabel(tmp_path):
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(30)]
+    for folder, key, tag in (("atis_slots", "slots", "B-{}"), ("ud_english_ewt", "deprel", "{}")):
+        (tmp_path / folder).mkdir()
+        for half in ("train", "test"):
+            rows = [rng.choice(words, size=8).tolist() for _ in range(60)]
+            with gzip.open(tmp_path / folder / f"{half}.jsonl.gz", "wt", encoding="utf-8") as lines:
+                lines.writelines(
+                    json.dumps({"tokens": row, key: [tag.format(word) for word in row]}) + "\n" for row in rows
+                )
+    output = run("multilabel.py", SEQCLF_DATA=str(tmp_path))
+    assert output.count("| OneVsRestClassifier(RNNTextClassifier()) |") == 2
+    assert output.count("A classifier for each of 20 labels takes") == 2
