@@ -48,4 +48,6 @@ def test_no_tag_excuses_the_estimator(estimator):
     assert not tags.no_validation
     assert not tags.input_tags.allow_nan
     assert not tags._skip_test
+    if tags.classifier_tags:  # Else the checks of several labels don't run.
+        assert tags.classifier_tags.multi_label
     assert tags.input_tags.two_d_array is isinstance(estimator, RNNClassifier | RNNRegressor)
