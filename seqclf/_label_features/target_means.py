@@ -61,7 +61,7 @@ class TargetMeans:
     >>> new = Ragged.from_items([[2, 3, 4]])
     >>> features = means.transform(ngrams.numbers(new), n_rows=1)
     >>> features.tables[0][0][features.entries].round(1).ravel()
-    array([ 0.7, -0.7,  0. ], dtype=float32)
+    array([ 0.9, -0.9,  0. ], dtype=float32)
     """
 
     tables_: tuple[NDArray[np.float32], ...]
