@@ -168,9 +168,9 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     below 9 are read as they are. There are at most 10,000 features, 3,000 of more than 2,000 rows, and 100 million
     numbers in all. A training row gets its scores from models that were fitted without its fold (of five; rows of a
     group, or without groups equal rows, are in one unless most rows repeat others), so that it never sees its own
-    label. Folds of overlapping windows of one series, in its order, are blocks of consecutive rows. The scores become
-    logits by a temperature and a share of the prior, fitted out of fold, and are added to the logits of the network
-    [8]_.
+    label. Folds of overlapping windows of one series, in its order, are blocks of consecutive rows; of windows in
+    another order only `groups` in `fit` can tell. The scores become logits by a temperature and a share of the prior,
+    fitted out of fold, and are added to the logits of the network [8]_.
 
     References
     ----------

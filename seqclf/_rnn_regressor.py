@@ -109,7 +109,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     ----------
     target_center_, target_scale_ : ndarray of shape (n_targets,)
         What is subtracted from each target, and what it is then divided by: mean and standard deviation, or with a
-        `loss` that large errors don't dominate median and median absolute deviation (times 1.48).
+        `loss` that large errors don't dominate the median, and the distance of the quantiles 5 % and 95 % (over 3.29).
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
         two only with rows to validate on), ``seconds`` and ``steps`` (how many were read in training). Scores are
@@ -165,10 +165,11 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     A series without a step is allowed: it gets the same prediction as any other such series.
 
     A network can learn a few dozen noisy rows by heart. So of what it adds to the linear model only n / (n + 100) is
-    kept with n training rows; all of it where rows are held out for early stopping, and with ``wide=False``.
+    kept with n training rows; all of it where rows are held out for early stopping, with ``wide=False``, and after a
+    warm start.
 
-    No prediction leaves the range of the targets in fit, as with forests and nearest neighbours. Where new targets will
-    lie beyond, learn something that does not grow, such as the difference from the last value.
+    No prediction leaves the range of the targets that were trained on, as with forests and nearest neighbours. Where
+    new targets will lie beyond, learn something that does not grow, such as the difference from the last value.
 
     For forecasts, where the last steps say most, ``RNNRegressor(pooling="last", wide=False, conv_filters=0)`` can be
     better: the mean over the steps tells what is true of the whole series.
@@ -180,8 +181,9 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     below 9 are read as they are. There are at most 10,000 features, 3,000 of more than 2,000 rows, and 100 million
     numbers in all. A training row gets its scores from models that were fitted without its fold (of five; rows of a
     group, or without groups equal rows, are in one unless most rows repeat others), so that it never sees its own
-    target. Folds of overlapping windows of one series, in its order, are blocks of consecutive rows. The scores become
-    estimates by a line, fitted out of fold, and are added to what the network gives [8]_.
+    target. Folds of overlapping windows of one series, in its order, are blocks of consecutive rows; of windows in
+    another order only `groups` in `fit` can tell. The scores become estimates by a line, fitted out of fold, and are
+    added to what the network gives [8]_.
 
     References
     ----------

@@ -51,8 +51,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         Share of the tokens replaced by the unknown token in training, which trains that as well.
     nb_ngrams : int in [0, 8], default=3
         With each token the network reads what the labels say of it: the naive-Bayes log-count ratios [1]_ of the token,
-        of the pair that it ends, and so on up to n-grams of this length, one for each class. With more than ten classes
-        there are none. 0 turns them off, which costs accuracy where the order of words matters.
+        of the pair that it ends, and so on up to n-grams of this length, one for each class. With more than ten
+        classes, or 32 labels, there are none. 0 turns them off, which costs accuracy where the order of words matters.
     wide : bool, default=True
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
         and few epochs suffice. It adds some three seconds for 25,000 reviews.
@@ -135,7 +135,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     nb_ratios_ : object
         The learned ratios, a ``LogCountRatios``: ``tables_[n - 1][0]`` holds those of the n-grams of length n, shape
         (n_ngrams, n_classes), for two classes (n_ngrams, 1); that of token id i is in row ``ngrams.of_tokens_[i]`` of
-        the first table; row 0 is 0. Absent with ``nb_ngrams=0``, and with more than ten classes.
+        the first table; row 0 is 0. Absent with ``nb_ngrams=0``, and with more than ten
+        classes or 32 labels.
     wide_ : object
         The linear model, a ``LinearScores``: ``feature_names()`` names what it reads, ``coef_`` of shape (n_features,
         n_classes), for two classes (n_features, 1), holds the weights. Absent with ``wide=False``.

@@ -52,7 +52,7 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
         Share of the tokens replaced by the unknown token in training, which trains that as well.
     nb_ngrams : int in [0, 8], default=3
         With each token the network reads what the targets say of it: the mean target of the rows that hold the token
-        [1]_, that of the pair that it ends, and so on up to n-grams of this length. With more than ten targets there
+        [1]_, that of the pair that it ends, and so on up to n-grams of this length. With more than 32 targets there
         are none. 0 turns them off, which costs accuracy where the order of words matters.
     wide : bool, default=True
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
@@ -111,7 +111,7 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
     ----------
     target_center_, target_scale_ : ndarray of shape (n_targets,)
         What is subtracted from each target, and what it is then divided by: mean and standard deviation, or with a
-        `loss` that large errors don't dominate median and median absolute deviation (times 1.48).
+        `loss` that large errors don't dominate the median, and the distance of the quantiles 5 % and 95 % (over 3.29).
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
         two only with rows to validate on), ``seconds`` and ``tokens`` (how many were read in training). Scores are
@@ -139,7 +139,7 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
     target_means_ : object
         What the targets say of n-grams, a ``TargetMeans``: ``tables_[n - 1][0]`` holds the values of the n-grams of
         length n, shape (n_ngrams, n_targets), for standardised targets; that of token id i is in row
-        ``ngrams.of_tokens_[i]`` of the first table; row 0 is 0. Absent with ``nb_ngrams=0``, and with more than ten
+        ``ngrams.of_tokens_[i]`` of the first table; row 0 is 0. Absent with ``nb_ngrams=0``, and with more than 32
         targets.
     wide_ : object
         The linear model, a ``LinearScores``: ``feature_names()`` names what it reads, ``coef_`` of shape (n_features,
@@ -162,9 +162,10 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
     A text without a token is read as a sequence of length 0: it gets the same prediction as any other such text.
 
     A network can learn a few dozen noisy rows by heart. So of what it adds to the linear model only n / (n + 100) is
-    kept with n training rows; all of it where rows are held out for early stopping, and with ``wide=False``.
+    kept with n training rows; all of it where rows are held out for early stopping, with ``wide=False``, and after a
+    warm start.
 
-    No prediction leaves the range of the targets in fit, as with forests and nearest neighbours.
+    No prediction leaves the range of the targets that were trained on, as with forests and nearest neighbours.
 
     Nothing is cut from long texts unless the tokenizer has a `max_length`. Without the compiled kernels a batch on the
     CPU is padded to its longest text, so that one very long text takes as much memory as a whole batch of such texts:

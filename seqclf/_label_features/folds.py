@@ -15,6 +15,8 @@ _MIN_DIFFERENT = 0.5
 # The share of the rows that must overlap with the next one for rows to be windows, and how many are looked at.
 _MIN_OVERLAPPING = 0.5
 _N_LOOKED_AT = 200
+# Differences of numbers in float32 that are equal but for rounding, as a share of the largest number.
+_ROUNDING = 1e-6
 
 
 def cross_fitting_folds(
@@ -61,19 +63,23 @@ def cross_fitting_folds(
 
 
 def _are_windows(steps: Ragged) -> bool:
-    """Whether most rows of numbers share half of their steps, or more, with the next row."""
+    """Whether most rows of numbers share half of their steps, or more, with the next row, but for what is added to all.
+
+    So steps are compared by how they differ from the step before.
+    """
     n_rows, length = len(steps), int(steps.lengths.max(initial=0))
-    if steps.values.dtype.kind != "f" or n_rows < 2 * N_FOLDS or length < 2 or (steps.lengths != length).any():
+    if steps.values.dtype.kind != "f" or n_rows < 2 * N_FOLDS or length < 4 or (steps.lengths != length).any():
         return False
     rows = steps.values.reshape(n_rows, length, -1)
     some = np.unique(np.linspace(0, n_rows - 2, _N_LOOKED_AT).astype(np.int64))
-    one, following = rows[some], rows[some + 1]
-    varies = (one != one[:, :1]).any(axis=(1, 2))  # A constant row overlaps with any other of its value.
+    one, following = (np.diff(rows[which].astype(np.float64), axis=1) for which in (some, some + 1))
+    near = _ROUNDING * np.abs(rows[some]).max(initial=0.0)
+    varies = (np.abs(one) > near).any(axis=(1, 2))  # A constant row overlaps with any other.
     for shift in range(1, length // 2 + 1):
-        starts_there = varies & (one[:, shift] == following[:, 0]).all(axis=1)
+        starts_there = varies & (np.abs(one[:, shift] - following[:, 0]) <= near).all(axis=1)
         if starts_there.mean() >= _MIN_OVERLAPPING:
-            overlaps = starts_there & (one[:, shift:] == following[:, : length - shift]).all(axis=(1, 2))
-            if overlaps.mean() >= _MIN_OVERLAPPING:
+            apart = np.abs(one[:, shift:] - following[:, : length - 1 - shift])
+            if (starts_there & (apart <= near).all(axis=(1, 2))).mean() >= _MIN_OVERLAPPING:
                 return True
     return False
 

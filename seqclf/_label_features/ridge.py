@@ -23,6 +23,7 @@ Technometrics 16 (1974).
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 
 import numpy as np
@@ -68,7 +69,7 @@ class Ridge:
     coef : ndarray of shape (n_features, n_targets), float32
         For the features as they are, not standardised; 0 for those of no variance.
     intercept : ndarray of shape (n_targets,), float32
-    penalty : float
+    penalties : ndarray of shape (n_targets,), float64
         For a mean weight of 1.
     """
 
@@ -76,10 +77,16 @@ class Ridge:
     centers: Floats
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
-    penalty: float
+    penalties: Floats
 
 
-def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64]) -> Ridge:
+def fit_ridge(
+    features: NDArray[np.float32],
+    targets: Floats,
+    weights: Floats,
+    fold: NDArray[np.int64],
+    separately: bool = False,
+) -> Ridge:
     """Fit a model of all rows, and one without each fold.
 
     The penalty is one of `PENALTIES`, by the smallest weighted squared error out of fold. It is looked for from the
@@ -93,6 +100,8 @@ def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, f
         Above 0; only the proportions matter.
     fold : ndarray of shape (n_rows,), int64
         The fold of each row. Where there is only one, the model without it has no rows and predicts 0.
+    separately : bool, default=False
+        Whether each target has a penalty of its own; else all have one, by the sum of their errors.
     """
     weights = weights / weights.max()  # They may be so large that their sum is not finite.
     weights = weights / weights.mean()
@@ -100,12 +109,34 @@ def fit_ridge(features: NDArray[np.float32], targets: Floats, weights: Floats, f
         data = _Standardized(features, weights)
         folds = [np.flatnonzero(fold == one) for one in np.unique(fold)]
         model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
-        penalty = _search(model.error, [data.n_varying * penalty for penalty in PENALTIES.tolist()])
-        oof, coef, intercept = model.solution(penalty)
+        penalties = _penalties(
+            model, np.asarray(data.n_varying * PENALTIES, dtype=np.float64), targets.shape[1], separately
+        )
+        oof, coef, intercept = _solutions(model, penalties)
         with np.errstate(over="ignore", invalid="ignore"):  # Whoever uses the model looks whether it is finite.
             coef = (coef * data.scale[:, None]).astype(np.float32)
             intercept = intercept - data.mean @ coef
-    return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalty)
+    return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalties)
+
+
+def _penalties(model: "_ByRows | _ByFeatures", tried: Floats, n_targets: int, separately: bool) -> Floats:
+    """The penalty of each target."""
+    errors = cache(model.errors_of)
+    if not separately:
+        return np.full(n_targets, _search(lambda penalty: float(errors(penalty).sum()), tried.tolist()))
+    of_each = [_search(lambda penalty, i=i: float(errors(penalty)[i]), tried.tolist()) for i in range(n_targets)]  # type: ignore[misc]
+    return np.array(of_each)
+
+
+def _solutions(model: "_ByRows | _ByFeatures", penalties: Floats) -> tuple[Floats, Floats, Floats]:
+    """For each target that with its penalty: predictions out of fold, coefficients, intercepts."""
+    distinct, which = np.unique(penalties, return_inverse=True)
+    oof, coef, intercept = model.solution(float(distinct[0]))
+    for number in range(1, len(distinct)):
+        ours = which == number
+        for whole, part in zip((oof, coef, intercept), model.solution(float(distinct[number])), strict=True):
+            whole[..., ours] = part[..., ours]
+    return oof, coef, intercept
 
 
 def _centers(targets: Floats, weights: Floats, fold: Rows) -> Floats:
@@ -178,20 +209,21 @@ class _ByRows:
         self.y = self.root * targets
         self.penalty, self.inverse, self.errors = np.nan, self.gram, self.y
 
-    def error(self, penalty: float) -> float:
-        """The squared error out of fold."""
+    def errors_of(self, penalty: float) -> Floats:
+        """The squared error of each target out of fold."""
         self.penalty, self.inverse = penalty, _inverse(self.gram + penalty * np.eye(len(self.gram)))
         to_residuals = penalty * self.inverse - self.root * self.root.T / (self.root**2).sum()
         residuals = to_residuals @ self.y
         self.errors = self.y.copy()
         for rows in self.folds if len(self.folds) > 1 else []:
             self.errors[rows] = solve(to_residuals[np.ix_(rows, rows)], residuals[rows], assume_a="pos")
-        return float((self.errors**2).sum())
+        squares: Floats = (self.errors**2).sum(axis=0)
+        return squares
 
     def solution(self, penalty: float) -> tuple[Floats, Floats, Floats]:
         """Predictions out of fold, coefficients for the columns of Z, and intercept."""
         if penalty != self.penalty:
-            self.error(penalty)
+            self.errors_of(penalty)
         intercept = (self.root * self.y).sum(axis=0) / (self.root**2).sum()
         dual = self.inverse @ (self.y - self.root * intercept)
         coef = np.concatenate([self.data.columns(block).T @ dual for block in self.columns])
@@ -214,21 +246,21 @@ class _ByFeatures:
         self.width = data.features.shape[1] + 1
         self.grams = np.zeros((len(folds), self.width, self.width))
         self.products = np.zeros((len(folds), self.width, targets.shape[1]))
-        self.squares = np.zeros(len(folds))
+        self.squares = np.zeros((len(folds), targets.shape[1]))
         for i, fold in enumerate(folds):
             for block in _blocks(len(fold), self.width):
                 values, y = data.rows(fold[block]), targets[fold[block]] * data.root[fold[block], None]
                 self.grams[i] += values.T @ values
                 self.products[i] += values.T @ y
-                self.squares[i] += (y**2).sum()
+                self.squares[i] += (y**2).sum(axis=0)
         self.gram, self.product = self.grams.sum(axis=0), self.products.sum(axis=0)
 
-    def error(self, penalty: float) -> float:
-        """The squared error out of fold."""
-        error = 0.0
+    def errors_of(self, penalty: float) -> Floats:
+        """The squared error of each target out of fold."""
+        errors = np.zeros(self.product.shape[1])
         for i, coef in enumerate(self._without_folds(penalty)):
-            error += self.squares[i] + (coef * (self.grams[i] @ coef - 2 * self.products[i])).sum()
-        return error
+            errors += self.squares[i] + (coef * (self.grams[i] @ coef - 2 * self.products[i])).sum(axis=0)
+        return errors
 
     def solution(self, penalty: float) -> tuple[Floats, Floats, Floats]:
         """Predictions out of fold, coefficients for the columns of Z, and intercept."""

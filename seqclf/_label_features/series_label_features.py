@@ -1,6 +1,7 @@
 """What the targets say of series: the scores of a ridge model, of random convolutions or of the last steps."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,8 @@ class SeriesLabelFeatures(LabelFeatures):
         kinds: list[Features] = [RandomConvolutions(most_features(len(sequences)), self._seed)]
         if supervision.memberships is None:
             kinds.append(LastSteps())
-        models = [LinearScores(features, [_fit], linear) for features in kinds]
+        fit = partial(_fit, separately=not supervision.exclusive)
+        models = [LinearScores(features, [fit], linear) for features in kinds]
         scores = [model.fit_transform(sequences.steps, supervision) for model in models]
         best = int(np.argmin([model.calibration_.loss for model in models]))
         self.scores = models[best]
@@ -55,7 +57,8 @@ def _fit(
     targets: csr_array | NDArray[np.float64],
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
+    separately: bool,
 ) -> Ridge:
     """Ridge models of numbers, or of memberships as -1 and 1, so that a score above 0 speaks for an output."""
     numbers = 2 * targets.toarray() - 1 if isinstance(targets, csr_array) else targets
-    return fit_ridge(features, numbers, weights, fold)
+    return fit_ridge(features, numbers, weights, fold, separately)

@@ -31,8 +31,8 @@ class TextLabelFeatures(LabelFeatures):
     Parameters
     ----------
     nb_ngrams : int
-        The longest n-grams of which steps tell what targets say; 0 for none. Where there are more than ten classes,
-        or 32 labels or numbers, there are none.
+        The longest n-grams whose ratios or means are next to each token; 0 for none. With more than ten classes, or 32
+        labels or numbers, there are none.
     wide_ngrams : int
         The longest n-grams that the linear model reads; 0 for no such model.
     vocab_size : int

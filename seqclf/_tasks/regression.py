@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.task import Task
+from seqclf._validation.containers import shorten
 from seqclf._validation.target_numbers import check_numbers
 
 Array = NDArray[Any]
@@ -21,9 +22,9 @@ _LOSSES: dict[str, Any] = {
     "huber": functional.huber_loss,
 }
 LOSSES = tuple(_LOSSES)
-# The standard deviation of a normal distribution, divided by its median absolute deviation.
-_NORMAL = 1.4826
-# Where the losses that outliers do not dominate are used, linear models and n-grams see targets up to this size.
+# A normal distribution has 90 % of its values in an interval of so many standard deviations.
+_SHARE, _NORMAL = 0.9, 3.2897
+# With a loss that outliers do not dominate, linear models and n-grams see targets no larger than this.
 _MAX_SIZE = 3.0
 # Weighted least squares come near to the line of the least absolute error after this many rounds.
 _N_ROUNDS = 30
@@ -35,7 +36,7 @@ class Regression(Task):
     """Errors of standardised targets.
 
     Targets are standardised by their mean and standard deviation, or, where large errors shall not dominate the loss,
-    by their median and the median absolute deviation from it.
+    by their median and the distance between their quantiles 5 % and 95 %.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ class Regression(Task):
     prior_rows = 100.0
     center: Floats
     scale: Floats
+    low: Floats
+    high: Floats
     is_column: bool
 
     def __init__(self, loss: str = "squared_error"):
@@ -77,22 +80,22 @@ class Regression(Task):
         """Learn center and scale."""
         self.is_column = y.ndim == 1
         targets = y.reshape(len(y), -1)
-        # The squares of what is computed with neither overflow nor vanish.
-        largest = np.abs(targets).max(axis=0)
+        self.low, self.high = targets.min(axis=0), targets.max(axis=0)
+        # Divided by the largest, so that squares neither overflow nor vanish.
+        largest = np.maximum(-self.low, self.high)
         largest[largest == 0] = 1.0
-        targets = targets / largest
+        scaled = targets / largest
         if self.loss == "squared_error":
-            center = np.average(targets, axis=0, weights=weights)
-            scale = np.sqrt(np.average((targets - center) ** 2, axis=0, weights=weights))
+            center = np.average(scaled, axis=0, weights=weights)
+            scale = np.sqrt(np.average((scaled - center) ** 2, axis=0, weights=weights))
         else:
-            center = _medians(targets, weights)
-            sizes = np.abs(targets - center)
-            scale = _NORMAL * _medians(sizes, weights)
-            # Where more than half of the targets are equal, it is 0.
-            scale = np.where(scale > 0, scale, np.average(sizes, axis=0, weights=weights))
-        is_constant = np.ptp(targets, axis=0) == 0
-        self.low, self.high = y.reshape(len(y), -1).min(axis=0), y.reshape(len(y), -1).max(axis=0)
-        self.center = np.where(is_constant, y[0], center * largest)
+            center = _quantiles(scaled, weights, 0.5)
+            least, most = (_quantiles(scaled, weights, (1 + side * _SHARE) / 2) for side in (-1, 1))
+            scale = (most - least) / _NORMAL
+            # Where nearly all targets are equal, it is 0.
+            scale = np.where(scale > 0, scale, np.average(np.abs(scaled - center), axis=0, weights=weights))
+        is_constant = self.low == self.high
+        self.center = np.where(is_constant, self.low, center * largest)
         self.scale = np.where(is_constant, 0.0, scale * largest)
         return self.encode(y)
 
@@ -101,20 +104,36 @@ class Regression(Task):
         if (y.ndim == 1) != self.is_column or y.size != len(y) * self.n_outputs:
             expected = f"({len(y)},)" if self.is_column else f"({len(y)}, {self.n_outputs})"
             raise ValueError(f"{name} has the shape {y.shape}, expected {expected}: as many targets a row as in fit.")
-        scale = np.where(self.scale > 0, self.scale, 1.0)
-        targets: Array = (y.reshape(len(y), -1) - self.center) / scale
-        return targets.astype(np.float32)
+        with np.errstate(over="ignore"):
+            targets = self._standardised(y.reshape(len(y), -1)).astype(np.float32)
+        too_large = ~np.isfinite(targets).all(axis=1)
+        if too_large.any():
+            row = int(np.argmax(too_large))
+            raise ValueError(
+                f"{name} holds {shorten(y[row].tolist())} in row {row}, which is too far from the other targets to "
+                "compute with in float32: their distances should differ by less than 1e38. Leave the row out, or learn "
+                "the logarithms."
+            )
+        return targets
+
+    def _standardised(self, targets: Floats) -> Floats:
+        standardised: Floats = (targets - self.center) / np.where(self.scale > 0, self.scale, 1.0)
+        return standardised
 
     def refit(self, y: Any, before: Self) -> Array:
-        """Targets are standardised as in the first fit."""
+        """Targets are standardised as in the first fit; predictions may reach the new ones too."""
         vars(self).update(vars(before) | {"loss": self.loss})
-        return self.encode(y)
+        encoded = self.encode(y)
+        targets = y.reshape(len(y), -1)
+        varies = self.scale > 0
+        self.low = np.where(varies, np.minimum(self.low, targets.min(axis=0)), self.low)
+        self.high = np.where(varies, np.maximum(self.high, targets.max(axis=0)), self.high)
+        return encoded
 
     @property
     def _bounds(self) -> tuple[Floats, Floats]:
         """The range of standardised targets."""
-        scale = np.where(self.scale > 0, self.scale, 1.0)
-        return (self.low - self.center) / scale, (self.high - self.center) / scale
+        return self._standardised(self.low), self._standardised(self.high)
 
     def attributes(self) -> dict[str, Any]:
         """How targets are standardised."""
@@ -153,9 +172,10 @@ class Regression(Task):
         return slope, offset
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean over the targets of each row's losses."""
+        """The mean over the targets of each row's losses; one that was constant in fit has no part in it."""
         errors: Tensor = _LOSSES[self.loss](outputs, targets.to(outputs.dtype), reduction="none")
-        return errors.mean(dim=1)
+        varies = torch.from_numpy(self.scale > 0).to(outputs)
+        return errors @ (varies / varies.sum().clamp(min=1))
 
     def summarise(self, outputs: Tensor) -> Tensor:
         """What is predicted, standardised."""
@@ -176,10 +196,10 @@ class Regression(Task):
         return predictions[:, 0] if self.is_column else predictions
 
 
-def _medians(values: Floats, weights: Floats) -> Floats:
-    """The weighted median of each column: the least value up to which half of the weight lies."""
+def _quantiles(values: Floats, weights: Floats, share: float) -> Floats:
+    """For each column the least value up to which that share of the weight lies."""
     order = np.argsort(values, axis=0, kind="stable")
     below = np.cumsum(weights[order], axis=0)
-    middle = (below >= below[-1] / 2).argmax(axis=0)
-    medians: Floats = np.take_along_axis(values, order[middle, np.arange(values.shape[1])][None], axis=0)[0]
-    return medians
+    place = (below >= share * below[-1]).argmax(axis=0)
+    quantiles: Floats = np.take_along_axis(values, order[place, np.arange(values.shape[1])][None], axis=0)[0]
+    return quantiles

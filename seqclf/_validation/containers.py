@@ -34,7 +34,7 @@ def refuse_masked(X: Any, name: str) -> None:
 def as_array(y: Any) -> NDArray[Any]:
     """y as an array; rows of unequal length become objects."""
     if hasattr(y, "columns"):
-        return y.to_numpy()
+        return y.to_numpy() if hasattr(y, "to_numpy") else np.column_stack([values for _, values in columns(y, "y")])
     try:
         return np.asarray(y)
     except ValueError:

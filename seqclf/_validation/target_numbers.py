@@ -21,6 +21,8 @@ def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X")
     if isinstance(y, str | bytes | dict):
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")
     array = as_array(y)
+    if array.ndim == 0:
+        raise ValueError(f"{name} is {shorten(y)}: {expected}.")
     if array.dtype.kind in "US" and isinstance(y, list | tuple):
         array = np.array(y, dtype=object)  # numpy has turned the numbers next to a text into texts.
     _refuse_no_numbers(array, name)

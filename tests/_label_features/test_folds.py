@@ -152,6 +152,15 @@ def test_windows_of_a_series_are_cut_into_blocks(stride, n_channels):
     assert np.ptp(np.bincount(fold)) <= 1
 
 
+def test_windows_less_their_last_value_and_with_a_constant_channel_are_windows_too():
+    values = windows(length=20).values.reshape(-1, 20, 1)
+    rows = values - values[:, -1:]
+    constant = np.random.default_rng(1).normal(size=(len(rows), 1, 1)).repeat(20, axis=1)
+    for X in (rows, np.concatenate([values, constant], axis=2)):
+        steps = Ragged(X.reshape(-1, X.shape[2]).astype(np.float32), np.full(len(X), 20))
+        assert (np.diff(draw(steps, np.zeros(len(X), dtype=int))) >= 0).all()
+
+
 def test_windows_are_cut_in_each_stratum_apart():
     rows = windows()
     strata = np.arange(len(rows)) % 3

@@ -42,7 +42,7 @@ def fitted_again(features, targets, weights, fold, penalty):
 def test_out_of_fold_predictions_are_those_of_models_fitted_again(n_rows, n_features, unchanged_global_state):
     rows = random_rows(n_rows, n_features)
     ridge = fit_ridge(*rows)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalty), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
@@ -50,7 +50,7 @@ def test_the_model_of_all_rows(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features)
     ridge = fit_ridge(features, targets, weights, fold)
     z = standardized(features, weights)
-    model = Reference(alpha=ridge.penalty, solver="svd").fit(z, targets, sample_weight=weights / weights.mean())
+    model = Reference(alpha=ridge.penalties[0], solver="svd").fit(z, targets, sample_weight=weights / weights.mean())
     np.testing.assert_allclose(linear(features, ridge.coef, ridge.intercept), model.predict(z), atol=1e-4)
     assert ridge.coef.shape == (n_features, 3) and ridge.coef.dtype == ridge.intercept.dtype == np.float32
 
@@ -64,14 +64,14 @@ def test_the_penalty_has_the_smallest_error(n_rows, n_features, noise):
         (weights[:, None] * (fitted_again(features, targets, weights, fold, penalty) - targets) ** 2).sum()
         for penalty in n_features * PENALTIES
     ]
-    found = fit_ridge(features, targets, weights, fold).penalty
+    found = fit_ridge(features, targets, weights, fold).penalties[0]
     assert found == pytest.approx(n_features * PENALTIES[np.argmin(errors)])
 
 
 @SHAPES
 def test_of_equal_penalties_the_largest(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features)
-    assert fit_ridge(features, 0 * targets, weights, fold).penalty == n_features * PENALTIES.max()
+    assert fit_ridge(features, 0 * targets, weights, fold).penalties[0] == n_features * PENALTIES.max()
 
 
 @SHAPES
@@ -81,7 +81,7 @@ def test_features_of_no_variance_have_no_coefficient(n_rows, n_features):
     ridge = fit_ridge(features, targets, weights, fold)
     assert not ridge.coef[1].any() and ridge.coef[0].all()
     z = np.delete(standardized(features, weights), 1, axis=1)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(z, targets, weights, fold, ridge.penalty), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, fitted_again(z, targets, weights, fold, ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
@@ -95,7 +95,7 @@ def test_only_the_proportions_of_weights_matter(n_rows, n_features):
 def test_folds_of_one_row(n_features):
     rows = random_rows(10, n_features, n_folds=10)
     ridge = fit_ridge(*rows)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalty), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalties[0]), atol=1e-6)
 
 
 @pytest.mark.parametrize(("n_rows", "n_features"), [(6, 20), (20, 6), (1, 3)])
@@ -119,7 +119,7 @@ def test_many_targets():
     rows = random_rows(40, 60, n_targets=40)
     targets = np.eye(1000)[np.arange(40) * 20]
     ridge = fit_ridge(rows[0], targets, rows[2], rows[3])
-    np.testing.assert_allclose(ridge.held_out, fitted_again(rows[0], targets, *rows[2:], ridge.penalty), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, fitted_again(rows[0], targets, *rows[2:], ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
@@ -154,3 +154,21 @@ def test_fits_in_several_threads_at_once():
         for found in pool.map(lambda _: fit_ridge(*rows), range(20)):
             np.testing.assert_array_equal(found.held_out, expected.held_out)
     assert threadpool_info() == before
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (60, 12)])
+def test_each_target_can_have_a_penalty_of_its_own(shape):
+    """As if it were alone; together one that can be learned suffers from others that can't."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=shape).astype(np.float32)
+    targets = np.column_stack([features[:, 0] + features[:, 1], rng.normal(size=(shape[0], 3))])
+    rows = np.ones(shape[0]), np.arange(shape[0]) % 5
+    found = fit_ridge(features, targets, *rows, separately=True)
+    assert len(set(found.penalties.tolist())) > 1
+    for i in range(4):
+        alone = fit_ridge(features, targets[:, [i]], *rows)
+        assert found.penalties[i] == alone.penalties[0]
+        np.testing.assert_allclose(found.held_out[:, [i]], alone.held_out, atol=1e-9)
+        np.testing.assert_allclose(found.coef[:, [i]], alone.coef, atol=1e-6)
+        np.testing.assert_allclose(found.intercept[[i]], alone.intercept, atol=1e-6)
+    assert len(set(fit_ridge(features, targets, *rows).penalties.tolist())) == 1

@@ -45,10 +45,17 @@ def test_outliers_move_neither_center_nor_scale_of_other_losses(loss):
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
-def test_more_than_half_of_the_targets_are_equal(loss):
-    task, targets = fitted([0.0] * 8 + [2.0, 4.0], loss)
-    assert task.center[0] == 0 and task.scale[0] == pytest.approx(0.6)
+def test_nearly_all_targets_are_equal(loss):
+    task, targets = fitted([0.0] * 38 + [2.0, 4.0], loss)
+    assert task.center[0] == 0 and task.scale[0] == pytest.approx(0.15)
     assert np.isfinite(targets).all()
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_targets_of_two_levels_are_both_near(loss):
+    y = np.concatenate([np.random.default_rng(0).normal(0, 0.01, size=60), np.full(40, 100.0)])
+    _, targets = fitted(y, loss)
+    assert np.abs(targets).max() < 4
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -97,8 +104,25 @@ def test_a_warm_start_keeps_how_targets_are_standardised():
     before, _ = fitted([0.0, 10.0])
     task = Regression("huber")
     assert task.refit(np.array([0.0, 5.0, 20.0]), before).ravel().tolist() == [-1.0, 0.0, 3.0]
-    assert task.decode(np.array([[9.0]])).tolist() == [10.0]
+    assert task.decode(np.array([[-9.0], [9.0]])).tolist() == [0.0, 20.0]
     assert task.loss == "huber"
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_targets_that_are_too_far_apart_for_float32_are_named(loss):
+    with pytest.raises(ValueError, match=r"y holds 1e\+60 in row 40, which is too far from the other targets"):
+        fitted([1.0, 2.0] * 20 + [1e60], "huber")
+    task, _ = fitted([1.0, 2.0, 4.0], loss)
+    with pytest.raises(ValueError, match=r"y_val holds 1e\+200 in row 1, which is too far"):
+        task.encode(np.array([1.0, 1e200]), name="y_val")
+
+
+def test_a_target_that_was_constant_has_no_part_in_the_loss():
+    task, _ = fitted([[1.0, 5.0], [3.0, 5.0]])
+    outputs, targets = torch.tensor([[0.5, 0.1]]), torch.from_numpy(task.encode(np.array([[2.0, 1e6]])))
+    assert task.losses(outputs, targets).tolist() == [0.25]
+    task, targets = fitted([2.0, 2.0])
+    assert task.losses(torch.ones(2, 1), torch.from_numpy(targets)).tolist() == [0.0, 0.0]
 
 
 def test_what_a_fitted_estimator_shows():
