@@ -183,7 +183,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             warm = self._is_warm
             task = self._new_task(y)
             if warm and type(task) is not type(self._task):
-                raise_warm_start_change("the kind of y", type(self._task).__name__, type(task).__name__)
+                raise_warm_start_change("y", self._task.kind, task.kind)
             rows = self._validate_X(X, reset=not warm)
             match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
             rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)

@@ -66,7 +66,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
         long sequences diverge.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the losses; "balanced" makes every class count the same.
+        Weights of the classes in the losses; "balanced" makes every class count the same. None for an indicator matrix.
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
         How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
         learning rate than the others.
@@ -112,7 +112,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
         two only with rows to validate on), ``seconds`` and ``steps`` (how many were read in training). Scores are
-        accuracies. Those on training data are taken while training, with dropout on.
+        accuracies; of several labels, the share of the rows whose labels are all right. Those on training data are
+        taken while training, with dropout on.
     best_epoch_ : int
         The epoch whose weights are kept; the last one without early stopping.
     n_iter_ : int

@@ -333,7 +333,7 @@ def test_a_warm_start_goes_on_with_as_many_labels(kind, rows):
     for other, words in (
         (y[:, :2], "a column for each of the 3 labels of the first fit; got 2"),
         (np.hstack([y, y]), "a column for each of the 3 labels of the first fit; got 6"),
-        (y[:, 0], "the kind of y must stay 'Multilabel' as in the first fit; got 'Classification'"),
+        (y[:, 0], "y must stay 'several labels a row' as in the first fit; got 'one class a row'"),
     ):
         after = model.decision_function(X_new)
         with pytest.raises(ValueError, match=words):
@@ -345,7 +345,7 @@ def test_a_warm_start_goes_on_with_as_many_labels(kind, rows):
 def test_a_warm_start_after_classes_refuses_labels(rows):
     X, y, *_ = rows["texts"]
     model = make("texts", warm_start=True).fit(X, y[:, 0])
-    with pytest.raises(ValueError, match="must stay 'Classification' as in the first fit; got 'Multilabel'"):
+    with pytest.raises(ValueError, match="must stay 'one class a row' as in the first fit; got 'several labels a row'"):
         model.fit(X, y)
     assert model.set_params(warm_start=False).fit(X, y).classes_.tolist() == [0, 1, 2]
 

@@ -38,6 +38,7 @@ class Classification(Task):
         The labels, sorted. Encoded targets are positions in it.
     """
 
+    kind = "one class a row"
     score_name = "accuracy"
     outputs_are_log_odds = True
     outputs_are_exclusive = True

@@ -30,6 +30,7 @@ class Multilabel(Task):
         The numbers of the labels, which are the columns of y.
     """
 
+    kind = "several labels a row"
     score_name = "accuracy"
     outputs_are_log_odds = True
     classes: Array

@@ -55,6 +55,7 @@ class Regression(Task):
     .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35 (1964).
     """
 
+    kind = "numbers"
     score_name = "R squared"
     # With 70 to 200 noisy series half of what the network adds is as good as all of it, or better.
     prior_rows = 100.0

@@ -22,6 +22,8 @@ class Task(ABC):
 
     Attributes
     ----------
+    kind : str
+        What a message calls the targets.
     per_step : bool
         Whether each step has a target of its own. Encoded targets are then a Ragged.
     score_name : str
@@ -35,6 +37,7 @@ class Task(ABC):
         few rows can be learned by heart. Where rows are held out, early stopping sees to that instead.
     """
 
+    kind: str
     per_step: bool = False
     score_name: str = "score"
     outputs_are_log_odds: bool = False
