@@ -10,6 +10,7 @@ from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
 from seqclf._kernels import dispatch
 from seqclf._native import library
 from seqclf._nn.network import Network
+from seqclf._nn.pooling import POOLINGS
 from seqclf._training.session import TrainingSession
 
 SLOW_WITHOUT_KERNELS = pytest.mark.filterwarnings("ignore:cell=.* is many times slower")
@@ -49,11 +50,11 @@ def sessions_of(monkeypatch, note=lambda session: session):
         ("bidirectional", True, {"bidirectional": True}),
         ("embedding_dim", None, {"embedding_dim": None}),
         ("embedding_dim", 5, {"embedding_dim": 5}),
-        ("pooling", "last", {"pooling": "last"}),
-        ("pooling", "mean", {"pooling": "mean"}),
-        ("pooling", "attention", {"pooling": "attention"}),
-        pytest.param("activation", "relu", {"activation": "relu"}, marks=SLOW_WITHOUT_KERNELS),
-        pytest.param("activation", "softsign", {"activation": "softsign"}, marks=SLOW_WITHOUT_KERNELS),
+        *(("pooling", pooling, {"pooling": pooling}) for pooling in POOLINGS),
+        *(
+            pytest.param("activation", activation, {"activation": activation}, marks=SLOW_WITHOUT_KERNELS)
+            for activation in _kernels.ACTIVATIONS
+        ),
         ("conv_filters", 4, {"conv_filters": (4, 4, 4)}),
         ("conv_filters", (4, 3), {"conv_filters": (4, 3)}),
         ("conv_filters", 0, {"conv_filters": ()}),

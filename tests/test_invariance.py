@@ -15,13 +15,13 @@ from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS
+from seqclf._nn.pooling import POOLINGS
 from seqclf._training import batches
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
 # seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.
 ATOL = 1e-13
 
-POOLINGS = ("last", "mean", "max", "attention")
 LENGTHS = (5, 1, 12, 0, 3, 12, 8, 2, 1, 7)
 
 

@@ -91,7 +91,9 @@ def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
     if kind == "max":
         return layout.pad(values, fill=-torch.inf).max(dim=0).values
-    return layout.pad(values).sum(dim=0) / layout.row_lengths[:, None]
+    if kind == "mean":
+        return layout.pad(values).sum(dim=0) / layout.row_lengths[:, None]
+    raise ValueError(f"There is no pooling of the kind {kind!r}.")
 
 
 def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
 from seqclf._nn.head import Head
-from seqclf._nn.pooling import AttentionPooling, make_pooling
+from seqclf._nn.pooling import POOLINGS, AttentionPooling
 from seqclf._nn.recurrent import Direction, RecurrentStack
 from seqclf._nn.sequence_batch import SequenceBatch
 
@@ -54,7 +54,7 @@ class Network(nn.Module):
             config.recurrent_dropout,
         )
         n_features = self.recurrent.n_outputs
-        self.pooling = None if config.pooling is None else make_pooling(config.pooling, n_features, config.units[-1])
+        self.pooling = None if config.pooling is None else POOLINGS[config.pooling](n_features, config.units[-1])
         self.convolutions = None
         if config.conv_filters:
             self.convolutions = ConvolutionStack(n_inputs, config.conv_filters)

@@ -1,5 +1,7 @@
 """From the hidden states of every step to one vector per sequence, by length: padding has no say."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -60,11 +62,10 @@ class AttentionPooling(nn.Module):
         return _kernels.attend(outputs, layout, self.weight, self.bias, self.query)
 
 
-POOLINGS = ("last", "mean", "max", "attention")
-
-
-def make_pooling(name: str, n_features: int, n_forward: int) -> nn.Module:
-    """The pooling of that name over `n_features` features, of which the first `n_forward` were read forward."""
-    if name == "attention":
-        return AttentionPooling(n_features)
-    return LastPooling(n_forward) if name == "last" else {"mean": MeanPooling, "max": MaxPooling}[name]()
+# By the names that users write: made for `n_features` features, of which the first `n_forward` were read forward.
+POOLINGS: dict[str, Callable[[int, int], nn.Module]] = {
+    "last": lambda n_features, n_forward: LastPooling(n_forward),
+    "mean": lambda n_features, n_forward: MeanPooling(),
+    "max": lambda n_features, n_forward: MaxPooling(),
+    "attention": lambda n_features, n_forward: AttentionPooling(n_features),
+}

@@ -34,14 +34,30 @@ SETTING = """
 """
 
 
+# Before the call above: these steps are pooled, with one feature.
+POOL = """
+    values, pooled = np.zeros(4, dtype=np.float32), np.zeros(2, dtype=np.float32)
+    addresses = (abi.address(values), None, None, abi.address(pooled), None, None)
+    batch = abi.Batch(2, 3, abi.address(batch_sizes), abi.address(time_offsets))
+    library.load()[0].seqclf_pool(ctypes.byref(abi.Pooling(batch, KIND, 1, 1, *addresses, 1)))
+"""
+
+
 def run(line):
-    code = textwrap.dedent(SETTING).replace("BREAK", line)
+    code = textwrap.dedent(SETTING.replace("BREAK", line))
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
 def test_a_call_that_keeps_them_is_computed():
     done = run("")
+    assert (done.returncode, done.stdout) == (0, "computed\n"), done.stderr
+
+
+@pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_pooling_that_keeps_them_is_computed(kind):
+    done = run(POOL.replace("KIND", str(kind)))
     assert (done.returncode, done.stdout) == (0, "computed\n"), done.stderr
 
 
@@ -60,6 +76,15 @@ def test_a_call_that_keeps_them_is_computed():
     ],
 )
 def test_a_call_that_breaks_one_is_stopped(line, message):
-    done = run(line)
+    assert_stopped(run(line), message)
+
+
+@needs_checks
+@pytest.mark.parametrize(("kind", "message"), [(-1, "kind"), (99, "kind"), (2, "keys and query")])
+def test_a_pooling_that_breaks_one_is_stopped(kind, message):
+    assert_stopped(run(POOL.replace("KIND", str(kind))), message)
+
+
+def assert_stopped(done, message):
     assert done.returncode != 0 and not done.stdout
     assert f"seqclf: a call breaks what the kernels rely on: {message}\n" in done.stderr

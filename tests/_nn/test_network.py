@@ -87,7 +87,8 @@ def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, i
     for found in results.values():
         for ours, theirs in zip(found, results["reference"], strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-10, atol=1e-10)
-    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    for (name, _), gradient in zip(network.named_parameters(), gradients, strict=True):
+        assert gradient.abs().sum() > 0, f"{name} has no gradient"
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -139,10 +140,12 @@ def test_pooling_by_hand(pooling):
         pooled = states.mean(dim=0)
     elif pooling == "max":
         pooled = states.max(dim=0).values
-    else:
+    elif pooling == "attention":
         module = network.pooling
         scores = torch.tanh(states @ module.weight.T + module.bias) @ module.query
         pooled = scores.softmax(dim=0) @ states
+    else:
+        pytest.fail(f"no equation of {pooling} is here")
     expected = network.head(pooled, None)
     # Another, longer sequence beside it makes padding where a kernel pads.
     found = network(SequenceBatch(torch.cat((torch.tensor([5] * 9), ids)), np.array([9, 4])))[1]

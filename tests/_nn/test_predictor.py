@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._kernels.cpu import pooling as cpu_pooling
 from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
 from seqclf._nn.config import NetworkConfig
@@ -118,7 +119,7 @@ def poolable(seed=0):
 
 
 @pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
-@pytest.mark.parametrize("kind", ["max", "mean"])
+@pytest.mark.parametrize("kind", [kind for kind in cpu_pooling._POOL if kind != "attention"])
 @pytest.mark.parametrize("strided", [False, True])
 def test_pooling_equals_reference(kind, strided):
     layout, values = poolable()
@@ -136,12 +137,12 @@ def test_pooling_equals_reference(kind, strided):
 
 
 @pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
-@pytest.mark.parametrize("pooling", ["max", "mean", "attention"])
+@pytest.mark.parametrize("pooling", cpu_pooling._POOL)
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_nan_and_infinity_pass_through_to_their_row_only(pooling, bad):
     layout, values = poolable()
     spoilt_row = 1
-    values[layout.time_offsets[2] + spoilt_row, 3] = bad
+    values[layout.row_of_step == spoilt_row, 3] = bad
     weight, bias, query = torch.eye(5), torch.zeros(5), torch.ones(5)
     with torch.inference_mode():
         if pooling == "attention":

@@ -14,16 +14,19 @@ from seqclf._kernels.threads import n_threads
 from seqclf._kernels.weights import Weights
 from seqclf._native import abi
 
+# The kinds, with their codes in ``csrc/abi.h``.
 _POOL = {"max": 0, "mean": 1, "attention": 2}
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
+    if kind not in _POOL or kind == "attention":
+        raise ValueError(f"There is no pooling of the kind {kind!r}.")
     return _Pool.apply(kind, values, layout, torch.is_grad_enabled() and values.requires_grad)
 
 
 class _Pool(Function):
-    """Maximum or mean over the steps of each row."""
+    """All kinds but attention."""
 
     @staticmethod
     def forward(ctx, kind, values, layout, training):

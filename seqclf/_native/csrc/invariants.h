@@ -87,6 +87,7 @@ static inline void check(const EmbeddingBackward &call) {
 static inline void check(const Pooling &call) {
   const int64_t n = check_batch(call.batch);
   require(call.batch.max_length == 0 || call.batch.batch_sizes[0] == call.batch.n_rows, "each row that is pooled has a step");
+  require(call.kind == MAX || call.kind == MEAN || call.kind == ATTENTION, "kind");
   require(call.kind != ATTENTION || !n || (call.keys && call.query), "keys and query");
 }
 

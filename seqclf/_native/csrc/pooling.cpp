@@ -91,9 +91,11 @@ void pool(const Pooling &call) {
   const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
   parallel_for(call.n_threads, n_parts, [&](int64_t part) {
     const Rows rows(call.batch, part, n_parts);
-    if (call.kind == MAX) return pool_max(call, rows);
-    if (call.kind == MEAN) return pool_mean(call, rows);
-    pool_attention(call, rows);
+    switch ((Pool)call.kind) {
+      case MAX: return pool_max(call, rows);
+      case MEAN: return pool_mean(call, rows);
+      case ATTENTION: return pool_attention(call, rows);
+    }
   });
 }
 

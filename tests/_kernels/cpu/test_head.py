@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from seqclf import _kernels
 from seqclf._kernels.cpu import head
 from seqclf._native import library
 
@@ -24,6 +25,18 @@ def test_equals_float64(n_rows, n_inputs, n_outputs):
     expected = torch.nn.functional.linear(values.double(), weight.double(), bias.double())
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_is_chosen_where_it_can_compute(monkeypatch):
+    monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
+    arguments = draw(3, 5), draw(2, 5, seed=1), draw(2, seed=2)
+    expected, ran = head.linear(*arguments), []
+    monkeypatch.setattr(head, "linear", lambda *args, linear=head.linear: ran.append("cpu") or linear(*args))
+    assert torch.equal(_kernels.linear(*arguments), expected)
+    assert ran == ["cpu"]
+    with _kernels.use("reference"):
+        np.testing.assert_allclose(_kernels.linear(*arguments).numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+    assert ran == ["cpu"]
 
 
 def test_a_row_has_the_same_bits_whatever_the_other_rows():

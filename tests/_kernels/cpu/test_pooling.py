@@ -1,5 +1,8 @@
 """Pooling on our kernels: against the reference in float64, forward and backward."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +10,14 @@ import torch
 from seqclf import _kernels
 from seqclf._kernels import StepLayout, reference
 from seqclf._kernels.cpu import pooling
-from seqclf._native import library
+from seqclf._native import abi, library
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
-KINDS = pytest.mark.parametrize("kind", ["max", "mean", "attention"])
+KINDS = pytest.mark.parametrize("kind", pooling._POOL)
 RAGGED = [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19]
 
 
@@ -147,16 +150,43 @@ def test_what_is_not_finite_stays_in_its_row_and_is_not_hidden(kind, value):
         assert torch.equal(found[0][others], clean[0][others])
 
 
-def test_attention_trains_on_our_kernels(monkeypatch):
+def in_the_header():
+    """The kinds of abi.h and their codes."""
+    text = (Path(abi.__file__).parent / "csrc" / "abi.h").read_text()
+    (body,) = re.findall(r"enum Pool \{(.*?)\};", text, re.DOTALL)
+    return {name.lower(): int(code) for name, code in re.findall(r"(\w+) = (\d+)", body)}
+
+
+@KINDS
+def test_each_kind_has_one_code_here_and_there(kind):
+    assert in_the_header()[kind] == pooling._POOL[kind]
+
+
+def test_the_header_has_no_other_kind():
+    assert in_the_header().keys() == pooling._POOL.keys()
+
+
+@pytest.mark.parametrize("kernel", [pooling, reference])
+@pytest.mark.parametrize("kind", ["frist", "attention"])
+def test_a_kind_that_is_not_there(kind, kernel):
+    """Attention has weights, and so a function of its own."""
+    leaves, layout, _ = make("max", RAGGED, 3)
+    with pytest.raises(ValueError, match=f"no pooling of the kind '{kind}'"):
+        kernel.pool(kind, *leaves, layout)
+
+
+@KINDS
+def test_trains_on_our_kernels(kind, monkeypatch):
     """The network's gradients are those of the plain twin, and the fast path gave them."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     network = Network(NetworkConfig(
-        n_outputs=2, n_channels=3, cell="lstm", units=(9,), bidirectional=True, pooling="attention", activation="tanh",
+        n_outputs=2, n_channels=3, cell="lstm", units=(9,), bidirectional=True, pooling=kind, activation="tanh",
         dropout=0.0, recurrent_dropout=0.0,
     )).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
     values = torch.randn(sum(RAGGED), 3, generator=torch.Generator().manual_seed(1))
-    ran, true_attend = [], pooling.attend
-    monkeypatch.setattr(pooling, "attend", lambda *args: ran.append("cpu") or true_attend(*args))
+    operation = "attend" if kind == "attention" else "pool"
+    ran, true_operation = [], getattr(pooling, operation)
+    monkeypatch.setattr(pooling, operation, lambda *args: ran.append("cpu") or true_operation(*args))
 
     def gradients():
         network.zero_grad()

@@ -28,6 +28,10 @@ pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled
 
 CELLS = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in _kernels.ACTIVATIONS]
 ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), CELLS)
+# Activations that do not saturate: states grow with the inputs.
+UNBOUNDED = {
+    name for name, each in _kernels.ACTIVATIONS.items() if each.function(torch.tensor([-1e9, 1e9])).abs().max() > 1
+}
 BOTH_DIRECTIONS = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 ENDING_TOGETHER = [9] * 20
 RAGGED = [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19]
@@ -139,8 +143,8 @@ def assert_same_bits(found, expected):
 
 def compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, ids=False, seed=0, use=None):
     layout = StepLayout(lengths)
-    # Nothing bounds the state of a relu: few units drawn by chance above 1 would leave float32 in 700 steps.
-    scale = 0.3 if activation == "relu" else 0.7
+    # Nothing bounds the state: few units drawn by chance above 1 would leave float32 in 700 steps.
+    scale = 0.3 if activation in UNBOUNDED else 0.7
     inputs, weights = make_inputs(layout, n_inputs, seed, ids), make_weights(cell, n_inputs, units, seed, scale)
     arguments = (cell, inputs, layout, weights, activation, reverse, make_projection(layout, units, seed))
     expected = run_both_ways(reference, *arguments, dtype=torch.float64)
@@ -505,7 +509,7 @@ def test_nan_and_infinity_in_an_input_reach_their_row_and_no_other(cell, activat
     outputs, right = found["outputs"], expected["outputs"]
     before = [int(layout.time_offsets[time]) + 4 for time in ((3, 4, 5) if reverse else (0, 1))]
     assert torch.equal(outputs[before], clean["outputs"][before])
-    if activation == "relu" and cell != "rnn" and np.isinf(value):
+    if activation in UNBOUNDED and cell != "rnn" and np.isinf(value):
         # A gate times an infinite state: whether that is NaN or infinity depends on the form of the equation.
         # After it relu may make 0 of an infinity, and a NaN remains.
         assert torch.equal(outputs[step].isfinite(), right[step].isfinite())
@@ -556,11 +560,13 @@ def test_saturated_gates_give_the_limits(cell, activation, size, name, use_instr
     # All gates are to saturate. Of a sigmoid of 12 float32 has few digits left of 1 - s(x), in torch as here.
     weights = weights._replace(input=torch.where(weights.input.abs() < 0.01, 0.01, weights.input))
     inputs = torch.full((layout.n_steps, 1), size)
-    if activation == "relu" and abs(size) > 1e4:
-        pytest.skip("relu does not saturate")
+    if activation in UNBOUNDED and abs(size) > 1e4:
+        pytest.skip(f"{activation} does not saturate")
     arguments = (cell, inputs, layout, weights, activation, False, make_projection(layout, 9))
     found, expected = run_both_ways(recurrence, *arguments), run_both_ways(reference, *arguments, dtype=torch.float64)
-    np.testing.assert_allclose(found["outputs"].numpy(), expected["outputs"].numpy(), rtol=1e-5, atol=1e-5)
+    # Sums of large states of both signs lose digits.
+    rtol = 1e-4 if activation in UNBOUNDED else 1e-5
+    np.testing.assert_allclose(found["outputs"].numpy(), expected["outputs"].numpy(), rtol=rtol, atol=1e-5)
     for name, gradient in found.items():
         assert gradient.isfinite().all(), name
         # Far out on a sigmoid float32 has exactly 0 or 1 where float64 still sees the difference.

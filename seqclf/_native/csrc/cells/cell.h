@@ -3,24 +3,37 @@
 // A unit has `slots` sums at each step: those of the inputs go into the first `gates` of them, those of the previous state
 // into `gates` of them from `recurrent_offset` on. Where the two overlap they are one sum.
 #pragma once
+#include <math.h>
+
 #include "activations.h"
 #include "simd.h"
 
 namespace seqclf {
 namespace ISA {
 
-// What a cell reads and writes when it turns the sums of a step into a state; of one block of units of one row.
+// What a cell reads and writes when it turns the sums of a step into a state; of one block of units of one row. What is not
+// filled in, here and below, is undefined. In the build with sanitizers it is NaN: a cell that reads it fails its tests.
 template <class V> struct State {
   V previous;  // the hidden state before; filled in if it `reads_previous`
   V memory;    // if it `has_memory`: the one before, which `activate` turns into the new one
+
+#if SEQCLF_CHECK_CALLS
+  State() : previous(broadcast<V>(NAN)), memory(broadcast<V>(NAN)) {}
+#endif
 };
 
 // What it reads on the way back.
 template <class V, int SLOTS> struct Saved {
-  V slots[SLOTS];           // as they were when they were saved
+  V slots[SLOTS];           // as they were when they were saved; filled in if it saves any
   V hidden;                 // filled in if it saves no slots
   V previous;               // as above
   V memory, memory_before;  // if it `has_memory`
+
+#if SEQCLF_CHECK_CALLS
+  Saved() : hidden(broadcast<V>(NAN)), previous(hidden), memory(hidden), memory_before(hidden) {
+    for (V &slot : slots) slot = hidden;
+  }
+#endif
 };
 
 // After which function the slots hold what the way back reads, and are written to memory for it.
