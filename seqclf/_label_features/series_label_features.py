@@ -34,18 +34,21 @@ class SeriesLabelFeatures(LabelFeatures):
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find.
 
-        Where targets are numbers, a model of the last steps is fitted too, and the one with the smaller loss is kept:
-        convolutions say what happens in a series, and not when.
+        Where targets are numbers, a model of the last steps is fitted too, because convolutions say what happens in a
+        series, and not when. It is kept if its loss is lower by more than a mean of so many squared errors may be off.
         """
-        kinds: list[Features] = [RandomConvolutions(most_features(len(sequences)), self._seed)]
-        if supervision.memberships is None:
-            kinds.append(LastSteps())
         fit = partial(_fit, separately=not supervision.exclusive)
+        kinds: list[Features] = [RandomConvolutions(most_features(len(sequences)), self._seed), LastSteps()]
         models = [LinearScores(features, [fit], linear) for features in kinds]
-        scores = [model.fit_transform(sequences.steps, supervision) for model in models]
-        best = int(np.argmin([model.calibration_.loss for model in models]))
-        self.scores = models[best]
-        return replace(sequences, scores=scores[best])
+        scores = models[0].fit_transform(sequences.steps, supervision)
+        self.scores = models[0]
+        if supervision.memberships is None:
+            others = models[1].fit_transform(sequences.steps, supervision)
+            # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it.
+            margin = 1 - np.sqrt(2 / max(len(sequences), 2))
+            if models[1].calibration_.loss < margin * models[0].calibration_.loss:
+                self.scores, scores = models[1], others
+        return replace(sequences, scores=scores)
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:
         """Apply the ridge model."""
