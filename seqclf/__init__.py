@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from seqclf import datasets
     from seqclf._rnn_classifier import RNNClassifier
     from seqclf._rnn_regressor import RNNRegressor
+    from seqclf._rnn_tagger import RNNTagger
     from seqclf._rnn_text_classifier import RNNTextClassifier
     from seqclf._rnn_text_regressor import RNNTextRegressor
     from seqclf._sequence_padder import SequencePadder
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RNNClassifier",
     "RNNRegressor",
+    "RNNTagger",
     "RNNTextClassifier",
     "RNNTextRegressor",
     "SequencePadder",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "RNNClassifier": "seqclf._rnn_classifier",
     "RNNRegressor": "seqclf._rnn_regressor",
+    "RNNTagger": "seqclf._rnn_tagger",
     "RNNTextClassifier": "seqclf._rnn_text_classifier",
     "RNNTextRegressor": "seqclf._rnn_text_regressor",
     "SequencePadder": "seqclf._sequence_padder",

@@ -153,13 +153,17 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         if features is None:
             return training.sequences
         sequences, targets = training.sequences, training.targets
-        loss_weights = training.weights * task.loss_weights(targets)
+        fold = cross_fitting_folds(sequences.steps, task.strata(targets).of_rows, training.groups, rng)
+        weights = training.weights
+        if task.per_step:
+            weights, fold = np.repeat(weights, sequences.lengths), np.repeat(fold, sequences.lengths)
+        loss_weights = weights * task.loss_weights(targets)
         loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
         supervision = Supervision(
             task.supervision_targets(targets),
-            training.weights,
+            weights,
             loss_weights,
-            cross_fitting_folds(sequences.steps, task.strata(targets).of_rows, training.groups, rng),
+            fold,
             lambda scores: task.calibrate(scores, targets, loss_weights),
             task.outputs_are_exclusive,
         )
@@ -391,7 +395,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             activation=self.activation,
             dropout=float(self.dropout),
             recurrent_dropout=float(self.recurrent_dropout),
-            scores=hasattr(self, "wide_"),
+            scores=hasattr(self, "wide_") and not task.per_step,
             **self._input_config(),
         )
 

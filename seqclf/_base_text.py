@@ -65,7 +65,7 @@ class BaseTextRNN(BaseRNN):
         if isinstance(rows, Ragged):
             self.__dict__.pop("tokenizer_", None)
             return EncodedSequences(self._learn_ids(rows))
-        self.tokenizer_ = TextTokenizer() if self.tokenizer is None else clone(self.tokenizer)
+        self.tokenizer_ = self._default_tokenizer() if self.tokenizer is None else clone(self.tokenizer)
         ids, new_tokens = self._fit_tokenizer(rows)
         if self.verbose and type(self.tokenizer_) is TextTokenizer and self.tokenizer_.level == "auto":
             print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level='auto')", flush=True)
@@ -78,6 +78,9 @@ class BaseTextRNN(BaseRNN):
         self.__dict__.pop("renumbered_ids_", None)
         self.vocab_size_ = n_tokens
         return self._with_spelling(ids, new_tokens)
+
+    def _default_tokenizer(self) -> TextTokenizer:
+        return TextTokenizer()
 
     def _fit_tokenizer(self, rows: list[Any]) -> NumberedTokens:
         """Fit `tokenizer_`, and give the ids of the same rows."""
@@ -134,8 +137,6 @@ class BaseTextRNN(BaseRNN):
         return ids
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
-        if task.per_step:  # They say what a sequence belongs to.
-            return None
         if self._is_warm and self.nb_ngrams != (learned := getattr(self._label_features, "nb_ngrams", 0)):
             raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
         if not (self.nb_ngrams or self.wide):

@@ -1,4 +1,4 @@
-"""The numbers that `benchmarks/accuracy.py` and `ablation.py` print, by value."""
+"""The numbers that `benchmarks/accuracy.py`, `ablation.py` and `tagging.py` print, by value."""
 
 import sys
 from importlib import import_module
@@ -135,3 +135,19 @@ def test_inner_splits_read_the_training_half_only(benchmark):
         assert counts.min() >= 3 and counts.max() <= 5
     ((split, _),) = sets.inner_splits(sets.Split(texts, y, ["test"], np.array([7])), 1, 50)
     assert len(split.X_train) + len(split.X_test) == 50
+
+
+def test_slots_are_right_where_begin_end_and_kind_are(benchmark):
+    tagging = benchmark("tagging")
+    assert tagging.spans(["B-x", "I-x", "O", "B-y"]) == {(0, 2, "x"), (3, 4, "y")}
+    assert tagging.spans(["B-x", "B-x", "I-y"]) == {(0, 1, "x"), (1, 2, "x"), (2, 3, "y")}
+    assert tagging.spans(["O", "I-x", "I-x"]) == {(1, 3, "x")}
+    assert tagging.span_f1([["B-x", "I-x", "B-y"], ["O"]], [["B-x", "O", "B-y"], ["B-x"]]) == pytest.approx(2 / 5)
+    assert tagging.token_accuracy([["a", "b", "c"], ["a"]], [["a", "b", "b"], ["b"]]) == 0.5
+
+
+def test_features_of_a_token_and_its_neighbours(benchmark):
+    first, second = benchmark("_tag_features").features_of(["McGregor", "9:30"])
+    assert first["shape"] == "XxXx" and first["suffix 3"] == "gor" and first["lower -1"] == "outside"
+    assert first["lower +1"] == "9:30" and first["shape +1"] == "0:0"
+    assert second["lower -1"] == "mcgregor" and second["suffix 3 -1"] == "gor"

@@ -191,3 +191,47 @@ def test_multilabel(tmp_path):
     output = run("multilabel.py", SEQCLF_DATA=str(tmp_path))
     assert output.count("| OneVsRestClassifier(RNNTextClassifier()) |") == 2
     assert output.count("A classifier for each of 20 labels takes") == 2
+
+
+def write_tagged(folder, key, label_of):
+    """Two halves of sentences of made-up words, with a label for each."""
+    words = [f"w{i}" for i in range(30)]
+    folder.mkdir()
+    for seed, half in enumerate(("train", "test")):
+        rows = [np.random.default_rng([seed, i]).choice(words, size=8).tolist() for i in range(60)]
+        with gzip.open(folder / f"{half}.jsonl.gz", "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps({"tokens": row, key: [label_of(word) for word in row]}) + "\n" for row in rows)
+
+
+def test_tagging(tmp_path):
+    write_tagged(tmp_path / "ud_english_ewt", "upos", lambda word: ("NOUN", "VERB")[int(word[1:]) % 2])
+    write_tagged(tmp_path / "atis_slots", "slots", lambda word: ("O", "B-city", "B-day")[int(word[1:]) % 3])
+    output = run("tagging.py", SEQCLF_DATA=str(tmp_path))
+    tables = [line.strip("| ").split(" | ") for line in output.splitlines() if line.startswith("| ")]
+    rows = {(len(row), row[0]): [float(cell.replace(",", "")) for cell in row[1:]] for row in tables if "," in row[-1]}
+    assert rows.keys() == {
+        (5, "RNNTagger(), seed 0"),
+        (5, "logistic regression on single tokens"),
+        (6, 'RNNTagger(transitions="bio"), seed 0'),
+        (6, "logistic regression on single tokens"),
+    }
+    assert all(row[0] > 0.95 for row in rows.values())  # each word has one label
+
+
+@pytest.mark.skipif(
+    not (BENCHMARKS / ".peers/crfsuite/installed").exists(), reason="there is no environment with sklearn-crfsuite"
+)
+def test_crf_worker(tmp_path):
+    write_tagged(tmp_path / "atis_slots", "slots", lambda word: ("O", "B-city", "B-day")[int(word[1:]) % 3])
+    code = """
+import tagging
+sentences = tagging.load("atis_slots", "slots", None)
+peer = tagging.start_crf(1)
+run = tagging.run_crf(peer, sentences)
+peer.close()
+print(tagging.span_f1(sentences.y_test, run.predicted) > 0.95, run.fit_seconds > 0, run.predict_seconds > 0)
+"""
+    variables = {**os.environ, "SEQCLF_DATA": str(tmp_path), "PYTHONPATH": str(BENCHMARKS)}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * 3

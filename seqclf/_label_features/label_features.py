@@ -18,6 +18,11 @@ class LabelFeatures(ABC):
 
     scores: LinearScores | None = None
 
+    @property
+    def n_step_features(self) -> int:
+        """Numbers next to each token; known after `fit_transform`."""
+        return 0
+
     @abstractmethod
     def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
         """Learn from the training sequences, and give them what is learned without their own folds."""

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from seqclf._data.dataset import Targets
+from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata, all_alike
 from seqclf._label_features.supervision import Calibration
 
@@ -86,9 +87,9 @@ class Task(ABC):
 
     @abstractmethod
     def supervision_targets(self, targets: Targets) -> csr_array | NDArray[np.float64]:
-        """What label-informed inputs are told of encoded targets, shape (n_sequences, n_outputs).
+        """What label-informed inputs are told of encoded targets, shape (n_units, n_outputs).
 
-        Sparse: how far each sequence belongs to each output, from 0 to 1. Dense: numbers that are standardised.
+        Sparse: how far each unit belongs to each output, from 0 to 1. Dense: numbers that are standardised.
         """
 
     @abstractmethod
@@ -97,12 +98,12 @@ class Task(ABC):
 
         Parameters
         ----------
-        scores : ndarray of shape (n_sequences, n_outputs)
+        scores : ndarray of shape (n_units, n_outputs)
             Computed without the own target of each sequence.
-        targets : ndarray of shape (n_sequences, ...)
+        targets : ndarray of shape (n_sequences, ...), or Ragged
             Encoded.
-        weights : ndarray of shape (n_sequences,)
-            What each sequence counts in the loss.
+        weights : ndarray of shape (n_units,)
+            What each unit counts in the loss.
         """
 
     # Loss and score
@@ -111,8 +112,12 @@ class Task(ABC):
         """Learn from the training rows what targets count in the loss."""
 
     def loss_weights(self, targets: Targets) -> NDArray[np.float64]:
-        """What the target of each sequence counts in the loss, shape (n_sequences,)."""
-        return np.ones(len(targets))
+        """What the target of each unit counts in the loss, shape (n_units,)."""
+        return self.score_weights(targets)
+
+    def score_weights(self, targets: Targets) -> NDArray[np.float64]:
+        """What the target of each unit counts in the score, shape (n_units,)."""
+        return np.ones(len(targets.values) if isinstance(targets, Ragged) else len(targets))
 
     def initial_bias(self, targets: Targets, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the network gives for an empty sequence before training, shape (n_outputs,)."""

@@ -1,13 +1,13 @@
 """Batches of sequences of similar length, drawn with a seed. A batch copies no steps: it says where they are."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqclf._data.dataset import Dataset, take
+from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import LookUp
@@ -81,24 +81,29 @@ class TrainingData(torch.utils.data.Dataset):
         self.sequences, self.targets, self.device = dataset.sequences, dataset.targets, device
         self._store = SequenceStore(dataset.sequences)
         weights = dataset.weights / dataset.weights.max()
-        self.weights = self._normalised(weights * task.loss_weights(dataset.targets))
-        self.score_weights = self._normalised(weights)
-
-    def _normalised(self, weights: np.ndarray) -> np.ndarray:
-        """With a mean of 1 over all units, so that a unit counts the same whichever batch it is in."""
-        units = np.repeat(weights, self.targets.lengths) if isinstance(self.targets, Ragged) else weights
-        return (weights / (units.mean() if len(units) else 1.0)).astype(np.float32)
+        if isinstance(self.targets, Ragged):
+            weights = np.repeat(weights, self.targets.lengths)
+        self.weights = _normalised(weights * task.loss_weights(self.targets))
+        self.score_weights = _normalised(weights * task.score_weights(self.targets))
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def __getitem__(self, rows: np.ndarray) -> Batch:
-        arrays = take(self.targets, rows), self.weights[rows], self.score_weights[rows]
-        if isinstance(arrays[0], Ragged):
-            targets, *weights = arrays
-            arrays = targets.values, *(np.repeat(each, targets.lengths) for each in weights)
-        tensors = (torch.from_numpy(array).to(self.device) for array in arrays)
+        targets: Any = self.targets
+        units = rows
+        if isinstance(targets, Ragged):
+            units, targets = targets.positions(rows), targets.values
+        tensors = (
+            torch.from_numpy(each[units]).to(self.device) for each in (targets, self.weights, self.score_weights)
+        )
         return Batch(self._store.batch(rows, self.device), BatchTargets(*tensors))
+
+
+def _normalised(weights: np.ndarray) -> np.ndarray:
+    """With a mean of 1 over all units, so that a unit counts the same whichever batch it is in."""
+    mean = weights.mean() if len(weights) else 1.0
+    return (weights / (mean if mean > 0 else 1.0)).astype(np.float32)
 
 
 class TrainingBatches:

@@ -1,0 +1,66 @@
+"""What the targets say of each token of a sequence: the scores of a linear model of the token and its neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._data.encoded import EncodedSequences, StepFeatures
+from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.linear_models import decision, fit_linear_models
+from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.supervision import Supervision
+from seqclf._label_features.token_context import SpelledTokens, TokenContext
+
+# How closely the linear models may fit, to choose from; with more tokens times outputs than this it is the first one,
+# which takes the least time.
+_STRENGTHS = (1.0, 3.0)
+_MAX_TO_CHOOSE = 10_000_000
+
+
+class TagLabelFeatures(LabelFeatures):
+    """Scores of tokens, which are numbers next to each token.
+
+    Parameters
+    ----------
+    tokens : sequence of str or None
+        The spelling of the token ids that are known; None where there are only ids.
+    """
+
+    scores: LinearScores
+
+    def __init__(self, tokens: Sequence[str] | None):
+        self._tokens = tokens
+
+    @property
+    def n_step_features(self) -> int:
+        """Numbers next to each token."""
+        return len(self.scores.intercept_)
+
+    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+        """Learn the linear models; `supervision` is of tokens."""
+        n_scores = sequences.steps.n_steps * supervision.n_outputs
+        strengths = _STRENGTHS if n_scores <= _MAX_TO_CHOOSE else _STRENGTHS[:1]
+        fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
+        self.scores = LinearScores(TokenContext(), fits, decision)
+        return _with(sequences, self.scores.fit_transform(self._spelled(sequences), supervision))
+
+    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+        """Apply the linear models."""
+        return _with(sequences, self.scores.transform(self._spelled(sequences)))
+
+    def _spelled(self, sequences: EncodedSequences) -> SpelledTokens:
+        spelling = sequences.spelling
+        if spelling is None or self._tokens is None:
+            return SpelledTokens(sequences.steps, None)
+        ids = replace(sequences.steps, values=spelling.ids)
+        return SpelledTokens(ids, [*self._tokens, *spelling.new_tokens])
+
+
+def _with(sequences: EncodedSequences, scores: NDArray[np.float32]) -> EncodedSequences:
+    """The sequences, each token with its scores."""
+    entries = np.arange(len(scores), dtype=np.int32)[:, None]
+    features = StepFeatures(entries, (scores[None],), np.zeros(len(sequences), dtype=np.int64))
+    return replace(sequences, features=features, spelling=None)

@@ -1,0 +1,201 @@
+"""What a linear model knows of a token among its neighbours: the usual features of taggers.
+
+Of the token itself: its spelling, its spelling in lower case, its shape (runs of capitals, small letters and digits),
+and its beginnings and ends of up to four characters. Of the tokens next to it: lower case, the last three characters,
+shape. Of those one further away: lower case. And the pairs that it makes with the tokens next to it. (The features are
+those of Ratnaparkhi 1996, with shapes as in Collins 2002.) A token without a spelling, an id, has its number alone.
+
+Features that fewer than two tokens of the training rows have are left out. Rows have a length of 1.
+
+References
+----------
+A. Ratnaparkhi, "A maximum entropy model for part-of-speech tagging", EMNLP 1996.
+M. Collins, "Ranking algorithms for named-entity extraction: boosting and the voted perceptron", ACL 2002.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+from sklearn.feature_extraction.text import CountVectorizer
+
+from seqclf._data.ragged import Ragged
+
+_LONGEST_AFFIX = 4
+_MIN_TOKENS = 2
+# The largest number of tokens whose features are made at once in prediction.
+_MAX_AT_ONCE = 100_000
+
+
+class SpelledTokens(NamedTuple):
+    """Sequences of tokens.
+
+    Parameters
+    ----------
+    ids : Ragged
+        The number of each token.
+    spelled : sequence of str or None
+        The spelling of each number; None where numbers are all that is known.
+    """
+
+    ids: Ragged
+    spelled: Sequence[str] | None
+
+
+def own(token: str) -> list[str]:
+    """What is known of the token itself."""
+    small = token.lower()
+    sizes = range(1, min(_LONGEST_AFFIX, len(small) - 1) + 1)
+    starts, ends = [f"starts {small[:n]}" for n in sizes], [f"ends {small[-n:]}" for n in sizes]
+    return [f"is {token}", f"lower {small}", f"shape {shape(token)}", *starts, *ends]
+
+
+def near(token: str) -> list[str]:
+    """What is known of a token next to it."""
+    small = token.lower()
+    return [f"lower {small}", f"ends {small[-3:]}", f"shape {shape(token)}"]
+
+
+def far(token: str) -> list[str]:
+    """What is known of a token that is one further away, and of any token without a spelling."""
+    return [f"lower {token.lower()}"]
+
+
+def shape(token: str) -> str:
+    """X for a run of capitals, x of other letters, 0 of digits; other characters as they are."""
+    kinds = ["0" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in token]
+    return "".join(kind for kind, _ in groupby(kinds))
+
+
+# The places next to a token, with what is known of each.
+_PLACES: tuple[tuple[int, str, Callable[[str], list[str]]], ...] = (
+    (0, "", own),
+    (-1, "before: ", near),
+    (1, "after: ", near),
+    (-2, "two before: ", far),
+    (2, "two after: ", far),
+)
+
+
+class TokenContext:
+    """Features of tokens, (n_tokens, n_features).
+
+    Examples
+    --------
+    >>> from seqclf._data.ragged import Ragged
+    >>> rows = SpelledTokens(Ragged.from_items([[0, 1], [0, 2]]), ["Ann", "ran", "sat"])
+    >>> context = TokenContext()
+    >>> context.fit_transform(rows).shape
+    (4, 20)
+    >>> context.names()[:4]
+    ['ends n', 'is Ann', 'lower ann', 'shape Xx']
+    """
+
+    def fit_transform(self, rows: SpelledTokens) -> csr_array:
+        """Learn the features of training rows; gives those of the same rows."""
+        tokens, number = self._distinct(rows)
+        self._tables = [_Table(known if rows.spelled is not None else far) for _, _, known in _PLACES]
+        places = [_at(rows.ids, number, distance, len(tokens)) for distance, _, _ in _PLACES]
+        for table, at in zip(self._tables, places, strict=True):
+            table.fit(tokens, np.bincount(at, minlength=len(tokens) + 1)[:-1])
+        self._small = {token: i for i, token in enumerate(dict.fromkeys(map(str.lower, tokens)))}
+        keys, counts = np.unique(self._pairs(rows.ids, tokens, number), return_counts=True)
+        self._known_pairs = keys[(counts >= _MIN_TOKENS) & (keys >= 0)]
+        return self._matrix(rows.ids, tokens, number)
+
+    def transform(self, rows: SpelledTokens) -> csr_array:
+        """The features of other rows."""
+        return self._matrix(rows.ids, *self._distinct(rows))
+
+    def blocks(self, rows: SpelledTokens) -> Iterator[SpelledTokens]:
+        """The rows in parts, whose features fit into memory."""
+        part = np.cumsum(rows.ids.lengths) // _MAX_AT_ONCE
+        for one in np.unique(part):
+            yield rows._replace(ids=rows.ids.take(np.flatnonzero(part == one)))
+
+    def names(self) -> list[str]:
+        """What each feature is."""
+        names = [
+            place + name for (_, place, _), table in zip(_PLACES, self._tables, strict=True) for name in table.names()
+        ]
+        small = list(self._small)
+        pairs = [f"{small[key // len(small)]} {small[key % len(small)]}" for key in self._known_pairs.tolist()]
+        return [
+            *names,
+            *(f"pair with the token before: {pair}" for pair in pairs),
+            *(f"pair with the token after: {pair}" for pair in pairs),
+        ]
+
+    @staticmethod
+    def _distinct(rows: SpelledTokens) -> tuple[list[str], NDArray[np.int64]]:
+        """The different tokens, and which of them each token is."""
+        distinct, number = np.unique(rows.ids.values, return_inverse=True)
+        spelled = rows.spelled
+        tokens = [str(one) if spelled is None else spelled[one] for one in distinct.tolist()]
+        return tokens, number
+
+    def _pairs(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The key of each token with the one after it; -1 where there is none, or one that was not in training."""
+        known = np.array([*(self._small.get(token.lower(), -1) for token in tokens), -1], dtype=np.int64)
+        first, second = known[number], known[_at(ids, number, 1, len(tokens))]
+        return np.where((first >= 0) & (second >= 0), first * len(self._small) + second, -1)
+
+    def _matrix(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> csr_array:
+        parts = [
+            table.of(tokens)[_at(ids, number, distance, len(tokens))]
+            for table, (distance, _, _) in zip(self._tables, _PLACES, strict=True)
+        ]
+        keys = self._pairs(ids, tokens, number)
+        before = np.full(len(keys), -1)
+        before[1:] = keys[:-1]  # The last token of a sequence has no pair.
+        parts += [self._of_pairs(before), self._of_pairs(keys)]
+        features = csr_array(hstack(parts, format="csr"))
+        n_entries = np.diff(features.indptr)
+        features.data = np.repeat(1 / np.sqrt(np.maximum(n_entries, 1)), n_entries).astype(np.float32)
+        return features
+
+    def _of_pairs(self, keys: NDArray[np.int64]) -> csr_array:
+        place = np.searchsorted(self._known_pairs, keys)
+        found = np.zeros(len(keys), dtype=bool)
+        if len(self._known_pairs):
+            found = self._known_pairs.take(place, mode="clip") == keys
+        indptr = np.concatenate([[0], np.cumsum(found)])
+        data = np.ones(indptr[-1], dtype=np.float32)
+        return csr_array((data, place[found], indptr), shape=(len(keys), len(self._known_pairs)))
+
+
+def _at(ids: Ragged, number: NDArray[np.int64], distance: int, none: int) -> NDArray[np.int64]:
+    """The token at a distance from each token; `none` where the sequence has no such place."""
+    place = np.arange(len(number)) + distance
+    row = np.repeat(np.arange(len(ids)), ids.lengths)
+    inside = (place >= ids.offsets[:-1][row]) & (place < ids.offsets[1:][row])
+    found = np.full(len(number), none)
+    found[inside] = number[place[inside]]
+    return found
+
+
+class _Table:
+    """What is known of tokens at one place, a row for each of them."""
+
+    def __init__(self, known: Callable[[str], list[str]]):
+        self._vectorizer = CountVectorizer(analyzer=known, binary=True, dtype=np.float32)
+
+    def fit(self, tokens: list[str], counts: NDArray[np.int64]) -> None:
+        """Learn what the tokens have, from how often each is at the place."""
+        table = csr_array(self._vectorizer.fit_transform(tokens))
+        self._kept = np.flatnonzero(counts @ table >= _MIN_TOKENS)
+
+    def of(self, tokens: list[str]) -> csr_array:
+        """The rows of tokens, and one without an entry."""
+        table = csr_array(self._vectorizer.transform(tokens))[:, self._kept]
+        table.sort_indices()
+        indptr = np.append(table.indptr, table.indptr[-1])
+        return csr_array((table.data, table.indices, indptr), shape=(len(tokens) + 1, len(self._kept)))
+
+    def names(self) -> list[Any]:
+        """What each column is."""
+        names: list[Any] = self._vectorizer.get_feature_names_out()[self._kept].tolist()
+        return names

@@ -1,0 +1,101 @@
+"""Which label may follow which, and the most probable sequence of labels that keeps to it.
+
+In the BIO scheme a span of a kind K is labelled B-K at its first step and I-K at the others; steps outside are O
+(Ramshaw & Marcus 1995, with B at the beginning of every span). So I-K may only follow B-K or I-K. The most probable
+legal sequence is found by dynamic programming (Viterbi 1967).
+
+References
+----------
+L. A. Ramshaw, M. P. Marcus, "Text chunking using transformation-based learning", Third Workshop on Very Large Corpora
+(1995).
+A. J. Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm", IEEE
+Transactions on Information Theory 13 (1967).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqclf._data.ragged import Ragged
+from seqclf._validation.containers import shorten
+
+# The largest number of scores of moves that are compared at once.
+_MAX_AT_ONCE = 10_000_000
+
+
+class Moves(NamedTuple):
+    """Which moves are legal.
+
+    Parameters
+    ----------
+    first : ndarray of shape (n_classes,), bool
+        Whether a sequence may begin with a class.
+    after : ndarray of shape (n_classes, n_classes), bool
+        Whether the second class may follow the first one.
+    """
+
+    first: NDArray[np.bool_]
+    after: NDArray[np.bool_]
+
+
+def bio_moves(classes: NDArray[Any]) -> Moves:
+    """The legal moves between BIO labels; a ValueError for any other label."""
+    kinds = []
+    for label in classes.tolist():
+        if not (label == "O" or (isinstance(label, str) and label[:2] in ("B-", "I-"))):
+            raise ValueError(
+                f'transitions="bio" needs labels that are "O" or begin with "B-" or "I-"; y holds {shorten(label)}. '
+                "Use transitions=None for other labels."
+            )
+        kinds.append(label[2:])
+    inside = np.array([label[:2] == "I-" for label in classes.tolist()])
+    continues = np.array([[kind == before != "" for kind in kinds] for before in kinds])
+    return Moves(~inside, ~inside | continues)
+
+
+def best_paths(scores: Ragged, moves: Moves) -> Ragged:
+    """The positions of the classes of the largest sum of scores, among legal sequences.
+
+    Parameters
+    ----------
+    scores : Ragged of shape (n_steps, n_classes)
+        Log-probabilities of the classes at each step.
+    moves : Moves
+    """
+    n_classes = len(moves.first)
+    at_once = max(_MAX_AT_ONCE // n_classes**2, 1)
+    # Sequences of similar length are decoded together, longest first.
+    order = np.argsort(-scores.lengths, kind="stable")
+    paths = np.empty(scores.n_steps, dtype=np.int64)
+    for start in range(0, len(order), at_once):
+        rows = order[start : start + at_once]
+        starts, lengths = scores.offsets[:-1][rows], scores.lengths[rows]
+        _decode(scores.values, starts, lengths, moves, paths)
+    return Ragged(paths, scores.lengths)
+
+
+def _decode(
+    scores: NDArray[np.float64], starts: NDArray[np.int64], lengths: NDArray[np.int64], moves: Moves, paths: Any
+) -> None:
+    """Write the paths of sequences, longest first, that begin at `starts`."""
+    blocked = np.where(moves.after, 0.0, -np.inf)
+    best = np.zeros((len(starts), len(moves.first)))
+    came_from: list[NDArray[np.int64]] = []
+    for time in range(int(lengths.max(initial=0))):
+        n = int(np.count_nonzero(lengths > time))
+        now = scores[starts[:n] + time]
+        if time == 0:
+            best[:n] = now + np.where(moves.first, 0.0, -np.inf)
+            continue
+        through = best[:n, :, None] + blocked
+        before = through.argmax(axis=1)
+        best[:n] = np.take_along_axis(through, before[:, None], axis=1)[:, 0] + now
+        came_from.append(before)
+    state = best.argmax(axis=1)
+    for time in range(int(lengths.max(initial=0)) - 1, -1, -1):
+        n = int(np.count_nonzero(lengths > time))
+        paths[starts[:n] + time] = state[:n]
+        if time:
+            before = came_from[time - 1]
+            state[: len(before)] = before[np.arange(len(before)), state[: len(before)]]
