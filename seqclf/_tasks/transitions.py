@@ -79,7 +79,10 @@ def _decode(
     scores: NDArray[np.float64], starts: NDArray[np.int64], lengths: NDArray[np.int64], moves: Moves, paths: Any
 ) -> None:
     """Write the paths of sequences, longest first, that begin at `starts`."""
-    blocked = np.where(moves.after, 0.0, -np.inf)
+    # Most classes may follow any other, and of these the best one before is the same.
+    is_free = moves.after.all(axis=0)
+    bound = np.flatnonzero(~is_free)
+    allowed, blocked = _allowed_before(moves.after[:, bound])
     best = np.zeros((len(starts), len(moves.first)))
     came_from: list[NDArray[np.int64]] = []
     for time in range(int(lengths.max(initial=0))):
@@ -88,9 +91,13 @@ def _decode(
         if time == 0:
             best[:n] = now + np.where(moves.first, 0.0, -np.inf)
             continue
-        through = best[:n, :, None] + blocked
-        before = through.argmax(axis=1)
-        best[:n] = np.take_along_axis(through, before[:, None], axis=1)[:, 0] + now
+        before = np.repeat(best[:n].argmax(axis=1)[:, None], len(is_free), axis=1)
+        through = np.take_along_axis(best[:n], before, axis=1)
+        of_bound = best[:n][:, allowed] + blocked
+        chosen = of_bound.argmax(axis=2)
+        before[:, bound] = allowed[np.arange(len(bound)), chosen]
+        through[:, bound] = np.take_along_axis(of_bound, chosen[:, :, None], axis=2)[:, :, 0]
+        best[:n] = through + now
         came_from.append(before)
     state = best.argmax(axis=1)
     for time in range(int(lengths.max(initial=0)) - 1, -1, -1):
@@ -99,3 +106,12 @@ def _decode(
         if time:
             before = came_from[time - 1]
             state[: len(before)] = before[np.arange(len(before)), state[: len(before)]]
+
+
+def _allowed_before(after: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each column the rows that are True, filled up with row 0; and -inf where it is filled up, else 0."""
+    n_allowed = after.sum(axis=0)
+    allowed = np.zeros((after.shape[1], int(n_allowed.max(initial=1))), dtype=np.int64)
+    is_one = np.arange(allowed.shape[1]) < n_allowed[:, None]
+    allowed[is_one] = np.nonzero(after.T)[1]
+    return allowed, np.where(is_one, 0.0, -np.inf)
