@@ -89,9 +89,9 @@ class TokenContext:
     >>> rows = SpelledTokens(Ragged.from_items([[0, 1], [0, 2]]), ["Ann", "ran", "sat"])
     >>> context = TokenContext()
     >>> context.fit_transform(rows).shape
-    (4, 20)
+    (4, 12)
     >>> context.names()[:4]
-    ['ends n', 'is Ann', 'lower ann', 'shape Xx']
+    ['ends n', 'ends nn', 'is Ann', 'lower ann']
     """
 
     def fit_transform(self, rows: SpelledTokens) -> csr_array:
