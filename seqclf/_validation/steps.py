@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqclf._validation.frames import is_frame
 
@@ -14,17 +15,21 @@ def holds_series(X: Any) -> bool:
     """
     if is_frame(X):
         return True
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return X.ndim > 2 or X.dtype.kind == "f"
     if isinstance(X, str | bytes) or not hasattr(X, "__len__"):
         return False
+    if (array := _as_array(X)) is not None and array.dtype != object:
+        return array.ndim > 2 or array.dtype.kind == "f"
     for row in X:
         if is_frame(row):
             return True
         if isinstance(row, str | bytes) or not hasattr(row, "__len__") or not len(row):
             continue
-        if isinstance(row, np.ndarray) and row.dtype != object:
-            return row.ndim > 1 or row.dtype.kind == "f"
-        first = next(iter(row))
-        return isinstance(first, float | np.floating | list | tuple | np.ndarray)
+        if (array := _as_array(row)) is not None and array.dtype != object:
+            return array.ndim > 1 or array.dtype.kind == "f"
+        return any(isinstance(step, float | np.floating | list | tuple | np.ndarray) for step in row)
     return False
+
+
+def _as_array(values: Any) -> NDArray[Any] | None:
+    """The array that an array, a tensor or a Series is."""
+    return np.asarray(values) if hasattr(values, "__array__") else None

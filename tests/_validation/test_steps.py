@@ -1,0 +1,58 @@
+"""Tokens and ids, or series: what the steps of X are."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from seqclf._validation.steps import holds_series
+
+SERIES = {
+    "floats": [[0.5, 1.0], [2.0]],
+    "whole floats": [[1.0, 2.0]],
+    "a float after whole numbers": [[1, 0.5]],
+    "several numbers a step": [[[1, 2], [3, 4]]],
+    "tuples of numbers": [[(1, 2), (3, 4)]],
+    "rows are arrays of floats": [np.zeros(3), np.zeros(2)],
+    "rows are arrays of steps by channels": [np.zeros((3, 2), dtype=int)],
+    "steps are arrays": [[np.zeros(2, dtype=int)]],
+    "empty rows first": [[], [0.5]],
+    "an array of floats": np.zeros((2, 3)),
+    "an array with channels": np.zeros((2, 3, 1), dtype=int),
+    "an object array of arrays": pd.Series([np.zeros(2), np.zeros(3)]).to_numpy(),
+    "a Series of arrays": pd.Series([np.zeros(2), np.zeros(3)]),
+    "a Series of polars of lists": pl.Series([[0.5, 1.0], [2.0]]),
+    "rows are Series": [pd.Series([0.5, 1.0])],
+    "rows are frames": [pd.DataFrame({"x": [1, 2], "y": [3, 4]})],
+    "rows are tensors": [torch.zeros(3, 2)],
+    "a tensor": torch.zeros(2, 3, 1),
+    "a frame of floats": pd.DataFrame(np.zeros((2, 3))),
+}
+OTHERS = {
+    "tokens": [["a", "b"], ["c"]],
+    "ids": [[1, 2], [3]],
+    "tuples of tokens": [("a", "b")],
+    "rows are arrays of ids": [np.array([1, 2]), np.array([3])],
+    "rows are arrays of tokens": [np.array(["a", "b"]), np.array(["c"], dtype=object)],
+    "an array of ids": np.ones((2, 3), dtype=int),
+    "a Series of token lists": pd.Series([["a"], ["b", "c"]]),
+    "a Series of polars of tokens": pl.Series([["a"], ["b", "c"]]),
+    "rows are tensors of ids": [torch.ones(3, dtype=torch.int64)],
+    "texts": ["a b", "c"],
+    "one text": "a b",
+    "only empty rows": [[], []],
+    "no rows": [],
+    "no container": 3,
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("form", SERIES)
+def test_series(form):
+    assert holds_series(SERIES[form])
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_no_series(form):
+    assert not holds_series(OTHERS[form])
