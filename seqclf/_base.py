@@ -157,6 +157,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         weights = training.weights
         if task.per_step:
             weights, fold = np.repeat(weights, sequences.lengths), np.repeat(fold, sequences.lengths)
+        weights = weights * task.score_weights(targets)
         loss_weights = weights * task.loss_weights(targets)
         loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
         supervision = Supervision(
