@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.frames import is_frame
+from seqclf._validation.frames import columns, is_frame
 
 
 def holds_series(X: Any) -> bool:
@@ -14,7 +14,10 @@ def holds_series(X: Any) -> bool:
     The first rows that have steps decide; what is neither is left to whoever reads texts, tokens and ids.
     """
     if is_frame(X):
-        return True
+        arrays = [values for _, values in columns(X, "X")]
+        if len(arrays) == 1 and arrays[0].dtype == object:
+            return holds_series(list(arrays[0]))
+        return any(values.dtype.kind not in "iu" for values in arrays)
     if isinstance(X, str | bytes) or not hasattr(X, "__len__"):
         return False
     if (array := _as_array(X)) is not None and array.dtype != object:

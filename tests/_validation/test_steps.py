@@ -28,6 +28,11 @@ SERIES = {
     "rows are tensors": [torch.zeros(3, 2)],
     "a tensor": torch.zeros(2, 3, 1),
     "a frame of floats": pd.DataFrame(np.zeros((2, 3))),
+    "a frame of polars": pl.DataFrame(np.zeros((2, 3))),
+    "a frame of whole numbers and floats": pd.DataFrame({"x": [1, 2], "y": [0.5, 4]}),
+    "a frame with a column of series": pd.DataFrame({"x": [np.zeros(2), np.zeros(3)]}),
+    "a frame with a column of lists": pl.DataFrame({"x": [[0.5, 1.0], [2.0]]}),
+    "a frame with two columns of series": pd.DataFrame({"x": [np.zeros(2)], "y": [np.zeros(2)]}),
 }
 OTHERS = {
     "tokens": [["a", "b"], ["c"]],
@@ -39,6 +44,11 @@ OTHERS = {
     "a Series of token lists": pd.Series([["a"], ["b", "c"]]),
     "a Series of polars of tokens": pl.Series([["a"], ["b", "c"]]),
     "rows are tensors of ids": [torch.ones(3, dtype=torch.int64)],
+    "a frame with a column of tokens": pd.DataFrame({"x": [["a", "b"], ["c"]]}),
+    "a frame of polars with a column of tokens": pl.DataFrame({"x": [["a", "b"], ["c"]]}),
+    "a frame with a column of ids": pd.DataFrame({"x": [[1, 2], [3]]}),
+    "a frame of ids": pd.DataFrame(np.ones((2, 3), dtype=int)),
+    "a frame of texts": pd.DataFrame({"x": ["a b", "c"]}),
     "texts": ["a b", "c"],
     "one text": "a b",
     "only empty rows": [[], []],
