@@ -101,6 +101,10 @@ class Tagging(Task):
     def loss_weights(self, targets: Any) -> NDArray[np.float64]:
         """The weight of the class of each step; 0 for steps without a label."""
         weights, known = np.zeros(len(targets.values)), targets.values != UNLABELLED
+        if not known.any():  # Of training rows `fit` has said so.
+            raise ValueError(
+                "No step of the validation rows has a label: label more of them, or fit without validation."
+            )
         weights[known] = self._of_steps.loss_weights(targets.values[known])
         return weights
 

@@ -95,6 +95,13 @@ def test_steps_without_a_label_count_nothing():
     assert told.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
+def test_validation_rows_without_a_label_are_named():
+    task, targets = fitted()
+    with pytest.raises(ValueError, match="No step of the validation rows has a label"):
+        task.loss_weights(targets.take([1, 3]))
+    assert task.loss_weights(targets.take([0, 3])).tolist() == [1, 0, 1, 0]
+
+
 def test_supervision_of_two_classes_is_one_column():
     task, targets = fitted([["y", None, "x"], ["y"]])
     assert task.supervision_targets(targets).toarray().tolist() == [[1], [0], [0], [1]]
