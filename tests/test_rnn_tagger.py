@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNTagger, SequencePadder, TextTokenizer
+from seqclf._label_features.tag_label_features import TagLabelFeatures
 from seqclf._training import batches
 
 QUICK = {"units": 4, "embedding_dim": 4, "conv_filters": 4, "max_epochs": 2, "batch_size": 8, "random_state": 0}
@@ -243,6 +244,52 @@ def test_weights_matter(kind, rows):
     first, *others = plain.classes_.tolist()
     by_class = make(class_weight={first: 9.0} | dict.fromkeys(others, 1.0)).fit(X, y)
     assert joined(by_class.predict_proba(X_new))[:, 0].mean() > expected[:, 0].mean() + 0.01
+
+
+@every_kind
+def test_every_labelled_step_counts_as_its_row_and_its_class(kind, rows, parts):
+    X, y = rows[kind][0], [[None if step == 1 else label for step, label in enumerate(row)] for row in rows[kind][1]]
+    weights = np.linspace(0.5, 2, 60)
+    first = sorted({label for row in y for label in row if label is not None})[0]
+    others = {label: 1.0 for row in y for label in row if label is not None}
+    make(class_weight=others | {first: 3.0}).fit(X, y, sample_weight=weights)
+    of_rows = np.repeat(weights, [len(row) for row in X])
+    of_labels = np.array([0 if label is None else 3 if label == first else 1 for row in y for label in row])
+    for found, expected in (
+        (parts[0].weights, of_rows * of_labels),
+        (parts[0].score_weights, of_rows * (of_labels > 0)),
+    ):
+        np.testing.assert_allclose(found, expected / expected.mean(), rtol=1e-6)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the linear models of fits were told."""
+    seen = []
+    learn = TagLabelFeatures.fit_transform
+
+    def spy(self, sequences, supervision):
+        seen.append(supervision)
+        return learn(self, sequences, supervision)
+
+    monkeypatch.setattr(TagLabelFeatures, "fit_transform", spy)
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["tokens", "ids"])
+def test_the_linear_model_leaves_out_whole_sequences_and_groups(kind, rows, told):
+    X, y = rows[kind][:2]
+    hidden = [[None if step == 1 else label for step, label in enumerate(row)] for row in y]
+    groups, weights = np.arange(60) // 4, np.linspace(0.5, 2, 60)
+    make().fit(X, hidden, sample_weight=weights)
+    make().fit(X, hidden, sample_weight=weights, groups=groups)
+    lengths = np.array([len(row) for row in X])
+    labelled = np.array([label is not None for row in hidden for label in row])
+    for supervision, unit in zip(told, (np.arange(60), groups), strict=True):
+        pairs = set(zip(np.repeat(unit, lengths).tolist(), supervision.fold.tolist(), strict=True))
+        assert len(pairs) == len(set(unit.tolist())) and set(supervision.fold.tolist()) == {0, 1, 2, 3, 4}
+        for found in (supervision.weights, supervision.loss_weights):
+            np.testing.assert_allclose(found / found.max(), np.repeat(weights / 2, lengths) * labelled, rtol=1e-12)
 
 
 def test_balanced_counts_steps(rows):
