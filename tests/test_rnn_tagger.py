@@ -10,7 +10,9 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
@@ -515,6 +517,23 @@ def test_texts_are_refused_with_advice(fitted, rows):
         make().fit(texts, y)
     with pytest.raises(ValueError, match="in fit they were lists of tokens"):
         fitted["tokens"].predict(texts)
+
+
+@pytest.mark.parametrize("wrong", [csr_array(np.eye(4)), {"a": 1}, None, 3])
+def test_what_is_no_container_of_rows_is_refused(wrong, fitted):
+    words = "dense data is required" if isinstance(wrong, csr_array) else "expected a list, an array"
+    with pytest.raises(TypeError, match=words):
+        make().fit(wrong, [[0, 1]] * 4)
+    with pytest.raises(TypeError, match=words):
+        fitted["tokens"].predict(wrong)
+
+
+def test_before_fit():
+    for method in ("predict", "predict_proba", "hidden_states"):
+        with pytest.raises(NotFittedError):
+            getattr(make(), method)([["a"]])
+    with pytest.raises(AttributeError, match="RNNTagger has no wide_"):
+        make().wide_  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqclf._validation.containers import is_sparse
 from seqclf._validation.frames import columns, is_frame
 
 
@@ -18,7 +19,7 @@ def holds_series(X: Any) -> bool:
         if len(arrays) == 1 and arrays[0].dtype == object:
             return holds_series(list(arrays[0]))
         return any(values.dtype.kind not in "iu" for values in arrays)
-    if isinstance(X, str | bytes) or not hasattr(X, "__len__"):
+    if isinstance(X, str | bytes) or is_sparse(X) or not hasattr(X, "__len__"):
         return False
     if (array := _as_array(X)) is not None and array.dtype != object:
         return array.ndim > 2 or array.dtype.kind == "f"

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from seqclf._validation.steps import holds_series
 
@@ -55,6 +56,7 @@ OTHERS = {
     "no rows": [],
     "no container": 3,
     "nothing": None,
+    "a sparse matrix": csr_array(np.eye(3)),
 }
 
 
