@@ -646,6 +646,16 @@ def test_a_tokenizer_in_front(rows):
     assert [len(row) for row in pipeline.predict(X_new)] == [len(row) for row in X_new]
 
 
+def test_ids_that_are_numbered_anew_keep_their_names(rows):
+    X, y, X_new, _ = rows["ids"]
+    large = 10**12
+    tagger = make().fit([[large + id_ for id_ in row.tolist()] for row in X], y)
+    assert tagger.vocab_size_ == 2 + 8
+    assert {f"lower {large + id_}" for id_ in range(1, 9)} <= set(tagger.wide_.feature_names())
+    found = tagger.predict([[large + id_ for id_ in row.tolist()] for row in X_new])
+    assert joined(found).tolist() == [id_ % 2 for row in X_new for id_ in row.tolist()]
+
+
 def test_capitals_are_kept(fitted, rows):
     names = fitted["tokens"].wide_.feature_names()
     assert "is Ann" in names and "ends hs" not in names and "ends sh" in names

@@ -15,11 +15,13 @@ def rows_of(sentences, spelled=True):
     new = sorted({token for sentence in sentences for token in sentence} - set(TOKENS))
     table = [*TOKENS, *new]
     items = [np.array([table.index(token) for token in sentence], dtype=np.int32) for sentence in sentences]
-    return SpelledTokens(Ragged.from_items(items, dtype=np.int32), table if spelled else None)
+    return SpelledTokens(Ragged.from_items(items, dtype=np.int32), table if spelled else None, spelled)
 
 
 def numbered(items):
-    return SpelledTokens(Ragged.from_items([np.array(item, dtype=np.int32) for item in items], dtype=np.int32), None)
+    return SpelledTokens(
+        Ragged.from_items([np.array(item, dtype=np.int32) for item in items], dtype=np.int32), None, False
+    )
 
 
 TRAINING = rows_of([["Ann", "ran"], ["Ann", "ran"], ["Bob", "ran", "Ann"], [], ["42nd"], ["42nd"]])
@@ -158,6 +160,13 @@ def test_ids_without_spelling_have_their_numbers_alone():
     assert found[3] == {"lower 12", "after: lower 7", "pair with the token after: 12 7"}
     assert found[5] == set()
     assert named(context, context.transform(numbered([[99, 7]]))) == [{"after: lower 7"}, {"lower 7"}]
+
+
+def test_ids_that_have_names_are_called_by_them():
+    rows = numbered([[0, 1], [1, 0], [0, 1]])
+    context, features = learned(rows._replace(names=["70", "9"]))
+    assert {"lower 70", "lower 9", "after: lower 9", "pair with the token before: 70 9"} <= set(context.names())
+    assert features.shape == learned(rows)[1].shape
 
 
 def test_no_pair_twice_means_no_pair():
