@@ -112,7 +112,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         features = getattr(self, "_label_features", None)
         if features is None or features.scores is None:
             raise AttributeError(
-                f"{type(self).__name__} has no wide_: it is not fitted, or was fitted with wide=False."
+                f"{type(self).__name__} has no wide_: it is not fitted, or was fitted without a linear model."
             )
         return cast(LinearScores, features.scores)
 

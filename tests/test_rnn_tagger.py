@@ -528,12 +528,14 @@ def test_what_is_no_container_of_rows_is_refused(wrong, fitted):
         fitted["tokens"].predict(wrong)
 
 
-def test_before_fit():
+def test_what_is_not_there_before_fit(fitted):
     for method in ("predict", "predict_proba", "hidden_states"):
         with pytest.raises(NotFittedError):
             getattr(make(), method)([["a"]])
-    with pytest.raises(AttributeError, match="RNNTagger has no wide_"):
+    with pytest.raises(AttributeError, match="RNNTagger has no wide_: it is not fitted"):
         make().wide_  # noqa: B018
+    with pytest.raises(AttributeError, match="or was fitted without a linear model"):
+        fitted["series"].wide_  # noqa: B018
 
 
 @pytest.mark.parametrize(
