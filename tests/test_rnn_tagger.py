@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNTagger, SequencePadder, TextTokenizer
+from seqclf._kernels.dispatch import is_native_enabled
 from seqclf._label_features.tag_label_features import TagLabelFeatures
 from seqclf._training import batches
 
@@ -75,6 +76,15 @@ def assert_equal(one, other):
     assert one.dtype == other.dtype == object and len(one) == len(other)
     for ours, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+def assert_same_answer(one, other):
+    """To the bit where our kernels compute; others may round a matrix product of another height otherwise."""
+    if is_native_enabled():
+        assert_equal(one, other)
+        return
+    for ours, theirs in zip(one, other, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13, strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -446,15 +456,16 @@ def test_a_sequence_has_one_answer(kind, fitted, rows, monkeypatch):
     X, tagger = rows[kind][2], fitted[kind]
     expected = tagger.predict_proba(X)
     for row in range(len(X)):
-        assert_equal(tagger.predict_proba([X[row]]), expected[row : row + 1])
+        assert_same_answer(tagger.predict_proba([X[row]]), expected[row : row + 1])
     order = np.random.default_rng(0).permutation(len(X))
-    assert_equal(tagger.predict_proba([X[row] for row in order]), expected[order])
+    assert_same_answer(tagger.predict_proba([X[row] for row in order]), expected[order])
     for n_threads in (1, 2, 3):
-        assert_equal(clone_of(tagger).set_params(n_threads=n_threads).predict_proba(X), expected)
+        assert_same_answer(clone_of(tagger).set_params(n_threads=n_threads).predict_proba(X), expected)
     monkeypatch.setattr(batches, "PREDICTION_ROWS", 7)
-    assert_equal(tagger.predict_proba(X), expected)
+    assert_same_answer(tagger.predict_proba(X), expected)
 
 
+@pytest.mark.skipif(not is_native_enabled(), reason="other kernels may depend on the number of threads")
 @every_kind
 def test_fit_is_the_same_on_any_number_of_threads(kind, fitted, rows):
     X, y, X_new, _ = rows[kind]
