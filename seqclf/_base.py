@@ -112,7 +112,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         features = getattr(self, "_label_features", None)
         if features is None or features.scores is None:
             raise AttributeError(
-                f"{type(self).__name__} has no wide_: it is not fitted, or was fitted with wide=False."
+                f"{type(self).__name__} has no wide_: it is not fitted, or was fitted without a linear model."
             )
         return cast(LinearScores, features.scores)
 
@@ -157,6 +157,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         weights = training.weights
         if task.per_step:
             weights, fold = np.repeat(weights, sequences.lengths), np.repeat(fold, sequences.lengths)
+        weights = weights * task.score_weights(targets)
         loss_weights = weights * task.loss_weights(targets)
         loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
         supervision = Supervision(

@@ -19,6 +19,12 @@ from seqclf._validation.steps import holds_series
 from seqclf._validation.tags import check_tags
 from seqclf._validation.targets import read_sample_weight
 
+# What a fit learns of X; one on another kind of X doesn't learn all of it anew.
+_LEARNED_OF_X = (
+    *("input_kind_", "tokenizer_", "vocab_size_", "renumbered_ids_"),
+    *("n_channels_in_", "n_features_in_", "channel_names_in_", "channel_mean_", "channel_scale_"),
+)
+
 
 class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
     """Token lists, token ids or series in, labels of their steps out."""
@@ -56,8 +62,7 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         if reset:
             self._reads_series = holds_series(X)
-            others = ("n_channels_in_", "n_features_in_") if not self._reads_series else ("input_kind_", "tokenizer_")
-            for attribute in others:
+            for attribute in _LEARNED_OF_X:
                 self.__dict__.pop(attribute, None)
         rows = self._inputs._validate_X(self, X, reset, name)
         if not self._reads_series and self.input_kind_ == "texts":

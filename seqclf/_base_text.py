@@ -137,6 +137,8 @@ class BaseTextRNN(BaseRNN):
         return ids
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
+        if task.per_step:  # They say what a sequence belongs to.
+            return None
         if self._is_warm and self.nb_ngrams != (learned := getattr(self._label_features, "nb_ngrams", 0)):
             raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
         if not (self.nb_ngrams or self.wide):

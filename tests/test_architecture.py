@@ -42,6 +42,7 @@ MAP = {
             "datasets",
             "_rnn_classifier",
             "_rnn_regressor",
+            "_rnn_tagger",
             "_rnn_text_classifier",
             "_rnn_text_regressor",
             "_sequence_padder",
@@ -60,6 +61,20 @@ MAP = {
     "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
     "_rnn_text_regressor.py": May(("_base_regressor", "_base_text")),
     "_rnn_regressor.py": May(("_base_regressor", "_base_series")),
+    "_rnn_tagger.py": May(("_base_tagger",)),
+    "_base_tagger.py": May(
+        (
+            "_base",
+            "_base_series",
+            "_base_text",
+            "_tasks/",
+            "_label_features/",
+            "_text_tokenizer",
+            "_validation/",
+            "_data/",
+        ),
+        ("sklearn",),
+    ),
     "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
@@ -243,7 +258,8 @@ def test_no_folder_is_a_list_of_names_from_elsewhere():
 MAX_FILE, MAX_MEDIAN_FILE, MAX_FUNCTION, MAX_PARAMETERS = 350, 150, 60, 8
 # They store one parameter a line.
 CONSTRUCTORS = {
-    f"{kind}.__init__" for kind in ("RNNClassifier", "RNNTextClassifier", "RNNRegressor", "RNNTextRegressor")
+    f"{kind}.__init__"
+    for kind in ("RNNClassifier", "RNNTextClassifier", "RNNRegressor", "RNNTextRegressor", "RNNTagger")
 }
 
 

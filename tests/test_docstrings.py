@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor
+from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor
 
 # What may differ, with the reason.
 BY_TARGETS = {
@@ -28,6 +28,37 @@ BY_TARGETS_IN_FIT = {
     "y_val": "what the targets are",
     "sample_weight_val": "only classifiers have class weights",
 }
+# Of a tagger, which takes either input, against the classifiers.
+BY_STEPS = {
+    "warm_start": "a vocabulary or the scaling, and labels",
+    "wide": "the time that it takes",
+    "max_epochs": "the numbers of epochs and steps",
+    "validation_fraction": "sequences have no classes to keep in proportion",
+    "classes_": "there are no indicator matrices",
+    "history_": "scores are over steps",
+    "network_": "logits are for each step",
+    "wide_": "there is none of series",
+}
+BY_STEPS_OF_TEXTS = {
+    "tokenizer": "texts are refused, and capitals are kept",
+    "verbose": "a tokenizer that cuts leaves labels without a step",
+    "input_kind_": "texts are refused",
+    "tokenizer_": "absent of series",
+    "vocab_size_": "absent of series",
+}
+BY_STEPS_OF_SERIES = {
+    "conv_filters": "for series only",
+    "dropout": "only tokens have an embedding",
+    "n_channels_in_": "absent of tokens",
+    "channel_mean_, channel_scale_": "absent of tokens",
+}
+BY_STEPS_IN_FIT = {
+    "y": "what the targets are",
+    "X_val": "there are no n-grams",
+    "y_val": "what the targets are",
+    "sample_weight": "there are no n-grams",
+    "groups": "sequences have no classes to keep, and there are no n-grams",
+}
 
 
 def fields(documented, section):
@@ -49,7 +80,7 @@ def differing(one, other):
 
 
 def test_fields_are_all_found():
-    for estimator in (RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor):
+    for estimator in (RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor):
         assert list(fields(estimator, "Parameters")) == list(inspect.signature(estimator).parameters)
         assert list(fields(estimator.fit, "Parameters")) == list(inspect.signature(estimator.fit).parameters)[1:]
     assert fields(RNNClassifier, "Parameters")["l1"] == (
@@ -83,5 +114,30 @@ def test_series_and_texts(series, texts):
 @pytest.mark.parametrize(("method", "exceptions"), [("fit", set(BY_TARGETS_IN_FIT)), ("predict", set())])
 def test_methods_of_classifiers_and_regressors(method, exceptions):
     one, other = (fields(getattr(estimator, method), "Parameters") for estimator in (RNNClassifier, RNNRegressor))
+    assert one.keys() == other.keys()
+    assert differing(one, other) == exceptions
+
+
+def texts_of(documented, section):
+    """Types differ by the defaults and by how many forms there are."""
+    return {name: text for name, (_, text) in fields(documented, section).items()}
+
+
+@pytest.mark.parametrize(
+    ("classifier", "exceptions"),
+    [(RNNTextClassifier, BY_STEPS | BY_STEPS_OF_TEXTS), (RNNClassifier, BY_STEPS | BY_STEPS_OF_SERIES)],
+)
+def test_taggers_and_classifiers(classifier, exceptions):
+    found = set()
+    for section in ("Parameters", "Attributes"):
+        found |= differing(texts_of(RNNTagger, section), texts_of(classifier, section))
+    assert found == set(exceptions)
+
+
+@pytest.mark.parametrize(
+    ("method", "exceptions"), [("fit", set(BY_STEPS_IN_FIT)), ("predict", set()), ("predict_proba", set())]
+)
+def test_methods_of_taggers_and_classifiers(method, exceptions):
+    one, other = (texts_of(getattr(estimator, method), "Parameters") for estimator in (RNNTagger, RNNClassifier))
     assert one.keys() == other.keys()
     assert differing(one, other) == exceptions

@@ -9,7 +9,7 @@ import pytest
 
 import seqclf
 
-ESTIMATORS = ["RNNClassifier", "RNNRegressor", "RNNTextClassifier", "RNNTextRegressor"]
+ESTIMATORS = ["RNNClassifier", "RNNRegressor", "RNNTagger", "RNNTextClassifier", "RNNTextRegressor"]
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
 PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "series_from_frame", "show_versions"])
 
@@ -131,6 +131,7 @@ def test_every_hyperparameter_has_a_default(name):
 HOMES = {
     "RNNClassifier": "seqclf._rnn_classifier",
     "RNNRegressor": "seqclf._rnn_regressor",
+    "RNNTagger": "seqclf._rnn_tagger",
     "RNNTextClassifier": "seqclf._rnn_text_classifier",
     "RNNTextRegressor": "seqclf._rnn_text_regressor",
     "SequencePadder": "seqclf._sequence_padder",
@@ -141,3 +142,9 @@ HOMES = {
 @pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
 def test_a_class_lives_in_the_file_named_after_it(name):
     assert resolve(name).__module__ == HOMES[name]
+
+
+@pytest.mark.parametrize("method", ["predict_log_proba", "decision_function"])
+def test_a_tagger_has_no_method_that_promises_an_array_of_numbers(method):
+    assert hasattr(seqclf.RNNClassifier, method)
+    assert not hasattr(seqclf.RNNTagger, method)

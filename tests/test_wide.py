@@ -73,7 +73,9 @@ def test_it_is_there_unless_it_is_turned_off(case):
     assert len(fitted.wide_.feature_names()) == len(fitted.wide_.coef_)
     for other in (plain, make()):
         assert not hasattr(other, "wide_")
-        with pytest.raises(AttributeError, match="has no wide_: it is not fitted, or was fitted with wide=False"):
+        with pytest.raises(
+            AttributeError, match="has no wide_: it is not fitted, or was fitted without a linear model"
+        ):
             _ = other.wide_
 
 

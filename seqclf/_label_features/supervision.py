@@ -42,7 +42,7 @@ class Supervision:
         Sparse: memberships, how far each row belongs to each output, from 0 to 1. Dense: numbers, for each output with
         a mean of about 0 and a variance of about 1.
     weights : ndarray of shape (n_rows,)
-        What each row counts, above 0; only the proportions matter.
+        What each row counts, 0 where its target is not known; only the proportions matter.
     loss_weights : ndarray of shape (n_rows,)
         What each row counts in the loss, 0 or more.
     fold : ndarray of shape (n_rows,), int64
@@ -86,6 +86,6 @@ class Supervision:
             np.bincount(cells[kept], minlength=n_outputs * n_folds) for kept in (entries.data > 0, entries.data >= 1)
         ]
         members, whole_members = (each.reshape(n_outputs, n_folds) for each in counts)
-        rows = np.bincount(self.fold, minlength=n_folds)
+        rows = np.bincount(self.fold[self.weights > 0], minlength=n_folds)
         several = ((members > 0).sum(axis=1) > 1) & ((whole_members < rows).sum(axis=1) > 1)
         return several | (np.count_nonzero(rows) == 1)

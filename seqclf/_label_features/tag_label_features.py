@@ -26,7 +26,7 @@ class TagLabelFeatures(LabelFeatures):
     Parameters
     ----------
     tokens : sequence of str or None
-        The spelling of the token ids that are known; None where there are only ids.
+        What the token ids that are known are called; None where that is their numbers.
     """
 
     scores: LinearScores
@@ -54,9 +54,9 @@ class TagLabelFeatures(LabelFeatures):
     def _spelled(self, sequences: EncodedSequences) -> SpelledTokens:
         spelling = sequences.spelling
         if spelling is None or self._tokens is None:
-            return SpelledTokens(sequences.steps, None)
+            return SpelledTokens(sequences.steps, self._tokens, False)
         ids = replace(sequences.steps, values=spelling.ids)
-        return SpelledTokens(ids, [*self._tokens, *spelling.new_tokens])
+        return SpelledTokens(ids, [*self._tokens, *spelling.new_tokens], True)
 
 
 def _with(sequences: EncodedSequences, scores: NDArray[np.float32]) -> EncodedSequences:

@@ -37,12 +37,15 @@ class SpelledTokens(NamedTuple):
     ----------
     ids : Ragged
         The number of each token.
-    spelled : sequence of str or None
-        The spelling of each number; None where numbers are all that is known.
+    names : sequence of str or None
+        What each number is called; None where that is the number itself.
+    spelled : bool
+        Whether names are spellings, which say more of a token than which one it is.
     """
 
     ids: Ragged
-    spelled: Sequence[str] | None
+    names: Sequence[str] | None
+    spelled: bool
 
 
 def own(token: str) -> list[str]:
@@ -86,18 +89,18 @@ class TokenContext:
     Examples
     --------
     >>> from seqclf._data.ragged import Ragged
-    >>> rows = SpelledTokens(Ragged.from_items([[0, 1], [0, 2]]), ["Ann", "ran", "sat"])
+    >>> rows = SpelledTokens(Ragged.from_items([[0, 1], [0, 2]]), ["Ann", "ran", "sat"], True)
     >>> context = TokenContext()
     >>> context.fit_transform(rows).shape
-    (4, 20)
+    (4, 12)
     >>> context.names()[:4]
-    ['ends n', 'is Ann', 'lower ann', 'shape Xx']
+    ['ends n', 'ends nn', 'is Ann', 'lower ann']
     """
 
     def fit_transform(self, rows: SpelledTokens) -> csr_array:
         """Learn the features of training rows; gives those of the same rows."""
         tokens, number = self._distinct(rows)
-        self._tables = [_Table(known if rows.spelled is not None else far) for _, _, known in _PLACES]
+        self._tables = [_Table(known if rows.spelled else far) for _, _, known in _PLACES]
         places = [_at(rows.ids, number, distance, len(tokens)) for distance, _, _ in _PLACES]
         for table, at in zip(self._tables, places, strict=True):
             table.fit(tokens, np.bincount(at, minlength=len(tokens) + 1)[:-1])
@@ -133,8 +136,7 @@ class TokenContext:
     def _distinct(rows: SpelledTokens) -> tuple[list[str], NDArray[np.int64]]:
         """The different tokens, and which of them each token is."""
         distinct, number = np.unique(rows.ids.values, return_inverse=True)
-        spelled = rows.spelled
-        tokens = [str(one) if spelled is None else spelled[one] for one in distinct.tolist()]
+        tokens = [str(one) if rows.names is None else rows.names[one] for one in distinct.tolist()]
         return tokens, number
 
     def _pairs(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> NDArray[np.int64]:

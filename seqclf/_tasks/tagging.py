@@ -53,12 +53,14 @@ class Tagging(Task):
         return self._of_steps.n_outputs
 
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Ragged:
-        """One label for each step, or None."""
-        return check_tags(y, len(rows), name=name, rows_name=rows_name)
+        """One label for each step, or None, but not for all of them."""
+        tags = check_tags(y, len(rows), name=name, rows_name=rows_name)
+        _labels(tags, name)
+        return tags
 
     def refuse(self, y: Any, *, among: str) -> None:
         """There must be two classes."""
-        self._of_steps.refuse(_labels(y), among=among)
+        self._of_steps.refuse(_labels(y, among=f" among {among}"), among=among)
 
     def fit(self, y: Any, weights: Any) -> Ragged:
         """Learn the classes."""
@@ -99,6 +101,10 @@ class Tagging(Task):
     def loss_weights(self, targets: Any) -> NDArray[np.float64]:
         """The weight of the class of each step; 0 for steps without a label."""
         weights, known = np.zeros(len(targets.values)), targets.values != UNLABELLED
+        if not known.any():  # Of training rows `fit` has said so.
+            raise ValueError(
+                "No step of the validation rows has a label: label more of them, or fit without validation."
+            )
         weights[known] = self._of_steps.loss_weights(targets.values[known])
         return weights
 
@@ -132,6 +138,9 @@ class Tagging(Task):
         return Ragged(self._of_steps.probabilities(outputs.values), outputs.lengths).items()
 
 
-def _labels(y: Ragged) -> Array:
-    """The labels of all steps that have one, of one dtype."""
-    return np.array([label for label in y.values.tolist() if label is not None])
+def _labels(y: Ragged, name: str = "y", among: str = "") -> Array:
+    """The labels of all steps that have one, of one dtype; a ValueError where none has."""
+    labels = [label for label in y.values.tolist() if label is not None]
+    if not labels:
+        raise ValueError(f"{name} has no label{among}: expected one for at least one step of each of two classes.")
+    return np.array(labels)

@@ -40,7 +40,7 @@ class Moves(NamedTuple):
 
 
 def bio_moves(classes: NDArray[Any]) -> Moves:
-    """The legal moves between BIO labels; a ValueError for any other label."""
+    """The legal moves between BIO labels; a ValueError for any other label, and for I-kind without its B-kind."""
     kinds = []
     for label in classes.tolist():
         if not (label == "O" or (isinstance(label, str) and label[:2] in ("B-", "I-"))):
@@ -50,6 +50,12 @@ def bio_moves(classes: NDArray[Any]) -> Moves:
             )
         kinds.append(label[2:])
     inside = np.array([label[:2] == "I-" for label in classes.tolist()])
+    for label in classes[inside].tolist():
+        if (begin := f"B-{label[2:]}") not in classes.tolist():
+            raise ValueError(
+                f'transitions="bio" needs spans that begin with "B-"; y holds {shorten(label)} but no '
+                f"{shorten(begin)}. Label the first step of each span with it, or use transitions=None."
+            )
     continues = np.array([[kind == before != "" for kind in kinds] for before in kinds])
     return Moves(~inside, ~inside | continues)
 

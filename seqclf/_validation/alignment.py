@@ -43,4 +43,6 @@ def _index(value: Any) -> Any:
 
 
 def _length(value: Any) -> int:
+    if isinstance(value, list | tuple):  # of lists of unequal length too, of which numpy makes no array
+        return len(value)
     return len(value) if hasattr(value, "__len__") and np.ndim(value) == 1 else 0

@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seqclf._validation.frames import is_frame
+from seqclf._validation.containers import is_sparse
+from seqclf._validation.frames import columns, is_frame
 
 
 def holds_series(X: Any) -> bool:
@@ -13,18 +15,25 @@ def holds_series(X: Any) -> bool:
     The first rows that have steps decide; what is neither is left to whoever reads texts, tokens and ids.
     """
     if is_frame(X):
-        return True
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return X.ndim > 2 or X.dtype.kind == "f"
-    if isinstance(X, str | bytes) or not hasattr(X, "__len__"):
+        arrays = [values for _, values in columns(X, "X")]
+        if len(arrays) == 1 and arrays[0].dtype == object:
+            return holds_series(list(arrays[0]))
+        return any(values.dtype.kind not in "iu" for values in arrays)
+    if isinstance(X, str | bytes) or is_sparse(X) or not hasattr(X, "__len__"):
         return False
+    if (array := _as_array(X)) is not None and array.dtype != object:
+        return array.ndim > 2 or array.dtype.kind == "f"
     for row in X:
         if is_frame(row):
             return True
         if isinstance(row, str | bytes) or not hasattr(row, "__len__") or not len(row):
             continue
-        if isinstance(row, np.ndarray) and row.dtype != object:
-            return row.ndim > 1 or row.dtype.kind == "f"
-        first = next(iter(row))
-        return isinstance(first, float | np.floating | list | tuple | np.ndarray)
+        if (array := _as_array(row)) is not None and array.dtype != object:
+            return array.ndim > 1 or array.dtype.kind == "f"
+        return any(isinstance(step, float | np.floating | list | tuple | np.ndarray) for step in row)
     return False
+
+
+def _as_array(values: Any) -> NDArray[Any] | None:
+    """The array that an array, a tensor or a Series is."""
+    return np.asarray(values) if hasattr(values, "__array__") else None

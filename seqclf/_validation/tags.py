@@ -22,7 +22,7 @@ def check_tags(y: Any, n_rows: int, *, name: str, rows_name: str) -> Ragged:
     refuse_masked(y, name)
     if issparse(y):
         raise TypeError(f"{name} is a sparse matrix: {expected}.")
-    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
+    if not _is_list(y):
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")
     rows = list(as_array(y)) if hasattr(y, "columns") else list(y)
     if len(rows) != n_rows:
@@ -38,10 +38,19 @@ def check_tags(y: Any, n_rows: int, *, name: str, rows_name: str) -> Ragged:
     return tags
 
 
+def _is_list(values: Any) -> bool:
+    """Whether values are in an order: a list, a tuple, an array, a Series or a frame."""
+    return (
+        hasattr(values, "__len__")
+        and not isinstance(values, str | bytes | dict | set | frozenset)
+        and getattr(values, "ndim", 1) > 0
+    )
+
+
 def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
     """The labels of one row as objects of Python."""
     refuse_masked(row, f"Row {position} of {name}")
-    if isinstance(row, str | bytes | dict) or not hasattr(row, "__len__") or np.ndim(row) == 0:
+    if not _is_list(row):
         raise ValueError(f"Row {position} of {name} is {shorten(row)}: {expected}.")
     labels = row.tolist() if hasattr(row, "tolist") else row.to_list() if hasattr(row, "to_list") else list(row)
     for step, label in enumerate(labels):
@@ -63,8 +72,6 @@ def _refuse_mixed(tags: Ragged, name: str) -> None:
     for step, label in enumerate(tags.values.tolist()):
         if label is not None:
             sorts.setdefault(type(label), step)
-    if not sorts:
-        raise ValueError(f"{name} has no label: expected a label for at least one step of two classes.")
     wrong = next((one for one in sorts if one not in (str, int, bool)), None)
     if wrong is not None or len(sorts) > 1:
         step = sorts[wrong] if wrong is not None else max(sorts.values())

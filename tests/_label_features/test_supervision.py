@@ -58,3 +58,10 @@ def test_random_rows_against_the_definition(n_outputs):
         found.append(spread(memberships, fold))
         assert found[-1] == by_definition(memberships, fold)
     assert {True, False} == set(np.concatenate(found).tolist())
+
+
+def test_a_row_whose_target_is_not_known_is_no_row_of_the_others():
+    memberships, fold = csr_array(np.array([[1.0, 1, 1, 0, 0, 0]]).T), np.array([0, 1, 2, 2, 2, 1])
+    for known, several in ([1, 1, 1, 1, 1, 1], True), ([1, 1, 1, 1, 1, 0], False):
+        weights = np.array(known, dtype=float)
+        assert Supervision(memberships, weights, weights, fold, calibrate=None).spread.tolist() == [several]

@@ -1,0 +1,172 @@
+"""Scores of tokens: what they say, and that no training token is told its own label, or one of its fold."""
+
+import numpy as np
+import pytest
+
+from seqclf._data.encoded import EncodedSequences, Spelling
+from seqclf._data.ragged import Ragged
+from seqclf._label_features import tag_label_features, token_context
+from seqclf._label_features.supervision import Calibration, Supervision
+from seqclf._label_features.tag_label_features import TagLabelFeatures
+from seqclf._tasks.tagging import Tagging
+
+VOCAB = 40
+TOKENS = ["<pad>", "<unk>", *(f"{'Xx'[i % 2]}{i}{'aeiou'[i % 5]}" for i in range(2, VOCAB))]
+
+
+def random_ids(n, seed=0, longest=9):
+    rng = np.random.default_rng(seed)
+    rows = [rng.integers(2, VOCAB, size=rng.integers(1, longest)).astype(np.int32) for _ in range(n)]
+    return Ragged.from_items(rows, dtype=np.int32)
+
+
+def codes_of_ids(ids, n_classes, seed=0, noise=0.3):
+    """A class is that of the id, mostly."""
+    rng = np.random.default_rng(seed)
+    codes = ids.values.astype(np.int64) % n_classes
+    return np.where(rng.random(len(codes)) < noise, rng.integers(n_classes, size=len(codes)), codes)
+
+
+def encoded(ids, spelled=True):
+    return EncodedSequences(ids, spelling=Spelling(ids.values, []) if spelled else None)
+
+
+def supervise(ids, codes, fold, calibrate=None):
+    task = Tagging()
+    names = np.array(["a", "b", "c"], dtype=object)
+    labels = Ragged(np.array([None if code < 0 else names[code] for code in codes], dtype=object), ids.lengths)
+    targets = task.fit(labels, None)
+    task.fit_weights(targets, np.ones(len(ids)))
+    weights, fold = task.loss_weights(targets), np.repeat(fold, ids.lengths)
+    told = task.supervision_targets(targets)
+    calibrate = calibrate or (lambda scores: task.calibrate(scores, targets, weights))
+    return Supervision(told, task.score_weights(targets), weights, fold, calibrate)
+
+
+def learn(ids, codes, fold=None, spelled=True, calibrate=None):
+    features = TagLabelFeatures(TOKENS if spelled else None)
+    fold = np.arange(len(ids)) % 5 if fold is None else fold
+    return features, features.fit_transform(encoded(ids, spelled), supervise(ids, codes, fold, calibrate))
+
+
+@pytest.mark.parametrize("spelled", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_scores_tell_the_class(n_classes, spelled):
+    ids, new = random_ids(100), random_ids(60, seed=1)
+    features, training = learn(ids, codes_of_ids(ids, n_classes), spelled=spelled)
+    n_outputs = 1 if n_classes == 2 else 3
+    assert features.n_step_features == n_outputs and features.scores.coef_.shape[1] == n_outputs
+    assert len(features.scores.feature_names()) == len(features.scores.coef_)
+    found = features.transform(encoded(new, spelled))
+    for sequences, of in ((training, ids), (found, new)):
+        scores = sequences.step_features
+        assert scores.shape == (of.n_steps, n_outputs) and scores.dtype == np.float32
+        assert sequences.spelling is None and sequences.steps is of
+        best = (scores[:, 0] > 0) if n_classes == 2 else scores.argmax(axis=1)
+        assert (best == of.values % n_classes).mean() > 0.8
+
+
+def test_no_step_is_told_a_label_of_its_fold():
+    """A flipped label moves the scores of its fold by one number for each class: what the models have in common."""
+    ids = random_ids(60)
+    codes = codes_of_ids(ids, 3)
+    fold = np.random.default_rng(0).integers(5, size=60)
+    of_steps = np.repeat(fold, ids.lengths)
+    plain = Calibration(1.0, np.zeros(3), 0.0)
+    before = learn(ids, codes, fold, calibrate=lambda _: plain)[1].step_features
+    for step in (0, 17, 101):
+        flipped = codes.copy()
+        flipped[step] = (codes[step] + 1) % 3
+        moves = learn(ids, flipped, fold, calibrate=lambda _: plain)[1].step_features - before
+        own = of_steps == of_steps[step]
+        np.testing.assert_allclose(moves[own], np.broadcast_to(moves[step], moves[own].shape), atol=2e-6)
+        assert np.ptp(moves[~own], axis=0).max() > 1e-2
+
+
+def test_a_new_sequence_that_repeats_a_training_one_is_told_its_labels():
+    """The test above sees something: the model of all rows is moved by the flipped label."""
+    ids = random_ids(60)
+    codes = codes_of_ids(ids, 3)
+    flipped = codes.copy()
+    flipped[0] = (codes[0] + 1) % 3
+    one, other = (learn(ids, each)[0].transform(encoded(ids)).step_features for each in (codes, flipped))
+    assert np.abs(other[0] - one[0]).max() > 1e-2
+
+
+def test_steps_without_a_label_teach_nothing():
+    """Their scores are told all the same; what they are called makes no difference."""
+    ids = random_ids(80)
+    codes = codes_of_ids(ids, 3)
+    hidden = np.random.default_rng(2).random(len(codes)) < 0.4
+    codes[hidden] = -1
+    _, training = learn(ids, codes)
+    scores = training.step_features
+    assert np.isfinite(scores).all()
+    assert (scores.argmax(axis=1) == ids.values % 3)[hidden].mean() > 0.7
+
+
+def test_a_class_in_one_fold_only_is_not_told():
+    """Where its only labelled steps are, the models know nothing of it, and elsewhere all: that would tell the fold."""
+    ids = random_ids(50)
+    codes = codes_of_ids(ids, 2)
+    codes[:3] = 2
+    fold = np.where(np.arange(50) < ids.row_of(2) + 1, 0, np.arange(50) % 5)
+    _, training = learn(ids, codes, fold)
+    against = np.exp(training.step_features[:, :2].astype(np.float64)).sum(axis=1)
+    odds = training.step_features[:, 2] - np.log(against)
+    np.testing.assert_allclose(odds, odds[0], atol=1e-5)
+
+
+def test_unlabelled_steps_are_no_steps_of_other_classes():
+    """Of two classes one is in a single fold, among steps without a label in all folds."""
+    ids = random_ids(50)
+    fold = np.arange(50) % 5
+    of_steps = np.repeat(fold, ids.lengths)
+    codes = np.where(of_steps == 0, codes_of_ids(ids, 2), 1)
+    codes[(of_steps > 0) & (np.arange(ids.n_steps) % 2 == 0)] = -1
+    _, training = learn(ids, codes, fold)
+    assert np.ptp(training.step_features) == 0
+
+
+def test_a_fold_without_steps():
+    ids = Ragged(random_ids(20).values, np.array([0, *random_ids(20).lengths, 0]))
+    fold = np.array([4, *np.arange(20) % 3, 3])
+    _, training = learn(ids, codes_of_ids(ids, 3), fold)
+    assert np.isfinite(training.step_features).all() and len(training) == 22
+
+
+def test_a_sequence_alone_has_the_scores_that_it_has_among_others(monkeypatch):
+    ids, new = random_ids(60), random_ids(30, seed=3)
+    features, _ = learn(ids, codes_of_ids(ids, 3))
+    together = Ragged(features.transform(encoded(new)).step_features, new.lengths).items()
+    for row in range(30):
+        alone = features.transform(encoded(new.take([row]))).step_features
+        np.testing.assert_array_equal(alone, together[row], strict=True)
+    monkeypatch.setattr(token_context, "_MAX_AT_ONCE", 7)
+    in_parts = features.transform(encoded(new)).step_features
+    np.testing.assert_array_equal(in_parts, np.concatenate(list(together)))
+
+
+def test_new_tokens_are_read_by_their_spelling():
+    ids = random_ids(100)
+    features, _ = learn(ids, np.array(["aeiou".index(TOKENS[id_][-1]) % 2 for id_ in ids.values]))
+    steps = Ragged(np.ones(5, dtype=np.int32), np.ones(5, dtype=np.int64))
+    spelling = Spelling(np.arange(VOCAB, VOCAB + 5, dtype=np.int32), [f"X99{vowel}" for vowel in "aeiou"])
+    found = features.transform(EncodedSequences(steps, spelling=spelling)).step_features[:, 0]
+    assert (found > 0).tolist() == [False, True, False, True, False]
+
+
+def test_many_scores_are_fitted_once(monkeypatch):
+    ids = random_ids(40)
+    n_calls = []
+    fit = tag_label_features.fit_linear_models
+    monkeypatch.setattr(
+        tag_label_features,
+        "fit_linear_models",
+        lambda *args, **kwargs: n_calls.append(kwargs["C"]) or fit(*args, **kwargs),
+    )
+    learn(ids, codes_of_ids(ids, 3))
+    assert n_calls == list(tag_label_features._STRENGTHS)
+    monkeypatch.setattr(tag_label_features, "_MAX_TO_CHOOSE", 3 * ids.n_steps - 1)
+    learn(ids, codes_of_ids(ids, 3))
+    assert n_calls == [*tag_label_features._STRENGTHS, tag_label_features._STRENGTHS[0]]
