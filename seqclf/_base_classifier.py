@@ -52,8 +52,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             The training data, one sequence a row, in any of the forms that the class names.
         y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
             The classes: strings, integers or other objects, at least two of them. Or an indicator matrix of several
-            labels a row: 1 where a row has a label, else 0; each label is learned by itself. Row and target are
-            matched by position; where X and y both have a pandas index and these differ, a warning says so.
+            labels a row: 1 where a row has a label, else 0; each label is learned by itself, and `class_weight` has to
+            be None. Row and target are matched by position; where X and y both have a pandas index and these differ, a
+            warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts in losses, scores, the linear model, n-grams and scaling; only the proportions
             matter. Rows of weight 0 are left out altogether.
