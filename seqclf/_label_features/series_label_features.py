@@ -44,8 +44,9 @@ class SeriesLabelFeatures(LabelFeatures):
         self.scores = models[0]
         if supervision.memberships is None:
             others = models[1].fit_transform(sequences.steps, supervision)
-            # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it.
-            margin = 1 - np.sqrt(2 / max(len(sequences), 2))
+            # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it. That of the difference of
+            # two such means is about half of that, because the errors of both models are alike.
+            margin = 1 - np.sqrt(2 / max(len(sequences), 2)) / 2
             if models[1].calibration_.loss < margin * models[0].calibration_.loss:
                 self.scores, scores = models[1], others
         return replace(sequences, scores=scores)

@@ -86,7 +86,7 @@ def _decode(
 ) -> None:
     """Write the paths of sequences, longest first, that begin at `starts`."""
     # Most classes may follow any other, and of these the best one before is the same.
-    is_free: NDArray[np.bool_] = moves.after.all(axis=0)
+    is_free = np.asarray(moves.after.all(axis=0))
     bound = np.flatnonzero(~is_free)
     allowed, blocked = _allowed_before(moves.after[:, bound])
     best = np.zeros((len(starts), len(moves.first)))
