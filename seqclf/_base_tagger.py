@@ -73,10 +73,27 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         return rows
 
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
-        return self._inputs._fit_encoder(self, rows, weights)
+        sequences = self._inputs._fit_encoder(self, rows, weights)
+        self._refuse_lost_tokens(rows, sequences, "X")
+        return sequences
 
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
-        return self._inputs._encode(self, rows, name)
+        sequences = self._inputs._encode(self, rows, name)
+        self._refuse_lost_tokens(rows, sequences, name)
+        return sequences
+
+    def _refuse_lost_tokens(self, rows: Rows, sequences: EncodedSequences, name: str) -> None:
+        """Each token needs an id of its own, or labels would be those of other tokens."""
+        if not isinstance(rows, list):
+            return
+        n_tokens = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        if (n_tokens != sequences.lengths).any():
+            row = int(np.argmax(n_tokens != sequences.lengths))
+            tokenizer = type(self.tokenizer_).__name__
+            raise ValueError(
+                f"The tokenizer, {tokenizer}, has made {sequences.lengths[row]} ids of the {n_tokens[row]} tokens in "
+                f"row {row} of {name}: expected one for each. Use a tokenizer that drops no token, without max_length."
+            )
 
     def _input_config(self) -> dict[str, Any]:
         return self._inputs._input_config(self)

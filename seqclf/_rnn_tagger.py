@@ -18,7 +18,8 @@ class RNNTagger(BaseRNNTagger):
     Parameters
     ----------
     tokenizer : transformer or None, default=None
-        Turns token lists into token ids; it is cloned, and fitted in `fit`. None is ``TextTokenizer(lowercase=False)``.
+        Turns token lists into token ids, one for each token; it is cloned, and fitted in `fit`. None is
+        ``TextTokenizer(lowercase=False)``. With a class other than that the linear model sees no spelling.
         Not used where X holds token ids or series.
     channels_first : bool, default=False
         Read arrays as (n, channels, steps), rows of a list as (channels, steps): the order of aeon, sktime and tsai.
@@ -154,8 +155,10 @@ class RNNTagger(BaseRNNTagger):
     on; or series, in any form that :class:`RNNClassifier` takes: numbers are ids where all of a row's are of a whole
     number type and there is one a step, else series. A text (str) has no steps: split it first.
 
-    Nothing is padded: no step is computed, and none counts, that is not in the data. The labels of a sequence don't
-    depend on the sequences with it.
+    Nothing is padded: no step is computed, and none counts, that is not in the data; y has no labels for steps of
+    padding in X. Sequences are read from both ends [3]_. The labels of one don't depend on the sequences with it.
+
+    Series of whole numbers in one channel are told from token ids by their type: hand in ``X.astype(float)``.
 
     The linear model reads the features that taggers usually have [1]_: of the token its spelling, shape, beginnings and
     ends of up to four characters, so that it says something of words that were not in training; of the two tokens

@@ -693,3 +693,32 @@ def test_unknown_tokens_are_read_by_their_spelling():
 def test_verbose_prints_a_line_an_epoch(rows, capsys):
     make(verbose=1).fit(*rows["series"][:2])
     assert len([line for line in capsys.readouterr().out.splitlines() if "accuracy" in line]) == 2
+
+
+def test_rare_labels_and_unlabelled_rows_do_not_stop_early_stopping():
+    """A label of a single row stays in training, and rows without labels are held out in their share."""
+    X = [["a", "b"], ["b", "a"], ["a", "a", "b"]] * 20
+    y = [[{"a": "A", "b": "B"}[token] for token in row] for row in X]
+    for row in (3, 17, 40):
+        y[row][0] = f"RARE{row}"
+    for row in range(1, 60, 2):
+        y[row] = [None] * len(y[row])
+    for seed in range(8):
+        settings = {"units": 2, "max_epochs": 1, "patience": 1, "random_state": seed, "wide": False}
+        tagger = RNNTagger(**settings).fit(X, y)
+        assert {"A", "B"} <= set(tagger.classes_.tolist())
+        assert "valid_loss" in tagger.history_[0]
+
+
+def test_a_tokenizer_that_drops_tokens_is_named():
+    X, y = [["a", "b"]] * 10, [["A", "B"]] * 10
+    tagger = RNNTagger(TextTokenizer(max_length=2, lowercase=False), units=2, max_epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"TextTokenizer, has made 2 ids of the 3 tokens in row 1 of X.*max_length"):
+        tagger.predict([["a"], ["a", "b", "a"]])
+
+
+def test_spans_without_a_kind_can_be_predicted():
+    X = [["o", "b", "i"], ["b", "i", "i"]] * 30
+    y = [[{"o": "O", "b": "B-", "i": "I-"}[token] for token in row] for row in X]
+    tagger = RNNTagger(units=4, transitions="bio", random_state=0).fit(X, y)
+    assert [row.tolist() for row in tagger.predict(X[:2])] == y[:2]

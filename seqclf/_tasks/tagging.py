@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from seqclf._data.ragged import Ragged
+from seqclf._data.split import Strata
 from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.task import Task
@@ -70,8 +71,28 @@ class Tagging(Task):
         return self.encode(y)
 
     def encode(self, y: Any, *, name: str = "y") -> Ragged:
-        """Positions in `classes`; any other label is an error."""
+        """Positions in `classes`. Any other label is an error, but in rows of y that were held out: these are of y.
+
+        There a label that no training row has is as none.
+        """
+        if name == "y":
+            known = set(self.classes.tolist())
+            labels = np.empty(len(y.values), dtype=object)
+            labels[:] = [label if label in known else None for label in y.values.tolist()]
+            y = Ragged(labels, y.lengths)
         return codes_of_tags(y, self.classes, name=name)
+
+    def strata(self, y: Any) -> Strata:
+        """Of the labels of a row the one that the fewest rows have; rows without a label are a stratum too."""
+        labels, codes = np.unique([str(label) for label in y.values.tolist()], return_inverse=True)
+        unlabelled = np.flatnonzero(np.isin(labels, [str(None), str(UNLABELLED)]))
+        row = np.repeat(np.arange(len(y)), y.lengths)
+        pairs = np.unique(np.stack([row, codes], axis=1)[~np.isin(codes, unlabelled)], axis=0)
+        n_rows = np.bincount(pairs[:, 1], minlength=len(labels))
+        rarest = np.full(len(y), -1, dtype=np.int64)
+        by_rows = pairs[np.argsort(-n_rows[pairs[:, 1]], kind="stable")]
+        rarest[by_rows[:, 0]] = by_rows[:, 1]  # The last one that is written is the rarest.
+        return Strata(np.unique(rarest, return_inverse=True)[1], "label", "labels", needed=False)
 
     def refit(self, y: Any, before: Self) -> Ragged:
         """The labels must be those of the first fit."""

@@ -48,7 +48,7 @@ def bio_moves(classes: NDArray[Any]) -> Moves:
                 f'transitions="bio" needs labels that are "O" or begin with "B-" or "I-"; y holds {shorten(label)}. '
                 "Use transitions=None for other labels."
             )
-        kinds.append(label[2:])
+        kinds.append(None if label == "O" else label[2:])
     inside = np.array([label[:2] == "I-" for label in classes.tolist()])
     for label in classes[inside].tolist():
         if (begin := f"B-{label[2:]}") not in classes.tolist():
@@ -56,7 +56,7 @@ def bio_moves(classes: NDArray[Any]) -> Moves:
                 f'transitions="bio" needs spans that begin with "B-"; y holds {shorten(label)} but no '
                 f"{shorten(begin)}. Label the first step of each span with it, or use transitions=None."
             )
-    continues = np.array([[kind == before != "" for kind in kinds] for before in kinds])
+    continues = np.array([[kind == before for kind in kinds] for before in kinds])
     return Moves(~inside, ~inside | continues)
 
 

@@ -50,7 +50,7 @@ def _is_list(values: Any) -> bool:
 def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
     """The labels of one row as objects of Python."""
     refuse_masked(row, f"Row {position} of {name}")
-    if not _is_list(row):
+    if not _is_list(row) or hasattr(row, "columns"):
         raise ValueError(f"Row {position} of {name} is {shorten(row)}: {expected}.")
     labels = row.tolist() if hasattr(row, "tolist") else row.to_list() if hasattr(row, "to_list") else list(row)
     for step, label in enumerate(labels):

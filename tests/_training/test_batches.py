@@ -60,11 +60,12 @@ def test_a_batch_holds_its_rows(training_data):
 
 
 def test_a_batch_of_sequences_with_a_target_for_each_step(make_data, make_task):
-    """Its units are the steps, each with the weight of its sequence, and the mean weight of a step is 1."""
+    """Its units are the steps, each with the weight of its sequence times its own; the mean weight of a step is 1."""
     one_each = make_data([3, 0, 2, 5], weights=np.array([1.0, 2.0, 0.5, 0.5]))
     per_step = replace(one_each, targets=Ragged(np.arange(10), one_each.sequences.lengths))
     task = make_task()
-    task.loss_weights = lambda targets: np.array([1.0, 1.0, 3.0, 1.0])
+    task.loss_weights = lambda targets: np.repeat([1.0, 1.0, 3.0, 1.0], [3, 0, 2, 5])
+    task.score_weights = lambda targets: np.ones(10)
     data = TrainingData(per_step, task, CPU)
     _, targets = data[np.array([3, 1, 0])]
     assert targets.values.tolist() == [5, 6, 7, 8, 9, 0, 1, 2]
