@@ -50,7 +50,7 @@ def load_series(name: str) -> Split:
 
 
 def drawn(split: Split, seed: int) -> Split:
-    """All rows dealt out anew."""
+    """Another split of all rows, of the same sizes."""
     X, y = np.concatenate([split.X_train, split.X_test]), np.concatenate([split.y_train, split.y_test])
     order = np.random.default_rng(seed).permutation(len(y))
     train, test = order[: len(split.y_train)], order[len(split.y_train) :]

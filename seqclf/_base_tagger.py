@@ -19,7 +19,7 @@ from seqclf._validation.steps import holds_series
 from seqclf._validation.tags import check_tags
 from seqclf._validation.targets import read_sample_weight
 
-# What a fit learns of X; one on another kind of X doesn't learn all of it anew.
+# What a fit learns of X. A fit on another kind of X learns only some of it, so all of it is removed first.
 _LEARNED_OF_X = (
     *("input_kind_", "tokenizer_", "vocab_size_", "renumbered_ids_"),
     *("n_channels_in_", "n_features_in_", "channel_names_in_", "channel_mean_", "channel_scale_"),
@@ -39,7 +39,7 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
 
     @property
     def _inputs(self) -> type[BaseTextRNN] | type[BaseSeriesRNN]:
-        """Who knows what X is."""
+        """The base class that reads this kind of X."""
         return BaseSeriesRNN if self._reads_series else BaseTextRNN
 
     @property

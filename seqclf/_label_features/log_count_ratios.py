@@ -95,14 +95,9 @@ class LogCountRatios:
         weights = supervision.weights / supervision.weights.max()  # Their sum may not be finite.
         weights = weights / weights.mean()
         assert supervision.memberships is not None
-        n_outputs, fold, spread = supervision.n_outputs, supervision.fold, supervision.spread
-        together = [slice(0, n_outputs)] if supervision.exclusive else [slice(i, i + 1) for i in range(n_outputs)]
-        complete = [(_complete(supervision.memberships[:, outputs]), spread[outputs]) for outputs in together]
+        complete, spread, fold = _complete(supervision.memberships), supervision.spread, supervision.fold
         learned = learned[: self.n_orders]
-        tables = []
-        for _, holders in learned:
-            parts = [_ratios(holders, *some, weights, fold) for some in complete]
-            tables.append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2))
+        tables = [_ratios(holders, complete, spread, weights, fold) for _, holders in learned]
         self.tables_ = tuple(table[:1].copy() for table in tables)
         return StepFeatures(entries_of([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
 
@@ -113,7 +108,10 @@ class LogCountRatios:
 
 
 def _complete(memberships: csr_array) -> csr_array:
-    """The memberships with a column for what is left of each row, where anything is: the columns add up to 1."""
+    """The memberships with a column for what is left of each row, where anything is: the columns add up to 1.
+
+    For a row with several labels what is left is negative, so that the sum over the columns counts it once.
+    """
     rest = 1.0 - memberships.sum(axis=1)
     return hstack([memberships, csr_array(rest[:, None])], format="csr") if rest.any() else memberships
 

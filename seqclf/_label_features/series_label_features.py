@@ -11,7 +11,7 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.last_steps import LastSteps
 from seqclf._label_features.linear import linear
-from seqclf._label_features.linear_scores import Features, LinearScores
+from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
 from seqclf._label_features.ridge import Ridge, fit_ridge
 from seqclf._label_features.supervision import Supervision
@@ -35,20 +35,20 @@ class SeriesLabelFeatures(LabelFeatures):
         """Draw convolutions, and fit the ridge model to what they find.
 
         Where targets are numbers, a model of the last steps is fitted too, because convolutions say what happens in a
-        series, and not when. It is kept if its loss is lower by more than a mean of so many squared errors may be off.
+        series, and not when. It is kept if its loss is lower by more than the standard error of the difference.
         """
         fit = partial(_fit, separately=not supervision.exclusive)
-        kinds: list[Features] = [RandomConvolutions(most_features(len(sequences)), self._seed), LastSteps()]
-        models = [LinearScores(features, [fit], linear) for features in kinds]
-        scores = models[0].fit_transform(sequences.steps, supervision)
-        self.scores = models[0]
+        convolutions = RandomConvolutions(most_features(len(sequences)), self._seed)
+        self.scores = LinearScores(convolutions, [fit], linear)
+        scores = self.scores.fit_transform(sequences.steps, supervision)
         if supervision.memberships is None:
-            others = models[1].fit_transform(sequences.steps, supervision)
+            of_steps = LinearScores(LastSteps(), [fit], linear)
+            scores_of_steps = of_steps.fit_transform(sequences.steps, supervision)
             # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it. That of the difference of
             # two such means is about half of that, because the errors of both models are alike.
             margin = 1 - np.sqrt(2 / max(len(sequences), 2)) / 2
-            if models[1].calibration_.loss < margin * models[0].calibration_.loss:
-                self.scores, scores = models[1], others
+            if of_steps.calibration_.loss < margin * self.scores.calibration_.loss:
+                self.scores, scores = of_steps, scores_of_steps
         return replace(sequences, scores=scores)
 
     def transform(self, sequences: EncodedSequences) -> EncodedSequences:

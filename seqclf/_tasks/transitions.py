@@ -85,7 +85,7 @@ def _decode(
     scores: NDArray[np.float64], starts: NDArray[np.int64], lengths: NDArray[np.int64], moves: Moves, paths: Any
 ) -> None:
     """Write the paths of sequences, longest first, that begin at `starts`."""
-    # Most classes may follow any other, and of these the best one before is the same.
+    # Most classes may follow any other class, so that the best class before them is the same for all.
     is_free = np.asarray(moves.after.all(axis=0))
     bound = np.flatnonzero(~is_free)
     allowed, blocked = _allowed_before(moves.after[:, bound])
