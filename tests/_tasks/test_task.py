@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
+from seqclf._base_training import BaseTrainedRNN
 from seqclf._data.ragged import Ragged
 from seqclf._tasks.task import Task, weighted_mean
 
@@ -52,7 +53,7 @@ class Tagging(Task):
 def estimator(base, task, parameters_of):
     """An estimator over a task, with the parameters of a public one."""
 
-    class Estimator(base):
+    class Estimator(BaseTrainedRNN, base):
         __init__ = parameters_of.__init__
 
         def _new_task(self, y):
