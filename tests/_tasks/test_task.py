@@ -148,7 +148,7 @@ def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
     """However far they are from the others."""
     X, y = series(60)
     held_out = np.arange(0, 60, 5)
-    monkeypatch.setattr("seqclf._base.validation_rows", lambda *args: held_out)
+    monkeypatch.setattr("seqclf._base_training.validation_rows", lambda *args: held_out)
     # One epoch: they do decide which epoch is kept.
     settings = {"units": 3, "max_epochs": 1, "patience": 3, "random_state": 0}
     first = RNNRegressor(**settings).fit(X, y)
