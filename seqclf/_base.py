@@ -130,6 +130,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         """Learn from rows, without their targets, how to encode them, and encode them."""
 
+    def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
+        """The same from the first chunk of a stream."""
+        return self._fit_encoder(rows, weights)
+
     @abstractmethod
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         """Rows as token ids or numbers; `name` is what messages call them."""
@@ -137,6 +141,11 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         """What is learned from targets before the network trains; None for nothing."""
+
+    def _refuse_other_features(self, task: Task) -> None:
+        """Raise an error if parameters ask for other label-informed inputs than the network was built for."""
+        if not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
+            raise_change("wide", learned, self.wide)
 
     def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
         """The sequences of rows that are not trained on, with what was learned from targets."""
@@ -245,7 +254,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         changed = [name for name, value in asdict(config).items() if getattr(before, name) != value]
         free = {"dropout", "recurrent_dropout", "token_dropout"}  # They own no weights.
         for name in sorted(set(changed) - free):
-            raise_warm_start_change(name, getattr(before, name), getattr(config, name))
+            raise_change(name, getattr(before, name), getattr(config, name))
         return Network.from_arrays(config, self.network_.to_arrays()) if changed else deepcopy(self.network_)
 
     def _network_config(self, task: Task) -> NetworkConfig:
@@ -337,9 +346,9 @@ def refuse_not_finite(values: np.ndarray | Ragged) -> None:
         )
 
 
-def raise_warm_start_change(name: str, before: Any, now: Any) -> NoReturn:
-    """Raise the error of a warm start that asks for another network."""
+def raise_change(name: str, before: Any, now: Any) -> NoReturn:
+    """Raise the error of a training that goes on, but with another network."""
     raise ValueError(
-        f"With warm_start=True, {name} must stay {before!r} as in the first fit; got {now!r}. "
-        "Use warm_start=False to build a new network."
+        f"With warm_start=True, and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
+        "Call fit with warm_start=False, or clone the estimator, to build a new network."
     )

@@ -5,8 +5,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
-from seqclf._base_training import BaseTrainedRNN
+from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
 from seqclf._tasks.task import Task
@@ -15,10 +16,10 @@ from seqclf._validation.indicators import is_indicator
 from seqclf._validation.parameters import class_weight
 
 
-class BaseRNNClassifier(ClassifierMixin, BaseTrainedRNN):
+class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
     """Classes out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseTrainedRNN._constraints | {"class_weight": class_weight()}
+    _constraints: dict[str, Any] = BaseStreamedRNN._constraints | {"class_weight": class_weight()}
     _task: Classification | Multilabel
 
     def _new_task(self, y: Any) -> Task:
@@ -112,6 +113,55 @@ class BaseRNNClassifier(ClassifierMixin, BaseTrainedRNN):
         X: give it an X_val of another number of rows.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+
+    @available_if(has_constant_rate)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one pass over a chunk of a stream.
+
+        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
+        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
+            learned from the first chunk and kept, so begin with a large one.
+        y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
+            Their targets, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that the stream will ever hold; the first call needs them. A class without a row yet is taken to
+            be as rare as half a row. Labels of an indicator matrix need none.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; across chunks too, a weight counts the same.
+
+        Returns
+        -------
+        self : object
+            The estimator, with one more row in ``history_``.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as described, a hyperparameter that makes another network has changed, a label is not in
+            `classes`, or the loss stops being a finite number.
+
+        Notes
+        -----
+        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
+        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
+        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+
+        Examples
+        --------
+        >>> from seqclf import RNNTextClassifier
+        >>> classifier = RNNTextClassifier(units=8, schedule="constant", random_state=0)
+        >>> chunks = [(["good", "bad"] * 8, ["praise", "blame"] * 8), (["so good"] * 9, ["praise"] * 9)]
+        >>> for texts, labels in chunks * 3:
+        ...     classifier = classifier.partial_fit(texts, labels, classes=["blame", "praise"])
+        >>> classifier.predict(["good", "bad"]).tolist(), classifier.n_iter_
+        (['praise', 'blame'], 6)
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes or labels.

@@ -4,11 +4,12 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
-from seqclf._base import AutoEpochs, Rows, raise_warm_start_change
+from seqclf._base import AutoEpochs, Rows, raise_change
 from seqclf._base_series import BaseSeriesRNN
+from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._base_text import BaseTextRNN
-from seqclf._base_training import BaseTrainedRNN
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.tag_label_features import TagLabelFeatures
@@ -27,7 +28,7 @@ _LEARNED_OF_X = (
 )
 
 
-class BaseRNNTagger(BaseTrainedRNN, BaseTextRNN, BaseSeriesRNN):
+class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
     """Token lists, token ids or series in, labels of their steps out."""
 
     _constraints: dict[str, Any] = {
@@ -96,6 +97,15 @@ class BaseRNNTagger(BaseTrainedRNN, BaseTextRNN, BaseSeriesRNN):
                 f"row {row} of {name}: expected one for each. Use a tokenizer that drops no token, without max_length."
             )
 
+    def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
+        sequences = self._inputs._start_encoder(self, rows, weights)
+        self._refuse_lost_tokens(rows, sequences, "X")
+        return sequences
+
+    def _refuse_other_features(self, task: Task) -> None:
+        if not self._reads_series and self.wide != (learned := hasattr(self, "wide_")):
+            raise_change("wide", learned, self.wide)
+
     def _learned(self) -> tuple[str, ...]:
         of_inputs = self._inputs._learned(self) if hasattr(self, "_reads_series") else ()
         return ("_reads_series", *of_inputs)
@@ -106,8 +116,6 @@ class BaseRNNTagger(BaseTrainedRNN, BaseTextRNN, BaseSeriesRNN):
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         if self._reads_series:
             return None
-        if self._is_warm and self.wide != (learned := hasattr(self, "wide_")):
-            raise_warm_start_change("wide", learned, self.wide)
         if not self.wide:
             return None
         names = self._names()
@@ -170,6 +178,54 @@ class BaseRNNTagger(BaseTrainedRNN, BaseTextRNN, BaseSeriesRNN):
             If X or X_val is sparse or masked, or no container of rows.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+
+    @available_if(has_constant_rate)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one pass over a chunk of a stream.
+
+        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
+        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
+            learned from the first chunk and kept, so begin with a large one.
+        y : list of lists or arrays
+            Their targets, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that the stream will ever hold; the first call needs them. A class without a row yet is taken to
+            be as rare as half a row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; across chunks too, a weight counts the same.
+
+        Returns
+        -------
+        self : object
+            The estimator, with one more row in ``history_``.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as described, a hyperparameter that makes another network has changed, a label is not in
+            `classes`, or the loss stops being a finite number.
+
+        Notes
+        -----
+        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
+        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
+        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+
+        Examples
+        --------
+        >>> from seqclf import RNNTagger
+        >>> tagger = RNNTagger(units=8, schedule="constant", random_state=0)
+        >>> for _ in range(10):
+        ...     tagger = tagger.partial_fit([["the", "cat", "sat"]] * 9, [["D", "N", "V"]] * 9, classes=["D", "N", "V"])
+        >>> tagger.predict([["the", "cat"]])[0].tolist()
+        ['D', 'N']
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of each step.

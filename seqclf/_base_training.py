@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from seqclf._base import BaseRNN, Rows, raise_warm_start_change
+from seqclf._base import BaseRNN, Rows, raise_change
 from seqclf._data.dataset import Dataset, Targets, take
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
@@ -48,7 +48,7 @@ class BaseTrainedRNN(BaseRNN):
         warm = self._is_warm
         task = self._new_task(y)
         if warm and type(task) is not type(self._task):
-            raise_warm_start_change("y", self._task.kind, task.kind)
+            raise_change("y", self._task.kind, task.kind)
         rows = self._validate_X(X, reset=not warm)
         match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
         rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
@@ -56,7 +56,7 @@ class BaseTrainedRNN(BaseRNN):
         # The weights may be so large or so small that their sum is not finite.
         weights /= weights.max()
         sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
-        return task, _dataset(sequences, y, weights, groups), None if given is None else self._encoded(*given)
+        return task, dataset_of(sequences, y, weights, groups), None if given is None else self._encoded(*given)
 
     def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
         """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
@@ -79,6 +79,8 @@ class BaseTrainedRNN(BaseRNN):
             network.head.keep(len(training) / (len(training) + task.prior_rows))
         self._refuse_divergence(network, training.sequences, device)
         self._keep(task, session)
+        for name in ("_training_state", "_chunk_folds"):  # of a stream before this fit
+            self.__dict__.pop(name, None)
         self.history_ = session.history
         self.n_iter_ = session.n_epochs
         self.best_epoch_ = session.best_epoch
@@ -110,8 +112,8 @@ class BaseTrainedRNN(BaseRNN):
         In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
         what is kept for prediction stays as it is.
         """
-        if self._is_warm and not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
-            raise_warm_start_change("wide", learned, self.wide)
+        if self._is_warm:
+            self._refuse_other_features(task)
         features = self._new_label_features(task, rng)
         if not self._is_warm:
             self._label_features = features
@@ -166,7 +168,7 @@ class BaseTrainedRNN(BaseRNN):
         return take(rows, kept), take(y, kept), weights[kept] / weights.max()
 
     def _encoded(self, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
-        return _dataset(self._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
+        return dataset_of(self._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
 
     def _split(self, data: Dataset, task: Task, rng: np.random.RandomState) -> tuple[Dataset, Dataset | None]:
         """The training rows, and the validation rows for early stopping."""
@@ -178,11 +180,11 @@ class BaseTrainedRNN(BaseRNN):
         return data.take(np.delete(np.arange(len(data)), held_out)), data.take(held_out)
 
 
-def _dataset(
+def dataset_of(
     sequences: EncodedSequences,
     y: Targets,
     weights: np.ndarray,
-    groups: np.ndarray | None,
+    groups: np.ndarray | None = None,
     names: tuple[str, str] = ("X", "y"),
 ) -> Dataset:
     """Encoded rows with their targets; where each step has one, there is one for each step."""

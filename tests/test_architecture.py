@@ -66,8 +66,8 @@ MAP = {
         (
             "_base",
             "_base_series",
+            "_base_streaming",
             "_base_text",
-            "_base_training",
             "_tasks/",
             "_label_features/",
             "_text_tokenizer",
@@ -76,8 +76,8 @@ MAP = {
         ),
         ("sklearn",),
     ),
-    "_base_classifier.py": May(("_base_training", "_tasks/", "_validation/"), ("sklearn",)),
-    "_base_regressor.py": May(("_base_training", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_classifier.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_regressor.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
@@ -98,6 +98,10 @@ MAP = {
     ),
     "_base_training.py": May(
         ("_base", "_training/", "_tasks/", "_nn/", "_label_features/", "_validation/", "_data/", "_state"),
+        ("sklearn", "torch"),
+    ),
+    "_base_streaming.py": May(
+        ("_base", "_base_training", "_training/", "_tasks/", "_label_features/", "_validation/", "_data/", "_state"),
         ("sklearn", "torch"),
     ),
     "_state.py": May(numpy=False),

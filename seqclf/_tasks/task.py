@@ -77,6 +77,22 @@ class Task(ABC):
     def refit(self, y: Targets, before: Self) -> Targets:
         """The same in a warm start, as the task of the first fit did it."""
 
+    def start(self, y: Targets, weights: NDArray[np.float64], classes: Any) -> Targets:
+        """Learn from the first chunk of a stream how to encode targets and what they count, and encode them.
+
+        `classes` are those of the whole stream; None where a task has none.
+        """
+        targets = self.fit(y, weights)
+        self.fit_weights(targets, weights)
+        return targets
+
+    def proceed(self, y: Targets) -> Targets:
+        """Encode the targets of a later chunk of a stream."""
+        return self.encode(y)
+
+    def refuse_other_classes(self, classes: Any) -> None:  # noqa: B027
+        """Raise an error if a later chunk of a stream is said to have other classes; None says nothing."""
+
     def attributes(self) -> dict[str, Any]:
         """What a fitted estimator shows of the task, by the names of its attributes."""
         return {}
