@@ -44,6 +44,7 @@ from seqclf._validation.parameters import (
     integer,
     optional,
     options,
+    path,
     random_state,
     real,
     sequence_of,
@@ -92,6 +93,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         "n_threads": optional(integer(1, 1_024)),
         "verbose": any_of(boolean(), integer(0)),
         "warm_start": boolean(),
+        "checkpoint_dir": optional(path()),
         "wide": boolean(),
     }
     _step_name: str

@@ -111,6 +111,11 @@ class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
 
         A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
         X: give it an X_val of another number of rows.
+
+        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
+        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
+        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
+        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 

@@ -1,5 +1,6 @@
 """The recipe of `fit`: validate, encode, learn from targets, train, keep. What X and y are, others know."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,10 +13,12 @@ from seqclf._data.dataset import Dataset, Targets, take
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import validation_rows
+from seqclf._identity import fit_identity, versions
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._nn.network import Network
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
+from seqclf._training.checkpoint import Checkpoint, open_checkpoint
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.predict import extreme_rows, predict_outputs
 from seqclf._training.session import TrainingSession
@@ -60,7 +63,23 @@ class BaseTrainedRNN(BaseRNN):
 
     def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
         """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
+        with self._checkpoint(data, given, device) as checkpoint:
+            self._train_from(checkpoint, task, data, given, device)
+
+    def _checkpoint(
+        self, data: Dataset, given: Dataset | None, device: torch.device
+    ) -> AbstractContextManager[Checkpoint | None]:
+        if self.checkpoint_dir is None:
+            return nullcontext()
+        return open_checkpoint(self.checkpoint_dir, fit_identity(self, data, given, device.type), versions())
+
+    def _train_from(
+        self, checkpoint: Checkpoint | None, task: Task, data: Dataset, given: Dataset | None, device: torch.device
+    ) -> None:
+        """Train from where the checkpoint is, or from the beginning."""
         rng = check_random_state(self.random_state)
+        if checkpoint is not None:
+            rng = checkpoint.generator(rng)
         training, validation = self._split(data, task, rng) if given is None else (data, given)
         # From here on everything is learned from the targets of the training rows alone.
         y, warm = training.targets, self._is_warm
@@ -74,7 +93,11 @@ class BaseTrainedRNN(BaseRNN):
 
         network = self._warm_network(task) if warm else self._new_network(task, training, rng)
         session = TrainingSession(self._training_config(training), task, network.to(device), rng)
-        session.run(training, validation)
+        if checkpoint is not None:
+            checkpoint.load_into(session)
+            if self.verbose and checkpoint.n_epochs:
+                print(f"goes on after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
+        session.run(training, validation, after_epoch=None if checkpoint is None else checkpoint.save)
         if validation is None and not warm:
             network.head.keep(len(training) / (len(training) + task.prior_rows))
         self._refuse_divergence(network, training.sequences, device)

@@ -1,5 +1,7 @@
 """`RNNRegressor`: numeric series in, numbers out."""
 
+import os
+
 import numpy as np
 
 from seqclf._base_regressor import BaseRNNRegressor
@@ -85,6 +87,9 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the scaling, linear model and kind of targets that it has. What
         the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+    checkpoint_dir : str or path-like, default=None
+        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
+        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -246,6 +251,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         batch_size: int = 16,
         max_epochs: int | str = "auto",
         warm_start: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
@@ -277,6 +283,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.patience = patience
         self.tol = tol
         self.validation_fraction = validation_fraction

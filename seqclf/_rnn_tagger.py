@@ -1,5 +1,6 @@
 """`RNNTagger`: token lists, token ids or series in, a label for each step out."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,9 @@ class RNNTagger(BaseRNNTagger):
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the vocabulary or scaling, linear model and labels that it has.
         What the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+    checkpoint_dir : str or path-like, default=None
+        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
+        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -225,6 +229,7 @@ class RNNTagger(BaseRNNTagger):
         batch_size: int = 32,
         max_epochs: int | str = "auto",
         warm_start: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
@@ -259,6 +264,7 @@ class RNNTagger(BaseRNNTagger):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.patience = patience
         self.tol = tol
         self.validation_fraction = validation_fraction

@@ -97,7 +97,17 @@ MAP = {
         ("sklearn", "torch"),
     ),
     "_base_training.py": May(
-        ("_base", "_training/", "_tasks/", "_nn/", "_label_features/", "_validation/", "_data/", "_state"),
+        (
+            "_base",
+            "_training/",
+            "_tasks/",
+            "_nn/",
+            "_label_features/",
+            "_validation/",
+            "_data/",
+            "_state",
+            "_identity",
+        ),
         ("sklearn", "torch"),
     ),
     "_base_streaming.py": May(
@@ -105,6 +115,7 @@ MAP = {
         ("sklearn", "torch"),
     ),
     "_state.py": May(numpy=False),
+    "_identity.py": May(("_data/",), ("joblib",)),
     "_unpickling.py": May(in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
@@ -116,7 +127,7 @@ MAP = {
     "_kernels/": May(("_kernels/", "_native/"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(
-        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/"), ("skorch", "torch", "tqdm")
+        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/"), ("filelock", "skorch", "torch", "tqdm")
     ),
     "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
 }

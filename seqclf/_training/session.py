@@ -205,13 +205,13 @@ class TrainingSession:
         It is made of tensors on the CPU, numbers, text, lists and dicts.
         """
         return {
-            "network": _copied(self.network.state_dict()),
-            "optimizer": _copied(self._loop.optimizer_.state_dict()),
+            "network": copied(self.network.state_dict()),
+            "optimizer": copied(self._loop.optimizer_.state_dict()),
             "generator": self._generator.get_state(),
-            "rng": _copied(self._rng.get_state(legacy=False)),
+            "rng": copied(self._rng.get_state(legacy=False)),
             "unit": self._unit,
-            "callbacks": {name: _copied(callback.state_dict()) for name, callback in self._stateful()},
-            "history": _copied(self._loop.history.to_list()),
+            "callbacks": {name: copied(callback.state_dict()) for name, callback in self._stateful()},
+            "history": copied(self._loop.history.to_list()),
             "config": asdict(self.config),
         }
 
@@ -227,18 +227,19 @@ class TrainingSession:
             If the settings differ; then nothing is changed.
         """
         for name, value in asdict(self.config).items():
-            if state["config"][name] != value and not (with_own_settings and name != "optimizer"):
+            may_differ = name == "verbose" or (with_own_settings and name != "optimizer")
+            if state["config"][name] != value and not may_differ:
                 raise ValueError(f"The state is of a training with {name}={state['config'][name]!r}, not {value!r}.")
         self.network.load_state_dict(state["network"])
-        optimizer = _copied(state["optimizer"])
+        optimizer = copied(state["optimizer"])
         if with_own_settings:
             optimizer["param_groups"] = self._loop.optimizer_.state_dict()["param_groups"]
         self._loop.optimizer_.load_state_dict(optimizer)
         self._generator.set_state(state["generator"])
-        self._rng.set_state(_as_arrays(state["rng"]))
+        self._rng.set_state(as_arrays(state["rng"]))
         self._unit = state["unit"]
         for name, callback in self._stateful():
-            callback.load_state_dict(_copied(state["callbacks"][name]))
+            callback.load_state_dict(copied(state["callbacks"][name]))
         self._loop.history = History(dict(row) for row in state["history"])
 
     def _stateful(self) -> Iterator[tuple[str, StatefulCallback]]:
@@ -247,21 +248,21 @@ class TrainingSession:
                 yield type(callback).__name__, callback
 
 
-def _copied(state: Any) -> Any:
+def copied(state: Any) -> Any:
     """The same with copies of all tensors on the CPU, and arrays as lists."""
     if isinstance(state, np.ndarray):
         return state.tolist()
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
-        return {key: _copied(value) for key, value in state.items()}
+        return {key: copied(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(map(_copied, state))
+        return type(state)(map(copied, state))
     return state
 
 
-def _as_arrays(state: Any) -> Any:
+def as_arrays(state: Any) -> Any:
     """The same with lists as arrays."""
     if isinstance(state, Mapping):
-        return {key: _as_arrays(value) for key, value in state.items()}
+        return {key: as_arrays(value) for key, value in state.items()}
     return np.array(state) if isinstance(state, list) else state

@@ -4,6 +4,7 @@ A constraint is a test and the words that describe it, so that every message say
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,13 @@ def random_state() -> Constraint:
     return Constraint(
         f"{seed.expected}, a numpy RandomState instance, or None",
         lambda value: value is None or isinstance(value, np.random.RandomState) or seed.accepts(value),
+    )
+
+
+def path() -> Constraint:
+    """The name of a file or folder."""
+    return Constraint(
+        "a path (a str or an object like pathlib.Path)", lambda value: isinstance(value, str | os.PathLike)
     )
 
 
