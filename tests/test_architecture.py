@@ -221,6 +221,20 @@ def test_file_keeps_to_the_map(file):
     assert not found, "\n".join(found)
 
 
+NETWORK = ("socket", "ssl", "http", "urllib", "ftplib", "smtplib", "requests", "huggingface_hub")
+
+
+def test_only_fetch_imdb_can_reach_the_network():
+    """SECURITY.md promises it."""
+    reaching = {
+        file
+        for file in FILES
+        for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)
+        if any(within(found.name, module) for module in NETWORK)
+    }
+    assert reaching == {"datasets/_imdb.py"}
+
+
 def test_every_line_of_the_map_names_something():
     for place in MAP:
         assert (PACKAGE / place).exists(), f"{place} is in the import map but not in the package"
