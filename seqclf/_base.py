@@ -186,8 +186,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         ``"...bias_recurrent"``, which is added to h U.
 
         The first layer reads the scaled numbers of a series, or for each token id its row of ``"embedding.weight"``
-        (a one-hot vector with ``embedding_dim=None``) followed by the numbers of `nb_ngrams`. Each further layer reads
-        the states of the layer before.
+        (a one-hot vector with ``embedding_dim=None``) followed by what labels say of the token: the numbers of
+        `nb_ngrams`, or in a tagger the scores of the linear model. Each further layer reads the states of the layer
+        before.
 
         References
         ----------

@@ -30,7 +30,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         Networks learn badly from numbers far from that; switch it off for data that are scaled already.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="gru"
         The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
         little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=32
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
@@ -49,7 +49,7 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
     conv_filters : int or tuple of int, default=32
         Filters of the layers of convolution beside the recurrent ones. They find shapes wherever in a series they
         stand, which a recurrent layer learns from many more rows. Three layers of so many, as in [4]_ and [5]_, or a
-        tuple with the number of each layer. Cost grows with its square; 0 leaves the layers away.
+        tuple with the number of each layer. Cost grows with its square; 0 omits the layers.
     wide : bool, default=True
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
         and few epochs suffice. It adds about a second for 500 series of 300 steps.

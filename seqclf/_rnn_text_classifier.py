@@ -24,7 +24,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         used where X holds token ids.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
         The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
         little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=16
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
