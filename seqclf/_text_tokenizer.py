@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
+from seqclf._state import fresh_state, snapshot
 from seqclf._text import subwords
 from seqclf._text.levels import choose_level
 from seqclf._text.splitter import Level, Splitter
 from seqclf._text.token_counts import TextCounts, TokenCounts, pieces
 from seqclf._validation.parameters import (
-    all_or_nothing,
     boolean,
     check_output_container,
     check_parameters,
@@ -217,16 +217,11 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ImportError
             Where `level="subword"` and the package `tokenizers` is not installed.
         """
-        with all_or_nothing(self):
+        with fresh_state(self) as fresh:
             if is_stream(X):
-                self._finish(self._count(None, X))
-                return self
-            kind, rows = read_text_input(X)
-            learned = self._learn(kind, rows)
-            ids = None if learned is None else learned.ids
-            if ids is None and self.max_length is not None:
-                ids = self._subword_ids(rows)
-            self._count_truncated(ids)
+                fresh._finish(fresh._count(None, X))
+            else:
+                fresh._fit_to_rows(*read_text_input(X))
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> "TextTokenizer":
@@ -262,8 +257,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
                 "texts would change them. Count these texts too before the first transform, or learn anew from all "
                 "texts: call fit, or partial_fit of a new tokenizer, sklearn.base.clone(tokenizer)."
             )
-        with all_or_nothing(self):
-            self._counting = self._count(before, X)
+        with fresh_state(self) as fresh:
+            fresh._counting = fresh._count(before, X)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.object_]:
@@ -281,8 +276,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ndarray of shape (n_texts,), dtype object
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
-        with all_or_nothing(self):
-            return self._known(self._fit_to_ids(*read_text_input(X)).ids).items()
+        with fresh_state(self) as fresh:
+            return fresh._known(fresh._fit_to_ids(*read_text_input(X)).ids).items()
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -305,7 +300,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where a row of X is not valid.
         """
         self._fix_ids()
-        return self._known(self._to_ids(read_text_input(X, kind=self.input_kind_)[1]).ids).items()
+        fitted = snapshot(self)
+        return fitted._known(fitted._to_ids(read_text_input(X, kind=fitted.input_kind_)[1]).ids).items()
 
     def inverse_transform(self, X: Any) -> list[str]:
         """Turn ids back into texts.
@@ -329,11 +325,12 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             Where a row holds something else than the ids of this vocabulary.
         """
         self._fix_ids()
-        _, ids = read_text_input(X, kind="ids", max_id=self.n_tokens_ - 1)
-        if self.subword_model_ is not None:
-            return [self._decode_subwords(row.tolist()) for row in ids.items()]
-        separator = "" if self.level_ == "char" else " "
-        return [separator.join(map(self.tokens_.__getitem__, row.tolist())) for row in ids.items()]
+        fitted = snapshot(self)
+        _, ids = read_text_input(X, kind="ids", max_id=fitted.n_tokens_ - 1)
+        if fitted.subword_model_ is not None:
+            return [fitted._decode_subwords(row.tolist()) for row in ids.items()]
+        separator = "" if fitted.level_ == "char" else " "
+        return [separator.join(map(fitted.tokens_.__getitem__, row.tolist())) for row in ids.items()]
 
     def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> "TextTokenizer":
         """Change nothing: ragged ids are no table, so the output is the same under every setting.
@@ -378,6 +375,14 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     def _progress(self) -> _Progress | None:
         return vars(self).get("_counting")
+
+    def _fit_to_rows(self, kind: Kind, rows: Any) -> None:
+        """`fit` for rows that were validated."""
+        learned = self._learn(kind, rows)
+        ids = None if learned is None else learned.ids
+        if ids is None and self.max_length is not None:
+            ids = self._subword_ids(rows)
+        self._count_truncated(ids)
 
     def _fit_to_ids(self, kind: Kind, rows: Any) -> NumberedTokens:
         """`fit_transform` for rows that were validated; unknown tokens have ids too."""
@@ -477,8 +482,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         progress = self._progress()
         if progress is not None:
-            with all_or_nothing(self):
-                self._finish(progress)
+            with fresh_state(self) as fresh:
+                fresh._finish(progress)
 
     def _finish(self, progress: _Progress) -> None:
         """Learn what counts tell, and drop them."""

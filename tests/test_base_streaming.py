@@ -180,6 +180,10 @@ def test_a_fitted_tokenizer_is_taken_as_it_is():
     model = RNNTextClassifier(tokenizer, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
     assert "later" in model.tokenizer_.vocabulary_ and model.vocab_size_ == len(tokenizer.tokens_)
     assert model.tokenizer_ is not tokenizer
+    counted = TextTokenizer().partial_fit(TEXTS).partial_fit(["a word of later chunks"])
+    same = RNNTextClassifier(counted, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    assert same.tokenizer_.tokens_ == tokenizer.tokens_
+    counted.partial_fit(["the tokenizer itself goes on"])
     learned = RNNTextClassifier(TextTokenizer(), **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
     assert "later" not in learned.tokenizer_.vocabulary_
     assert "later" not in RNNTextClassifier(tokenizer, **STREAM).fit(TEXTS, LABELS).tokenizer_.vocabulary_

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier
+from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier, SequencePadder, TextTokenizer
 from seqclf._state import fresh_state, snapshot
 
 SMALL = {"units": 2, "max_epochs": 1, "random_state": 0, "n_threads": 1}
@@ -103,3 +103,28 @@ def test_a_prediction_during_fits_gets_one_model_whole(make, sets):
     assert len(seen) > 12
     assert all(one in expected for one in seen)
     assert all(one in seen for one in expected)
+
+
+def test_a_transformation_during_fits_gets_one_vocabulary_whole():
+    first, second = ["good film", "bad film"] * 5, ["sweet sour salty bitter rich"] * 10
+    tokenizer, padder = TextTokenizer().fit(first), SequencePadder().fit([[2, 3]] * 3)
+    expected = {tuple(TextTokenizer().fit(texts).transform(["good sour"])[0]) for texts in (first, second)}
+    over = threading.Event()
+
+    def fit_in_turn():
+        for n in range(200):
+            tokenizer.fit(second if n % 2 == 0 else first)
+            padder.fit([[2, 3]] * 3 if n % 2 else [np.ones((4, 2))] * 3)
+        over.set()
+
+    thread = threading.Thread(target=fit_in_turn)
+    thread.start()
+    seen, padded, refused = set(), set(), set()
+    while not over.is_set():
+        seen.add(tuple(tokenizer.transform(["good sour"])[0]))
+        try:
+            padded.add(padder.transform([[2, 3, 4]]).shape)
+        except ValueError as error:  # It was fitted on series then.
+            refused.add(str(error))
+    thread.join()
+    assert seen == expected and padded == {(1, 2)} and all("in fit" in message for message in refused)

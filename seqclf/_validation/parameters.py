@@ -5,8 +5,7 @@ A constraint is a test and the words that describe it, so that every message say
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -40,18 +39,6 @@ def check_output_container(transform: Any) -> None:
     constraint = optional(options("default", "pandas", "polars"))
     if not constraint.accepts(transform):
         raise ValueError(f"set_output: transform must be {constraint.expected}. Got {shorten(transform)} instead.")
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put every attribute back if the block raises, Ctrl-C included: a fit that fails leaves the last one in place."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def integer(low: int, high: int | None = None) -> Constraint:
