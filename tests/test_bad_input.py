@@ -210,6 +210,7 @@ BAD_PARAMETERS = {
     "n_threads": [0, -1, 1.5],
     "verbose": [-1, "loud", None],
     "wide": [None, 1, "yes"],
+    "checkpoint_dir": [3, 1.5, True, ["folder"]],
     "warm_start": [None, "yes", 1],
 }
 TEXT_ONLY = {
