@@ -164,7 +164,10 @@ def _channels(columns: dict[Any, "nw.Series[Any]"], labels: list[Any]) -> list[N
             f"These columns of frame hold no numbers: {named}. Turn them into numbers"
             + (f", or name the columns that become channels: values={shorten(good, 200)}." if good else ".")
         )
-    return [as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64) for array in arrays]
+    return [
+        as_floats(array, f"Column {label!r} of frame") if array.dtype.kind == "O" else array.astype(np.float64)
+        for label, array in zip(labels, arrays, strict=True)
+    ]
 
 
 def _times(column: Any, label: Any) -> tuple[NDArray[Any], float]:
@@ -172,7 +175,7 @@ def _times(column: Any, label: Any) -> tuple[NDArray[Any], float]:
     _refuse_missing(column, "time", label)
     dtype, values = column.dtype, column.to_numpy()
     if len(values) and first_no_number(values) is None:
-        return as_floats(values) if values.dtype.kind == "O" else values, 1.0
+        return as_floats(values, f"time={label!r}") if values.dtype.kind == "O" else values, 1.0
     if dtype == nw.Date:
         column, dtype = column.cast(nw.Datetime("us")), nw.Datetime("us")
     if dtype in (nw.Datetime, nw.Duration):

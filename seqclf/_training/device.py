@@ -21,7 +21,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise ValueError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.") from error
     if resolved.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device={device!r} is not supported; expected 'auto', 'cpu', 'cuda', 'cuda:0' or the like.")
@@ -29,6 +29,9 @@ def resolve_device(device: str) -> torch.device:
         raise ValueError(f"device={device!r}, but there are only {torch.cuda.device_count()} CUDA GPUs here.")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         warnings.warn(f"device={device!r}, but torch sees no CUDA GPU here: the CPU is used.", stacklevel=2)
+        return torch.device("cpu")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        warnings.warn(f"device={device!r}, but torch has no MPS here: the CPU is used.", stacklevel=2)
         return torch.device("cpu")
     if resolved.type == "mps":
         warnings.warn(f"device={device!r}: torch's recurrences on MPS are known to give wrong results.", stacklevel=2)

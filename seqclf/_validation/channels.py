@@ -42,8 +42,8 @@ class Row:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether it is an empty list, which does not say how many channels it has."""
-        return self.values.shape == (0, 1) and self.names is None
+        """Whether it has neither steps nor names: how many channels it has is then of no consequence."""
+        return not len(self.values) and self.names is None
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class ChannelMatcher:
 
     def match_array(self, array: NDArray[Any], n_axes: int, names: tuple[str, ...] | None) -> tuple[Any, SeriesForm]:
         """An array (n, steps, channels) with the channels of fit, and its form."""
+        if not array.shape[1] and names is None:
+            form = SeriesForm(1 if self.seen is None else self.seen.n_channels)
+            return np.empty((len(array), 0, form.n_channels)), form
         expected = names if self.seen is None else self.seen.channel_names
         array = array[:, :, _order(names, expected, self.name, "in fit")]
         first = Row(array[0], names)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
-from seqclf._validation.containers import is_missing, shorten, unpack_rows
+from seqclf._validation.containers import is_missing, refuse_masked, shorten, tensor_array, unpack_rows
+from seqclf._validation.reading import names_its_input, reading
 
 Kind = Literal["texts", "tokens", "ids"]
 
@@ -26,6 +27,7 @@ _WRITTEN_ITEMS = "|".join(rf"{item}(?:[\s,]++{item})*+" for item in (_WRITTEN_ID
 _WRITTEN_LIST = re.compile(rf"\s*+[\[(]\s*+(?:{_WRITTEN_ITEMS})?+,?+\s*+[\])]\s*+")
 
 
+@names_its_input
 def read_text_input(
     X: Any,
     *,
@@ -112,7 +114,10 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
         return "texts", row
     items = row
     if hasattr(row, "__array__"):  # an array, a tensor, a Series; a number of numpy too
-        array = np.asarray(row)
+        where = f"Row {position} of {name}"
+        with reading(where):
+            array = tensor_array(row) if hasattr(row, "detach") else np.asarray(row)
+        refuse_masked(row, where)
         if array.ndim == 1:
             if array.dtype.kind in "iuf":
                 return ("ids" if len(array) else None), array
