@@ -427,8 +427,8 @@ def _as_int64(array: NDArray[Any], position: int) -> NDArray[Any]:
     if wrong.any():
         step = int(np.argmax(wrong))
         raise ValueError(
-            f"Row {position} of X holds {array[step]!s} at position {step}: expected whole numbers that fit int64, "
-            f"from {_INT64.min} to {_INT64.max}."
+            f"Row {position} of X holds {shorten(array[step])} at position {step}: expected whole numbers that fit "
+            f"int64, from {_INT64.min} to {_INT64.max}."
         )
     return array.astype(np.int64)
 

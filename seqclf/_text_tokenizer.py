@@ -1,6 +1,5 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from seqclf._validation.parameters import (
     options,
 )
 from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
+from seqclf._warn import warn
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _N_BYTES = 256  # the alphabet that every subword vocabulary starts from
@@ -361,11 +361,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
                 f"min_frequency={self.min_frequency} times."
             )
         if self.level_ == "word" and self.input_kind_ == "texts" and (found := find_unknown_words(ids, tokens)):
-            warnings.warn(
-                f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").',
-                UserWarning,
-                stacklevel=2,
-            )
+            warn(f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").')
         self.subword_model_: Any = None
         self._keep_vocabulary([tokens[index] for index in kept])
         others = np.setdiff1d(by_frequency, kept)

@@ -54,7 +54,7 @@ MAP = {
         dynamic=True,
     ),
     "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "torch"), numpy=False),
-    "_text_tokenizer.py": May(("_validation/", "_data/", "_text/"), ("sklearn",), ("tokenizers",)),
+    "_text_tokenizer.py": May(("_validation/", "_data/", "_text/", "_warn"), ("sklearn",), ("tokenizers",)),
     "_sequence_padder.py": May(("_validation/", "_data/"), ("sklearn",)),
     "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
     "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
@@ -94,18 +94,19 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
+    "_warn.py": May(numpy=False),
     "_unpickling.py": May(in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
-    "_data/": May(("_data/",)),
-    "_validation/": May(("_validation/", "_data/"), ("narwhals", "scipy", "sklearn")),
+    "_data/": May(("_data/", "_warn")),
+    "_validation/": May(("_validation/", "_data/", "_warn"), ("narwhals", "scipy", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/")),
     "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
     "_tasks/": May(("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
-    "_kernels/": May(("_kernels/", "_native/"), ("torch",)),
+    "_kernels/": May(("_kernels/", "_native/", "_warn"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(
-        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/"), ("skorch", "torch", "tqdm")
+        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/", "_warn"), ("skorch", "torch", "tqdm")
     ),
     "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
 }

@@ -134,7 +134,7 @@ class Classification(Task):
                 raise ValueError(
                     f"The classes, {shorten([label for label in labels if label not in given])}, are not in "
                     f"class_weight, but {shorten(unknown)}, which y does not hold: the keys must be labels of y, of "
-                    "their type. A class that is left out weighs 1."
+                    "their type. A class without a weight has 1."
                 )
             balance = np.array([given.get(label, 1.0) for label in labels], dtype=np.float64)
         else:
@@ -146,7 +146,7 @@ class Classification(Task):
             raise ValueError(
                 f"class_weight={shorten(self.class_weight)} ranges from {balance[least]!s} for the class "
                 f"{shorten(self.classes[least])} to {balance[most]!s} for {shorten(self.classes[most])}: the smallest "
-                f"weight above 0 must be at least {SMALLEST_SHARE} times the largest. A class that is left out weighs 1."
+                f"weight above 0 must be at least {SMALLEST_SHARE} times the largest. A class without a weight has 1."
             )
         # Only the proportions count, and the sums of so large or small weights would not be finite, or 0.
         return balance if 1e-100 < balance.max() < 1e100 else balance / balance.max()

@@ -1,6 +1,5 @@
 """Rows of X and the values that go with them: they are matched by position, which an index may contradict."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.numbers import shorten
 from seqclf._validation.reading import reading
+from seqclf._warn import warn
 
 
 def match_rows(X: Any, n_rows: int, name: str = "X", **values: Any) -> None:
@@ -30,12 +30,10 @@ def match_rows(X: Any, n_rows: int, name: str = "X", **values: Any) -> None:
             continue
         labels, others = index.tolist(), other.tolist()
         row = next((row for row, pair in enumerate(zip(labels, others, strict=True)) if pair[0] != pair[1]), 0)
-        warnings.warn(
+        warn(
             f"{name} and {value_name} have different indexes, but are matched by position: row {row} is "
             f"{shorten(labels[row])} in {name}, and {shorten(others[row])} in {value_name}. Bring them into one order "
-            f"with {value_name}.loc[{name}.index], or, if they are in one order, hand in {value_name}.to_numpy().",
-            UserWarning,
-            stacklevel=2,
+            f"with {value_name}.loc[{name}.index], or, if they are in one order, hand in {value_name}.to_numpy()."
         )
 
 

@@ -1,6 +1,5 @@
 """Indicator matrices: 0s and 1s that say which labels each row has."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy.sparse import issparse
 
 from seqclf._validation.containers import as_array, shorten
 from seqclf._validation.reading import names_its_input
+from seqclf._warn import warn
 
 
 @names_its_input
@@ -43,11 +43,9 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
         raise ValueError(f"{name} holds {shorten(value)} in row {row}: {expected}, and 0 where it has not.")
     indicator = array.astype(np.int8)
     if name == "y" and len(indicator) > 1 and (indicator.sum(axis=1) == 1).all():
-        warnings.warn(
+        warn(
             f"{name} has exactly one 1 in each row. It is read as an indicator of several labels a row, with a "
-            f"probability for each. If each row has one class, hand in the classes: {name}.argmax(axis=1).",
-            UserWarning,
-            stacklevel=2,
+            f"probability for each. If each row has one class, hand in the classes: {name}.argmax(axis=1)."
         )
     return indicator
 

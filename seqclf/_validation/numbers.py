@@ -85,14 +85,21 @@ def as_floats(values: NDArray[Any], holder: str) -> NDArray[np.float64]:
     """Objects that are numbers, or missing, as float64; `holder` is how messages call what they are in."""
     floats: list[float] = []
     try:
-        floats += (np.nan if is_missing(value) else float(value) for value in values.ravel())
+        floats += map(_as_float, values.ravel())
     except Exception as error:  # whole numbers beyond the floats, complex numbers, classes of numbers
         place = np.unravel_index(len(floats), values.shape)
+        problem = "it is too large for float64" if isinstance(error, OverflowError) else f"float() refuses it ({error})"
         raise ValueError(
-            f"{holder} holds {shorten(values[place])} at position {', '.join(map(str, place))}: expected a number that "
-            f"fits float64, below 1.8e308 in size ({error})."
+            f"{holder} holds {shorten(values[place])} at position {', '.join(map(str, place))}: {problem}. Expected "
+            "numbers below 1.8e308 in size."
         ) from error
     return np.array(floats, dtype=np.float64).reshape(values.shape)
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, complex | np.complexfloating):
+        raise TypeError("complex")  # numpy would take the real part
+    return np.nan if is_missing(value) else float(value)
 
 
 def text_advice(value: str | bytes) -> str:

@@ -1,5 +1,6 @@
 """Numeric series from 2-D or 3-D arrays or ragged lists: NaN pads a 3-D array, and is else refused by row and step."""
 
+from collections.abc import Iterable
 from numbers import Number
 from typing import Any
 
@@ -24,8 +25,8 @@ from seqclf._validation.series_input import NamedRow, SeriesInput, by_dims, has_
 
 _STEP_TYPES = (list, tuple, np.ndarray)
 _NO_PADDING = (
-    'Fill it in, as missing="interpolate" of the estimators does, or leave the step out: NaN is padding only at the ends '
-    "of a series in a 3-D array, in steps where every channel is NaN"
+    'Fill it in, as missing="interpolate" of the estimators does, or leave the step out: NaN is padding only at the '
+    "ends of a series in a 3-D array, in steps where every channel is NaN"
 )
 _TEXT = "text: TextTokenizer turns it into ids, and the estimators of texts take it as it is"
 
@@ -202,11 +203,15 @@ def _row_array(row: Any, position: int, name: str) -> NDArray[Any]:
         if array.dtype.kind == "O" and array.ndim == 1 and any(isinstance(step, _STEP_TYPES) for step in array):
             array = np.array(array.tolist())  # steps that are arrays themselves: polars, parquet
     except ValueError as error:  # steps with unequal numbers of channels
+        if not isinstance(row, Iterable):
+            raise
         widths = {len(step) for step in row if isinstance(step, _STEP_TYPES)}
         missing = [step for step, value in enumerate(row) if is_missing(value)]
         if len(widths) == 1 and missing:
             gap = [np.nan] * widths.pop()
             return np.array([gap if is_missing(step) else step for step in row], dtype=object)
+        if len(widths) == 1:
+            raise ValueError(f"{where} is {shorten(row)}, lists in its steps: expected {ONE_SERIES}.") from error
         raise ValueError(f"{where} has steps with {sorted(widths)} channels: expected {ONE_SERIES}.") from error
     return array
 

@@ -68,7 +68,9 @@ def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
         row = plain(row, where)
         if not _is_list(row) or is_frame(row):
             raise ValueError(f"{where} is {shorten(row)}: {expected}.")
-        labels = next((getattr(row, way)() for way in _WAYS_TO_LIST if hasattr(row, way)), None) or list(row)
+        labels = list(row)
+        if getattr(getattr(row, "dtype", None), "kind", "O") not in "mM":  # nanoseconds would be whole numbers
+            labels = next((getattr(row, way)() for way in _WAYS_TO_LIST if hasattr(row, way)), labels)
     for step, label in enumerate(labels):
         if isinstance(label, list | tuple | set | dict | np.ndarray):
             raise ValueError(f"{where} holds {shorten(label)} at step {step}: expected one label for each step.")
@@ -76,8 +78,14 @@ def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
             raise ValueError(
                 f"{where} holds {shorten(label)} at step {step}: expected a label, or None for a step without one."
             )
-    labels = [None if is_missing(label) else label for label in labels]
-    return [label.item() if isinstance(label, np.generic) else label for label in labels]
+    return [_plain_label(label) for label in labels]
+
+
+def _plain_label(label: Any) -> Any:
+    """A label as an object of Python; None for what is missing."""
+    if is_missing(label):
+        return None
+    return label.item() if isinstance(label, np.generic) and label.dtype.kind not in "mM" else label
 
 
 def _refuse_mixed(tags: Ragged, name: str) -> None:
@@ -105,7 +113,8 @@ def refuse_other_sort(tags: Ragged, classes: NDArray[Any], name: str) -> None:
             row = tags.row_of(step)
             raise ValueError(
                 f"Row {row} of {name} holds {shorten(label)}, a {type(label).__name__}, at step "
-                f"{step - tags.offsets[row]}, but the classes of fit are of {sort.__name__}: {shorten(classes.tolist())}."
+                f"{step - tags.offsets[row]}, but the classes of fit are of {sort.__name__}, "
+                f"{shorten(classes.tolist())}: expected such labels."
             )
 
 

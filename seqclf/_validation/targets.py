@@ -49,14 +49,14 @@ def _is_changed_by_numpy(labels: Sequence[Any]) -> bool:
     """Whether some labels would be others in an array of numpy's choice.
 
     A number or None among texts would be a text, and a text would lose the NULs at its end. A whole number among
-    floats, or below 0 next to one beyond int64, would be a float.
+    floats, or next to one that needs more than 63 bits, would be a float.
     """
     types = set(map(type, labels))
     if any(issubclass(one, str) for one in types):
         return any(not isinstance(label, str) or label.endswith("\0") for label in labels)
     whole = [label for label in labels if isinstance(label, int)]
     if len(whole) == len(labels):
-        return bool(whole) and min(whole) < 0 and max(whole) > _MAX_INT64
+        return bool(whole) and max(whole) > _MAX_INT64
     return any(not -_MAX_EXACT <= label <= _MAX_EXACT for label in whole)
 
 

@@ -73,6 +73,8 @@ def read_text_input(
             raise ValueError(f"{name} has {rows.ndim} dimensions: expected rows, each of them {_ANY_ROW}.")
         if kind not in (None, "ids"):
             raise ValueError(_other_kind(name, 0, "ids", kind, "in fit they were"))
+        if rows.dtype.kind in "mM":
+            raise ValueError(_not_a_row(rows[0], 0, name, kind))
         if rows.dtype.kind in "iuf":
             return "ids", _clean_ids(Ragged.from_array(rows), name, max_id, in_fit)
         rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
@@ -121,7 +123,7 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
         if array.ndim == 1:
             if array.dtype.kind in "iuf":
                 return ("ids" if len(array) else None), array
-            items = array.tolist()
+            items = array.tolist() if array.dtype.kind not in "mM" else list(array)  # nanoseconds would be numbers
     if not isinstance(items, list | tuple):
         raise ValueError(_not_a_row(row, position, name, known))
     types = set(map(type, items))
