@@ -15,7 +15,6 @@ from seqclf._validation.targets import codes_of, refuse_merged
 
 # The code of a step without a label.
 UNLABELLED = -1
-_WAYS_TO_LIST = ("tolist", "to_list", "to_pylist")
 
 
 @names_its_input
@@ -68,9 +67,7 @@ def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
         row = plain(row, where)
         if not _is_list(row) or is_frame(row):
             raise ValueError(f"{where} is {shorten(row)}: {expected}.")
-        labels = list(row)
-        if getattr(getattr(row, "dtype", None), "kind", "O") not in "mM":  # nanoseconds would be whole numbers
-            labels = next((getattr(row, way)() for way in _WAYS_TO_LIST if hasattr(row, way)), labels)
+        labels = _to_list(row)
     for step, label in enumerate(labels):
         if isinstance(label, list | tuple | set | dict | np.ndarray):
             raise ValueError(f"{where} holds {shorten(label)} at step {step}: expected one label for each step.")
@@ -79,6 +76,14 @@ def _labels_of(row: Any, position: int, name: str, expected: str) -> list[Any]:
                 f"{where} holds {shorten(label)} at step {step}: expected a label, or None for a step without one."
             )
     return [_plain_label(label) for label in labels]
+
+
+def _to_list(values: Any) -> list[Any]:
+    """A list, and objects of Python in it where the container can make them."""
+    if getattr(getattr(values, "dtype", None), "kind", "O") in "mM":
+        return list(values)  # tolist() makes whole numbers of nanoseconds
+    way = next((way for way in ("tolist", "to_list", "to_pylist") if hasattr(values, way)), None)
+    return list(values) if way is None else list(getattr(values, way)())
 
 
 def _plain_label(label: Any) -> Any:
