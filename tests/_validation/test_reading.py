@@ -14,9 +14,9 @@ class Mute(Exception):
     "error", [RuntimeError("boom"), IndexError(3), OverflowError("much"), RecursionError(), Mute()]
 )
 def test_an_error_of_another_type_becomes_a_value_error_that_names_the_argument(error):
-    with pytest.raises(ValueError, match=f"X_val can't be read, because it raises {type(error).__name__}") as caught:
-        with reading("X_val"):
-            raise error
+    words = f"X_val can't be read, because it raises {type(error).__name__}"
+    with pytest.raises(ValueError, match=words) as caught, reading("X_val"):
+        raise error
     assert caught.value.__cause__ is error
 
 
@@ -25,7 +25,7 @@ def test_a_message_without_the_name_gets_it():
         raise ValueError("Wrong.")
     with pytest.raises(TypeError, match=r"^X: X_val is odd$"), reading("X"):  # X_val is not X
         raise TypeError("X_val is odd")
-    with pytest.raises(ValueError, match="^X: ") as caught, reading("X"):
+    with pytest.raises(ValueError, match=r"^X: ") as caught, reading("X"):
         "\ud800".encode()
     assert type(caught.value) is ValueError  # the constructor of a UnicodeEncodeError takes five arguments
 
@@ -54,7 +54,7 @@ def test_a_function_is_guarded_by_the_name_that_it_is_given():
     for arguments, name in ((("a",), "X"), (("a", 1.0), "X")):
         with pytest.raises(ValueError, match=f"^{name}: could not convert"):
             to_float(*arguments)
-    with pytest.raises(ValueError, match="^groups: could not convert"):
+    with pytest.raises(ValueError, match=r"^groups: could not convert"):
         to_float("a", name="groups")
     with pytest.raises(ValueError, match="X can't be read, because it raises OverflowError"):
         to_float(10**400)
