@@ -11,6 +11,7 @@ import re
 import warnings
 from array import array
 from collections import UserList, deque
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 import seqclf
+from seqclf._validation.numbers import shorten
 
 SEED = int(os.environ.get("SEQCLF_FUZZ_SEED", "0"))
 N_QUICK = int(os.environ.get("SEQCLF_FUZZ_EXAMPLES", "500"))
@@ -303,9 +305,22 @@ def weights_of(draw, n_rows):
     return draw(made_odd([draw(values) for _ in range(n_rows)]))
 
 
+@dataclass(repr=False)
+class Case:
+    """A class, its parameters, what `fit` gets, and what is read afterwards."""
+
+    name: str
+    parameters: dict
+    given_to_fit: dict
+    new: object
+
+    def __repr__(self):  # Not every object in it has one.
+        given = ", ".join(f"{key}={shorten(value, 400)}" for key, value in self.given_to_fit.items())
+        return f"{self.name}({shorten(self.parameters, 400)}).fit({given}), then {shorten(self.new, 400)}"
+
+
 @st.composite
 def cases(draw):
-    """The name of a class, its parameters, what fit gets, and what is read afterwards."""
     name = draw(st.sampled_from(sorted(ESTIMATORS)))
     kinds, learns = ESTIMATORS[name]
     kind, n_rows = draw(st.sampled_from(kinds)), draw(st.integers(4, 8))
@@ -331,7 +346,7 @@ def cases(draw):
             if draw(seldom):
                 given_to_fit["sample_weight_val"] = draw(weights_of(4))
     other_kind = draw(st.sampled_from(sorted(KINDS))) if draw(seldom) else kind
-    return name, parameters, given_to_fit, draw(rows_of(other_kind, 3))
+    return Case(name, parameters, given_to_fit, draw(rows_of(other_kind, 3)))
 
 
 NAMES = ["X", "y", "row", "Row", "X_val", "y_val", "sample_weight", "sample_weight_val", "groups", "frame", "id"]
@@ -346,7 +361,7 @@ def attempt(function, *args, **kwargs):
             return function(*args, **kwargs)
     except (ValueError, TypeError, NotFittedError) as error:
         message = str(error)
-    assert set(re.findall(r"[A-Za-z_]+", message)).intersection(NAMES), f"no argument is named: {message}"
+    assert set(re.findall(r"\w+", message)).intersection(NAMES), f"no argument is named: {message}"
     assert len(message) < 2_000
     return None
 
@@ -393,7 +408,7 @@ def check_outputs(estimator, name, X):
 
 
 def check(case):
-    name, parameters, given_to_fit, new = case
+    name, parameters, given_to_fit, new = case.name, case.parameters, case.given_to_fit, case.new
     estimator = getattr(seqclf, name)(**parameters)
     before = dict(vars(estimator))
     again_readable = {key: value for key, value in given_to_fit.items() if not hasattr(value, "__next__")}
