@@ -98,14 +98,12 @@ ODD_VALUES = [
     object,
     lambda: {"a": 1},
     lambda: [[1]],
-    lambda: nested(3000),
     lambda: (i for i in range(3)),
     lambda: torch.tensor(1.0, requires_grad=True),
     lambda: torch.ones(3, requires_grad=True),
     lambda: torch.ones(3, 2, dtype=torch.bfloat16),
     lambda: np.ma.masked,
     lambda: np.ma.masked_array([1.0, 2.0], mask=[False, True]),
-    lambda: np.empty((0, 10**9)),
     lambda: np.empty((0, 2)),
     lambda: np.array(3),
     lambda: np.array([], dtype="M8[s]"),
@@ -120,6 +118,8 @@ ODD_VALUES = [
     lambda: array("d", [1.0, 2.0]),
     lambda: memoryview(b"ab"),
 ]
+# Other libraries take minutes to make columns of these.
+ODD_ROWS = [lambda: nested(3000), lambda: np.empty((0, 10**9))]
 CONTAINERS = [
     list,
     tuple,
@@ -250,6 +250,7 @@ PARAMETERS = {
 
 seldom = st.integers(0, 5).map(lambda number: number == 5)
 odd_values = st.sampled_from(ODD_VALUES).map(lambda make: make())
+odd_rows = st.sampled_from(ODD_ROWS).map(lambda make: make())
 
 
 @st.composite
@@ -265,6 +266,9 @@ def made_odd(draw, rows):
         place = draw(st.integers(0, len(rows) - 1))
         if isinstance(rows[place], list) and rows[place] and draw(st.booleans()):
             rows[place][draw(st.integers(0, len(rows[place]) - 1))] = draw(odd_values)
+        elif draw(seldom):
+            rows[place] = draw(odd_rows)
+            return rows
         else:
             rows[place] = draw(odd_values)
     if draw(seldom):
@@ -426,23 +430,73 @@ def check(case):
         assert all(vars(estimator)[key] is value for key, value in state.items())
 
 
-def fuzz(n_examples, first_seed):
+@st.composite
+def frames(draw):
+    """A long frame of any library, and the arguments of series_from_frame."""
+    n_rows = draw(st.integers(1, 6))
+    columns = {
+        "id": draw(
+            st.sampled_from([[1, 2, 1], ["a", "b", "a"], [1.5, None, 1.5], [datetime.date(2024, 2, 29)], [True]])
+        ),
+        "time": draw(st.sampled_from([[3, 1, 2], [0.5, float("inf")], [2**64 - 1, 0], [-(2**63), 2**63 - 1], ["a"]])),
+        "x": draw(st.sampled_from([[1, 2], [0.5, None], [1e308], [10**400], ["1.5"], [True], [Decimal("1.5")]])),
+    }
+    if draw(seldom):
+        columns[draw(st.sampled_from(sorted(columns)))] = [draw(odd_values)]
+    if draw(seldom):
+        days = [datetime.datetime(2024, 2, 29, tzinfo=draw(st.sampled_from([None, datetime.UTC])))]
+        columns["time"] = draw(st.sampled_from([days, [datetime.timedelta(1)], [datetime.date(1, 1, 1)], [pd.NaT]]))
+    columns = {label: [values[row % len(values)] for row in range(n_rows)] for label, values in columns.items()}
+    frame = columns
+    try:
+        frame = draw(st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table, lambda columns: columns]))(columns)
+    except Exception:  # Not every library takes every value.
+        frame = pd.DataFrame({label: pd.Series(values, dtype=object) for label, values in columns.items()})
+    arguments = {
+        "id": "id",
+        "time": draw(st.sampled_from([None, "time"])),
+        "time_as": draw(st.sampled_from([None, "delta"])),
+    }
+    if draw(seldom):
+        arguments[draw(st.sampled_from(["id", "time", "values", "time_as"]))] = draw(odd_values)
+    if draw(seldom):
+        arguments["values"] = draw(st.sampled_from(["x", ["x"], ["x", "time"], ["y"], []]))
+    return Case("series_from_frame", arguments, {"frame": frame}, n_rows)
+
+
+def check_frame(case):
+    made = attempt(seqclf.series_from_frame, case.given_to_fit["frame"], **case.parameters)
+    if made is not None:
+        series, ids = made
+        assert len(series) == len(ids)
+        assert sum(map(len, series)) == case.new
+        assert all(row.dtype == np.float64 and row.ndim == 2 for row in series)
+        if case.parameters["time_as"] == "delta":
+            assert all(np.isfinite(row[:, -1]).all() and row[0, -1] == 0 for row in series)
+
+
+def fuzz(strategy, check_one, n_examples, first_seed):
     unchecked = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
     @seed(first_seed)
     @settings(max_examples=n_examples, deadline=None, database=None, suppress_health_check=unchecked)
-    @given(cases())
+    @given(strategy)
     def run(case):
-        check(case)
+        check_one(case)
 
     run()
 
 
 def test_odd_inputs_are_read_right_or_refused_by_name():
-    fuzz(N_QUICK, SEED)
+    fuzz(cases(), check, N_QUICK, SEED)
+
+
+def test_odd_frames_are_read_right_or_refused_by_name():
+    fuzz(frames(), check_frame, N_QUICK // 5, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7_200)
 def test_many_odd_inputs_are_read_right_or_refused_by_name():
-    fuzz(N_SLOW, SEED + 1)
+    fuzz(cases(), check, N_SLOW, SEED + 1)
+    fuzz(frames(), check_frame, N_SLOW // 5, SEED + 1)

@@ -33,8 +33,9 @@ def plain(values: Any, name: str) -> Any:
 
     Masked arrays are refused in all of them.
     """
-    if hasattr(values, "detach") and not getattr(values, "is_nested", False):
-        values = tensor_array(values)
+    if hasattr(values, "detach"):
+        is_nested = getattr(values, "is_nested", False)
+        values = list(map(tensor_array, values.unbind())) if is_nested else tensor_array(values)
     elif (
         isinstance(values, Sequence)
         and not isinstance(values, list | tuple | str | bytes | bytearray)
@@ -97,8 +98,6 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
             f"Sparse data was passed for {name}, but dense data is required: "
             "a sequence keeps the order of its steps, a sparse matrix of counts does not."
         )
-    if getattr(X, "is_nested", False):  # a tensor of torch, which numpy can't read
-        X = list(X.unbind())
     X = plain(X, name)
     rows: list[Any] | NDArray[Any]
     if is_frame(X):

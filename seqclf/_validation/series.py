@@ -210,8 +210,9 @@ def _row_array(row: Any, position: int, name: str) -> NDArray[Any]:
         if len(widths) == 1 and missing:
             gap = [np.nan] * widths.pop()
             return np.array([gap if is_missing(step) else step for step in row], dtype=object)
-        if len(widths) == 1:
-            raise ValueError(f"{where} is {shorten(row)}, lists in its steps: expected {ONE_SERIES}.") from error
+        if len(widths) < 2:
+            what = f"{where} is {shorten(row)}, with a step that is neither a number nor a list of channels"
+            raise ValueError(f"{what}: expected {ONE_SERIES}.") from error
         raise ValueError(f"{where} has steps with {sorted(widths)} channels: expected {ONE_SERIES}.") from error
     return array
 

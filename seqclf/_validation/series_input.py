@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.containers import is_missing, is_sparse, plain, shorten, tensor_array
+from seqclf._validation.containers import is_missing, is_sparse, plain, shorten
 from seqclf._validation.frames import (
     channel_names,
     column_labels,
@@ -67,8 +67,6 @@ def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
     if getattr(getattr(X, "dtype", None), "kind", "O") in "iufb":  # a Series of numbers: each is a step
         _refuse_long_frame(X, name)
     _refuse_with_advice(X, name)
-    if getattr(X, "is_nested", False) and hasattr(X, "unbind"):  # a nested tensor
-        return SeriesInput([tensor_array(row) for row in X.unbind()], channels_first)
     if has_dims(X):
         values, decided, names = by_dims(X, name, n_axes=3)
         return SeriesInput(values, channels_first and not decided, names)

@@ -26,13 +26,18 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") 
     if y is None:
         raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
     y = plain(y, name)
+    if getattr(getattr(y, "dtype", None), "kind", "") == "T":  # scikit-learn does not know numpy's newer texts
+        y = y.tolist()
     if isinstance(y, list | tuple) and _is_changed_by_numpy(y):
         y = _objects(y)
     _refuse_several_labels(y, name)
     try:
         labels = column_or_1d(y, input_name=name, warn=True)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be one label for each row of {rows_name}, got {shorten(y)}: {error}") from error
+        first_line = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"{name} must be one label for each row of {rows_name}, got {shorten(y)}: {first_line}."
+        ) from error
     if len(labels) != n_rows:
         raise ValueError(
             f"{name} has {len(labels)} labels, but {rows_name} has {n_rows} rows: "
@@ -133,7 +138,7 @@ def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_w
     array = as_array(sample_weight, name)
     if (place := first_no_number(array)) is not None:
         raise ValueError(
-            f"{name} must be numbers, one for each row: it holds {shorten(array[place])} in row {place[0]}."
+            f"{name} must be numbers, one for each row: it holds {shorten(array[place])}{f' in row {place[0]}' if place else ''}."
         )
     weights = as_floats(array, name) if array.dtype.kind in "Oc" else array.astype(np.float64)
     if weights.ndim == 0:
