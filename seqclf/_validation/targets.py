@@ -137,9 +137,8 @@ def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_w
         return np.ones(n_rows)
     array = as_array(sample_weight, name)
     if (place := first_no_number(array)) is not None:
-        raise ValueError(
-            f"{name} must be numbers, one for each row: it holds {shorten(array[place])}{f' in row {place[0]}' if place else ''}."
-        )
+        where = f" in row {place[0]}" if place else ""
+        raise ValueError(f"{name} must be numbers, one for each row: it holds {shorten(array[place])}{where}.")
     weights = as_floats(array, name) if array.dtype.kind in "Oc" else array.astype(np.float64)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))

@@ -63,6 +63,7 @@ BAD_WEIGHTS = [
     (["1", "2", "3"], "sample_weight must be numbers, one for each row: it holds '1' in row 0"),
     (pd.date_range("2024-02-29", periods=3), "sample_weight must be numbers.*2024-02-29.* in row 0"),
     (np.arange(3).astype("m8[s]"), "sample_weight must be numbers"),
+    (np.datetime64("2024-02-29"), "sample_weight must be numbers.*2024-02-29"),
     ([1, 1j, 1], "sample_weight holds .1.0j. at position 0"),
     (np.array([1, 1j, 1]), "sample_weight holds .* at position 0"),
     ([1, 10**400, 1], "sample_weight holds 1000.* at position 1: it is too large for float64"),
