@@ -37,7 +37,9 @@ from seqclf._unpickling import (
     warn_of_another_version,
 )
 from seqclf._validation.containers import shorten
+from seqclf._validation.memory import refuse_size
 from seqclf._validation.parameters import (
+    MAX_FLOAT32,
     Constraint,
     any_of,
     boolean,
@@ -69,18 +71,18 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     _constraints: dict[str, Any] = {
         "cell": options(*CELLS),
         "units": any_of(integer(1), sequence_of(integer(1))),
-        "n_layers": integer(1),
+        "n_layers": integer(1, 1_000),
         "bidirectional": boolean(),
         "pooling": options(*POOLINGS),
         "activation": options(*ACTIVATIONS),
         "dropout": real(0, 1, high_open=True),
         "recurrent_dropout": real(0, 1, high_open=True),
         "optimizer": options(*OPTIMIZERS),
-        "learning_rate": real(0, inf, low_open=True),
+        "learning_rate": real(0, MAX_FLOAT32, low_open=True),
         "schedule": options(*SCHEDULES),
-        "weight_decay": real(0, inf),
-        "l1": real(0, inf),
-        "max_grad_norm": optional(real(0, inf, low_open=True)),
+        "weight_decay": real(0, MAX_FLOAT32),
+        "l1": real(0, MAX_FLOAT32),
+        "max_grad_norm": optional(real(0, MAX_FLOAT32, low_open=True)),
         "batch_size": integer(1),
         "max_epochs": any_of(integer(1), options("auto")),
         "patience": optional(integer(1)),
@@ -245,7 +247,13 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _new_network(self, task: Task, training: Dataset, rng: np.random.RandomState) -> Network:
         generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-        network = Network(self._network_config(task)).reset_parameters(generator)
+        config = self._network_config(task)
+        refuse_size(
+            2 * config.n_weights,
+            f"A network of units={shorten(list(config.units))} with its gradients",
+            "choose smaller units, n_layers, embedding_dim or conv_filters",
+        )
+        network = Network(config).reset_parameters(generator)
         # The scores are estimates of the outputs already; without them the means of the log-count ratios are.
         as_sum_of_means = task.outputs_are_log_odds and not network.config.scores
         network.head.start(task.initial_bias(training.targets, training.weights), as_sum_of_means)

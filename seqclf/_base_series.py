@@ -16,6 +16,7 @@ from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten
 from seqclf._validation.holes import fill_holes
 from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
+from seqclf._validation.reading import names_its_input
 from seqclf._validation.series import clean_series, is_table, read_series
 from seqclf._validation.series_input import open_series
 from seqclf._validation.table import refuse_no_table
@@ -36,6 +37,7 @@ class BaseSeriesRNN(BaseRNN):
     _auto_epochs_alone = AutoEpochs(n_updates=1_500, n_steps=1_500_000, min_epochs=5, max_epochs=200)
     n_channels_in_: int
 
+    @names_its_input
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         opened = open_series(X, name, bool(self.channels_first))
         table = is_table(opened.rows, name) if reset else hasattr(self, "n_features_in_")

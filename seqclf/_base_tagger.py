@@ -16,9 +16,11 @@ from seqclf._label_features.tag_label_features import TagLabelFeatures
 from seqclf._tasks.tagging import Tagging
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
+from seqclf._validation.alignment import match_steps
 from seqclf._validation.parameters import class_weight, optional, options
+from seqclf._validation.reading import names_its_input
 from seqclf._validation.steps import holds_series
-from seqclf._validation.tags import check_tags
+from seqclf._validation.tags import check_tags, refuse_other_sort
 from seqclf._validation.targets import read_sample_weight
 
 # What a fit learns of X. A fit on another kind of X learns only some of it, so all of it is removed first.
@@ -61,6 +63,7 @@ class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
     def _default_tokenizer(self) -> TextTokenizer:
         return TextTokenizer(lowercase=False)  # Capitals tell names.
 
+    @names_its_input
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         if reset:
             self._reads_series = holds_series(X)
@@ -142,7 +145,8 @@ class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
             The training data, one sequence a row, in any of the forms that the class names.
         y : list of lists or arrays
             For each row of X one label for each of its steps: strings, whole numbers or booleans, of at least two
-            classes. None is a step without a label: it is read, but counts in no loss and no score.
+            classes. None is a step without a label: it is read, but counts in no loss and no score. So
+            is what is missing to pandas: NaN, NaT and NA.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts in losses, scores, the linear model and scaling; only the proportions matter. Rows of
             weight 0 are left out altogether.
@@ -287,12 +291,8 @@ class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
         predicted = self.predict(X)
         tags = check_tags(y, len(predicted), name="y", rows_name="X")
         lengths = np.array([len(row) for row in predicted], dtype=np.int64)
-        if (lengths != tags.lengths).any():
-            row = int(np.argmax(lengths != tags.lengths))
-            raise ValueError(
-                f"Row {row} of y has {tags.lengths[row]} labels, but row {row} of X has {lengths[row]} steps: expected "
-                "one label for each step."
-            )
+        match_steps(tags.lengths, lengths, "X", "y")
+        refuse_other_sort(tags, self.classes_, "y")
         weights = np.repeat(read_sample_weight(sample_weight, len(predicted)), lengths)
         found = [label for row in predicted for label in row.tolist()]
         labelled = np.array([label is not None for label in tags.values.tolist()], dtype=bool)

@@ -21,6 +21,7 @@ from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import NumberedTokens, TextTokenizer
 from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.parameters import has_methods, integer, optional, real
+from seqclf._validation.reading import names_its_input
 from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 
 # A table with a row for each number up to the largest id may be this much larger than the ids need.
@@ -54,6 +55,7 @@ class BaseTextRNN(BaseRNN):
             raise AttributeError(f"{type(self).__name__} has no {name}: it is not fitted, or has learned none.")
         return cast(LogCountRatios | TargetMeans, features.of_ngrams)
 
+    @names_its_input
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         kind, rows = read_text_input(X, kind=None if reset else self.input_kind_, name=name)
         if reset:

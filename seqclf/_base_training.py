@@ -22,7 +22,7 @@ from seqclf._training.checkpoint import Checkpoint, open_checkpoint
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.predict import extreme_rows, predict_outputs
 from seqclf._training.session import TrainingSession
-from seqclf._validation.alignment import match_rows
+from seqclf._validation.alignment import match_rows, match_steps
 from seqclf._validation.parameters import check_parameters
 from seqclf._validation.targets import read_groups, read_sample_weight, refuse_one_group
 
@@ -211,10 +211,6 @@ def dataset_of(
     names: tuple[str, str] = ("X", "y"),
 ) -> Dataset:
     """Encoded rows with their targets; where each step has one, there is one for each step."""
-    if isinstance(y, Ragged) and (y.lengths != sequences.lengths).any():
-        row = int(np.argmax(y.lengths != sequences.lengths))
-        raise ValueError(
-            f"Row {row} of {names[1]} has {y.lengths[row]} targets, but row {row} of {names[0]} has "
-            f"{sequences.lengths[row]} steps: expected one target for each step."
-        )
+    if isinstance(y, Ragged):
+        match_steps(y.lengths, sequences.lengths, *names)
     return Dataset(sequences, y, weights, groups)

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from seqclf._data.ragged import Ragged
 from seqclf._state import fresh_state, snapshot
 from seqclf._validation.channels import SeriesForm, as_names
-from seqclf._validation.containers import shorten, unpack_rows
+from seqclf._validation.containers import shorten, tensor_array, unpack_rows
 from seqclf._validation.frames import is_frame
+from seqclf._validation.memory import refuse_size
 from seqclf._validation.parameters import (
     any_of,
     boolean,
@@ -25,8 +26,9 @@ from seqclf._validation.parameters import (
     options,
     real,
 )
+from seqclf._validation.reading import reading
 from seqclf._validation.series import read_series, unpack_series
-from seqclf._validation.series_input import as_array, open_series
+from seqclf._validation.series_input import open_series
 from seqclf._validation.texts import PADDING, refuse_zeros
 
 _CONSTRAINTS = {
@@ -309,6 +311,11 @@ class SequencePadder(TransformerMixin, BaseEstimator):
 
     def _pad(self, sequences: Ragged) -> NDArray[Any]:
         self._check_fill(sequences.values.dtype)
+        refuse_size(
+            len(sequences) * self.max_length_ * max(sequences.n_channels, 1) * (sequences.values.itemsize // 4),
+            f"{len(sequences)} rows with max_length={self.max_length_}",
+            "choose a smaller max_length",
+        )
         padded = sequences.truncated(self.max_length_, self.truncate).padded(
             self.max_length_, value=self._fill(self.input_kind_), padding=self.padding
         )
@@ -357,8 +364,9 @@ class SequencePadder(TransformerMixin, BaseEstimator):
     ) -> tuple[str, Ragged, SeriesForm | None]:
         """Say what the rows are, and take the padding off arrays that have some. `kind`: what empty rows are."""
         opened = open_series(X, "X", bool(self.channels_first))
-        rows = unpack_series(opened, "X")
-        found, sequences, form = "ids", _read_ids(rows, kind), None
+        with reading("X"):
+            rows = unpack_series(opened, "X")
+            found, sequences, form = "ids", _read_ids(rows, kind), None
         if sequences is None:
             found = "series"
             sequences, form = read_series(
@@ -398,7 +406,7 @@ def _integers(row: Any) -> NDArray[Any] | None:
     if is_frame(row) or not (isinstance(row, list | tuple) or hasattr(row, "__array__")):
         return None
     try:
-        array = as_array(row) if hasattr(row, "detach") else np.asarray(row)
+        array = tensor_array(row) if hasattr(row, "detach") else np.asarray(row)
     except ValueError:  # a ragged list inside a row: read_series says so, with its number
         return None
     if array.ndim != 1:
@@ -420,8 +428,8 @@ def _as_int64(array: NDArray[Any], position: int) -> NDArray[Any]:
     if wrong.any():
         step = int(np.argmax(wrong))
         raise ValueError(
-            f"Row {position} of X holds {array[step]!s} at position {step}: expected whole numbers that fit int64, "
-            f"from {_INT64.min} to {_INT64.max}."
+            f"Row {position} of X holds {shorten(array[step])} at position {step}: expected whole numbers that fit "
+            f"int64, from {_INT64.min} to {_INT64.max}."
         )
     return array.astype(np.int64)
 

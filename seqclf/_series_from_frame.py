@@ -11,6 +11,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._validation.containers import shorten
 from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.numbers import as_floats, first_no_number
+from seqclf._validation.reading import reading
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 
@@ -82,20 +83,21 @@ def series_from_frame(
         raise ValueError(f"time_as must be 'delta' or None. Got {shorten(time_as)} instead.")
     if time_as is not None and time is None:
         raise ValueError("time_as='delta' needs the column of the times: name it with time=.")
-    columns = _open(frame, id, time)
-    codes, ids = _number_ids(columns[id], id)
-    channels = _channels(columns, _value_columns(list(columns), id, time, values))
-    lengths = np.bincount(codes, minlength=len(ids)).astype(np.int64)
-    if time is None:
-        order = np.argsort(codes, kind="stable")
-    else:
-        times, seconds = _times(columns[time], time)
-        order = _order(codes, times)
-        if time_as == "delta":
-            since = np.empty(len(codes))
-            since[order] = _since_step_before(times[order], lengths, seconds)
-            channels.append(np.log1p(since))
-    return Ragged(np.column_stack(channels)[order], lengths).items(), ids
+    with reading("frame"):
+        columns = _open(frame, id, time)
+        codes, ids = _number_ids(columns[id], id)
+        channels = _channels(columns, _value_columns(list(columns), id, time, values))
+        lengths = np.bincount(codes, minlength=len(ids)).astype(np.int64)
+        if time is None:
+            order = np.argsort(codes, kind="stable")
+        else:
+            times, seconds = _times(columns[time], time)
+            order = _order(codes, times)
+            if time_as == "delta":
+                since = np.empty(len(codes))
+                since[order] = _since_step_before(times[order], lengths, seconds)
+                channels.append(np.log1p(since))
+        return Ragged(np.column_stack(channels)[order], lengths).items(), ids
 
 
 def _open(frame: Any, id: Any, time: Any) -> dict[Any, "nw.Series[Any]"]:
@@ -111,7 +113,7 @@ def _open(frame: Any, id: Any, time: Any) -> dict[Any, "nw.Series[Any]"]:
         labels = column_labels(frame, "frame")
     for role, label in (("id", id), ("time", time)):
         if label not in labels and not (role == "time" and label is None):
-            raise ValueError(f"{role}={label!r} is no column of frame: its columns are {shorten(labels, 200)}.")
+            raise ValueError(f"{role}={shorten(label)} is no column of frame: its columns are {shorten(labels, 200)}.")
     if not len(frame):
         raise ValueError("frame has no rows: expected one for each step.")
     return dict(zip(labels, nw.from_native(frame, eager_only=True).iter_columns(), strict=True))
@@ -126,7 +128,7 @@ def _value_columns(labels: Sequence[Any], id: Any, time: Any, values: Any) -> li
     for label in chosen:
         if label not in labels:
             raise ValueError(
-                f"values has {label!r}, which is no column of frame: its columns are {shorten(labels, 200)}."
+                f"values has {shorten(label)}, which is no column of frame: its columns are {shorten(labels, 200)}."
             )
         if label == id or chosen.count(label) > 1:
             raise ValueError(f"values has {label!r}, {'the id' if label == id else 'twice'}: leave it out.")
@@ -164,7 +166,10 @@ def _channels(columns: dict[Any, "nw.Series[Any]"], labels: list[Any]) -> list[N
             f"These columns of frame hold no numbers: {named}. Turn them into numbers"
             + (f", or name the columns that become channels: values={shorten(good, 200)}." if good else ".")
         )
-    return [as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64) for array in arrays]
+    return [
+        as_floats(array, f"Column {label!r} of frame") if array.dtype.kind == "O" else array.astype(np.float64)
+        for label, array in zip(labels, arrays, strict=True)
+    ]
 
 
 def _times(column: Any, label: Any) -> tuple[NDArray[Any], float]:
@@ -172,7 +177,13 @@ def _times(column: Any, label: Any) -> tuple[NDArray[Any], float]:
     _refuse_missing(column, "time", label)
     dtype, values = column.dtype, column.to_numpy()
     if len(values) and first_no_number(values) is None:
-        return as_floats(values) if values.dtype.kind == "O" else values, 1.0
+        times = as_floats(values, f"time={label!r}") if values.dtype.kind in "Oc" else values
+        if not np.isfinite(times).all():
+            row = int(np.argmin(np.isfinite(times)))
+            raise ValueError(
+                f"time={label!r} holds {shorten(values[row])} in row {row} of frame: expected finite numbers."
+            )
+        return times, 1.0
     if dtype == nw.Date:
         column, dtype = column.cast(nw.Datetime("us")), nw.Datetime("us")
     if dtype in (nw.Datetime, nw.Duration):
@@ -202,7 +213,9 @@ def _order(codes: NDArray[np.int64], times: NDArray[Any]) -> NDArray[np.int64]:
 def _since_step_before(times: NDArray[Any], lengths: NDArray[np.int64], unit: float) -> NDArray[np.float64]:
     """The time since the step before, 0 at the first step of each series."""
     since = np.zeros(len(times))
-    wide = times.astype(np.float64 if times.dtype.kind == "f" else np.int64)  # differences of small integers overflow
+    # Differences of small integers overflow, and so do those of integers that are very far apart.
+    is_exact = times.dtype.kind != "f" and int(times.max()) - int(times.min()) <= np.iinfo(np.int64).max
+    wide = (times - times.min() if times.dtype == np.uint64 else times).astype(np.int64 if is_exact else np.float64)
     since[1:] = (wide[1:] - wide[:-1]) * unit
     since[np.cumsum(lengths) - lengths] = 0.0
     return since

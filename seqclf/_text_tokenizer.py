@@ -1,7 +1,6 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
 import copy
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -27,6 +26,7 @@ from seqclf._validation.parameters import (
 )
 from seqclf._validation.text_stream import is_stream, read_text_parts
 from seqclf._validation.texts import UNKNOWN, Kind, WrittenLists, read_text_input
+from seqclf._warn import warn
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
@@ -509,11 +509,7 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         most = None if self.vocab_size is None else self.vocab_size - _N_SPECIAL
         kept, others = counts.choose(tokens, self.min_frequency, most)
         if counts.words is not None and (found := counts.words.find_unknown(tokens)):
-            warnings.warn(
-                f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").',
-                UserWarning,
-                stacklevel=2,
-            )
+            warn(f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").')
         self.subword_model_: Any = None
         self._keep_vocabulary([tokens[index] for index in kept])
         return kept, others, tokens

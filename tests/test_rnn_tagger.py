@@ -515,7 +515,7 @@ def test_rows_that_differ_in_length_are_named(kind, fitted, rows):
         make().fit(X, short)
     with pytest.raises(ValueError, match=re.escape("Row 0 of y_val has 5 targets, but row 0 of X_val has 4 steps")):
         make().fit(X, y, X_val=X_val, y_val=[[*y_val[0], y_val[0][0]], *y_val[1:]])
-    with pytest.raises(ValueError, match=re.escape("Row 4 of y has 5 labels, but row 4 of X has 6 steps")):
+    with pytest.raises(ValueError, match=re.escape("Row 4 of y has 5 targets, but row 4 of X has 6 steps")):
         fitted[kind].score(X, short)
     with pytest.raises(ValueError, match=re.escape("y has 59 rows, but X has 60")):
         make().fit(X, y[:-1])

@@ -1,9 +1,10 @@
 """The rows that early stopping watches, taken from the training rows."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
+
+from seqclf._warn import warn
 
 # The best of several draws of whole groups is taken: of many draws where few groups make the choice hard.
 MIN_DRAWS, MAX_DRAWS, DRAWN_GROUPS = 2, 20, 4_000
@@ -63,12 +64,10 @@ def validation_rows(
         if not strata.needed:
             return validation_rows(all_alike(len(strata.of_rows)), fraction, rng)
         of_each = f"a row of each of {len(counts)} {strata.several}" if len(counts) > 1 else "a single row"
-        warnings.warn(
+        warn(
             f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows can't hold {of_each}: there is no "
             "validation split, and early stopping watches the training loss. Raise validation_fraction, or set "
-            "patience=None.",
-            UserWarning,
-            stacklevel=2,
+            "patience=None."
         )
         return None
     held_out = []
@@ -88,12 +87,10 @@ def _rows_of_groups(
     if not held_out.any():
         if not strata.needed:
             return _rows_of_groups(all_alike(len(groups)), fraction, rng, groups)
-        warnings.warn(
+        warn(
             f"None of the {table.n_groups} groups can be held out, since a {strata.one} would be left without a row to "
             "train on: there is no validation split, and early stopping watches the training loss. Give X_val, or set "
-            "patience=None.",
-            UserWarning,
-            stacklevel=2,
+            "patience=None."
         )
         return None
     return np.flatnonzero(held_out[groups])

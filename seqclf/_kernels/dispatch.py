@@ -6,7 +6,6 @@ gradients. All other operations have a definition there and, most of them, a mod
 """
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu import recurrence
 from seqclf._kernels.weights import Weights
 from seqclf._native import library
+from seqclf._warn import warn
 
 _KERNELS = {"cpu": recurrence, "reference": reference, "torch_native": torch_native}
 _VARIABLE = "SEQCLF_KERNELS"
@@ -143,4 +143,4 @@ def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
 def _warn_once(message: str) -> None:
     if message not in _warned:
         _warned.add(message)
-        warnings.warn(message, UserWarning, stacklevel=3)
+        warn(message)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from seqclf._kernels import CELLS
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -42,3 +44,18 @@ class NetworkConfig:
     scores: bool = False
     token_dropout: float = 0.0
     conv_filters: tuple[int, ...] = ()
+
+    @property
+    def n_weights(self) -> int:
+        """How many weights the network has at least; filters count as if they saw one step."""
+        n_inputs, n_weights = self.n_channels, 0
+        if self.vocab_size is not None:
+            n_inputs = (self.vocab_size if self.embedding_dim is None else self.embedding_dim) + self.n_step_features
+            n_weights += self.vocab_size * (self.embedding_dim or 0)
+        directions = 2 if self.bidirectional else 1
+        for before, width in zip((n_inputs, *self.conv_filters), self.conv_filters, strict=False):
+            n_weights += before * width
+        for width in self.units:
+            n_weights += directions * CELLS[self.cell].n_gates * width * (n_inputs + width + 1)
+            n_inputs = directions * width
+        return n_weights + self.n_outputs * (n_inputs + sum(self.conv_filters[-1:]))

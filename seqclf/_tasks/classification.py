@@ -1,5 +1,6 @@
 """`Classification`: one class for each sequence."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
-from seqclf._validation.targets import check_labels, codes_of, read_classes, refuse_one_class
+from seqclf._validation.targets import SMALLEST_SHARE, check_labels, codes_of, read_classes, refuse_one_class
 
 Array = NDArray[Any]
 
@@ -97,7 +98,8 @@ class Classification(Task):
                 "class_weight='balanced' needs the classes of all rows, and partial_fit sees a part of them: give a "
                 "dict of class -> weight, as sklearn.utils.class_weight.compute_class_weight makes of y."
             )
-        self._balance = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes)
+        each = np.arange(len(self.classes))
+        self._balance = self._weights_of_classes(each, np.ones(len(each)))
 
     def refuse_other_classes(self, classes: Any) -> None:
         """They stay as they were."""
@@ -139,15 +141,39 @@ class Classification(Task):
 
     def fit_weights(self, targets: Any, weights: NDArray[np.float64]) -> None:
         """Learn what "balanced" stands for."""
-        self._balance = compute_class_weight(
-            self.class_weight, classes=self.classes, y=self.classes[targets], sample_weight=weights
-        )
+        self._balance = self._weights_of_classes(targets, weights)
         in_class = np.bincount(targets, weights=weights * self._balance[targets])
         if np.count_nonzero(in_class) < 2:
             raise ValueError(
                 f"class_weight={shorten(self.class_weight)} leaves fewer than 2 classes in y with a weight above 0; "
                 "at least 2 are needed."
             )
+
+    def _weights_of_classes(self, targets: Any, weights: NDArray[np.float64]) -> Array:
+        if isinstance(self.class_weight, Mapping):
+            given, labels = dict(self.class_weight), self.classes.tolist()
+            unknown = [label for label in given if label not in labels]
+            if unknown and any(label not in given for label in labels):
+                # scikit-learn's words come first: its users search for them.
+                raise ValueError(
+                    f"The classes, {shorten([label for label in labels if label not in given])}, are not in "
+                    f"class_weight, but {shorten(unknown)}, which y does not hold: the keys must be labels of y, of "
+                    "their type. A class without a weight has 1."
+                )
+            balance = np.array([given.get(label, 1.0) for label in labels], dtype=np.float64)
+        else:
+            balance = compute_class_weight(
+                self.class_weight, classes=self.classes, y=self.classes[targets], sample_weight=weights
+            )
+        least, most = int(np.argmin(np.where(balance > 0, balance, np.inf))), int(np.argmax(balance))
+        if balance[least] < balance[most] * SMALLEST_SHARE:
+            raise ValueError(
+                f"class_weight={shorten(self.class_weight)} ranges from {balance[least]!s} for the class "
+                f"{shorten(self.classes[least])} to {balance[most]!s} for {shorten(self.classes[most])}: the smallest "
+                f"weight above 0 must be at least {SMALLEST_SHARE} times the largest. A class without a weight has 1."
+            )
+        # Only the proportions count, and the sums of so large or small weights would not be finite, or 0.
+        return balance if 1e-100 < balance.max() < 1e100 else balance / balance.max()
 
     def loss_weights(self, targets: Any) -> NDArray[np.float64]:
         """The weight of the class of each row."""

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import pickle
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -25,6 +24,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from seqclf._training.session import TrainingSession, as_arrays, copied
+from seqclf._warn import warn
 
 # Another number stands for files that this code can't read.
 FORMAT = 1
@@ -83,10 +83,9 @@ class Checkpoint:
         try:
             write_whole(self.file, content.getbuffer())
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"The checkpoint of epoch {session.n_epochs} could not be written to {self.file} ({error}). The "
-                "training goes on; after a kill it would begin again from the last checkpoint that could be written.",
-                stacklevel=2,
+                "training goes on; after a kill it would begin again from the last checkpoint that could be written."
             )
 
     def _read(self) -> None:
@@ -202,8 +201,7 @@ def _warn_of_others(folder: Path, identity: Mapping[str, str]) -> None:
             for name in dict.fromkeys([*identity, *theirs])
             if theirs.get(name) != identity.get(name)
         ]
-        warnings.warn(
+        warn(
             f"{file} is the checkpoint of another fit (epoch {header.get('epoch')}) and is not used: it has "
-            f"{'; '.join(changed)}. This fit begins with its first epoch. Delete the file if it isn't needed any more.",
-            stacklevel=2,
+            f"{'; '.join(changed)}. This fit begins with its first epoch. Delete the file if it isn't needed any more."
         )

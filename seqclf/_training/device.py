@@ -1,6 +1,5 @@
 """Where the arithmetic runs: device and number of threads."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -8,6 +7,7 @@ import torch
 
 from seqclf._kernels import is_exact, torch_threads
 from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
+from seqclf._warn import warn
 
 
 def resolve_device(device: str) -> torch.device:
@@ -21,17 +21,20 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise ValueError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.") from error
     if resolved.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device={device!r} is not supported; expected 'auto', 'cpu', 'cuda', 'cuda:0' or the like.")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count() > 0:
         raise ValueError(f"device={device!r}, but there are only {torch.cuda.device_count()} CUDA GPUs here.")
     if resolved.type == "cuda" and not torch.cuda.is_available():
-        warnings.warn(f"device={device!r}, but torch sees no CUDA GPU here: the CPU is used.", stacklevel=2)
+        warn(f"device={device!r}, but torch sees no CUDA GPU here: the CPU is used.")
+        return torch.device("cpu")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        warn(f"device={device!r}, but torch has no MPS here: the CPU is used.")
         return torch.device("cpu")
     if resolved.type == "mps":
-        warnings.warn(f"device={device!r}: torch's recurrences on MPS are known to give wrong results.", stacklevel=2)
+        warn(f"device={device!r}: torch's recurrences on MPS are known to give wrong results.")
     return resolved
 
 

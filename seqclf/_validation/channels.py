@@ -1,6 +1,5 @@
 """The channels of series: how many, in which order, and whether an array has them before its steps."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._validation.numbers import shorten
+from seqclf._warn import warn
 
 ONE_SERIES = "a series of numbers, of shape (steps,) or (steps, channels)"
 
@@ -42,8 +42,8 @@ class Row:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether it is an empty list, which does not say how many channels it has."""
-        return self.values.shape == (0, 1) and self.names is None
+        """Whether it has neither steps nor names: how many channels it has is then of no consequence."""
+        return not len(self.values) and self.names is None
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class ChannelMatcher:
 
     def match_array(self, array: NDArray[Any], n_axes: int, names: tuple[str, ...] | None) -> tuple[Any, SeriesForm]:
         """An array (n, steps, channels) with the channels of fit, and its form."""
+        if not array.shape[1] and names is None:
+            form = SeriesForm(1 if self.seen is None else self.seen.n_channels)
+            return np.empty((len(array), 0, form.n_channels)), form
         expected = names if self.seen is None else self.seen.channel_names
         array = array[:, :, _order(names, expected, self.name, "in fit")]
         first = Row(array[0], names)
@@ -105,13 +108,11 @@ class ChannelMatcher:
         if self.seen is not None or not 0 < longest < n_channels or (self.channels_first and longest > 1):
             return
         order = "last" if self.channels_first else "first, as aeon, sktime and tsai have them"
-        warnings.warn(
+        warn(
             f"Every row of {self.name} has fewer steps than channels: read as {longest} step{'s' * (longest > 1)} of "
             f"{n_channels} channels{' at most' * (longest > 1)}. If channels come {order}: "
             f"channels_first={not self.channels_first}, or {self.name}.transpose(0, 2, 1) "
-            f"(of a list: [row.T for row in {self.name}]).",
-            UserWarning,
-            stacklevel=2,
+            f"(of a list: [row.T for row in {self.name}])."
         )
 
     def refuse_one_series(self, shape: tuple[int, ...], is_frame: bool) -> None:
@@ -178,9 +179,7 @@ class ChannelMatcher:
             difference = "has names of channels, but in fit there were none"
         else:
             difference = f"has no names of channels, but {named} they are {shorten(list(names))}"
-        warnings.warn(
-            f"Row {differ[0]} of {self.name} {difference}: channels are read by position.", UserWarning, stacklevel=2
-        )
+        warn(f"Row {differ[0]} of {self.name} {difference}: channels are read by position.")
 
 
 def _order(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, where: str, named: str) -> Any:

@@ -8,8 +8,19 @@ from numpy.typing import NDArray
 
 from seqclf._validation.frames import column_labels, columns, is_frame
 from seqclf._validation.numbers import is_missing, shorten
+from seqclf._validation.reading import names_its_input
 
-__all__ = ["as_array", "is_missing", "is_sparse", "is_text", "refuse_masked", "shorten", "unpack_rows"]
+__all__ = [
+    "as_array",
+    "is_missing",
+    "is_sparse",
+    "is_text",
+    "plain",
+    "refuse_masked",
+    "shorten",
+    "tensor_array",
+    "unpack_rows",
+]
 
 
 def is_sparse(X: Any) -> bool:
@@ -17,12 +28,38 @@ def is_sparse(X: Any) -> bool:
     return type(X).__module__.startswith("scipy.sparse")
 
 
+def plain(values: Any, name: str) -> Any:
+    """Values in a list, tuple, array, Series or frame, whatever sequence or tensor they come in; others as they are.
+
+    Masked arrays are refused in all of them.
+    """
+    if hasattr(values, "detach"):
+        is_nested = getattr(values, "is_nested", False)
+        values = list(map(tensor_array, values.unbind())) if is_nested else tensor_array(values)
+    elif (
+        isinstance(values, Sequence)
+        and not isinstance(values, list | tuple | str | bytes | bytearray)
+        and not hasattr(values, "__array__")
+    ):
+        values = list(values)
+    refuse_masked(values, name)
+    return values
+
+
+def tensor_array(tensor: Any) -> NDArray[Any]:
+    """A tensor as an array, whatever device it is on and whether or not it has a gradient."""
+    tensor = tensor.detach().cpu()
+    return np.asarray(tensor.float() if "bfloat16" in str(tensor.dtype) else tensor)
+
+
 def refuse_masked(X: Any, name: str) -> None:
-    """Refuse a masked array, and a list that holds one: numpy would read the values under the mask."""
+    """Refuse a masked array, and a list or an object array that holds one: numpy would read what is under the mask."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array: fill its masked values first, with filled(), or leave these steps out."
         )
+    if isinstance(X, np.ndarray):
+        X = X.ravel().tolist() if X.dtype.kind == "O" else ()
     if isinstance(X, list | tuple) and any(issubclass(one, np.ma.MaskedArray) for one in set(map(type, X))):
         position = next(position for position, value in enumerate(X) if isinstance(value, np.ma.MaskedArray))
         raise TypeError(
@@ -31,18 +68,23 @@ def refuse_masked(X: Any, name: str) -> None:
         )
 
 
-def as_array(y: Any) -> NDArray[Any]:
-    """y as an array; rows of unequal length become objects."""
-    if hasattr(y, "columns"):
-        return y.to_numpy() if hasattr(y, "to_numpy") else np.column_stack([values for _, values in columns(y, "y")])
-    try:
-        return np.asarray(y)
-    except ValueError:
-        array = np.empty(len(y), dtype=object)
-        array[:] = y
-        return array
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Values as an array; rows of unequal length become objects. `name` is what messages call them."""
+    values = plain(values, name)
+    if is_frame(values):
+        has_array = hasattr(values, "to_numpy")
+        array = values.to_numpy() if has_array else np.column_stack([cells for _, cells in columns(values, name)])
+    else:
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            array = np.empty(len(values), dtype=object)
+            array[:] = values
+    refuse_masked(array, name)
+    return array
 
 
+@names_its_input
 def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
     """One entry for each row: a list of items, or an array of two or more dimensions.
 
@@ -56,9 +98,7 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
             f"Sparse data was passed for {name}, but dense data is required: "
             "a sequence keeps the order of its steps, a sparse matrix of counts does not."
         )
-    refuse_masked(X, name)
-    if getattr(X, "is_nested", False):  # a tensor of torch, which numpy can't read
-        X = list(X.unbind())
+    X = plain(X, name)
     rows: list[Any] | NDArray[Any]
     if is_frame(X):
         rows = _frame_rows(X, name)
@@ -121,7 +161,8 @@ def _array_rows(array: NDArray[Any], name: str, X: Any) -> list[Any] | NDArray[A
             array = array[:, 0]
         elif (text := _first_text_column(array)) is not None:
             raise ValueError(
-                f"{name} has {array.shape[1]} columns: pick the one that holds the sequences, e.g. {name}[:, {text}]."
+                f"{name} has {array.shape[1]} columns: pick the one that holds the sequences, e.g. {name}[:, {text}]. "
+                f"If each row is a list of tokens: {name}.tolist()."
             )
     if array.ndim == 1:
         return array.tolist() if array.dtype.kind in "UST" else list(array)

@@ -52,7 +52,7 @@ def numbers_of(X: Any, where: str, row_name: str = "row") -> NDArray[Any]:
     numeric = []
     for label, values in columns(X, where):
         refuse_column(label, values, where, row_name)
-        numeric.append(as_floats(values) if values.dtype.kind == "O" else values)
+        numeric.append(as_floats(values, f"Column {label!r} of {where}") if values.dtype.kind == "O" else values)
     return np.column_stack(numeric) if numeric else np.empty((len(X), 0))
 
 

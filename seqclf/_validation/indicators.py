@@ -1,32 +1,34 @@
 """Indicator matrices: 0s and 1s that say which labels each row has."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from seqclf._validation.containers import as_array, refuse_masked, shorten
+from seqclf._validation.containers import as_array, shorten
+from seqclf._validation.reading import names_its_input
+from seqclf._warn import warn
 
 
-def is_indicator(y: Any) -> bool:
+@names_its_input
+def is_indicator(y: Any, name: str = "y") -> bool:
     """Whether y is a matrix of several columns, dense or sparse, that holds 0 and 1 only."""
     if issparse(y):
         return y.ndim == 2 and y.shape[1] > 1
     if y is None or isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
         return False
-    array = as_array(y)
+    array = as_array(y, name)
     return array.ndim == 2 and array.shape[1] > 1 and len(array) > 1 and first_other(array) is None
 
 
+@names_its_input
 def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArray[np.int8]:
     """The matrix as an array (n_rows, n_labels) of 0 and 1.
 
     A matrix of y with exactly one 1 in each row may be a one-hot encoding of classes; a warning says what to do then.
     """
-    refuse_masked(y, name)
-    array = y.toarray() if issparse(y) else as_array(y)
+    array = y.toarray() if issparse(y) else as_array(y, name)
     expected = f"expected an indicator matrix of shape ({n_rows}, n_labels), 1 where a row of {rows_name} has a label"
     if array.ndim != 2:
         raise ValueError(f"{name} has the shape {array.shape}: {expected}, as in fit.")
@@ -41,11 +43,9 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
         raise ValueError(f"{name} holds {shorten(value)} in row {row}: {expected}, and 0 where it has not.")
     indicator = array.astype(np.int8)
     if name == "y" and len(indicator) > 1 and (indicator.sum(axis=1) == 1).all():
-        warnings.warn(
+        warn(
             f"{name} has exactly one 1 in each row. It is read as an indicator of several labels a row, with a "
-            f"probability for each. If each row has one class, hand in the classes: {name}.argmax(axis=1).",
-            UserWarning,
-            stacklevel=2,
+            f"probability for each. If each row has one class, hand in the classes: {name}.argmax(axis=1)."
         )
     return indicator
 

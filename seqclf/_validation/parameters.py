@@ -14,6 +14,10 @@ import numpy as np
 
 from seqclf._validation.containers import shorten
 
+# The largest number that the network can compute with.
+MAX_FLOAT32 = 3.4e38
+_MAX_INT64 = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -27,10 +31,14 @@ def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> N
     """Raise a ValueError for the first parameter of `estimator` that its constraint does not accept."""
     for name, constraint in constraints.items():
         value = getattr(estimator, name)
-        if not constraint.accepts(value):
+        try:
+            accepted = constraint.accepts(value)
+        except Exception:  # of classes whose attributes or comparisons raise
+            accepted = False
+        if not accepted:
             raise ValueError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {constraint.expected}. "
-                f"Got {shorten(value)} instead."
+                f"Got {shorten(value)} instead{_size_note(value)}."
             )
 
 
@@ -46,7 +54,7 @@ def integer(low: int, high: int | None = None) -> Constraint:
     limits = f">= {low}" if high is None else f"from {low} to {high}"
     return Constraint(
         f"an integer {limits}",
-        lambda value: _is_number(value, Integral) and value >= low and (high is None or value <= high),
+        lambda value: _is_number(value, Integral) and low <= value <= (_MAX_INT64 if high is None else high),
     )
 
 
@@ -142,6 +150,12 @@ def sequence_of(constraint: Constraint) -> Constraint:
         f"a tuple or list, each item of it {constraint.expected}",
         lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
     )
+
+
+def _size_note(value: Any) -> str:
+    items = value if isinstance(value, tuple | list) else [value]
+    too_large = any(isinstance(item, int) and abs(item) > _MAX_INT64 for item in items)
+    return ", which is too large for 64 bits" if too_large else ""
 
 
 def _is_finite(value: Any) -> bool:

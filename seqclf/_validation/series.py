@@ -1,5 +1,6 @@
 """Numeric series from 2-D or 3-D arrays or ragged lists: NaN pads a 3-D array, and is else refused by row and step."""
 
+from collections.abc import Iterable
 from numbers import Number
 from typing import Any
 
@@ -8,19 +9,29 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._validation.channels import ONE_SERIES, ChannelMatcher, Row, SeriesForm
-from seqclf._validation.containers import is_missing, is_sparse, is_text, refuse_masked, shorten, unpack_rows
+from seqclf._validation.containers import (
+    is_missing,
+    is_sparse,
+    is_text,
+    refuse_masked,
+    shorten,
+    tensor_array,
+    unpack_rows,
+)
 from seqclf._validation.frames import channel_names, column_labels, columns, is_frame, is_nested, numbers_of
 from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number, text_advice
-from seqclf._validation.series_input import NamedRow, SeriesInput, as_array, by_dims, has_dims, open_series
+from seqclf._validation.reading import names_its_input, reading
+from seqclf._validation.series_input import NamedRow, SeriesInput, by_dims, has_dims, open_series
 
 _STEP_TYPES = (list, tuple, np.ndarray)
 _NO_PADDING = (
-    'Fill it in, as RNNClassifier(missing="interpolate") does, or leave the step out: NaN is padding only at the ends '
-    "of a series in a 3-D array, in steps where every channel is NaN"
+    'Fill it in, as missing="interpolate" of the estimators does, or leave the step out: NaN is padding only at the '
+    "ends of a series in a 3-D array, in steps where every channel is NaN"
 )
-_TEXT = "text: TextTokenizer turns it into ids, and RNNTextClassifier takes it as it is"
+_TEXT = "text: TextTokenizer turns it into ids, and the estimators of texts take it as it is"
 
 
+@names_its_input
 def read_series(
     X: Any,
     *,
@@ -83,6 +94,7 @@ def read_series(
     return clean_series(series, name, keep_float32, n_axes == 2, advice), form
 
 
+@names_its_input
 def is_table(X: Any, name: str = "X") -> bool:
     """Whether X is a table to scikit-learn, whose rows are series of equal length in one channel.
 
@@ -167,7 +179,7 @@ def _read_row(row: Any, position: int, name: str, channels_first: bool) -> Row:
             row, decided, names = by_dims(row, where, n_axes=2)
             channels_first = channels_first and not decided
         elif hasattr(row, "detach"):
-            row = as_array(row)
+            row = tensor_array(row)
     array = _row_array(row, position, name)
     if array.ndim == 2 and channels_first:
         array = array.T
@@ -185,15 +197,22 @@ def _row_array(row: Any, position: int, name: str) -> NDArray[Any]:
         raise ValueError(f"{where} is {shorten(row)} ({type(row).__name__}): expected {ONE_SERIES}{_advice(row, name)}")
     refuse_masked(row, where)
     try:
-        array = np.asarray(row)
+        with reading(where):
+            array = np.asarray(row)
+        refuse_masked(array, where)
         if array.dtype.kind == "O" and array.ndim == 1 and any(isinstance(step, _STEP_TYPES) for step in array):
             array = np.array(array.tolist())  # steps that are arrays themselves: polars, parquet
     except ValueError as error:  # steps with unequal numbers of channels
+        if not isinstance(row, Iterable):
+            raise
         widths = {len(step) for step in row if isinstance(step, _STEP_TYPES)}
         missing = [step for step, value in enumerate(row) if is_missing(value)]
         if len(widths) == 1 and missing:
             gap = [np.nan] * widths.pop()
             return np.array([gap if is_missing(step) else step for step in row], dtype=object)
+        if len(widths) < 2:
+            what = f"{where} is {shorten(row)}, with a step that is neither a number nor a list of channels"
+            raise ValueError(f"{what}: expected {ONE_SERIES}.") from error
         raise ValueError(f"{where} has steps with {sorted(widths)} channels: expected {ONE_SERIES}.") from error
     return array
 
@@ -218,7 +237,7 @@ def _as_numbers(array: NDArray[Any], where: str, axes: tuple[str, ...]) -> NDArr
         return array
     wrong = first_no_number(array)
     if wrong is None:
-        return as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64)
+        return as_floats(array, where) if array.dtype.kind == "O" else array.astype(np.float64)
     place = "at " + ", ".join(f"{axis} {index}" for axis, index in zip(axes, wrong, strict=False))
     value = array[wrong]
     if isinstance(value, str | bytes) and not text_advice(value):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.containers import is_missing, is_sparse, shorten
+from seqclf._validation.containers import is_missing, is_sparse, plain, shorten
 from seqclf._validation.frames import (
     channel_names,
     column_labels,
@@ -16,6 +16,7 @@ from seqclf._validation.frames import (
     is_sequence,
     nested_columns,
 )
+from seqclf._validation.reading import names_its_input
 
 _TIME = {"time", "times", "timestep", "timesteps", "time_step", "time_steps", "step", "steps"}
 _CHANNEL = {"channel", "channels", "variable", "variables"}
@@ -48,6 +49,7 @@ class SeriesInput:
     channel_names: tuple[str, ...] | None = None
 
 
+@names_its_input
 def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
     """Open X where `unpack_rows` can't, and refuse what can only be meant otherwise."""
     if isinstance(X, SeriesInput):
@@ -65,18 +67,10 @@ def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
     if getattr(getattr(X, "dtype", None), "kind", "O") in "iufb":  # a Series of numbers: each is a step
         _refuse_long_frame(X, name)
     _refuse_with_advice(X, name)
-    if getattr(X, "is_nested", False) and hasattr(X, "unbind"):  # a nested tensor
-        return SeriesInput([as_array(row) for row in X.unbind()], channels_first)
     if has_dims(X):
         values, decided, names = by_dims(X, name, n_axes=3)
         return SeriesInput(values, channels_first and not decided, names)
-    return SeriesInput(as_array(X) if hasattr(X, "detach") else X, channels_first)
-
-
-def as_array(tensor: Any) -> NDArray[Any]:
-    """A tensor as an array, whatever device it is on and whether or not it has a gradient."""
-    tensor = tensor.detach().cpu()
-    return np.asarray(tensor.float() if "bfloat16" in str(tensor.dtype) else tensor)
+    return SeriesInput(plain(X, name), channels_first)
 
 
 def has_dims(X: Any) -> bool:

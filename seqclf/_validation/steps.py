@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.containers import is_sparse
+from seqclf._validation.containers import is_sparse, plain, tensor_array
 from seqclf._validation.frames import columns, is_frame
 
 
@@ -21,6 +21,7 @@ def holds_series(X: Any) -> bool:
         return any(values.dtype.kind not in "iu" for values in arrays)
     if isinstance(X, str | bytes) or is_sparse(X) or not hasattr(X, "__len__"):
         return False
+    X = plain(X, "X")
     if (array := _as_array(X)) is not None and array.dtype != object:
         return array.ndim > 2 or array.dtype.kind == "f"
     for row in X:
@@ -36,4 +37,6 @@ def holds_series(X: Any) -> bool:
 
 def _as_array(values: Any) -> NDArray[Any] | None:
     """The array that an array, a tensor or a Series is."""
+    if hasattr(values, "detach"):
+        return tensor_array(values)
     return np.asarray(values) if hasattr(values, "__array__") else None

@@ -6,21 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from seqclf._validation.containers import as_array, refuse_masked, shorten
+from seqclf._validation.containers import as_array, shorten
 from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number
+from seqclf._validation.reading import names_its_input
 
 
+@names_its_input
 def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[np.float64]:
     """The targets as an array (n_rows,) or (n_rows, n_targets): finite numbers."""
     expected = f"expected a number for each row of {rows_name}, ({n_rows},), or several, ({n_rows}, n_targets)"
     if y is None:
-        raise ValueError(f"This regressor requires {name} to be passed, but the target {name} is None.")
-    refuse_masked(y, name)
+        raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
     if issparse(y):
         raise TypeError(f"{name} is a sparse matrix: {expected}. Make it dense, with {name}.toarray().")
     if isinstance(y, str | bytes | dict):
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")
-    array = as_array(y)
+    array = as_array(y, name)
     if array.ndim == 0:
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")
     if array.dtype.kind in "US" and isinstance(y, list | tuple):
@@ -33,7 +34,7 @@ def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X")
             f"{name} has {len(array)} rows, but {rows_name} has {n_rows}: {expected}. "
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]"
         )
-    numbers = as_floats(array) if array.dtype.kind == "O" else array.astype(np.float64)
+    numbers = as_floats(array, name) if array.dtype.kind == "O" else array.astype(np.float64)
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
@@ -56,7 +57,7 @@ def _refuse_no_numbers(array: NDArray[Any], name: str) -> None:
                 f"Row {place[0]} of {name} holds {len(value)} values, {shorten(value)}: expected one number for each "
                 "row, or the same number of them in every row."
             )
-        refuse_no_number(value, name, f"as the target {_place(place)}", "Give each row a number")
+        refuse_no_number(value, name, f"as the target {_place(place)}", "Give each row a number", in_series=False)
     if array.dtype.kind in "cO":
         for at, value in np.ndenumerate(array):
             if isinstance(value, complex | np.complexfloating):

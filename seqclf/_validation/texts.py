@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
-from seqclf._validation.containers import is_missing, shorten, unpack_rows
+from seqclf._validation.containers import is_missing, refuse_masked, shorten, tensor_array, unpack_rows
+from seqclf._validation.reading import names_its_input, reading
 
 Kind = Literal["texts", "tokens", "ids"]
 
@@ -56,6 +57,7 @@ class WrittenLists(NamedTuple):
         )
 
 
+@names_its_input
 def read_text_input(
     X: Any,
     *,
@@ -104,6 +106,8 @@ def read_text_input(
             raise ValueError(f"{name} has {rows.ndim} dimensions: expected rows, each of them {_ANY_ROW}.")
         if kind not in (None, "ids"):
             raise ValueError(_other_kind(name, first_row, "ids", kind, "in fit they were"))
+        if rows.dtype.kind in "mM":
+            raise ValueError(_not_a_row(rows[0], first_row, name, kind))
         if rows.dtype.kind in "iuf":
             return "ids", _clean_ids(Ragged.from_array(rows), name, max_id, in_fit)
         rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
@@ -145,11 +149,14 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
         return "texts", row
     items = row
     if hasattr(row, "__array__"):  # an array, a tensor, a Series; a number of numpy too
-        array = np.asarray(row)
+        where = f"Row {position} of {name}"
+        with reading(where):
+            array = tensor_array(row) if hasattr(row, "detach") else np.asarray(row)
+        refuse_masked(row, where)
         if array.ndim == 1:
             if array.dtype.kind in "iuf":
                 return ("ids" if len(array) else None), array
-            items = array.tolist()
+            items = array.tolist() if array.dtype.kind not in "mM" else list(array)  # nanoseconds would be numbers
     if not isinstance(items, list | tuple):
         raise ValueError(_not_a_row(row, position, name, known))
     types = set(map(type, items))

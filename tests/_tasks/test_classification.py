@@ -223,6 +223,30 @@ def test_weights_that_leave_no_row_are_refused():
         task.loss_weights(np.array([0, 0]))
 
 
+def test_class_weights_that_are_too_far_apart_are_named():
+    task, codes = fitted(["b", "a", "b"], class_weight={"a": 1e308})
+    words = r"class_weight=\{'a': 1e\+308\} ranges from 1\.0 for the class 'b' to 1e\+308 for 'a': .*1e-30 times"
+    with pytest.raises(ValueError, match=words):
+        task.fit_weights(codes, np.ones(3))
+
+
+@pytest.mark.parametrize("size", [1e308, 1e-308])
+def test_only_the_proportions_of_class_weights_count(size):
+    task, codes = fitted(["b", "a", "b"], class_weight={"a": size, "b": size / 2})
+    task.fit_weights(codes, np.ones(3))
+    assert task.loss_weights(codes).tolist() == [0.5, 1.0, 0.5]
+
+
+def test_class_weights_for_other_labels_are_named():
+    task, codes = fitted([0, 1, 0], class_weight={"0": 2.0, 1: 3.0})
+    words = r"The classes, \[0\], are not in class_weight, but \['0'\], which y does not hold: the keys must be labels"
+    with pytest.raises(ValueError, match=words):
+        task.fit_weights(codes, np.ones(3))
+    task, codes = fitted([0, 1, 0], class_weight={0: 2.0, 1: 3.0, 7: 1.0})
+    task.fit_weights(codes, np.ones(3))
+    assert task.loss_weights(codes).tolist() == [2, 3, 2]
+
+
 # Loss, score and predictions
 
 

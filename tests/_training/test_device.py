@@ -27,6 +27,18 @@ def test_a_gpu_that_is_not_there_warns_and_the_cpu_works():
         assert resolve_device("cuda:1") == CPU
 
 
+def test_mps_that_is_not_there_warns_and_the_cpu_works(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.warns(UserWarning, match="device='mps', but torch has no MPS here: the CPU is used"):
+        assert resolve_device("mps") == CPU
+
+
+@pytest.mark.parametrize("name", ["", "cpu:", "cuda:99999999999999999999", "\ud800", "meta", "cuda:-1"])
+def test_names_that_torch_does_not_know_or_we_do_not_take(name):
+    with pytest.raises(ValueError, match="device="):
+        resolve_device(name)
+
+
 def test_auto_never_takes_mps(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

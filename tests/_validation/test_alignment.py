@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from seqclf import RNNTextClassifier
-from seqclf._validation.alignment import match_rows
+from seqclf._validation.alignment import match_rows, match_steps
 
 TEXTS = pd.Series(["good film", "bad film"] * 3, index=list("abcdef"))
 Y = np.array([1, 0] * 3)
@@ -41,3 +41,27 @@ def test_texts_are_matched_by_position_too():
         fitted = RNNTextClassifier(units=2, max_epochs=1, random_state=0).fit(TEXTS, pd.Series(Y))
     plain = RNNTextClassifier(units=2, max_epochs=1, random_state=0).fit(TEXTS, Y)
     np.testing.assert_array_equal(fitted.decision_function(TEXTS), plain.decision_function(TEXTS))
+
+
+def test_a_target_for_each_step():
+    match_steps(np.array([3, 0]), np.array([3, 0]), "X", "y")
+    with pytest.raises(ValueError, match=r"^Row 1 of y_val has 2 targets, but row 1 of X_val has 1 steps: .*step\.$"):
+        match_steps(np.array([3, 2]), np.array([3, 1]), "X_val", "y_val")
+
+
+def test_padded_targets_get_a_hint():
+    with pytest.raises(ValueError, match="All rows of y have 3: if y is padded, as X may be, leave its padding out"):
+        match_steps(np.array([3, 3]), np.array([3, 1]), "X", "y")
+    with pytest.raises(ValueError, match=r"one target for each step\.$"):
+        match_steps(np.array([3, 3]), np.array([4, 1]), "X", "y")
+
+
+class NoIndex:
+    @property
+    def index(self):
+        raise RuntimeError("no index")
+
+
+def test_values_whose_attributes_raise():
+    with pytest.raises(ValueError, match="y can't be read, because it raises RuntimeError: no index"):
+        match_rows(TEXTS, 6, y=NoIndex())

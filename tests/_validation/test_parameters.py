@@ -1,4 +1,5 @@
 from collections import OrderedDict
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,6 +50,31 @@ ACCEPTED = [
     (class_weight(), [None, "balanced", {0: 1, "b": 0.5}, OrderedDict(a=np.float64(2))]),
     (sequence_of(integer(1)), [(1,), [1, 2]]),
 ]
+
+
+class Raising(Mapping, int):
+    """An object whose methods and attributes raise."""
+
+    def __getattribute__(self, name):
+        if name in ("values", "fit", "__ge__"):
+            raise RuntimeError("no")
+        return super().__getattribute__(name)
+
+    def __getitem__(self, key):
+        raise RuntimeError("no")
+
+    def __iter__(self):
+        raise RuntimeError("no")
+
+    def __len__(self):
+        raise RuntimeError("no")
+
+    def __le__(self, other):
+        raise RuntimeError("no")
+
+    __ge__ = __le__
+
+
 REFUSED = [
     (integer(1), 0, "an integer >= 1"),
     (integer(1), 1.0, "an integer >= 1"),
@@ -78,6 +104,11 @@ REFUSED = [
     (random_state(), np.random.default_rng(0), "a numpy RandomState instance"),
     (class_weight(), "balance", "'balanced', a dict"),
     (class_weight(), {0: -1.0}, "'balanced', a dict"),
+    (integer(1), 10**400, "an integer >= 1"),
+    (sequence_of(integer(1)), (2, 10**30), "a tuple or list"),
+    (integer(0), Raising(), "an integer >= 0"),
+    (class_weight(), Raising(), "'balanced', a dict"),
+    (has_methods("fit"), Raising(), "an object with the methods fit"),
     (sequence_of(integer(1)), 3, "a tuple or list, each item of it an integer >= 1"),
     (sequence_of(integer(1)), (), "a tuple or list"),
     (sequence_of(integer(1)), (1, 0), "a tuple or list"),
@@ -118,3 +149,11 @@ def test_containers_of_set_output():
     for transform in ("xyz", 3):
         with pytest.raises(ValueError, match=rf"one of 'default', 'pandas', 'polars', or None\. Got {transform!r}"):
             check_output_container(transform)
+
+
+def test_why_a_large_number_is_refused():
+    for value in (10**400, (1, 2**63)):
+        with pytest.raises(ValueError, match=r"instead, which is too large for 64 bits\.$"):
+            check_parameters(SimpleNamespace(size=value), {"size": any_of(integer(1), sequence_of(integer(1)))})
+    with pytest.raises(ValueError, match=r"Got 0 instead\.$"):
+        check_parameters(SimpleNamespace(size=0), {"size": integer(1)})

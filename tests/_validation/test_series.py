@@ -114,7 +114,11 @@ def test_series_with_channels():
 def test_empty_series_have_the_channels_of_fit():
     assert read([[], []]).values.shape == (0, 1)
     assert read([[], []], n_channels=4).values.shape == (0, 4)
-    assert read(np.empty((2, 0, 4))).values.shape == (0, 4)
+    # Without steps there are no channels to count, in arrays neither: a network for a billion of them does not fit.
+    assert read(np.empty((2, 0, 4))).values.shape == (0, 1)
+    assert read(np.empty((2, 0, 10**9)), n_channels=3).values.shape == (0, 3)
+    assert read([np.empty((0, 10**9)), [[1.0, 2.0]] * 2]).values.shape == (2, 2)
+    assert read([np.empty((0, 10**9)), []]).values.shape == (0, 1)
 
 
 def test_a_step_with_one_number_is_no_padding():

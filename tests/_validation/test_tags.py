@@ -1,14 +1,16 @@
 """Labels of steps: every form of y, and messages that name the row and the step."""
 
 import re
+from collections import deque
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 
-from seqclf._validation.tags import check_tags, codes_of_tags
+from seqclf._validation.tags import check_tags, codes_of_tags, refuse_other_sort
 
 TAGS = [["a", "b", "a"], [], ["b"]]
 
@@ -88,8 +90,8 @@ EXPECTED = "expected a list of labels for each of the 2 rows of X, one label for
         ([["a"], ["b", ["c", "d"]]], "Row 1 of y holds ['c', 'd'] at step 1: expected one label for each step."),
         ([["a"], [["b"], ["c", "d"]]], "Row 1 of y holds ['b'] at step 0: expected one label for each step."),
         (np.zeros((2, 3, 2), dtype=int), "Row 0 of y holds [0, 0] at step 0: expected one label for each step."),
-        ([["a"], ["b", float("nan")]], "Row 1 of y holds nan at step 1: expected a label, or None for a step"),
-        ([["a"], ["b", pd.NA]], "Row 1 of y holds <NA> at step 1: expected a label, or None for a step"),
+        ([["a"], ["b\0"]], "y holds 'b\\x00' in row 1, step 0, which ends with NUL"),
+        ([[1], [2, 2**63]], "y holds 9223372036854775808 in row 1, step 1: expected whole numbers that fit int64"),
         ([[1.0], [np.inf]], "Row 1 of y holds inf at step 0: expected a label, or None for a step"),
         ([["a"], ["b", 3]], "Row 1 of y holds 3, a int, at step 1: expected labels that are all texts"),
         ([[1], [2, True]], "Row 1 of y holds True, a bool, at step 1: expected labels that are all texts"),
@@ -121,3 +123,40 @@ def test_codes():
     assert codes.values.tolist() == [1, -1, 0] and codes.lengths.tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match=re.escape("y_val holds ['c'], but the classes of y are ['a', 'b']")):
         codes_of_tags(check([["c", None], ["a"]]), np.array(["a", "b"]), name="y_val")
+
+
+@pytest.mark.parametrize("missing", [float("nan"), np.nan, pd.NA, pd.NaT, np.datetime64("NaT")])
+def test_what_is_missing_is_no_label(missing):
+    assert found(check([["a", missing], [missing]])) == [["a", None], [None]]
+    assert found(check([pd.Series(["a", missing], dtype=object), [missing, "b"]])) == [["a", None], [None, "b"]]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda y: pd.DataFrame({"tags": y}),
+        lambda y: pl.DataFrame({"tags": y}),
+        lambda y: pa.table({"tags": y}),
+        lambda y: pa.table({"tags": y})["tags"],
+        pa.array,
+        deque,
+        lambda y: [pa.array(row, pa.string()) for row in y],
+        lambda y: [deque(row) for row in y],
+    ],
+)
+@pytest.mark.parametrize("y", [TAGS, [["a", "b"], ["b", "a"]]])
+def test_columns_of_lists(wrap, y):
+    assert found(check(wrap(y))) == y
+
+
+def test_dates_are_no_whole_numbers():
+    days = np.array(["2024-02-28", "2024-02-29"], dtype="M8[ns]")
+    with pytest.raises(ValueError, match=r"Row 0 of y holds .*2024-02-28.*, a datetime64, at step 0: expected labels"):
+        check([days, days])
+
+
+def test_labels_of_another_sort_than_the_classes():
+    classes = np.array(["a", "b"])
+    refuse_other_sort(check([["a", None], ["c"]]), classes, "y")
+    with pytest.raises(ValueError, match=r"Row 1 of y holds 3, a int, at step 0, but the classes .* str, \['a', 'b'\]"):
+        refuse_other_sort(check([[None], [3]]), classes, "y")

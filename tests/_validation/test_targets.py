@@ -1,6 +1,10 @@
+from collections import deque
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
@@ -56,6 +60,14 @@ BAD_WEIGHTS = [
     ([0, 0, 0], "at least one non-zero number"),
     (["a", "b", "c"], "sample_weight must be numbers"),
     ([[1], [1, 2], [3]], "sample_weight must be numbers"),
+    (["1", "2", "3"], "sample_weight must be numbers, one for each row: it holds '1' in row 0"),
+    (pd.date_range("2024-02-29", periods=3), "sample_weight must be numbers.*2024-02-29.* in row 0"),
+    (np.arange(3).astype("m8[s]"), "sample_weight must be numbers"),
+    (np.datetime64("2024-02-29"), "sample_weight must be numbers.*2024-02-29"),
+    ([1, 1j, 1], "sample_weight holds .1.0j. at position 0"),
+    (np.array([1, 1j, 1]), "sample_weight holds .* at position 0"),
+    ([1, 10**400, 1], "sample_weight holds 1000.* at position 1: it is too large for float64"),
+    ([1e-300, 1, 1e300], r"sample_weight ranges from 1e-300 in row 0 to 1e\+300 in row 2: .*at least 1e-30 times"),
 ]
 
 
@@ -195,3 +207,55 @@ def test_sparse_labels():
 def test_a_column_of_labels_stays_what_scikit_learn_makes_of_it(y):
     with pytest.warns(DataConversionWarning):
         assert check_labels(y, 3).tolist() == ["a", "b", "a"]
+
+
+def test_weights_may_be_far_apart_and_0():
+    for weights in ([1e-20, 0, 1e9], [1e300, 1e280, 1e299], [0, 0, 5e-324]):
+        assert read_sample_weight(weights, 3).tolist() == weights
+
+
+def labels(y, name="y"):
+    return check_labels(y, len(y), name=name)
+
+
+NUL = ["a", "a\0", "b"]
+
+
+@pytest.mark.parametrize("wrap", [list, tuple, deque, pd.Series, pa.array, lambda y: np.array(y, dtype=object)])
+def test_texts_that_end_with_nul_are_refused(wrap):
+    """numpy takes them for the same texts without it."""
+    with pytest.raises(ValueError, match=r"y_val holds 'a\\x00' in row 1, which ends with NUL: numpy drops it"):
+        labels(wrap(NUL), "y_val")
+    assert labels(wrap(["a", "\0a", "a\0a"])).tolist() == ["a", "\0a", "a\0a"]
+
+
+@pytest.mark.parametrize(
+    "y", [[2**63, 2**63 + 1, 1], [2**63, -1], (10**400, 1), pd.Series([2**70, 2**70 + 1]), [1, 2**63]]
+)
+def test_whole_numbers_beyond_64_bits_are_refused(y):
+    """numpy makes floats of them, which take several for one."""
+    with pytest.raises(ValueError, match=r"y holds \d.* in row [01]: expected whole numbers that fit int64.*str\(\)"):
+        labels(y)
+
+
+def test_whole_numbers_that_no_float_can_hold_are_not_mixed_with_floats():
+    with pytest.raises(ValueError, match="y is an object array that holds float and int"):
+        labels([2**53, 2**53 + 1, 1.0])
+    assert labels([2**53, 1.0]).tolist() == [2**53, 1]
+    assert labels([2**53, 2**53 + 1]).tolist() == [2**53, 2**53 + 1]
+    assert labels(np.array([2**63, 2**63 + 1], dtype=np.uint64)).tolist() == [2**63, 2**63 + 1]
+
+
+def test_labels_whose_comparison_raises():
+    with pytest.raises(ValueError, match=r"Input y contains NaN: the label of row 0 is Decimal\('sNaN'\)"):
+        labels([Decimal("sNaN"), Decimal(1)])
+
+
+class Unhashable:
+    def __hash__(self):
+        raise RuntimeError("no hash")
+
+
+def test_groups_whose_methods_raise():
+    with pytest.raises(ValueError, match="groups can't be read, because it raises RuntimeError: no hash"):
+        read_groups([Unhashable(), 1], 2)
