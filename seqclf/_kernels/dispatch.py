@@ -125,7 +125,8 @@ def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
     available, text = library.available()
     if device.type == "cpu" and not available:
         _warn_once(
-            f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. {library.remedy()}"
+            f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
+            f"{library.remedy()}"
         )
     if _forced_kernel() is None:
         name, reason = _fastest_kernel(cell, activation, device, torch.float32)

@@ -215,8 +215,8 @@ class SplitCall(ctypes.Structure):
     ]
 
 
-# The functions, without the "seqclf_" that their names begin with, and what each reads. csrc/entry_points.h says what they
-# return; that of the last one is in csrc/word_splitter.cpp.
+# The functions, without the "seqclf_" that their names begin with, and what each reads. csrc/entry_points.h says what
+# they return; the last one is in csrc/word_splitter.cpp.
 ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
     "describe_cell": DescribeCell,
     "activate": Activate,
