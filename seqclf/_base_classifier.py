@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 
-from seqclf._base import BaseRNN
+from seqclf._base_training import BaseTrainedRNN
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
 from seqclf._tasks.task import Task
@@ -15,10 +15,10 @@ from seqclf._validation.indicators import is_indicator
 from seqclf._validation.parameters import class_weight
 
 
-class BaseRNNClassifier(ClassifierMixin, BaseRNN):
+class BaseRNNClassifier(ClassifierMixin, BaseTrainedRNN):
     """Classes out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
+    _constraints: dict[str, Any] = BaseTrainedRNN._constraints | {"class_weight": class_weight()}
     _task: Classification | Multilabel
 
     def _new_task(self, y: Any) -> Task:
@@ -126,7 +126,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of ``classes_[1]``, else one logit a class or label.
         """
-        logits = self._outputs(X)
+        logits = self._fitted()._outputs(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict(self, X: Any) -> np.ndarray:
@@ -142,8 +142,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes out of ``classes_``; or an indicator matrix, 1 for labels with a probability above a half.
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes or labels.
@@ -158,8 +158,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``. Those of classes add up to 1; each label has its own probability.
         """
-        outputs = self._outputs(X)
-        return self._task.probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.probabilities(fitted._outputs(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes or labels, exact where the probabilities round to 0 or 1.
@@ -174,8 +174,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        outputs = self._outputs(X)
-        return self._task.log_probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.log_probabilities(fitted._outputs(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

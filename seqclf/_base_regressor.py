@@ -6,16 +6,16 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
-from seqclf._base import BaseRNN
+from seqclf._base_training import BaseTrainedRNN
 from seqclf._tasks.regression import LOSSES, Regression
 from seqclf._tasks.task import Task
 from seqclf._validation.parameters import options
 
 
-class BaseRNNRegressor(RegressorMixin, BaseRNN):
+class BaseRNNRegressor(RegressorMixin, BaseTrainedRNN):
     """Numbers out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseRNN._constraints | {"loss": options(*LOSSES)}
+    _constraints: dict[str, Any] = BaseTrainedRNN._constraints | {"loss": options(*LOSSES)}
     _task: Regression
 
     def _new_task(self, y: Any) -> Task:
@@ -93,8 +93,8 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             In the units and the form of y.
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

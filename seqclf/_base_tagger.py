@@ -8,6 +8,7 @@ from sklearn.utils import Tags
 from seqclf._base import AutoEpochs, Rows, raise_warm_start_change
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
+from seqclf._base_training import BaseTrainedRNN
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.tag_label_features import TagLabelFeatures
@@ -26,7 +27,7 @@ _LEARNED_OF_X = (
 )
 
 
-class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
+class BaseRNNTagger(BaseTrainedRNN, BaseTextRNN, BaseSeriesRNN):
     """Token lists, token ids or series in, labels of their steps out."""
 
     _constraints: dict[str, Any] = {
@@ -94,6 +95,10 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
                 f"The tokenizer, {tokenizer}, has made {sequences.lengths[row]} ids of the {n_tokens[row]} tokens in "
                 f"row {row} of {name}: expected one for each. Use a tokenizer that drops no token, without max_length."
             )
+
+    def _learned(self) -> tuple[str, ...]:
+        of_inputs = self._inputs._learned(self) if hasattr(self, "_reads_series") else ()
+        return ("_reads_series", *of_inputs)
 
     def _input_config(self) -> dict[str, Any]:
         return self._inputs._input_config(self)
@@ -179,8 +184,8 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         ndarray of shape (n_samples,), dtype object
             One array of labels out of ``classes_`` for each sequence, of shape (n_steps,).
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes at each step.
@@ -196,8 +201,8 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             One array for each sequence, of shape (n_steps, n_classes); columns in the order of ``classes_``. They are
             those of each step by itself, whatever `transitions` allow.
         """
-        outputs = self._outputs(X)
-        return self._task.probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.probabilities(fitted._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of the steps whose label is predicted.

@@ -79,6 +79,10 @@ class BaseTextRNN(BaseRNN):
         self.vocab_size_ = n_tokens
         return self._with_spelling(ids, new_tokens)
 
+    def _learned(self) -> tuple[str, ...]:
+        of_tokens = () if getattr(self, "input_kind_", None) == "ids" else ("tokenizer_",)
+        return (*BaseRNN._learned(self), "input_kind_", "vocab_size_", *of_tokens)
+
     def _default_tokenizer(self) -> TextTokenizer:
         return TextTokenizer()
 

@@ -160,4 +160,5 @@ class LinearScores:
             others = estimates[:, self._known] if self._exclusive else np.empty((len(scores), 0))
             against = logsumexp(others, axis=1, keepdims=True) if others.shape[1] else 0.0
             estimates[:, unknown] = self._priors + against
-        return estimates.astype(np.float32)
+        with np.errstate(over="ignore"):  # Whoever uses them looks whether they are finite.
+            return estimates.astype(np.float32)

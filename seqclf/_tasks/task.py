@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from seqclf._data.dataset import Targets
+from seqclf._data.dataset import Dataset, Targets
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata, all_alike
-from seqclf._label_features.supervision import Calibration
+from seqclf._label_features.supervision import Calibration, Supervision
 
 
 class Task(ABC):
@@ -105,6 +105,24 @@ class Task(ABC):
         weights : ndarray of shape (n_units,)
             What each unit counts in the loss.
         """
+
+    def supervision(self, training: Dataset, fold: NDArray[np.int64]) -> Supervision:
+        """What label-informed inputs are told of the encoded targets of training rows; `fold` is that of each row."""
+        weights, targets = training.weights, training.targets
+        if self.per_step:
+            lengths = training.sequences.lengths
+            weights, fold = np.repeat(weights, lengths), np.repeat(fold, lengths)
+        weights = weights * self.score_weights(targets)
+        loss_weights = weights * self.loss_weights(targets)
+        loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
+        return Supervision(
+            self.supervision_targets(targets),
+            weights,
+            loss_weights,
+            fold,
+            lambda scores: self.calibrate(scores, targets, loss_weights),
+            self.outputs_are_exclusive,
+        )
 
     # Loss and score
 
