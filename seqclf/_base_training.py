@@ -17,6 +17,8 @@ from seqclf._nn.network import Network
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
 from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.guard import guarded
+from seqclf._training.memory import check_training
 from seqclf._training.predict import extreme_rows, predict_outputs
 from seqclf._training.session import TrainingSession
 from seqclf._validation.alignment import match_rows
@@ -30,6 +32,7 @@ _N_EXTREME = 8
 class BaseTrainedRNN(BaseRNN):
     """What `fit` does; the subclasses have the public methods."""
 
+    @guarded
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
     ) -> Self:
@@ -38,7 +41,8 @@ class BaseTrainedRNN(BaseRNN):
         device = resolve_device(self.device)
         with fresh_state(self) as fresh, use_threads(self.n_threads, device, self.cell, self.activation):
             task, data, given = fresh._read(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
-            fresh._train(task, data, given, device)
+            rows = np.arange(len(data)) if sample_weight is None else np.flatnonzero(sample_weight)
+            fresh._train(task, data, given, device, rows)
         return self
 
     def _read(
@@ -58,8 +62,11 @@ class BaseTrainedRNN(BaseRNN):
         sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
         return task, _dataset(sequences, y, weights, groups), None if given is None else self._encoded(*given)
 
-    def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
-        """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
+    def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device, rows: np.ndarray) -> None:
+        """Learn from the rows of X with these numbers, and keep what is learned.
+
+        `given` are the validation rows, if any were handed in.
+        """
         rng = check_random_state(self.random_state)
         training, validation = self._split(data, task, rng) if given is None else (data, given)
         # From here on everything is learned from the targets of the training rows alone.
@@ -72,6 +79,13 @@ class BaseTrainedRNN(BaseRNN):
             features = self._add_label_features(validation.sequences)
             validation = replace(validation, sequences=features, targets=targets)
 
+        check_training(
+            self._network_config(task),
+            self._training_config(training),
+            training.sequences.lengths,
+            device,
+            lambda length: int(rows[np.argmax(data.sequences.lengths == length)]),
+        )
         network = self._warm_network(task) if warm else self._new_network(task, training, rng)
         session = TrainingSession(self._training_config(training), task, network.to(device), rng)
         session.run(training, validation)

@@ -24,6 +24,11 @@ def chosen_threads() -> int | None:
     return _chosen.get()
 
 
+def choose_threads(n: int | None) -> None:
+    """Set the number from here on; None takes it back. It is for what Ctrl-C has left of a block."""
+    _chosen.set(n)
+
+
 def in_forked_process() -> bool:
     """Whether this process was forked from one that had loaded this module.
 

@@ -4,8 +4,7 @@ A constraint is a test and the words that describe it, so that every message say
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -41,16 +40,21 @@ def check_output_container(transform: Any) -> None:
         raise ValueError(f"set_output: transform must be {constraint.expected}. Got {shorten(transform)} instead.")
 
 
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put every attribute back if the block raises, Ctrl-C included: a fit that fails leaves the last one in place."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+class all_or_nothing:
+    """Put every attribute back if the block raises, Ctrl-C included: a fit that fails leaves the last one in place.
+
+    Not a generator: one that Ctrl-C has cut off would put attributes back when it is collected, after another fit.
+    """
+
+    def __init__(self, estimator: Any):
+        self._estimator = estimator
+
+    def __enter__(self) -> None:
+        self._before = dict(vars(self._estimator))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._estimator.__dict__ = self._before  # in one step
 
 
 def integer(low: int, high: int | None = None) -> Constraint:

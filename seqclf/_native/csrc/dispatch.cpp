@@ -124,9 +124,9 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 SEQCLF_EXPORT int seqclf_checks_calls() { return 1; }
 #endif
 
-#define SEQCLF_ENTRY_POINT(result, name, Call)              \
-  SEQCLF_EXPORT int64_t seqclf_##name(const Call *call) {   \
-    check(*call);                                           \
-    return result_of(chosen.load()->name, *call);           \
+#define SEQCLF_ENTRY_POINT(result, name, Call)            \
+  SEQCLF_EXPORT int64_t seqclf_##name(const Call *call) { \
+    check(*call);                                         \
+    return result_of(chosen.load()->name, *call);         \
   }
 SEQCLF_ENTRY_POINTS(SEQCLF_ENTRY_POINT)
