@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from seqclf._kernels.threads import end_blocks, n_blocks
-from seqclf._native.threads import choose_threads, chosen_threads
+from seqclf._native.threads import present_choice, restore_choice
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -24,12 +24,12 @@ def guarded(method: Callable[P, Result]) -> Callable[P, Result]:
 
     @wraps(method)
     def run(*args: P.args, **kwargs: P.kwargs) -> Result:
-        blocks, chosen = n_blocks(), chosen_threads()
+        blocks, choice = n_blocks(), present_choice()
         try:
             return method(*args, **kwargs)
         except BaseException as error:
             end_blocks(blocks)
-            choose_threads(chosen)
+            restore_choice(choice)
             if is_out_of_memory(error):
                 raise MemoryError(f"There was too little memory: {error}") from error
             raise

@@ -5,6 +5,7 @@ of the layers, and in a fit what the way back needs of them. It leaves out all t
 than the estimate, never less, and one that would fit is not refused.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -20,8 +21,9 @@ from seqclf._training.available_memory import left_memory
 from seqclf._training.batches import n_batches
 from seqclf._training.config import TrainingConfig
 
-# Less is not looked at: it is there, and to ask the system takes longer than a small prediction.
-_MIN_BYTES = 2**26
+# What the C library may keep of memory that was freed, and the system does not know of. A call that needs no more is
+# not looked at: to ask the system takes longer than a small prediction.
+_FREED = 2**26
 _INDEX = 8  # bytes of a position or an id
 _FLOAT, _DOUBLE = 4, 8
 # How many numbers each optimiser keeps for each weight.
@@ -49,19 +51,23 @@ class Layers:
         self.states = [self.n_directions * units * itemsize for units in config.units]
 
     def outputs(self, layer: int) -> int:
-        """The states after a step, and a copy of them where the kernels round the units up."""
-        units = self._padded(layer)
-        copy = self.states[layer] if units != self.config.units[layer] else 0
-        return self.n_directions * units * self.itemsize + copy
+        """The states after a step, as the kernels write them."""
+        return self.n_directions * self._padded(layer) * self.itemsize
+
+    def copied(self, layer: int) -> int:
+        """The copy of them where the kernels round the units up."""
+        return self.states[layer] if self._padded(layer) != self.config.units[layer] else 0
 
     def saved(self, layer: int) -> int:
         """What the way back needs of a layer, its outputs included."""
-        cell, units = CELLS[self.config.cell], self._padded(layer)
+        cell = CELLS[self.config.cell]
         layout = cell_layout(cell.code) if self.exact and cell.code is not None else None
         n_slots = cell.n_gates if layout is None else layout.n_slots if layout.saves_slots else 0
-        kept = self.n_directions * units * (n_slots + cell.has_memory) * self.itemsize
-        # Dropout writes its own copy of what the next layer reads.
-        return self.outputs(layer) + kept + (self.states[layer] if self.config.dropout else 0)
+        return self.outputs(layer) * (1 + n_slots + cell.has_memory)
+
+    def passed_on(self, layer: int) -> int:
+        """What the way back needs of the step from one layer to the next: with dropout, the mask and the product."""
+        return 2 * self.states[layer] if self.config.dropout else self.copied(layer)
 
     def _padded(self, layer: int) -> int:
         units = self.config.units[layer]
@@ -77,8 +83,8 @@ class Layers:
 
 def prediction_bytes(layers: Layers) -> int:
     """Bytes for each step of a batch in a prediction."""
-    below = [0, *layers.states]
-    recurrent = [below[layer] + layers.outputs(layer) for layer in range(len(layers.states))]
+    n_layers, below = len(layers.states), [0, *layers.states]
+    recurrent = [below[layer] + layers.outputs(layer) + layers.copied(layer) for layer in range(n_layers)]
     states = layers.states[-1]
     stages = [*recurrent, 2 * states if layers.config.pooling in ("attention", None) else states]
     for n_inputs, n_filters, width in layers.convolutions():
@@ -91,13 +97,18 @@ def prediction_bytes(layers: Layers) -> int:
 
 def training_bytes(layers: Layers) -> int:
     """Bytes for each step of a batch in a fit."""
-    saved = [layers.saved(layer) for layer in range(len(layers.states))]
+    n_layers = len(layers.states)
     # Each layer's way back has the gradients of its outputs, and makes those of its inputs.
     below = [(layers.config.embedding_dim or 0) * layers.itemsize, *layers.states]
-    ways_back = [sum(saved[: layer + 1]) + layers.states[layer] + below[layer] for layer in range(len(layers.states))]
+    kept, stages = layers.inputs, []
+    for layer in range(n_layers):
+        kept += layers.saved(layer)
+        stages.append(kept + layers.states[layer] + below[layer])
+        if layer < n_layers - 1:
+            kept += layers.passed_on(layer)
     # A padded copy of the inputs, the outputs before and after the normalisation.
     convolved = sum((n_inputs + 2 * n_filters) * layers.itemsize for n_inputs, n_filters, _ in layers.convolutions())
-    return layers.inputs + max(ways_back[0], ways_back[-1] + convolved)
+    return max(*stages, kept + layers.copied(n_layers - 1) + convolved)
 
 
 def check_prediction(config: NetworkConfig, sequences: EncodedSequences, device: torch.device, kept: int) -> None:
@@ -121,7 +132,7 @@ def check_prediction(config: NetworkConfig, sequences: EncodedSequences, device:
     row = int(sequences.lengths.argmax())
     longest = int(sequences.lengths[row])
     needed = longest * prediction_bytes(layers) + sequences.steps.n_steps * kept
-    _refuse(needed, device, f"Row {row} of X has {longest:,} steps", "predict it", "fewer units")
+    _refuse(needed, device, row, longest, "predict it", "fewer units")
 
 
 def check_training(
@@ -151,8 +162,7 @@ def check_training(
     n_steps = longest + sum(others[:n_others])
     n_arrays = 2 + _MOMENTS[training.optimizer] + (training.patience is not None)
     needed = n_steps * training_bytes(layers) + n_arrays * _n_recurrent_weights(config) * _FLOAT
-    what = f"Row {row_of_length(longest)} of X has {longest:,} steps"
-    _refuse(needed, device, what, "train on it", "fewer units, or a smaller batch_size")
+    _refuse(needed, device, row_of_length(longest), longest, "train on it", "fewer units, or a smaller batch_size")
 
 
 def _n_recurrent_weights(config: NetworkConfig) -> int:
@@ -169,13 +179,16 @@ def _is_exact(config: NetworkConfig, device: torch.device) -> bool:
     return device.type == "cpu" and is_exact(config.cell, config.activation)
 
 
-def _refuse(needed: int, device: torch.device, longest: str, what: str, smaller: str) -> None:
-    if needed < _MIN_BYTES or (left := left_memory(device)) is None or needed <= left.n_bytes:
+def _refuse(needed: int, device: torch.device, row: int, longest: int, what: str, smaller: str) -> None:
+    if needed <= _FREED or (left := left_memory(device)) is None or needed <= left.n_bytes + _FREED:
+        return
+    gc.collect()  # Networks of earlier fits may be waiting for it.
+    if (left := left_memory(device)) is None or needed <= left.n_bytes + _FREED:
         return
     raise MemoryError(
-        f"{longest}, more than any other row. To {what} takes at least {_size(needed)} of memory, and "
-        f"{_size(left.n_bytes)} are left {left.where}. Cut the sequences into windows, keep fewer of their steps "
-        f"(truncate them, or take every second one), or use {smaller}."
+        f"The longest sequence, row {row} of X, has {longest:,} steps. To {what} takes at least {_size(needed)} of "
+        f"memory, and {_size(left.n_bytes)} are left {left.where}. Cut the sequences into windows, keep fewer of their "
+        f"steps (truncate them, or take every second one), or use {smaller}."
     )
 
 
