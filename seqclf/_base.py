@@ -26,6 +26,7 @@ from seqclf._tasks.task import Task
 from seqclf._training.batches import n_batches
 from seqclf._training.config import SCHEDULES, TrainingConfig
 from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.guard import guarded
 from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs, predict_states
 from seqclf._unpickling import (
@@ -215,6 +216,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
         return self._predict(X, predict_outputs)
 
+    @guarded
     def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
         """What `predict` makes of X with the fitted network."""
         rows = self._validate_X(X, reset=False)

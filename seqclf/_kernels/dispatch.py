@@ -126,9 +126,7 @@ def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
     if device.type == "cpu" and not available:
         _warn_once(
             f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
-            # pip keeps the wheel that it built without kernels, and would install it again.
-            "Install it with a C++ compiler to get its kernels: "
-            "pip install --no-cache-dir --force-reinstall --no-deps seqclf"
+            f"{library.remedy()}"
         )
     if _forced_kernel() is None:
         name, reason = _fastest_kernel(cell, activation, device, torch.float32)
