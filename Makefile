@@ -20,20 +20,23 @@ endif
 export MPLBACKEND ?= Agg
 # Waiting threads sleep instead of spinning: on a machine that is busy with other work the many small fits of tests and
 # examples are several times faster. The demo, which shows times, runs as a user would run it.
-test test-all examples: export OMP_WAIT_POLICY ?= PASSIVE
+test test-all test-oldest test-newest examples: export OMP_WAIT_POLICY ?= PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Pins what the build itself needs too; newer pips read the second variable for that.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 # A C++ error stops the set-up; without a compiler: make SEQCLF_REQUIRE_KERNELS=0 test
 export SEQCLF_REQUIRE_KERNELS ?= 1
+# 1 in .ci/run: all but torch is checked by hash sums, the tools of the build too, which are then not fetched once more.
+SEQCLF_REQUIRE_HASHES ?= 0
+INSTALL := $(RUN) -m pip install --quiet --no-input --progress-bar off
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all sanitize emulate lint types examples setup clean
+.PHONY: help demo test test-all test-oldest test-newest sanitize emulate lint types examples setup clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## train on real reviews (or on docstrings), print accuracy and time, save the model and a picture
 	$(RUN) examples/demo.py
@@ -43,6 +46,12 @@ test: $(STAMP) ## all quick tests and the examples of the docstrings
 
 test-all: $(STAMP) ## the slow tests too
 	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+
+test-oldest: ## the quick tests with every lower bound of pyproject.toml, in an environment of its own
+	$(PYTHON) tools/test_versions oldest $(PYTEST_ARGS)
+
+test-newest: ## the quick tests with the newest Python and the newest version of everything, in an environment of its own
+	$(PYTHON) tools/test_versions newest $(PYTEST_ARGS)
 
 sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, which checks its calls
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
@@ -77,7 +86,8 @@ $(STAMP): pyproject.toml constraints.txt $(KERNEL_SOURCES)
 	  echo "$(VENV) is broken or older than Python 3.11: it is made anew."; rm -rf $(VENV); fi
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed (on Debian and Ubuntu: install python3-venv)." >&2; exit 1; }
-	$(RUN) -m pip install --quiet --no-input --progress-bar off \
+	$(if $(filter 1,$(SEQCLF_REQUIRE_HASHES)),$(INSTALL) --no-deps --require-hashes -r constraints-hashed.txt)
+	$(INSTALL) $(if $(filter 1,$(SEQCLF_REQUIRE_HASHES)),--no-build-isolation) \
 	  $(if $(filter pyproject.toml constraints.txt,$?),-e ".[dev]",--no-deps -e .)
 	@touch $@
 

@@ -1,56 +1,56 @@
-"""The recipe that all estimators share: validate, encode, build, train, keep. What X and y are, others know."""
+"""What all estimators share: parameters, hooks, the network, predictions, pickles. What X and y are, others know."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from math import inf
 from typing import Any, NamedTuple, NoReturn, Self, cast
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from seqclf._data.dataset import Dataset, Targets, take
+from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._data.split import validation_rows
 from seqclf._kernels import ACTIVATIONS, CELLS
-from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_scores import LinearScores
-from seqclf._label_features.supervision import Supervision
 from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
+from seqclf._state import snapshot
 from seqclf._tasks.task import Task
 from seqclf._training.batches import n_batches
 from seqclf._training.config import SCHEDULES, TrainingConfig
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs, predict_states
-from seqclf._training.session import TrainingSession
-from seqclf._unpickling import raise_too_old
-from seqclf._validation.alignment import match_rows, match_steps
+from seqclf._unpickling import (
+    raise_too_old,
+    raise_unusable,
+    refuse_missing,
+    refuse_not_finite_arrays,
+    this_version,
+    warn_of_another_version,
+)
 from seqclf._validation.containers import shorten
 from seqclf._validation.memory import refuse_size
 from seqclf._validation.parameters import (
     MAX_FLOAT32,
     Constraint,
-    all_or_nothing,
     any_of,
     boolean,
-    check_parameters,
     integer,
     optional,
     options,
+    path,
     random_state,
     real,
     sequence_of,
 )
-from seqclf._validation.targets import read_groups, read_sample_weight, refuse_one_group
 
 # Rows as an estimator has validated them: texts or token lists, or sequences.
 Rows = list[Any] | Ragged
@@ -95,6 +95,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         "n_threads": optional(integer(1, 1_024)),
         "verbose": any_of(boolean(), integer(0)),
         "warm_start": boolean(),
+        "checkpoint_dir": optional(path()),
         "wide": boolean(),
     }
     _step_name: str
@@ -133,6 +134,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         """Learn from rows, without their targets, how to encode them, and encode them."""
 
+    def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
+        """The same from the first chunk of a stream."""
+        return self._fit_encoder(rows, weights)
+
     @abstractmethod
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         """Rows as token ids or numbers; `name` is what messages call them."""
@@ -141,36 +146,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         """What is learned from targets before the network trains; None for nothing."""
 
-    def _fit_label_features(self, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
-        """The training sequences with what is learned from their targets, each without its own.
-
-        In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
-        what is kept for prediction stays as it is.
-        """
-        if self._is_warm and not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
-            raise_warm_start_change("wide", learned, self.wide)
-        features = self._new_label_features(task, rng)
-        if not self._is_warm:
-            self._label_features = features
-        if features is None:
-            return training.sequences
-        sequences, targets = training.sequences, training.targets
-        fold = cross_fitting_folds(sequences.steps, task.strata(targets).of_rows, training.groups, rng)
-        weights = training.weights
-        if task.per_step:
-            weights, fold = np.repeat(weights, sequences.lengths), np.repeat(fold, sequences.lengths)
-        weights = weights * task.score_weights(targets)
-        loss_weights = weights * task.loss_weights(targets)
-        loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
-        supervision = Supervision(
-            task.supervision_targets(targets),
-            weights,
-            loss_weights,
-            fold,
-            lambda scores: task.calibrate(scores, targets, loss_weights),
-            task.outputs_are_exclusive,
-        )
-        return features.fit_transform(sequences, supervision)
+    def _refuse_other_features(self, task: Task) -> None:
+        """Raise an error if parameters ask for other label-informed inputs than the network was built for."""
+        if not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
+            raise_change("wide", learned, self.wide)
 
     def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
         """The sequences of rows that are not trained on, with what was learned from targets."""
@@ -179,52 +158,6 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _input_config(self) -> dict[str, Any]:
         """The fields of the network's configuration that describe its inputs."""
-
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
-    ) -> Self:
-        """The recipe. All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
-        check_parameters(self, self._constraints)
-        device = resolve_device(self.device)
-        with all_or_nothing(self), use_threads(self.n_threads, device, self.cell, self.activation):
-            warm = self._is_warm
-            task = self._new_task(y)
-            if warm and type(task) is not type(self._task):
-                raise_warm_start_change("y", self._task.kind, task.kind)
-            rows = self._validate_X(X, reset=not warm)
-            match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
-            rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
-            given = self._validate_validation(task, X_val, y_val, sample_weight_val)
-            rng = check_random_state(self.random_state)
-
-            sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
-            data = _dataset(sequences, y, weights, groups)
-            training, validation = self._split(data, task, rng) if given is None else (data, self._encoded(*given))
-            # From here on everything is learned from the targets of the training rows alone.
-            y = training.targets
-            training = replace(training, targets=task.refit(y, self._task) if warm else task.fit(y, training.weights))
-            task.fit_weights(training.targets, training.weights)
-            training = replace(training, sequences=self._fit_label_features(training, task, rng))
-            if validation is not None:
-                targets = task.encode(validation.targets, name="y" if given is None else "y_val")
-                features = self._add_label_features(validation.sequences)
-                validation = replace(validation, sequences=features, targets=targets)
-
-            network = self._warm_network(task) if warm else self._new_network(task, training, rng)
-            session = TrainingSession(self._training_config(training), task, network.to(device), rng)
-            session.run(training, validation)
-            if validation is None and not warm:
-                network.head.keep(len(training) / (len(training) + task.prior_rows))
-
-            self._task = task
-            for name, value in task.attributes().items():
-                setattr(self, name, value)
-            self.network_ = network
-            self.n_parameters_ = sum(parameter.numel() for parameter in network.parameters())
-            self.history_ = session.history
-            self.n_iter_ = session.n_epochs
-            self.best_epoch_ = session.best_epoch
-        return self
 
     def hidden_states(self, X: Any) -> list[np.ndarray]:
         """The states of the last recurrent layer after every step: what the network has read so far.
@@ -255,8 +188,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         ``"...bias_recurrent"``, which is added to h U.
 
         The first layer reads the scaled numbers of a series, or for each token id its row of ``"embedding.weight"``
-        (a one-hot vector with ``embedding_dim=None``) followed by the numbers of `nb_ngrams`. Each further layer reads
-        the states of the layer before.
+        (a one-hot vector with ``embedding_dim=None``) followed by what labels say of the token: the numbers of
+        `nb_ngrams`, or in a tagger the scores of the linear model. Each further layer reads the states of the layer
+        before.
 
         References
         ----------
@@ -270,7 +204,12 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         >>> [states.shape for states in classifier.hidden_states(["good, not bad", "not good", ""])]
         [(4, 16), (2, 16), (0, 16)]
         """
-        return list(self._predict(X, predict_states).items())
+        return list(self._fitted()._predict(X, predict_states).items())
+
+    def _fitted(self) -> Self:
+        """The estimator as it is now, for a prediction that a fit in another thread does not change."""
+        check_is_fitted(self)
+        return snapshot(self)
 
     def _outputs(self, X: Any) -> Any:
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
@@ -278,69 +217,13 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
         """What `predict` makes of X with the fitted network."""
-        check_is_fitted(self)
         rows = self._validate_X(X, reset=False)
         device = resolve_device(self.device)
         with use_threads(self.n_threads, device, self.cell, self.activation):
             sequences = self._add_label_features(self._encode(rows))
-            return predict(self.network_, sequences, device)
-
-    def _validate_targets(
-        self, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any
-    ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None]:
-        """The rows of X, their validated targets, weights from above 0 to 1, and groups.
-
-        A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, targets or groups.
-        """
-        y = task.validate(y, rows)
-        weights = read_sample_weight(sample_weight, len(rows))
-        groups = read_groups(groups, len(rows))
-        kept = np.flatnonzero(weights)
-        if len(kept) < len(weights):
-            among = "the rows with a sample_weight above 0"
-            task.refuse(take(y, kept), among=among)
-            rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
-            if groups is not None:
-                numbers, groups = np.unique(groups[kept], return_inverse=True)
-                refuse_one_group(len(numbers), among=among)
-        # The weights may be so large or so small that their sum is not finite.
-        return rows, y, weights / weights.max(), groups
-
-    def _validate_validation(
-        self, task: Task, X_val: Any, y_val: Any, sample_weight_val: Any
-    ) -> tuple[Rows, Targets, np.ndarray] | None:
-        """The validation rows, their validated targets, and weights from above 0 to 1; None if none are given."""
-        if X_val is None or y_val is None:
-            for name, value, missing in (
-                ("X_val", X_val, "y_val"),
-                ("y_val", y_val, "X_val"),
-                ("sample_weight_val", sample_weight_val, "X_val and y_val"),
-            ):
-                if value is not None:
-                    raise ValueError(f"{name} was given without {missing}: give both X_val and y_val, or neither.")
-            return None
-        try:
-            rows = self._validate_X(X_val, reset=False, name="X_val")
-        except (TypeError, ValueError) as error:
-            error.add_note("If a Pipeline has transformed X: it transforms X_val too if its transform_input names it.")
-            raise
-        match_rows(X_val, len(rows), name="X_val", y_val=y_val, sample_weight_val=sample_weight_val)
-        y = task.validate(y_val, rows, name="y_val", rows_name="X_val")
-        weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
-        kept = np.flatnonzero(weights)
-        return take(rows, kept), take(y, kept), weights[kept] / weights.max()
-
-    def _encoded(self, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
-        return _dataset(self._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
-
-    def _split(self, data: Dataset, task: Task, rng: np.random.RandomState) -> tuple[Dataset, Dataset | None]:
-        """The training rows, and the validation rows for early stopping."""
-        if self.patience is None:
-            return data, None
-        held_out = validation_rows(task.strata(data.targets), self.validation_fraction, rng, data.groups)
-        if held_out is None:
-            return data, None
-        return data.take(np.delete(np.arange(len(data)), held_out)), data.take(held_out)
+            values = predict(self.network_, sequences, device)
+        refuse_not_finite(values)
+        return values
 
     def _training_config(self, training: Dataset) -> TrainingConfig:
         own = {field.name for field in fields(TrainingConfig)} - {"max_epochs", "step_name", "verbose"}
@@ -382,7 +265,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         changed = [name for name, value in asdict(config).items() if getattr(before, name) != value]
         free = {"dropout", "recurrent_dropout", "token_dropout"}  # They own no weights.
         for name in sorted(set(changed) - free):
-            raise_warm_start_change(name, getattr(before, name), getattr(config, name))
+            raise_change(name, getattr(before, name), getattr(config, name))
         return Network.from_arrays(config, self.network_.to_arrays()) if changed else deepcopy(self.network_)
 
     def _network_config(self, task: Task) -> NetworkConfig:
@@ -408,39 +291,75 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             **self._input_config(),
         )
 
+    def _learned(self) -> tuple[str, ...]:
+        """The attributes that every fitted estimator of this kind has."""
+        return ("_task", "_label_features", "network_", "history_", "n_iter_", "best_epoch_", "n_parameters_")
+
     def __getstate__(self) -> dict[str, Any]:
         """The network as its configuration and numpy arrays: no device, no optimiser, no data."""
-        state = super().__getstate__()
+        state = super().__getstate__() | {"_seqclf_version": this_version()}
         if "network_" in state:
-            state = state | {"network_": (asdict(self.network_.config), self.network_.to_arrays())}
+            state["network_"] = (asdict(self.network_.config), self.network_.to_arrays())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network on the CPU; prediction takes it to `device`."""
+        """Rebuild the network on the CPU, where prediction takes it to `device`, and check what belongs together."""
+        state = dict(state)
+        if "network_" in state and "_task" not in state and "_seqclf_version" not in state:
+            raise_too_old()
+        saved_by = str(state.pop("_seqclf_version", "(no version)"))
         if "network_" in state:
-            if "_task" not in state:
-                raise_too_old()
-            config, arrays = state["network_"]
-            state = state | {"network_": Network.from_arrays(NetworkConfig(**config), arrays)}
+            state["network_"] = self._restored_network(state["network_"], saved_by)
         super().__setstate__(state)
+        refuse_missing(self, saved_by, self._get_param_names())
+        if "network_" in state:
+            refuse_missing(self, saved_by, self._learned())
+            try:
+                self._refuse_mismatch(saved_by)
+            except (AttributeError, TypeError) as error:
+                raise_unusable(self, saved_by, f"its parts do not fit ({error})")
+        warn_of_another_version(self, saved_by)
+
+    def _restored_network(self, saved: Any, saved_by: str) -> Network:
+        try:
+            config, arrays = saved
+            network = Network.from_arrays(NetworkConfig(**config), arrays)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise_unusable(self, saved_by, f"its network_ can't be rebuilt ({error})")
+        refuse_not_finite_arrays(self, saved_by, arrays)
+        return network
+
+    def _refuse_mismatch(self, saved_by: str) -> None:
+        """Raise an error where network, targets and inputs do not fit each other."""
+        config, task = self.network_.config, self._task
+        if config.n_outputs != task.n_outputs:
+            raise_unusable(self, saved_by, f"its network has {config.n_outputs} outputs for {task.n_outputs}")
+        for name, value in task.attributes().items():
+            if name not in vars(self) or not np.array_equal(value, vars(self)[name]):
+                raise_unusable(self, saved_by, f"its {name} is not what its network was trained for")
+        inputs = self._input_config()
+        for name in {"vocab_size", "n_channels", "n_step_features"} & set(inputs):
+            if (trained := getattr(config, name)) != inputs[name]:
+                raise_unusable(self, saved_by, f"its network was trained with {name}={trained}, not {inputs[name]}")
 
 
-def _dataset(
-    sequences: EncodedSequences,
-    y: Targets,
-    weights: np.ndarray,
-    groups: np.ndarray | None,
-    names: tuple[str, str] = ("X", "y"),
-) -> Dataset:
-    """Encoded rows with their targets; where each step has one, there is one for each step."""
-    if isinstance(y, Ragged):
-        match_steps(y.lengths, sequences.lengths, *names)
-    return Dataset(sequences, y, weights, groups)
+def refuse_not_finite(values: np.ndarray | Ragged) -> None:
+    """Raise an error that names the first row of X for which the network gave a number that is not finite."""
+    numbers = values.values if isinstance(values, Ragged) else values
+    finite = np.isfinite(numbers).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        row = values.row_of(first) if isinstance(values, Ragged) else first
+        raise ValueError(
+            f"What the network gives for row {row} of X is not finite: the row is out of the range in which the "
+            "network can compute. Expected numbers of about the size of those in fit: scale the row as these were, "
+            "or leave it out."
+        )
 
 
-def raise_warm_start_change(name: str, before: Any, now: Any) -> NoReturn:
-    """Raise the error of a warm start that asks for another network."""
+def raise_change(name: str, before: Any, now: Any) -> NoReturn:
+    """Raise the error of a training that goes on, but with another network."""
     raise ValueError(
-        f"With warm_start=True, {name} must stay {before!r} as in the first fit; got {now!r}. "
-        "Use warm_start=False to build a new network."
+        f"With warm_start=True, and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
+        "Call fit with warm_start=False, or clone the estimator, to build a new network."
     )

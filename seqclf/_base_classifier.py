@@ -5,8 +5,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
-from seqclf._base import BaseRNN
+from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
 from seqclf._tasks.task import Task
@@ -15,10 +16,10 @@ from seqclf._validation.indicators import is_indicator
 from seqclf._validation.parameters import class_weight
 
 
-class BaseRNNClassifier(ClassifierMixin, BaseRNN):
+class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
     """Classes out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
+    _constraints: dict[str, Any] = BaseStreamedRNN._constraints | {"class_weight": class_weight()}
     _task: Classification | Multilabel
 
     def _new_task(self, y: Any) -> Task:
@@ -110,8 +111,62 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
         X: give it an X_val of another number of rows.
+
+        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
+        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
+        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
+        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+
+    @available_if(has_constant_rate)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one pass over a chunk of a stream.
+
+        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
+        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
+            learned from the first chunk and kept, so begin with a large one.
+        y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
+            Their targets, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that the stream will ever hold; the first call needs them. A class without a row yet is taken to
+            be as rare as half a row. Labels of an indicator matrix need none.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; across chunks too, a weight counts the same.
+
+        Returns
+        -------
+        self : object
+            The estimator, with one more row in ``history_``.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as described, a hyperparameter that makes another network has changed, a label is not in
+            `classes`, or the loss stops being a finite number.
+
+        Notes
+        -----
+        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
+        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
+        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+
+        Examples
+        --------
+        >>> from seqclf import RNNTextClassifier
+        >>> classifier = RNNTextClassifier(units=8, schedule="constant", random_state=0)
+        >>> chunks = [(["good", "bad"] * 8, ["praise", "blame"] * 8), (["so good"] * 9, ["praise"] * 9)]
+        >>> for texts, labels in chunks * 3:
+        ...     classifier = classifier.partial_fit(texts, labels, classes=["blame", "praise"])
+        >>> classifier.predict(["good", "bad"]).tolist(), classifier.n_iter_
+        (['praise', 'blame'], 6)
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes or labels.
@@ -126,7 +181,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of ``classes_[1]``, else one logit a class or label.
         """
-        logits = self._outputs(X)
+        logits = self._fitted()._outputs(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict(self, X: Any) -> np.ndarray:
@@ -142,8 +197,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes out of ``classes_``; or an indicator matrix, 1 for labels with a probability above a half.
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes or labels.
@@ -158,8 +213,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``. Those of classes add up to 1; each label has its own probability.
         """
-        outputs = self._outputs(X)
-        return self._task.probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.probabilities(fitted._outputs(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes or labels, exact where the probabilities round to 0 or 1.
@@ -174,8 +229,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
-        outputs = self._outputs(X)
-        return self._task.log_probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.log_probabilities(fitted._outputs(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -5,17 +5,18 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
-from seqclf._base import BaseRNN
+from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._tasks.regression import LOSSES, Regression
 from seqclf._tasks.task import Task
 from seqclf._validation.parameters import options
 
 
-class BaseRNNRegressor(RegressorMixin, BaseRNN):
+class BaseRNNRegressor(RegressorMixin, BaseStreamedRNN):
     """Numbers out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseRNN._constraints | {"loss": options(*LOSSES)}
+    _constraints: dict[str, Any] = BaseStreamedRNN._constraints | {"loss": options(*LOSSES)}
     _task: Regression
 
     def _new_task(self, y: Any) -> Task:
@@ -77,8 +78,64 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
             other, groups are missing or fewer than two, or the loss stops being a finite number.
         TypeError
             If X or X_val is sparse or masked, or no container of rows.
+
+        Notes
+        -----
+        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
+        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
+        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
+        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+
+    @available_if(has_constant_rate)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one pass over a chunk of a stream.
+
+        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
+        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
+            learned from the first chunk and kept, so begin with a large one.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; across chunks too, a weight counts the same.
+
+        Returns
+        -------
+        self : object
+            The estimator, with one more row in ``history_``.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as described, a hyperparameter that makes another network has changed, or the
+            loss stops being a finite number.
+
+        Notes
+        -----
+        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
+        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
+        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from seqclf import RNNRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> regressor = RNNRegressor(units=8, schedule="constant", random_state=0)
+        >>> for _ in range(12):
+        ...     X = rng.normal(size=(50, 6))
+        ...     regressor = regressor.partial_fit(X, X.sum(axis=1))
+        >>> X = rng.normal(size=(50, 6))
+        >>> regressor.score(X, X.sum(axis=1)) > 0.9
+        True
+        """
+        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """The numbers of each row.
@@ -93,8 +150,8 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             In the units and the form of y.
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -55,6 +55,16 @@ class BaseSeriesRNN(BaseRNN):
             self._keep_form(form, forget=() if table else ("n_features_in_", "feature_names_in_"))
         return series if self.missing == "raise" else fill_holes(series, self.missing)
 
+    def _learned(self) -> tuple[str, ...]:
+        return (
+            *BaseRNN._learned(self),
+            "n_channels_in_",
+            "_n_row_axes",
+            "channel_mean_",
+            "channel_scale_",
+            "_mean_of_fit",
+        )
+
     def _form(self) -> SeriesForm:
         """The form of the series in fit."""
         return SeriesForm(

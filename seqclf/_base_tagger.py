@@ -4,9 +4,11 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
-from seqclf._base import AutoEpochs, Rows, raise_warm_start_change
+from seqclf._base import AutoEpochs, Rows, raise_change
 from seqclf._base_series import BaseSeriesRNN
+from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
@@ -28,7 +30,7 @@ _LEARNED_OF_X = (
 )
 
 
-class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
+class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
     """Token lists, token ids or series in, labels of their steps out."""
 
     _constraints: dict[str, Any] = {
@@ -98,14 +100,25 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
                 f"row {row} of {name}: expected one for each. Use a tokenizer that drops no token, without max_length."
             )
 
+    def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
+        sequences = self._inputs._start_encoder(self, rows, weights)
+        self._refuse_lost_tokens(rows, sequences, "X")
+        return sequences
+
+    def _refuse_other_features(self, task: Task) -> None:
+        if not self._reads_series and self.wide != (learned := hasattr(self, "wide_")):
+            raise_change("wide", learned, self.wide)
+
+    def _learned(self) -> tuple[str, ...]:
+        of_inputs = self._inputs._learned(self) if hasattr(self, "_reads_series") else ()
+        return ("_reads_series", *of_inputs)
+
     def _input_config(self) -> dict[str, Any]:
         return self._inputs._input_config(self)
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         if self._reads_series:
             return None
-        if self._is_warm and self.wide != (learned := hasattr(self, "wide_")):
-            raise_warm_start_change("wide", learned, self.wide)
         if not self.wide:
             return None
         names = self._names()
@@ -167,8 +180,63 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             number.
         TypeError
             If X or X_val is sparse or masked, or no container of rows.
+
+        Notes
+        -----
+        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
+        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
+        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
+        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+
+    @available_if(has_constant_rate)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one pass over a chunk of a stream.
+
+        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
+        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array-like, list or Series
+            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
+            learned from the first chunk and kept, so begin with a large one.
+        y : list of lists or arrays
+            Their targets, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that the stream will ever hold; the first call needs them. A class without a row yet is taken to
+            be as rare as half a row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; across chunks too, a weight counts the same.
+
+        Returns
+        -------
+        self : object
+            The estimator, with one more row in ``history_``.
+
+        Raises
+        ------
+        ValueError
+            If the data are not as described, a hyperparameter that makes another network has changed, a label is not in
+            `classes`, or the loss stops being a finite number.
+
+        Notes
+        -----
+        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
+        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
+        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+
+        Examples
+        --------
+        >>> from seqclf import RNNTagger
+        >>> tagger = RNNTagger(units=8, schedule="constant", random_state=0)
+        >>> for _ in range(10):
+        ...     tagger = tagger.partial_fit([["the", "cat", "sat"]] * 9, [["D", "N", "V"]] * 9, classes=["D", "N", "V"])
+        >>> tagger.predict([["the", "cat"]])[0].tolist()
+        ['D', 'N']
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of each step.
@@ -183,8 +251,8 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         ndarray of shape (n_samples,), dtype object
             One array of labels out of ``classes_`` for each sequence, of shape (n_steps,).
         """
-        outputs = self._outputs(X)
-        return self._task.decode(outputs)
+        fitted = self._fitted()
+        return fitted._task.decode(fitted._outputs(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes at each step.
@@ -200,8 +268,8 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             One array for each sequence, of shape (n_steps, n_classes); columns in the order of ``classes_``. They are
             those of each step by itself, whatever `transitions` allow.
         """
-        outputs = self._outputs(X)
-        return self._task.probabilities(outputs)
+        fitted = self._fitted()
+        return fitted._task.probabilities(fitted._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of the steps whose label is predicted.

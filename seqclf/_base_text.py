@@ -1,13 +1,15 @@
 """What the estimators for texts share: texts, tokens or token ids in, with what the targets say of them."""
 
+from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_feature_names
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_warm_start_change
+from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_change
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
@@ -68,7 +70,19 @@ class BaseTextRNN(BaseRNN):
             self.__dict__.pop("tokenizer_", None)
             return EncodedSequences(self._learn_ids(rows))
         self.tokenizer_ = self._default_tokenizer() if self.tokenizer is None else clone(self.tokenizer)
-        ids, new_tokens = self._fit_tokenizer(rows)
+        return self._learn_tokens(rows, *self._fit_tokenizer(rows))
+
+    def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
+        """A tokenizer that is fitted already is taken as it is."""
+        if isinstance(rows, Ragged) or self.tokenizer is None or not _is_fitted(self.tokenizer):
+            return self._fit_encoder(rows, weights)
+        self.tokenizer_ = deepcopy(self.tokenizer)
+        if type(self.tokenizer_) is TextTokenizer:
+            return self._learn_tokens(rows, *self.tokenizer_._to_ids(rows))
+        return self._learn_tokens(rows, self._as_ids(self.tokenizer_.transform(rows), len(rows), in_fit=True), [])
+
+    def _learn_tokens(self, rows: list[Any], ids: Ragged, new_tokens: list[str]) -> EncodedSequences:
+        """Learn from a fitted tokenizer, and the ids of the rows, which token ids there are."""
         if self.verbose and type(self.tokenizer_) is TextTokenizer and self.tokenizer_.level == "auto":
             print(f"{_TOKENS[self.tokenizer_.level_]} as tokens (level='auto')", flush=True)
         if self.verbose and (n_truncated := getattr(self.tokenizer_, "n_truncated_", 0)):
@@ -80,6 +94,10 @@ class BaseTextRNN(BaseRNN):
         self.__dict__.pop("renumbered_ids_", None)
         self.vocab_size_ = n_tokens
         return self._with_spelling(ids, new_tokens)
+
+    def _learned(self) -> tuple[str, ...]:
+        of_tokens = () if getattr(self, "input_kind_", None) == "ids" else ("tokenizer_",)
+        return (*BaseRNN._learned(self), "input_kind_", "vocab_size_", *of_tokens)
 
     def _default_tokenizer(self) -> TextTokenizer:
         return TextTokenizer()
@@ -141,13 +159,17 @@ class BaseTextRNN(BaseRNN):
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         if task.per_step:  # They say what a sequence belongs to.
             return None
-        if self._is_warm and self.nb_ngrams != (learned := getattr(self._label_features, "nb_ngrams", 0)):
-            raise_warm_start_change("nb_ngrams", learned, self.nb_ngrams)
         if not (self.nb_ngrams or self.wide):
             return None
         tokenizer = getattr(self, "tokenizer_", None)
         n_orders = _WIDE_NGRAMS_OF_CHARACTERS if getattr(tokenizer, "level_", None) == "char" else _WIDE_NGRAMS
         return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, self._names())
+
+    def _refuse_other_features(self, task: Task) -> None:
+        BaseRNN._refuse_other_features(self, task)
+        learned = getattr(self._label_features, "nb_ngrams", 0)
+        if not task.per_step and self.nb_ngrams != learned:
+            raise_change("nb_ngrams", learned, self.nb_ngrams)
 
     def _names(self) -> TokenNames | None:
         """What the tokens are called; None where their ids are their names."""
@@ -173,3 +195,12 @@ class BaseTextRNN(BaseRNN):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _is_fitted(tokenizer: Any) -> bool:
+    """Whether a tokenizer is fitted; one that is no estimator of scikit-learn can't tell."""
+    try:
+        check_is_fitted(tokenizer)
+    except (NotFittedError, TypeError):
+        return False
+    return True

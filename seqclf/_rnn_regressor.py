@@ -1,5 +1,7 @@
 """`RNNRegressor`: numeric series in, numbers out."""
 
+import os
+
 import numpy as np
 
 from seqclf._base_regressor import BaseRNNRegressor
@@ -28,7 +30,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         Networks learn badly from numbers far from that; switch it off for data that are scaled already.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="gru"
         The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
         little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=32
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
@@ -47,7 +49,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     conv_filters : int or tuple of int, default=32
         Filters of the layers of convolution beside the recurrent ones. They find shapes wherever in a series they
         stand, which a recurrent layer learns from many more rows. Three layers of so many, as in [4]_ and [5]_, or a
-        tuple with the number of each layer. Cost grows with its square; 0 leaves the layers away.
+        tuple with the number of each layer. Cost grows with its square; 0 omits the layers.
     wide : bool, default=True
         Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
         and few epochs suffice. It adds about a second for 500 series of 300 steps.
@@ -85,6 +87,9 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the scaling, linear model and kind of targets that it has. What
         the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+    checkpoint_dir : str or path-like, default=None
+        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
+        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -246,6 +251,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         batch_size: int = 16,
         max_epochs: int | str = "auto",
         warm_start: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
@@ -277,6 +283,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.patience = patience
         self.tol = tol
         self.validation_fraction = validation_fraction

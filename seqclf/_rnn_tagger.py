@@ -1,5 +1,6 @@
 """`RNNTagger`: token lists, token ids or series in, a label for each step out."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ class RNNTagger(BaseRNNTagger):
 
     Sequences go straight in: lists of tokens (parts of speech, names, slots), token ids, or numeric series (activities
     in the stream of a sensor). They are embedded or standardised, read by an RNN, LSTM, GRU or MGU, and each step is
-    classified by one linear layer. Of tokens a linear model of the token and its neighbours is fitted first; the
+    classified by one linear layer. For tokens, a linear model of the token and its neighbours is fitted first; the
     network starts as that model, and learns what it misses. ``wide=False`` is the plain network of the textbooks.
 
     Parameters
@@ -32,7 +33,7 @@ class RNNTagger(BaseRNNTagger):
         Networks learn badly from numbers far from that; switch it off for data that are scaled already.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
         The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
         little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=32
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
@@ -50,7 +51,7 @@ class RNNTagger(BaseRNNTagger):
     conv_filters : int or tuple of int, default=32
         Filters of the layers of convolution beside the recurrent ones, for series only. They find shapes wherever in a
         series they stand, which a recurrent layer learns from many more rows. Three layers of so many, or a tuple with
-        the number of each layer. Cost grows with its square; 0 leaves the layers away.
+        the number of each layer. Cost grows with its square; 0 omits the layers.
     wide : bool, default=True
         Fit a linear model of tokens first, and let the network learn what it misses; see the notes. This is what makes
         few rows and few epochs suffice. It adds some ten seconds for 200,000 tokens of 17 classes. Not used for series.
@@ -92,6 +93,9 @@ class RNNTagger(BaseRNNTagger):
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the vocabulary or scaling, linear model and labels that it has.
         What the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+    checkpoint_dir : str or path-like, default=None
+        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
+        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -169,8 +173,13 @@ class RNNTagger(BaseRNNTagger):
     fitted out of fold. The network reads those of every token as numbers next to its embedding, and its own logits are
     added to them [2]_.
 
+    Capitals say much about names, so that the default tokenizer keeps them. ``tokenizer=TextTokenizer()`` makes all
+    letters small; ``TextTokenizer(lowercase=False, min_frequency=2)`` keeps capitals and has other settings.
+
     The class is no classifier in scikit-learn's sense, whose labels are one for each row: `GridSearchCV` and
     `cross_val_predict` split its rows without strata. `score` is the share of the steps that are right.
+    ``cross_val_predict(method="predict_proba")`` fails inside scikit-learn, which makes one array of all rows; the
+    examples have a loop that does the same.
 
     References
     ----------
@@ -194,6 +203,18 @@ class RNNTagger(BaseRNNTagger):
     ...     print(labels.tolist())
     ['NAME', 'VERB']
     ['NAME', 'VERB', 'NOUN']
+
+    Probabilities of rows that the tagger was not fitted on, by cross-validation:
+
+    >>> from sklearn.base import clone
+    >>> from sklearn.model_selection import KFold
+    >>> probabilities = [None] * len(sentences)
+    >>> for train, test in KFold(2).split(sentences):
+    ...     fitted = clone(tagger).fit([sentences[i] for i in train], [tags[i] for i in train])
+    ...     for i, rows in zip(test, fitted.predict_proba([sentences[i] for i in test])):
+    ...         probabilities[i] = rows
+    >>> [rows.shape for rows in probabilities[:3]]
+    [(2, 3), (2, 3), (3, 3)]
     """
 
     def __init__(
@@ -225,6 +246,7 @@ class RNNTagger(BaseRNNTagger):
         batch_size: int = 32,
         max_epochs: int | str = "auto",
         warm_start: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
@@ -259,6 +281,7 @@ class RNNTagger(BaseRNNTagger):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.patience = patience
         self.tol = tol
         self.validation_fraction = validation_fraction

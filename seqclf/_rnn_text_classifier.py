@@ -1,5 +1,6 @@
 """`RNNTextClassifier`: texts, tokens or token ids in, classes out."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         used where X holds token ids.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
         The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). Costs a step 1, 4, 3 and 2 matrix products; the simple one learns
+        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
         little from more than some ten steps back, and on a GPU "mgu" is slow.
     units : int or tuple of int, default=16
         Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
@@ -84,6 +85,9 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
     warm_start : bool, default=False
         Let `fit` train the fitted network further, with the vocabulary, linear model, n-grams and kind of targets that
         it has. What the network reads of them in training is learned from the new rows all the same, cross-fitted.
+    checkpoint_dir : str or path-like, default=None
+        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
+        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
     patience : int or None, default=None
         Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
         trains for `max_epochs` on all rows, and holds none out.
@@ -232,6 +236,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         batch_size: int = 32,
         max_epochs: int | str = "auto",
         warm_start: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         patience: int | None = None,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
@@ -263,6 +268,7 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
         self.patience = patience
         self.tol = tol
         self.validation_fraction = validation_fraction

@@ -10,12 +10,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
+from seqclf._state import fresh_state, snapshot
 from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten, tensor_array, unpack_rows
 from seqclf._validation.frames import is_frame
 from seqclf._validation.memory import refuse_size
 from seqclf._validation.parameters import (
-    all_or_nothing,
     any_of,
     boolean,
     check_output_container,
@@ -157,8 +157,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         ValueError
             Where a parameter or a row of X is not valid, or all sequences are empty and `max_length` is None.
         """
-        with all_or_nothing(self):
-            self._learn(X)
+        with fresh_state(self) as fresh:
+            fresh._learn(X)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
@@ -176,8 +176,8 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
             The same as from ``fit(X).transform(X)``.
         """
-        with all_or_nothing(self):
-            return self._pad(self._learn(X))
+        with fresh_state(self) as fresh:
+            return fresh._pad(fresh._learn(X))
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Pad and cut the sequences.
@@ -200,10 +200,11 @@ class SequencePadder(TransformerMixin, BaseEstimator):
             Where a row of X is not valid, or of another kind or with other channels than in `fit`.
         """
         check_is_fitted(self, "max_length_")
-        kind, sequences, _ = self._read(X, kind=self.input_kind_, seen=self._form())
-        if kind != self.input_kind_:
-            raise ValueError(f"X holds {_PLURAL[kind]}, but in fit it held {_PLURAL[self.input_kind_]}.")
-        return self._pad(sequences)
+        fitted = snapshot(self)
+        kind, sequences, _ = fitted._read(X, kind=fitted.input_kind_, seen=fitted._form())
+        if kind != fitted.input_kind_:
+            raise ValueError(f"X holds {_PLURAL[kind]}, but in fit it held {_PLURAL[fitted.input_kind_]}.")
+        return fitted._pad(sequences)
 
     def inverse_transform(self, X: Any) -> NDArray[np.object_]:
         """Drop the padding.
@@ -227,16 +228,16 @@ class SequencePadder(TransformerMixin, BaseEstimator):
             Where X is no array of the dimensions that `transform` returns.
         """
         check_is_fitted(self, "max_length_")
-        array = np.array(unpack_rows(X, "X"))
-        n_dimensions, numbers = (2, "iu") if self.input_kind_ == "ids" else (3, "iuf")
+        fitted, array = snapshot(self), np.array(unpack_rows(X, "X"))
+        n_dimensions, numbers = (2, "iu") if fitted.input_kind_ == "ids" else (3, "iuf")
         if array.ndim != n_dimensions or array.dtype.kind not in numbers:
             raise ValueError(
                 f"inverse_transform takes the padded array that transform returns, {n_dimensions}-D for "
-                f"{_PLURAL[self.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
+                f"{_PLURAL[fitted.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
             )
-        sequences = Ragged.from_array(self._turned(array))
-        items = sequences.stripped(self._is_fill(sequences.values, self.input_kind_), (self.padding,)).items()
-        if self.channels_first and self.input_kind_ == "series":
+        sequences = Ragged.from_array(fitted._turned(array))
+        items = sequences.stripped(fitted._is_fill(sequences.values, fitted.input_kind_), (fitted.padding,)).items()
+        if fitted.channels_first and fitted.input_kind_ == "series":
             items[:] = [item.T for item in items]
         return items
 

@@ -1,8 +1,8 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
+import copy
 from collections import defaultdict
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,12 +11,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
-from seqclf._text.characters import clean, clean_token
+from seqclf._state import fresh_state, snapshot
+from seqclf._text import subwords
 from seqclf._text.levels import choose_level
-from seqclf._text.unknown_words import find_unknown_words
-from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
+from seqclf._text.splitter import Level, Splitter
+from seqclf._text.token_counts import TextCounts, TokenCounts, pieces
 from seqclf._validation.parameters import (
-    all_or_nothing,
     boolean,
     check_output_container,
     check_parameters,
@@ -24,14 +24,14 @@ from seqclf._validation.parameters import (
     optional,
     options,
 )
-from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
+from seqclf._validation.text_stream import is_stream, read_text_parts
+from seqclf._validation.texts import UNKNOWN, Kind, WrittenLists, read_text_input
 from seqclf._warn import warn
 
 _N_SPECIAL = 2  # padding and unknown come before the first token
-_N_BYTES = 256  # the alphabet that every subword vocabulary starts from
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
-_CHUNK = 1_000  # texts handed to the subword library at once
-_PIECE = 1 << 19  # ids counted at once
+_COUNTED_BY = ("level", "normalize", "lowercase", "max_length")  # the parameters that counts depend on
+_LEARNED = ("vocabulary_", "tokens_", "n_tokens_", "n_truncated_", "input_kind_", "level_", "subword_model_")
 
 _CONSTRAINTS = {
     "level": options("auto", "word", "char", "subword"),
@@ -44,11 +44,23 @@ _CONSTRAINTS = {
 }
 
 
+_Kind = Literal["texts", "tokens"]  # what can be learned from
+
+
 class NumberedTokens(NamedTuple):
     """The tokens of texts as ids, end to end; those that are not in the vocabulary follow behind it."""
 
     ids: Ragged
     new_tokens: list[str]
+
+
+class _Progress(NamedTuple):
+    """What `partial_fit` knows of the texts so far."""
+
+    kind: _Kind
+    parameters: dict[str, Any]
+    counts: TextCounts
+    written_lists: WrittenLists
 
 
 class TextTokenizer(TransformerMixin, BaseEstimator):
@@ -103,8 +115,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         alphabet of the library, where "Ġ" stands for a space.
     n_tokens_ : int
         The number of ids, at most `vocab_size`: the number of rows an embedding needs.
-    n_truncated_ : int
-        How many of the texts in `fit` lost tokens to `max_length`.
+    n_truncated_ : int or None
+        How many of the texts in `fit` lost tokens to `max_length`. None where `level="subword"` was learned in one pass
+        over the texts, by `partial_fit` or from an iterator: it is not known then into how many pieces each was cut.
     input_kind_ : {"texts", "tokens"}
         What `fit` was given: texts, or lists of tokens.
     level_ : {"word", "char", "subword"}
@@ -125,6 +138,13 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     zero-width joiner and non-joiner stay inside their word, as Persian and the scripts of India need it. For "char" and
     "subword", runs of white space become one space, and there is none at the ends.
 
+    Texts that do not fit into memory are read one after another: `fit` takes any iterable, such as a generator or the
+    lines of a file, and `partial_fit` takes them part after part, in any number of calls. In memory are then the counts
+    of the different tokens and a part of the texts, and the vocabulary is that of one `fit` on a list of all texts.
+    With `level="auto"` words and characters are both counted, which takes longer than `level="word"`. The ids are fixed
+    by the first `transform`; until then the attributes tell what has been learned so far, which is worked out whenever
+    one is read.
+
     `fit` also takes texts that were split already, as lists of str, with `level="auto"` or "word"; these tokens are
     not split again, but brought into the form of `normalize` without invisible characters, and lowercased if
     `lowercase`. What `transform` takes is of the same kind.
@@ -140,6 +160,14 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     array([8, 2, 3], dtype=int32)
     >>> tokenizer.inverse_transform(tokenizer.transform(["a good film"]))
     ['[UNK] good film']
+
+    Texts that come part after part, each of them an iterable of any size:
+
+    >>> tokenizer = TextTokenizer(vocab_size=4)
+    >>> for part in (["Good film, good music."], iter(["Not good!", "A good film"])):
+    ...     tokenizer = tokenizer.partial_fit(part)
+    >>> tokenizer.tokens_
+    ['[PAD]', '[UNK]', 'good', 'film']
     """
 
     def __init__(
@@ -166,8 +194,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : list, array, Series or one-column frame of str, or of lists of str
-            The training texts, or their tokens.
+        X : list, array, Series, one-column frame or iterable of str, or of lists of str
+            The training texts, or their tokens. An iterator, such as a generator or an open file, is read once, and its
+            texts are not kept.
         y : None
             Ignored; it is here so that the tokenizer fits into a pipeline.
 
@@ -188,13 +217,48 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ImportError
             Where `level="subword"` and the package `tokenizers` is not installed.
         """
-        with all_or_nothing(self):
-            kind, rows = read_text_input(X)
-            learned = self._learn(kind, rows)
-            ids = None if learned is None else learned.ids
-            if ids is None and self.max_length is not None:
-                ids = self._subword_ids(rows)
-            self._count_truncated(ids)
+        with fresh_state(self) as fresh:
+            if is_stream(X):
+                fresh._finish(fresh._count(None, X))
+            else:
+                fresh._fit_to_rows(*read_text_input(X))
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> "TextTokenizer":
+        """Go on with the counts of tokens, from which the first `transform` makes the vocabulary.
+
+        Calls with parts of the texts learn what one `fit` on all of them learns. After an error the tokenizer is as it
+        was before.
+
+        Parameters
+        ----------
+        X : list, array, Series, one-column frame or iterable of str, or of lists of str
+            More texts, or their tokens, as in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        TextTokenizer
+            The tokenizer itself.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter or a row of X is not valid; where a parameter that says how texts are split was changed
+            between two calls; or where the ids are fixed, by `fit` or by the first `transform`.
+        ImportError
+            Where `level="subword"` and the package `tokenizers` is not installed.
+        """
+        before = self._progress()
+        if before is None and "vocabulary_" in vars(self):
+            raise ValueError(
+                "The ids of this TextTokenizer are fixed, by fit or by the first transform after partial_fit: more "
+                "texts would change them. Count these texts too before the first transform, or learn anew from all "
+                "texts: call fit, or partial_fit of a new tokenizer, sklearn.base.clone(tokenizer)."
+            )
+        with fresh_state(self) as fresh:
+            fresh._counting = fresh._count(before, X)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.object_]:
@@ -212,8 +276,8 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ndarray of shape (n_texts,), dtype object
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
-        with all_or_nothing(self):
-            return self._known(self._fit_to_ids(*read_text_input(X)).ids).items()
+        with fresh_state(self) as fresh:
+            return fresh._known(fresh._fit_to_ids(*read_text_input(X)).ids).items()
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -235,8 +299,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ValueError
             Where a row of X is not valid.
         """
-        check_is_fitted(self, "vocabulary_")
-        return self._known(self._to_ids(read_text_input(X, kind=self.input_kind_)[1]).ids).items()
+        self._fix_ids()
+        fitted = snapshot(self)
+        return fitted._known(fitted._to_ids(read_text_input(X, kind=fitted.input_kind_)[1]).ids).items()
 
     def inverse_transform(self, X: Any) -> list[str]:
         """Turn ids back into texts.
@@ -259,12 +324,13 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         ValueError
             Where a row holds something else than the ids of this vocabulary.
         """
-        check_is_fitted(self, "vocabulary_")
-        _, ids = read_text_input(X, kind="ids", max_id=self.n_tokens_ - 1)
-        if self.subword_model_ is not None:
-            return [self._decode_subwords(row.tolist()) for row in ids.items()]
-        separator = "" if self.level_ == "char" else " "
-        return [separator.join(map(self.tokens_.__getitem__, row.tolist())) for row in ids.items()]
+        self._fix_ids()
+        fitted = snapshot(self)
+        _, ids = read_text_input(X, kind="ids", max_id=fitted.n_tokens_ - 1)
+        if fitted.subword_model_ is not None:
+            return [fitted._decode_subwords(row.tolist()) for row in ids.items()]
+        separator = "" if fitted.level_ == "char" else " "
+        return [separator.join(map(fitted.tokens_.__getitem__, row.tolist())) for row in ids.items()]
 
     def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> "TextTokenizer":
         """Change nothing: ragged ids are no table, so the output is the same under every setting.
@@ -296,6 +362,28 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return "vocabulary_" in vars(self) or self._progress() is not None
+
+    def __getattr__(self, name: str) -> Any:
+        """What `partial_fit` has learned so far; the tokenizer does not change by that."""
+        if name in _LEARNED and self._progress() is not None:
+            so_far = copy.copy(self)
+            so_far._fix_ids()
+            return vars(so_far)[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _progress(self) -> _Progress | None:
+        return vars(self).get("_counting")
+
+    def _fit_to_rows(self, kind: Kind, rows: Any) -> None:
+        """`fit` for rows that were validated."""
+        learned = self._learn(kind, rows)
+        ids = None if learned is None else learned.ids
+        if ids is None and self.max_length is not None:
+            ids = self._subword_ids(rows)
+        self._count_truncated(ids)
+
     def _fit_to_ids(self, kind: Kind, rows: Any) -> NumberedTokens:
         """`fit_transform` for rows that were validated; unknown tokens have ids too."""
         learned = self._learn(kind, rows)
@@ -306,12 +394,13 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     def _to_ids(self, rows: Any) -> NumberedTokens:
         """`transform` for rows that were validated; unknown tokens have ids too."""
+        self._fix_ids()
         if self.subword_model_ is not None:
             return NumberedTokens(self._cut(self._subword_ids(rows)), [])
         find = self.vocabulary_.get
         new: defaultdict[str, int] = defaultdict()
         new.default_factory = lambda: self.n_tokens_ + len(new)
-        ids = self._number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
+        ids = self._splitter().number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
         return NumberedTokens(self._cut(ids), list(new))
 
     def _known(self, ids: Ragged) -> Ragged:
@@ -321,6 +410,26 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
 
     def _learn(self, kind: Kind, rows: Any) -> NumberedTokens | None:
         """Learn the vocabulary; gives the tokens of the rows where they fall out of that."""
+        kind = self._check(kind)
+        level: Level | Literal["auto"] = self.level
+        if level == "auto":
+            level = "word" if kind == "tokens" else choose_level(rows)
+        self._keep_level(kind, level)
+        splitter = self._splitter()
+        if level == "subword":
+            self._keep_subwords(lambda *limits: subwords.learn(map(splitter.line, rows), *limits))
+            return None
+        counts = TokenCounts(splitter, self.max_length)
+        ids = counts.add(rows)
+        kept, others, tokens = self._learn_from_counts(counts)
+        final = np.empty(len(tokens), dtype=np.int32)
+        final[np.concatenate([kept, others])] = np.arange(_N_SPECIAL, _N_SPECIAL + len(tokens))
+        for piece in pieces(ids.values):
+            piece[:] = final[piece]
+        return NumberedTokens(ids, [tokens[index] for index in others])
+
+    def _check(self, kind: Kind) -> _Kind:
+        """Refuse parameters that are not valid or do not go with rows of this kind."""
         check_parameters(self, _CONSTRAINTS)
         if kind == "ids":
             raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
@@ -329,103 +438,106 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
                 f"level={self.level!r} splits the texts itself and X holds lists of tokens: "
                 'pass texts (str), or use level="word".'
             )
-        self.input_kind_ = kind
-        self.level_ = self.level
-        if self.level == "auto":
-            self.level_ = "word" if kind == "tokens" else choose_level(rows)
-        if self.level_ != "subword":
-            return self._learn_tokens(rows)
-        self._learn_subwords(rows)
-        return None
-
-    def _learn_tokens(self, rows: Sequence[Any]) -> NumberedTokens:
-        """Choose the vocabulary; returns the tokens of the rows, for which the texts need not be split again."""
-        first_seen: defaultdict[str, int] = defaultdict()
-        first_seen.default_factory = first_seen.__len__
-        ids = self._number(rows, partial(map, first_seen.__getitem__))
-        tokens = list(first_seen)
-        # Piece by piece: of each numpy makes numbers of 64 bits.
-        pieces = np.split(ids.values, range(_PIECE, ids.n_steps, _PIECE))
-        counts = np.zeros(len(tokens), dtype=np.int64)
-        for piece in pieces:
-            counts += np.bincount(piece, minlength=len(tokens))
-
-        by_token = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int64)
-        by_frequency = by_token[np.argsort(-counts[by_token], kind="stable")]
-        kept = by_frequency[counts[by_frequency] >= self.min_frequency]
-        if self.vocab_size is not None:
-            kept = kept[: self.vocab_size - _N_SPECIAL]
-        if not len(kept):
+        least = subwords.N_BYTES + _N_SPECIAL
+        if self.level == "subword" and (self.vocab_size is None or self.vocab_size < least):
             raise ValueError(
-                f"Empty vocabulary: none of the {len(tokens)} different tokens of {len(rows)} texts occurs "
-                f"min_frequency={self.min_frequency} times."
+                f'vocab_size must be an integer >= {least} for level="subword": one id for each of the '
+                f"{subwords.N_BYTES} bytes, padding and unknown. Got {self.vocab_size!r} instead."
             )
-        if self.level_ == "word" and self.input_kind_ == "texts" and (found := find_unknown_words(ids, tokens)):
+        return kind
+
+    def _count(self, before: _Progress | None, X: Any) -> _Progress:
+        """Go on with the counts, or begin with them; `before` stays as it is."""
+        check_parameters(self, _CONSTRAINTS)
+        parameters = {name: getattr(self, name) for name in _COUNTED_BY}
+        if before is not None:
+            self._refuse_change(before.parameters, parameters)
+            before = before._replace(counts=before.counts.copy())
+        for kind, rows in read_text_parts(X, None if before is None else before.kind):
+            if before is None:
+                learned_from = self._check(kind)
+                before = _Progress(learned_from, parameters, self._new_counts(learned_from), WrittenLists())
+            if kind == "texts":
+                before = before._replace(written_lists=before.written_lists.after(rows))
+            before.counts.add(rows)
+        assert before is not None  # there is at least one part
+        return before
+
+    def _new_counts(self, kind: _Kind) -> TextCounts:
+        levels: tuple[Level, ...] = ("word", "char") if self.level == "auto" else (self.level,)
+        splitters = [Splitter(kind, level, self.lowercase, self.normalize) for level in levels]
+        return TextCounts(splitters[:1] if kind == "tokens" else splitters, self.max_length)
+
+    def _refuse_change(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        for name, value in before.items():
+            if now[name] != value:
+                raise ValueError(
+                    f"The {name!r} parameter of TextTokenizer was {value!r} in the calls of partial_fit before and is "
+                    f"{now[name]!r} now: the texts of these calls can't be split again. Set it back, or learn anew "
+                    "from all texts: call fit, or partial_fit of a new tokenizer, sklearn.base.clone(tokenizer)."
+                )
+
+    def _fix_ids(self) -> None:
+        """Make the vocabulary of the counts of `partial_fit`, if that has not been done."""
+        check_is_fitted(self)
+        progress = self._progress()
+        if progress is not None:
+            with fresh_state(self) as fresh:
+                fresh._finish(progress)
+
+    def _finish(self, progress: _Progress) -> None:
+        """Learn what counts tell, and drop them."""
+        self._check(progress.kind)
+        progress.written_lists.refuse("X")
+        counts = progress.counts.chosen()
+        self._keep_level(progress.kind, counts.splitter.level)
+        if self.level_ == "subword":
+            words = counts.tokens
+            self._keep_subwords(lambda *limits: subwords.learn_from_counts(words, counts.counts, *limits))
+        else:
+            self._learn_from_counts(counts)
+        self.n_truncated_: int | None = counts.n_truncated
+
+    def _keep_level(self, kind: _Kind, level: Level) -> None:
+        self.input_kind_, self.level_ = kind, level
+        self.__dict__.pop("_counting", None)
+
+    def _learn_from_counts(self, counts: TokenCounts) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+        """Choose the vocabulary; gives the ids of its tokens and the other ids, and the token of each id."""
+        tokens = counts.tokens
+        most = None if self.vocab_size is None else self.vocab_size - _N_SPECIAL
+        kept, others = counts.choose(tokens, self.min_frequency, most)
+        if counts.words is not None and (found := counts.words.find_unknown(tokens)):
             warn(f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").')
         self.subword_model_: Any = None
         self._keep_vocabulary([tokens[index] for index in kept])
-        others = np.setdiff1d(by_frequency, kept)
-        final = np.empty(len(tokens), dtype=np.int32)
-        final[np.concatenate([kept, others])] = np.arange(_N_SPECIAL, _N_SPECIAL + len(tokens))
-        for piece in pieces:
-            piece[:] = final[piece]
-        return NumberedTokens(ids, [tokens[index] for index in others])
+        return kept, others, tokens
+
+    def _keep_subwords(self, learn: Callable[[int, int], Any]) -> None:
+        assert self.vocab_size is not None  # checked
+        self.subword_model_ = learn(self.vocab_size - _N_SPECIAL, self.min_frequency)
+        self._keep_vocabulary(subwords.tokens_of(self.subword_model_))
 
     def _keep_vocabulary(self, tokens: list[str]) -> None:
         self.tokens_ = _SPECIAL_TOKENS + tokens
         self.n_tokens_ = len(self.tokens_)
         self.vocabulary_ = {token: _N_SPECIAL + index for index, token in enumerate(tokens)}
 
-    def _number(self, rows: Sequence[Any], index_tokens: TokenIndexer) -> Ragged:
-        """Split each row into tokens and put the ids of all of them end to end."""
-        if self.input_kind_ == "tokens":
-            return number_tokens(([self._clean_token(token) for token in row] for row in rows), index_tokens)
-        if self.level_ == "char":
-            return number_tokens(map(self._clean_line, rows), index_tokens)
-        return number_words(rows, index_tokens, self.lowercase, self.normalize)
+    def _splitter(self) -> Splitter:
+        return Splitter(self.input_kind_, self.level_, self.lowercase, self.normalize)
 
     def _count_truncated(self, ids: Ragged | None) -> None:
         longest = self.max_length
-        self.n_truncated_ = 0 if ids is None or longest is None else int((ids.lengths > longest).sum())
+        self.n_truncated_ = 0
+        if ids is not None and longest is not None:
+            self.n_truncated_ = int((ids.lengths > longest).sum())
 
     def _cut(self, ids: Ragged) -> Ragged:
         return ids.truncated(self.max_length, self.truncate)
 
-    def _learn_subwords(self, texts: Sequence[str]) -> None:
-        if self.vocab_size is None or self.vocab_size < _N_BYTES + _N_SPECIAL:
-            raise ValueError(
-                f'vocab_size must be an integer >= {_N_BYTES + _N_SPECIAL} for level="subword": one id for each of the '
-                f"{_N_BYTES} bytes, padding and unknown. Got {self.vocab_size!r} instead."
-            )
-        try:
-            import tokenizers
-        except ImportError as error:
-            raise ImportError(
-                'TextTokenizer(level="subword") needs the package tokenizers: pip install "seqclf[subword]"'
-            ) from error
-        byte_level = tokenizers.pre_tokenizers.ByteLevel
-        model = tokenizers.Tokenizer(tokenizers.models.BPE())
-        model.pre_tokenizer = byte_level(add_prefix_space=True)  # the first word is then spelled like the others
-        model.decoder = tokenizers.decoders.ByteLevel()
-        trainer = tokenizers.trainers.BpeTrainer(
-            vocab_size=self.vocab_size - _N_SPECIAL,
-            min_frequency=self.min_frequency,
-            initial_alphabet=sorted(byte_level.alphabet()),
-            show_progress=False,
-        )
-        model.train_from_iterator(map(self._clean_for_subwords, texts), trainer)
-        self.subword_model_ = model
-        vocabulary = model.get_vocab()
-        self._keep_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__))
-
     def _subword_ids(self, texts: Sequence[str]) -> Ragged:
-        rows: list[NDArray[np.int32]] = []
-        # In chunks: what the library keeps of each text is many times larger than the ids.
-        for start in range(0, len(texts), _CHUNK):
-            lines = list(map(self._clean_for_subwords, texts[start : start + _CHUNK]))
-            encodings = self.subword_model_.encode_batch_fast(lines)
-            rows += [np.array(encoding.ids, dtype=np.int32) + _N_SPECIAL for encoding in encodings]
-        return Ragged.from_items(rows, dtype=np.int32)
+        encoded = subwords.encode(self.subword_model_, map(self._splitter().line, texts))
+        return Ragged.from_items([ids + _N_SPECIAL for ids in encoded], dtype=np.int32)
 
     def _decode_subwords(self, ids: list[int]) -> str:
         """Decode each run of known ids by the library, and write the unknown token between them."""
@@ -438,14 +550,3 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
             pieces += [self.subword_model_.decode(run), f" {_SPECIAL_TOKENS[UNKNOWN]}"]
             run = []
         return "".join(pieces[:-1]).strip()
-
-    def _clean_token(self, token: str) -> str:
-        return clean_token(token, self.lowercase, self.normalize)
-
-    def _clean_line(self, text: str) -> str:
-        """The text on one line: runs of white space are one space, and there is none at the ends."""
-        return " ".join(clean(text, self.lowercase, self.normalize).split())
-
-    def _clean_for_subwords(self, text: str) -> str:
-        """The same without half surrogates, which the subword library refuses."""
-        return self._clean_line(text).encode("utf-8", "replace").decode("utf-8")

@@ -1,13 +1,55 @@
-"""The error for models that development versions from before 0.1.0 have pickled, under names that no longer exist."""
+"""What a pickled state has to be, and the errors that say what is wrong with one that can't be used."""
 
-from typing import NoReturn
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
 
 
 def raise_too_old() -> NoReturn:
-    """Say which version reads the file."""
-    from seqclf import __version__
-
+    """Raise the error for what development versions from before 0.1.0 have pickled: they named no version."""
     raise ImportError(
         "This model was pickled by a development version of seqclf from before the release of 0.1.0 (commit 4c02889 or "
-        f"earlier), and seqclf {__version__} can't read it. Fit it again, or load it with seqclf at commit 4c02889."
+        f"earlier), and seqclf {this_version()} can't read it. Fit it again, or load it with seqclf at commit 4c02889."
     )
+
+
+def raise_unusable(estimator: Any, saved_by: str, fault: str) -> NoReturn:
+    """Raise the error for a state with a fault."""
+    raise ValueError(
+        f"This {type(estimator).__name__} can't be loaded: {fault}. It was pickled by seqclf {saved_by} and is read by "
+        f"seqclf {this_version()}. If the versions differ, load it with that one; otherwise it was changed or "
+        "damaged after it was saved. Fit it again."
+    )
+
+
+def refuse_missing(estimator: Any, saved_by: str, names: Iterable[str]) -> None:
+    """Raise an error if the estimator lacks one of the attributes."""
+    missing = [name for name in names if name not in vars(estimator)]
+    if missing:
+        raise_unusable(estimator, saved_by, f"its state has no {', '.join(missing)}")
+
+
+def refuse_not_finite_arrays(estimator: Any, saved_by: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise an error if a weight is not a finite number."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise_unusable(estimator, saved_by, f"its weights {name!r} are not all finite")
+
+
+def warn_of_another_version(estimator: Any, saved_by: str) -> None:
+    """Say so where another minor or major version has pickled an estimator."""
+    if saved_by.split(".")[:2] != this_version().split(".")[:2]:
+        warnings.warn(
+            f"This {type(estimator).__name__} was pickled by seqclf {saved_by} and is read by seqclf {this_version()}: "
+            "its predictions may differ a little. Fit it again, or use the version that pickled it.",
+            stacklevel=4,
+        )
+
+
+def this_version() -> str:
+    """The version of the package."""
+    from seqclf import __version__
+
+    return __version__

@@ -54,8 +54,8 @@ MAP = {
         dynamic=True,
     ),
     "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "torch"), numpy=False),
-    "_text_tokenizer.py": May(("_validation/", "_data/", "_text/", "_warn"), ("sklearn",), ("tokenizers",)),
-    "_sequence_padder.py": May(("_validation/", "_data/"), ("sklearn",)),
+    "_text_tokenizer.py": May(("_validation/", "_data/", "_text/", "_state", "_warn"), ("sklearn",)),
+    "_sequence_padder.py": May(("_validation/", "_data/", "_state"), ("sklearn",)),
     "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
     "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
     "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
@@ -66,6 +66,7 @@ MAP = {
         (
             "_base",
             "_base_series",
+            "_base_streaming",
             "_base_text",
             "_tasks/",
             "_label_features/",
@@ -75,8 +76,8 @@ MAP = {
         ),
         ("sklearn",),
     ),
-    "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
-    "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_classifier.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_regressor.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
@@ -90,23 +91,45 @@ MAP = {
             "_label_features/",
             "_validation/",
             "_data/",
+            "_state",
             "_unpickling",
         ),
         ("sklearn", "torch"),
     ),
     "_warn.py": May(numpy=False),
+    "_base_training.py": May(
+        (
+            "_base",
+            "_training/",
+            "_tasks/",
+            "_nn/",
+            "_label_features/",
+            "_validation/",
+            "_data/",
+            "_state",
+            "_identity",
+        ),
+        ("sklearn", "torch"),
+    ),
+    "_base_streaming.py": May(
+        ("_base", "_base_training", "_training/", "_tasks/", "_label_features/", "_validation/", "_data/", "_state"),
+        ("sklearn", "torch"),
+    ),
+    "_state.py": May(numpy=False),
+    "_identity.py": May(("_data/",), ("joblib",)),
     "_unpickling.py": May(in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/", "_warn")),
     "_validation/": May(("_validation/", "_data/", "_warn"), ("narwhals", "scipy", "sklearn")),
-    "_text/": May(("_text/", "_data/", "_native/")),
+    "_text/": May(("_text/", "_data/", "_native/"), in_functions=("tokenizers",)),
     "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
     "_tasks/": May(("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
     "_kernels/": May(("_kernels/", "_native/", "_warn"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(
-        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/", "_warn"), ("skorch", "torch", "tqdm")
+        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/", "_warn"),
+        ("filelock", "skorch", "torch", "tqdm"),
     ),
     "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
 }
@@ -220,6 +243,20 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 def test_file_keeps_to_the_map(file):
     found = violations((PACKAGE / file).read_text(encoding="utf-8"), file)
     assert not found, "\n".join(found)
+
+
+NETWORK = ("socket", "ssl", "http", "urllib", "ftplib", "smtplib", "requests", "huggingface_hub")
+
+
+def test_only_fetch_imdb_can_reach_the_network():
+    """SECURITY.md promises it."""
+    reaching = {
+        file
+        for file in FILES
+        for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)
+        if any(within(found.name, module) for module in NETWORK)
+    }
+    assert reaching == {"datasets/_imdb.py"}
 
 
 def test_every_line_of_the_map_names_something():
@@ -362,7 +399,7 @@ def test_the_map_has_no_way_up():
         ("_data/ragged.py", "from seqclf._native import abi"),
         ("_kernels/cpu/call.py", "from seqclf._nn.embedding import Embedding"),
         ("_text/word_splitter.py", "from seqclf._kernels.cpu.call import address"),
-        ("_text_tokenizer.py", "import tokenizers"),
+        ("_text/subwords.py", "import tokenizers"),
         ("_text_tokenizer.py", "from seqclf._training import batches"),
         ("_base.py", "import skorch"),
         ("_base.py", "class A:\n    def fit(self):\n        import matplotlib.pyplot as plt"),
@@ -393,9 +430,9 @@ def test_a_planted_violation_is_caught(file, source):
         ("_kernels/reference.py", "import math\nimport numpy as np\nimport torch\nfrom seqclf._kernels import layout"),
         ("_nn/network.py", "from .pooling import pool\nfrom seqclf._kernels import layout"),
         ("_kernels/cpu/call.py", "import torch\nfrom seqclf._native import abi\nfrom seqclf._kernels import layout"),
-        ("_text_tokenizer.py", "def train():\n    import tokenizers\n    from tokenizers.models import BPE"),
+        ("_text/subwords.py", "def train():\n    import tokenizers\n    from tokenizers.models import BPE"),
         (
-            "_text_tokenizer.py",
+            "_text/subwords.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tokenizers import Tokenizer",
         ),
         ("__init__.py", "import importlib\ndef __getattr__(name):\n    return importlib.import_module(name)"),

@@ -87,6 +87,12 @@ def test_series_from_frame():
     assert "| arrow | texts |" in output
 
 
+def test_streaming():
+    output = run("streaming.py")
+    assert "| 2,000 |" in output
+    assert "| network alone | 1 |" in output
+
+
 def test_missing(data_folder):
     output = run("missing.py")
     assert output.count("| GunPoint |") == 2

@@ -20,7 +20,12 @@ def expected_failed_checks(estimator):
 
 
 @parametrize_with_checks(
-    [RNNClassifier(), RNNClassifier(missing="interpolate", max_epochs=20), RNNRegressor()],
+    [
+        RNNClassifier(),
+        RNNClassifier(missing="interpolate", max_epochs=20, schedule="constant"),  # It has partial_fit.
+        RNNRegressor(),
+        RNNRegressor(schedule="constant"),
+    ],
     expected_failed_checks=expected_failed_checks,
     xfail_strict=True,
 )

@@ -664,7 +664,7 @@ def test_ids_that_are_numbered_anew_keep_their_names(rows):
     large = 10**12
     tagger = make().fit([[large + id_ for id_ in row.tolist()] for row in X], y)
     assert tagger.vocab_size_ == 2 + 8
-    assert {f"lower {large + id_}" for id_ in range(1, 9)} <= set(tagger.wide_.feature_names())
+    assert {f"is {large + id_}" for id_ in range(1, 9)} <= set(tagger.wide_.feature_names())
     found = tagger.predict([[large + id_ for id_ in row.tolist()] for row in X_new])
     assert joined(found).tolist() == [id_ % 2 for row in X_new for id_ in row.tolist()]
 

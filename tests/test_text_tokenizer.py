@@ -18,8 +18,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-from seqclf import SequencePadder, TextTokenizer, _text_tokenizer
+from seqclf import SequencePadder, TextTokenizer
 from seqclf._data.ragged import Ragged
+from seqclf._text import token_counts
 from seqclf._text.characters import clean
 from seqclf._validation.texts import read_text_input
 
@@ -225,7 +226,7 @@ def test_ids_are_counted_piece_by_piece(monkeypatch):
     texts = ["a b c a", "b a", "d"]
     tokenizer = TextTokenizer()
     expected = tokenizer.fit_transform(texts)
-    monkeypatch.setattr(_text_tokenizer, "_PIECE", 2)
+    monkeypatch.setattr(token_counts, "_PIECE", 2)
     in_pieces = TextTokenizer()
     assert_equal_ids(in_pieces.fit_transform(texts), expected)
     assert in_pieces.tokens_ == tokenizer.tokens_ == ["[PAD]", "[UNK]", "a", "b", "c", "d"]

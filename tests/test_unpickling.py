@@ -1,11 +1,13 @@
-"""Pickles of development versions from before 0.1.0 are refused by an error that says what to do."""
+"""Pickled states: checked when they are loaded, and refused by an error that says what is wrong."""
 
 import pickle
+import warnings
 
+import numpy as np
 import pytest
 
 import seqclf
-from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier
 
 MESSAGE = rf"before the release of 0\.1\.0 .*seqclf {seqclf.__version__} can't read it\. Fit it again, or load it with"
 
@@ -30,3 +32,109 @@ def test_the_old_module_has_nothing_else():
 
     with pytest.raises(AttributeError, match="has no attribute 'RatedIds'"):
         nb_ratios.RatedIds  # noqa: B018
+
+
+TEXTS, SERIES, LABELS = ["good film", "bad film"] * 10, np.arange(80.0).reshape(20, 4) % 7, ["yes", "no"] * 10
+SMALL = {"units": 2, "max_epochs": 1, "random_state": 0}
+
+
+def blank(cls):
+    """What pickle calls `__setstate__` on."""
+    return object.__new__(cls)
+
+
+def fitted(kind):
+    if kind == "texts":
+        return RNNTextClassifier(**SMALL).fit(TEXTS, LABELS)
+    if kind == "ids":
+        return RNNTextClassifier(**SMALL).fit([[2, 3], [4]] * 10, LABELS)
+    if kind == "tags":
+        return RNNTagger(**SMALL).fit([["a", "b"]] * 10, [["A", "B"]] * 10)
+    return RNNClassifier(**SMALL).fit(SERIES, LABELS)
+
+
+@pytest.mark.parametrize("kind", ["texts", "ids", "tags", "series"])
+def test_a_pickle_carries_the_version_and_nothing_shows_it_afterwards(kind):
+    model = fitted(kind)
+    assert model.__getstate__()["_seqclf_version"] == seqclf.__version__
+    loaded = pickle.loads(pickle.dumps(model))
+    assert vars(loaded).keys() == vars(model).keys()
+
+
+@pytest.mark.parametrize("kind", ["texts", "ids", "tags", "series"])
+def test_a_state_without_an_attribute_names_it(kind):
+    """Every attribute that a fit has set is needed, or is optional and tested as such here."""
+    model = fitted(kind)
+    optional = {"n_features_in_", "classes_", "_label_features"} | ({"vocab_size_"} if kind == "series" else set())
+    for name in vars(model).keys() - optional:
+        state = model.__getstate__()
+        del state[name]
+        if name == "network_":
+            continue  # That is an estimator which was never fitted.
+        with pytest.raises(ValueError, match=f"its state has no {name}"):
+            blank(type(model)).__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes_": np.array(["a", "b", "c"])}, "its classes_ is not what its network was trained for"),
+        ({"_task": None}, "its parts do not fit"),
+        ({"network_": None}, r"its network_ can't be rebuilt"),
+        ({"vocab_size_": 99}, "trained with vocab_size=5, not 99"),
+    ],
+)
+def test_a_state_whose_parts_do_not_fit_says_which(change, message):
+    state = fitted("texts").__getstate__() | change
+    with pytest.raises(ValueError, match=rf"(?s)This RNNTextClassifier can't be loaded: .*({message})"):
+        blank(RNNTextClassifier).__setstate__(state)
+
+
+def test_a_task_of_another_number_of_classes_is_refused():
+    state = fitted("texts").__getstate__()
+    three = RNNTextClassifier(**SMALL).fit([*TEXTS, "dull film"], [*LABELS, "maybe"])
+    state |= {"_task": three._task, "classes_": three.classes_}
+    with pytest.raises(ValueError, match="its network has 1 outputs for 3"):
+        blank(RNNTextClassifier).__setstate__(state)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named(value):
+    state = fitted("series").__getstate__()
+    state["network_"][1]["head.bias"][0] = value
+    with pytest.raises(ValueError, match=r"its weights 'head\.bias' are not all finite"):
+        blank(RNNClassifier).__setstate__(state)
+
+
+@pytest.mark.parametrize("damage", ["shape", "missing", "setting"])
+def test_a_network_that_can_not_be_rebuilt(damage):
+    state = fitted("series").__getstate__()
+    config, arrays = state["network_"]
+    if damage == "shape":
+        arrays["head.bias"] = np.zeros(7, dtype=np.float32)
+    elif damage == "missing":
+        del arrays["head.bias"]
+    else:
+        config["cell"] = "rnm"
+    with pytest.raises(
+        ValueError, match=r"(?s)RNNClassifier can't be loaded: its network_ can't be rebuilt \(.*Fit it again"
+    ):
+        blank(RNNClassifier).__setstate__(state)
+
+
+@pytest.mark.parametrize(("version", "warns"), [("0.1.7", False), ("0.9.0", True), ("1.1.0", True)])
+def test_another_minor_version_is_a_warning(version, warns):
+    state = fitted("series").__getstate__() | {"_seqclf_version": version}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        blank(RNNClassifier).__setstate__(state)
+    assert [f"pickled by seqclf {version} and is read by seqclf" in str(each.message) for each in caught] == [
+        True
+    ] * warns
+
+
+def test_an_unfitted_state_without_a_parameter_is_refused():
+    state = RNNClassifier().__getstate__()
+    del state["units"]
+    with pytest.raises(ValueError, match="its state has no units"):
+        blank(RNNClassifier).__setstate__(state)

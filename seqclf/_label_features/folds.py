@@ -62,6 +62,11 @@ def cross_fitting_folds(
     return fold[unit]
 
 
+def content_folds(steps: Ragged) -> NDArray[np.int64]:
+    """A fold for each row that depends on nothing but its steps: a row that comes again is in the same one."""
+    return np.array([int.from_bytes(digest[:8], "little") % N_FOLDS for digest in _digests(steps)], dtype=np.int64)
+
+
 def _are_windows(steps: Ragged) -> bool:
     """Whether most rows of numbers share half of their steps, or more, with the next row, but for what is added to all.
 
@@ -95,11 +100,15 @@ def _blocks(strata: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _contents(steps: Ragged, strata: NDArray[np.int64]) -> NDArray[np.int64]:
     """One number for rows that are equal and stay together."""
-    bytes_per_step = steps.values.nbytes // max(steps.n_steps, 1)
-    data, ends = np.ascontiguousarray(steps.values).reshape(-1).view(np.uint8), steps.offsets * bytes_per_step
-    digests = [blake2b(data[ends[row] : ends[row + 1]].data, digest_size=16).digest() for row in range(len(steps))]
-    different, content = np.unique(np.array(digests, dtype="V16"), return_inverse=True)
+    different, content = np.unique(np.array(_digests(steps), dtype="V16"), return_inverse=True)
     pairs = np.unique(np.stack([strata, content], axis=1), axis=0)
     alone = np.bincount(pairs[:, 0], minlength=strata.max(initial=-1) + 1)[strata] < N_FOLDS
     alone |= len(different) < _MIN_DIFFERENT * len(content)
     return np.where(alone, len(steps) + np.arange(len(steps)), content)
+
+
+def _digests(steps: Ragged) -> list[bytes]:
+    """16 bytes for the content of each row."""
+    bytes_per_step = steps.values.nbytes // max(steps.n_steps, 1)
+    data, ends = np.ascontiguousarray(steps.values).reshape(-1).view(np.uint8), steps.offsets * bytes_per_step
+    return [blake2b(data[ends[row] : ends[row + 1]].data, digest_size=16).digest() for row in range(len(steps))]

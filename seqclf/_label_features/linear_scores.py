@@ -109,6 +109,8 @@ class LinearScores:
     intercept_: NDArray[np.float32]
     calibration_: Calibration
 
+    _without_fold: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+
     def __init__(self, features: Features, fits: Sequence[Fit], decide: Decide):
         self.features, self._fits, self._decide = features, fits, decide
 
@@ -116,8 +118,11 @@ class LinearScores:
         """What each feature is, in the order of `coef_`."""
         return self.features.names()
 
-    def fit_transform(self, rows: Any, supervision: Supervision) -> NDArray[np.float32]:
-        """Fit the models; gives estimates for the training rows, each by models that have not seen its fold."""
+    def fit_transform(self, rows: Any, supervision: Supervision, keep_folds: bool = False) -> NDArray[np.float32]:
+        """Fit the models; gives estimates for the training rows, each by models that have not seen its fold.
+
+        With `keep_folds` a model without each fold is kept for `transform`.
+        """
         weights = supervision.loss_weights / supervision.loss_weights.max()
         weights = np.maximum(weights, _SMALLEST_WEIGHT)
         weights /= weights.mean()
@@ -134,23 +139,41 @@ class LinearScores:
             scores[:, ~self._known] = 0
             calibration = supervision.calibrate(scores)
             if calibration.loss < least and np.isfinite(models.coef).all() and np.isfinite(models.intercept).all():
-                least, self.calibration_, best = calibration.loss, calibration, scores
+                least, self.calibration_, best, best_fit = calibration.loss, calibration, scores, fit
                 # Nothing is kept of single rows.
-                self.coef_, self.intercept_ = models.coef, models.intercept
+                self.coef_, self.intercept_, center = models.coef, models.intercept, models.centers[0]
         if not np.isfinite(least):
             raise ValueError(
                 "The linear model of wide=True is not finite: X holds numbers that are too large or too small for "
                 "float32. Use scale=True, scale them yourself, or set wide=False."
             )
+        self._without_fold = []
+        if keep_folds:
+            self._without_fold = _models_without_folds(best_fit, features, supervision.targets, weights, fold, center)
         return self._estimates(best)
 
-    def transform(self, rows: Any) -> NDArray[np.float32]:
-        """Estimates for rows that are not of the training data."""
-        parts = [
-            self._estimates(self._decide(self.features.transform(part), self.coef_, self.intercept_))
-            for part in self.features.blocks(rows)
-        ]
-        return np.concatenate([np.empty((0, len(self.intercept_)), dtype=np.float32), *parts])
+    def transform(self, rows: Any, fold: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Estimates for other rows; with `fold` by models that were fitted without it, where these were kept.
+
+        A fold of -1 is none.
+        """
+        parts, start = [np.empty((0, len(self.intercept_)), dtype=np.float32)], 0
+        for part in self.features.blocks(rows):
+            features = self.features.transform(part)
+            stop = start + features.shape[0]
+            parts.append(self._estimates(self._scores(features, None if fold is None else fold[start:stop])))
+            start = stop
+        return np.concatenate(parts)
+
+    def _scores(self, features: Any, fold: NDArray[np.int64] | None) -> NDArray[np.floating]:
+        if fold is None or not self._without_fold:
+            return self._decide(features, self.coef_, self.intercept_)
+        scores = np.empty((features.shape[0], len(self.intercept_)))
+        for one in np.unique(fold):
+            rows = np.flatnonzero(fold == one)
+            coef, intercept = (self.coef_, self.intercept_) if one < 0 else self._without_fold[one]
+            scores[rows] = self._decide(features[rows], coef, intercept)
+        return scores
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
         estimates = self.calibration_.estimates(scores)
@@ -160,4 +183,26 @@ class LinearScores:
             others = estimates[:, self._known] if self._exclusive else np.empty((len(scores), 0))
             against = logsumexp(others, axis=1, keepdims=True) if others.shape[1] else 0.0
             estimates[:, unknown] = self._priors + against
-        return estimates.astype(np.float32)
+        with np.errstate(over="ignore"):  # Whoever uses them looks whether they are finite.
+            return estimates.astype(np.float32)
+
+
+def _models_without_folds(
+    fit: Fit,
+    features: Any,
+    targets: Any,
+    weights: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    center: NDArray[np.floating],
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """For each fold the weights and intercepts of models of the other rows, moved to the `center` of those of all."""
+    models = []
+    for one in range(int(fold.max()) + 1):
+        kept = np.flatnonzero(fold != one)
+        if len(kept):
+            others = np.unique(fold[kept], return_inverse=True)[1]
+            model = fit(features[kept], targets[kept], weights[kept], others)
+            models.append((model.coef, (model.intercept + (center - model.centers[0])).astype(np.float32)))
+        else:
+            models.append((np.zeros((features.shape[1], len(center)), dtype=np.float32), center.astype(np.float32)))
+    return models

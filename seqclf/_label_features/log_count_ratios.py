@@ -76,12 +76,16 @@ class LogCountRatios:
     """
 
     tables_: tuple[NDArray[np.float32], ...]
+    fold_tables_: tuple[NDArray[np.float32], ...] | None
 
     def __init__(self, ngrams: NGrams, n_orders: int):
         self.ngrams, self.n_orders = ngrams, n_orders
 
     def fit_transform(
-        self, learned: Sequence[tuple[NDArray[np.int32], Holders]], supervision: Supervision
+        self,
+        learned: Sequence[tuple[NDArray[np.int32], Holders]],
+        supervision: Supervision,
+        keep_folds: bool = False,
     ) -> StepFeatures:
         """Learn the ratios, and give the training rows theirs, each counted without the rows of its own fold.
 
@@ -91,6 +95,8 @@ class LogCountRatios:
             What `NGrams.learn` gave for the training rows.
         supervision : Supervision
             What is known of their targets.
+        keep_folds : bool, default=False
+            Whether the tables without each fold are kept for `transform`.
         """
         weights = supervision.weights / supervision.weights.max()  # Their sum may not be finite.
         weights = weights / weights.mean()
@@ -99,12 +105,20 @@ class LogCountRatios:
         learned = learned[: self.n_orders]
         tables = [_ratios(holders, complete, spread, weights, fold) for _, holders in learned]
         self.tables_ = tuple(table[:1].copy() for table in tables)
+        self.fold_tables_ = tuple(tables) if keep_folds else None
         return StepFeatures(entries_of([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
 
-    def transform(self, numbers: Sequence[NDArray[np.int32]], n_rows: int) -> StepFeatures:
-        """Give rows that are not of the training data their ratios, from the numbers of the n-grams at each step."""
-        entries = entries_of(numbers[: self.n_orders], self.tables_)
-        return StepFeatures(entries, self.tables_, np.zeros(n_rows, dtype=np.int64))
+    def transform(
+        self, numbers: Sequence[NDArray[np.int32]], n_rows: int, fold: NDArray[np.int64] | None = None
+    ) -> StepFeatures:
+        """Give rows their ratios, from the numbers of the n-grams at each step; with `fold` those learned without it.
+
+        A fold of -1 is none.
+        """
+        tables, version = self.tables_, np.zeros(n_rows, dtype=np.int64)
+        if fold is not None and self.fold_tables_ is not None:
+            tables, version = self.fold_tables_, fold + 1
+        return StepFeatures(entries_of(numbers[: self.n_orders], tables), tables, version)
 
 
 def _complete(memberships: csr_array) -> csr_array:

@@ -31,7 +31,9 @@ class SeriesLabelFeatures(LabelFeatures):
     def __init__(self, seed: int):
         self._seed = seed
 
-    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+    def fit_transform(
+        self, sequences: EncodedSequences, supervision: Supervision, keep_folds: bool = False
+    ) -> EncodedSequences:
         """Draw convolutions, and fit the ridge model to what they find.
 
         Where targets are numbers, a model of the last steps is fitted too, because convolutions say what happens in a
@@ -40,10 +42,10 @@ class SeriesLabelFeatures(LabelFeatures):
         fit = partial(_fit, separately=not supervision.exclusive)
         convolutions = RandomConvolutions(most_features(len(sequences)), self._seed)
         self.scores = LinearScores(convolutions, [fit], linear)
-        scores = self.scores.fit_transform(sequences.steps, supervision)
+        scores = self.scores.fit_transform(sequences.steps, supervision, keep_folds)
         if supervision.memberships is None:
             of_steps = LinearScores(LastSteps(), [fit], linear)
-            scores_of_steps = of_steps.fit_transform(sequences.steps, supervision)
+            scores_of_steps = of_steps.fit_transform(sequences.steps, supervision, keep_folds)
             # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it. That of the difference of
             # two such means is about half of that, because the errors of both models are alike.
             margin = 1 - np.sqrt(2 / max(len(sequences), 2)) / 2
@@ -51,9 +53,9 @@ class SeriesLabelFeatures(LabelFeatures):
                 self.scores, scores = of_steps, scores_of_steps
         return replace(sequences, scores=scores)
 
-    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+    def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Apply the ridge model."""
-        return replace(sequences, scores=self.scores.transform(sequences.steps))
+        return replace(sequences, scores=self.scores.transform(sequences.steps, fold))
 
 
 def _fit(

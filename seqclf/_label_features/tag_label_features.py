@@ -39,17 +39,20 @@ class TagLabelFeatures(LabelFeatures):
         """Numbers next to each token."""
         return len(self.scores.intercept_)
 
-    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+    def fit_transform(
+        self, sequences: EncodedSequences, supervision: Supervision, keep_folds: bool = False
+    ) -> EncodedSequences:
         """Learn the linear models; `supervision` is of tokens."""
         n_scores = sequences.steps.n_steps * supervision.n_outputs
         strengths = _STRENGTHS if n_scores <= _MAX_TO_CHOOSE else _STRENGTHS[:1]
         fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
         self.scores = LinearScores(TokenContext(), fits, decision)
-        return _with(sequences, self.scores.fit_transform(self._spelled(sequences), supervision))
+        return _with(sequences, self.scores.fit_transform(self._spelled(sequences), supervision, keep_folds))
 
-    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+    def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Apply the linear models."""
-        return _with(sequences, self.scores.transform(self._spelled(sequences)))
+        of_tokens = None if fold is None else np.repeat(fold, sequences.lengths)
+        return _with(sequences, self.scores.transform(self._spelled(sequences), of_tokens))
 
     def _spelled(self, sequences: EncodedSequences) -> SpelledTokens:
         spelling = sequences.spelling

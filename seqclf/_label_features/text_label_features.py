@@ -4,6 +4,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_models import decision, fit_linear_models
@@ -58,7 +61,9 @@ class TextLabelFeatures(LabelFeatures):
         """Numbers next to each token."""
         return 0 if self.of_ngrams is None else sum(table.shape[2] for table in self.of_ngrams.tables_)
 
-    def fit_transform(self, sequences: EncodedSequences, supervision: Supervision) -> EncodedSequences:
+    def fit_transform(
+        self, sequences: EncodedSequences, supervision: Supervision, keep_folds: bool = False
+    ) -> EncodedSequences:
         """Learn ratios and linear models."""
         n_outputs, of_numbers = supervision.n_outputs, supervision.memberships is None
         ids = sequences.steps
@@ -66,7 +71,7 @@ class TextLabelFeatures(LabelFeatures):
         features = scores = None
         if self.nb_ngrams and n_outputs <= (MAX_OUTPUTS if supervision.exclusive else MAX_LABELS):
             self.of_ngrams = (TargetMeans if of_numbers else LogCountRatios)(self._ngrams, self.nb_ngrams)
-            features = self.of_ngrams.fit_transform(learned, supervision)
+            features = self.of_ngrams.fit_transform(learned, supervision, keep_folds)
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._names, _MAX_WEIGHTS // n_outputs)
             strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
@@ -74,13 +79,15 @@ class TextLabelFeatures(LabelFeatures):
             fits = [partial(fit_linear_models, C=C, loss=loss) for C in strengths]
             self.scores = LinearScores(of_tokens, fits, decision)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
-            scores = self.scores.fit_transform(tokens, supervision)
+            scores = self.scores.fit_transform(tokens, supervision, keep_folds)
         return replace(sequences, features=features, scores=scores, spelling=None)
 
-    def transform(self, sequences: EncodedSequences) -> EncodedSequences:
+    def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Look ratios up, and apply the linear models."""
         ids = sequences.steps
         numbers = self._ngrams.numbers(ids)
-        features = None if self.of_ngrams is None else self.of_ngrams.transform(numbers, len(ids))
-        scores = None if self.scores is None else self.scores.transform(Tokens(ids, numbers, sequences.spelling))
+        features = None if self.of_ngrams is None else self.of_ngrams.transform(numbers, len(ids), fold)
+        scores = None
+        if self.scores is not None:
+            scores = self.scores.transform(Tokens(ids, numbers, sequences.spelling), fold)
         return replace(sequences, features=features, scores=scores, spelling=None)

@@ -63,8 +63,13 @@ def near(token: str) -> list[str]:
 
 
 def far(token: str) -> list[str]:
-    """What is known of a token that is one further away, and of any token without a spelling."""
+    """What is known of a token that is one further away."""
     return [f"lower {token.lower()}"]
+
+
+def unspelled(token: str) -> list[str]:
+    """What is known of a token that is an id, at any place."""
+    return [f"is {token}"]
 
 
 def shape(token: str) -> str:
@@ -100,7 +105,7 @@ class TokenContext:
     def fit_transform(self, rows: SpelledTokens) -> csr_array:
         """Learn the features of training rows; gives those of the same rows."""
         tokens, number = self._distinct(rows)
-        self._tables = [_Table(known if rows.spelled else far) for _, _, known in _PLACES]
+        self._tables = [_Table(known if rows.spelled else unspelled) for _, _, known in _PLACES]
         places = [_at(rows.ids, number, distance, len(tokens)) for distance, _, _ in _PLACES]
         for table, at in zip(self._tables, places, strict=True):
             table.fit(tokens, np.bincount(at, minlength=len(tokens) + 1)[:-1])

@@ -17,7 +17,7 @@ from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
-from seqclf._validation.targets import SMALLEST_SHARE, check_labels, codes_of, refuse_one_class
+from seqclf._validation.targets import SMALLEST_SHARE, check_labels, codes_of, read_classes, refuse_one_class
 
 Array = NDArray[Any]
 
@@ -84,6 +84,29 @@ class Classification(Task):
                 f"got {self.classes.tolist()!r}. Give rows of these classes, or set warm_start=False."
             )
         return codes
+
+    def start(self, y: Any, weights: Any, classes: Any) -> Array:
+        """The classes are given, because the first chunk may lack some of them."""
+        self.set_classes(classes)
+        return self.encode(y)
+
+    def set_classes(self, classes: Any) -> None:
+        """Take the classes of a stream, and their weights."""
+        self.classes = read_classes(classes)
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs the classes of all rows, and partial_fit sees a part of them: give a "
+                "dict of class -> weight, as sklearn.utils.class_weight.compute_class_weight makes of y."
+            )
+        self._balance = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes)
+
+    def refuse_other_classes(self, classes: Any) -> None:
+        """They stay as they were."""
+        if classes is not None and not np.array_equal(read_classes(classes), self.classes):
+            raise ValueError(
+                f"classes={shorten(classes)} is not what it was before, {shorten(self.classes.tolist())}: the classes "
+                "of a stream can't change. Leave classes=None, or begin with a new estimator."
+            )
 
     def attributes(self) -> dict[str, Any]:
         """The classes."""

@@ -13,6 +13,7 @@ from seqclf._data.split import Strata
 from seqclf._label_features.supervision import Calibration
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.task import Task, weighted_mean
+from seqclf._validation.containers import shorten
 from seqclf._validation.indicators import check_indicator
 
 Array = NDArray[Any]
@@ -65,6 +66,21 @@ class Multilabel(Task):
                 f"fit; got {y.shape[1]}. Set warm_start=False for another number of labels."
             )
         return self.fit(y, None)
+
+    def start(self, y: Any, weights: Any, classes: Any) -> Array:
+        """The columns of y are the labels; `classes` may be their numbers."""
+        if classes is not None and not np.array_equal(classes, np.arange(y.shape[1])):
+            raise ValueError(
+                f"classes={shorten(classes)}, but y is an indicator matrix of {y.shape[1]} labels: leave classes=None."
+            )
+        return self.fit(y, weights)
+
+    def refuse_other_classes(self, classes: Any) -> None:
+        """They stay as they were."""
+        if classes is not None and not np.array_equal(classes, self.classes):
+            raise ValueError(
+                f"classes={shorten(classes)}, but there are {len(self.classes)} labels: leave classes=None."
+            )
 
     def attributes(self) -> dict[str, Any]:
         """The numbers of the labels."""

@@ -100,6 +100,24 @@ class Regression(Task):
         self.scale = np.where(is_constant, 0.0, scale * largest)
         return self.encode(y)
 
+    def start(self, y: Any, weights: Floats, classes: Any) -> Array:
+        """Targets are standardised as in the first chunk, where they must not all be equal."""
+        targets = self.fit(y, weights)
+        if (self.scale == 0).any():
+            column = int(np.argmax(self.scale == 0))
+            which = "" if self.is_column else f" in column {column}"
+            raise ValueError(
+                f"y holds nothing but {shorten(self.center[column].item())}{which}: partial_fit takes the scale of the "
+                "targets from its first chunk. Begin with a chunk of different targets."
+            )
+        return targets
+
+    def proceed(self, y: Any) -> Array:
+        """Predictions may reach the targets of every chunk."""
+        encoded = self.encode(y)
+        self._reach(y)
+        return encoded
+
     def encode(self, y: Any, *, name: str = "y") -> Array:
         """Standardised targets, (n_rows, n_targets); another number of targets is an error."""
         if (y.ndim == 1) != self.is_column or y.size != len(y) * self.n_outputs:
@@ -125,11 +143,15 @@ class Regression(Task):
         """Targets are standardised as in the first fit; predictions may reach the new ones too."""
         vars(self).update(vars(before) | {"loss": self.loss})
         encoded = self.encode(y)
+        self._reach(y)
+        return encoded
+
+    def _reach(self, y: Any) -> None:
+        """Let predictions reach those targets."""
         targets = y.reshape(len(y), -1)
         varies = self.scale > 0
         self.low = np.where(varies, np.minimum(self.low, targets.min(axis=0)), self.low)
         self.high = np.where(varies, np.maximum(self.high, targets.max(axis=0)), self.high)
-        return encoded
 
     @property
     def _bounds(self) -> tuple[Floats, Floats]:

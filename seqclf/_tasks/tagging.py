@@ -99,6 +99,21 @@ class Tagging(Task):
         self._of_steps.refit(_labels(y), before._of_steps)
         return self.encode(y)
 
+    def start(self, y: Any, weights: Any, classes: Any) -> Ragged:
+        """The classes are given, because the first chunk may lack some of them."""
+        self._of_steps.set_classes(classes)
+        if self.transitions is not None:
+            bio_moves(self.classes)
+        return self.proceed(y)
+
+    def proceed(self, y: Any) -> Ragged:
+        """Any label that is none of the classes is an error."""
+        return codes_of_tags(y, self.classes, name="y")
+
+    def refuse_other_classes(self, classes: Any) -> None:
+        """They stay as they were."""
+        self._of_steps.refuse_other_classes(classes)
+
     def attributes(self) -> dict[str, Any]:
         """The classes."""
         return {"classes_": self.classes}

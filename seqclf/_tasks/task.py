@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from seqclf._data.dataset import Targets
+from seqclf._data.dataset import Dataset, Targets
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata, all_alike
-from seqclf._label_features.supervision import Calibration
+from seqclf._label_features.supervision import Calibration, Supervision
 
 
 class Task(ABC):
@@ -77,6 +77,22 @@ class Task(ABC):
     def refit(self, y: Targets, before: Self) -> Targets:
         """The same in a warm start, as the task of the first fit did it."""
 
+    def start(self, y: Targets, weights: NDArray[np.float64], classes: Any) -> Targets:
+        """Learn from the first chunk of a stream how to encode targets and what they count, and encode them.
+
+        `classes` are those of the whole stream; None where a task has none.
+        """
+        targets = self.fit(y, weights)
+        self.fit_weights(targets, weights)
+        return targets
+
+    def proceed(self, y: Targets) -> Targets:
+        """Encode the targets of a later chunk of a stream."""
+        return self.encode(y)
+
+    def refuse_other_classes(self, classes: Any) -> None:  # noqa: B027
+        """Raise an error if a later chunk of a stream is said to have other classes; None says nothing."""
+
     def attributes(self) -> dict[str, Any]:
         """What a fitted estimator shows of the task, by the names of its attributes."""
         return {}
@@ -105,6 +121,24 @@ class Task(ABC):
         weights : ndarray of shape (n_units,)
             What each unit counts in the loss.
         """
+
+    def supervision(self, training: Dataset, fold: NDArray[np.int64]) -> Supervision:
+        """What label-informed inputs are told of the encoded targets of training rows; `fold` is that of each row."""
+        weights, targets = training.weights, training.targets
+        if self.per_step:
+            lengths = training.sequences.lengths
+            weights, fold = np.repeat(weights, lengths), np.repeat(fold, lengths)
+        weights = weights * self.score_weights(targets)
+        loss_weights = weights * self.loss_weights(targets)
+        loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
+        return Supervision(
+            self.supervision_targets(targets),
+            weights,
+            loss_weights,
+            fold,
+            lambda scores: self.calibrate(scores, targets, loss_weights),
+            self.outputs_are_exclusive,
+        )
 
     # Loss and score
 

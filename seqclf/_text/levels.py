@@ -1,6 +1,6 @@
 """Words or characters: what to read texts by, told from their writing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seqclf._text.characters import word_pattern
 
-# A sample is enough: these texts, drawn with a fixed seed, and so many characters from the start of each.
+# A sample is enough: this many texts, and this many characters from the start of each.
 _MAX_TEXTS, _MAX_CHARACTERS = 1_000, 500
 _MIN_UNSPACED = 0.25  # share of the letters
 _MIN_ONE_TOKEN = 0.5  # share of the texts that have a token
@@ -41,25 +41,54 @@ _UNSPACED = np.array(
 )
 
 
-def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
-    """Characters where words are not written apart, or where most texts are a single one; words elsewhere.
+class LevelSample:
+    """Some of the texts that were added, in any number of parts: the same ones, however the texts are parted.
 
-    A word of Chinese, Japanese or Thai cannot be told from its neighbours without a dictionary, and a Korean one takes
-    so many endings that most words are rare. A quarter of such letters is enough, because one of them says as much as a
-    word of four. Texts of one token are names or codes: what tells them apart is inside the token.
+    A position has a number that looks random, and the texts with the smallest numbers are kept.
     """
-    sample = list(_sample(texts))
-    if _unspaced_share("".join(sample)) >= _MIN_UNSPACED:
-        return "char"
-    find_words = word_pattern().findall
-    n_tokens = np.array([len(find_words(text)) for text in sample])
-    one_token = int((n_tokens == 1).sum()) >= _MIN_ONE_TOKEN * max(int((n_tokens > 0).sum()), 1)
-    return "char" if one_token else "word"
+
+    def __init__(self) -> None:
+        self._n_texts, self._texts, self._ranks = 0, list[str](), np.empty(0, dtype=np.uint64)
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Choose among the texts of the sample and these, which come after all others."""
+        ranks = np.concatenate([self._ranks, _ranks(self._n_texts, len(texts))])
+        kept = np.argsort(ranks)[:_MAX_TEXTS]
+        n_before = len(self._texts)
+        self._texts = [
+            self._texts[place] if place < n_before else texts[place - n_before][:_MAX_CHARACTERS]
+            for place in kept.tolist()
+        ]
+        self._ranks, self._n_texts = ranks[kept], self._n_texts + len(texts)
+
+    def choose(self) -> Literal["word", "char"]:
+        """Characters where words are not written apart, or where most texts are a single one; words elsewhere.
+
+        A word of Chinese, Japanese or Thai cannot be told from its neighbours without a dictionary, and a Korean one
+        takes so many endings that most words are rare. A quarter of such letters is enough, because one of them says as
+        much as a word of four. Texts of one token are names or codes: what tells them apart is inside the token.
+        """
+        if _unspaced_share("".join(self._texts)) >= _MIN_UNSPACED:
+            return "char"
+        find_words = word_pattern().findall
+        n_tokens = np.array([len(find_words(text)) for text in self._texts])
+        one_token = int((n_tokens == 1).sum()) >= _MIN_ONE_TOKEN * max(int((n_tokens > 0).sum()), 1)
+        return "char" if one_token else "word"
 
 
-def _sample(texts: Sequence[str]) -> Iterator[str]:
-    for row in np.random.RandomState(0).permutation(len(texts))[:_MAX_TEXTS].tolist():
-        yield texts[row][:_MAX_CHARACTERS]
+def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
+    """The level for these texts, by a sample of them."""
+    sample = LevelSample()
+    sample.add(texts)
+    return sample.choose()
+
+
+def _ranks(start: int, n: int) -> NDArray[np.uint64]:
+    """A number for each of `n` positions from `start` on that looks random (the mixing of splitmix64)."""
+    mixed = np.arange(start + 1, start + n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _unspaced_share(text: str) -> float:

@@ -75,15 +75,24 @@ class TrainingData(torch.utils.data.Dataset):
         What is learned; it has learned its weights.
     device : torch.device
         Where the batches are wanted.
+    unit : float, default=None
+        The weight that counts as 1 in the loss; None is the mean over all units.
+
+    Attributes
+    ----------
+    unit : float
     """
 
-    def __init__(self, dataset: Dataset, task: Task, device: torch.device):
+    def __init__(self, dataset: Dataset, task: Task, device: torch.device, unit: float | None = None):
         self.sequences, self.targets, self.device = dataset.sequences, dataset.targets, device
         self._store = SequenceStore(dataset.sequences)
-        weights = dataset.weights / dataset.weights.max()
+        largest = dataset.weights.max()  # The sum of weights may not be finite.
+        weights = dataset.weights / largest
         if isinstance(self.targets, Ragged):
             weights = np.repeat(weights, self.targets.lengths)
-        self.weights = _normalised(weights * task.loss_weights(self.targets))
+        loss_weights = weights * task.loss_weights(self.targets)
+        self.unit = largest * _mean(loss_weights) if unit is None else unit
+        self.weights = (loss_weights / (self.unit / largest)).astype(np.float32)
         self.score_weights = _normalised(weights * task.score_weights(self.targets))
 
     def __len__(self) -> int:
@@ -102,8 +111,12 @@ class TrainingData(torch.utils.data.Dataset):
 
 def _normalised(weights: np.ndarray) -> np.ndarray:
     """With a mean of 1 over all units, so that a unit counts the same whichever batch it is in."""
+    return (weights / _mean(weights)).astype(np.float32)
+
+
+def _mean(weights: np.ndarray) -> float:
     mean = weights.mean() if len(weights) else 1.0
-    return (weights / (mean if mean > 0 else 1.0)).astype(np.float32)
+    return float(mean) if mean > 0 else 1.0
 
 
 class TrainingBatches:

@@ -37,6 +37,17 @@ def predict_states(network: Network, sequences: EncodedSequences, device: torch.
     return Ragged(states, sequences.lengths)
 
 
+def extreme_rows(sequences: EncodedSequences, n: int) -> np.ndarray:
+    """The rows in which a number that is too large for float32 shows first: the longest, and those of large numbers."""
+    chosen = [np.argsort(-sequences.lengths, kind="stable")[:n]]
+    values = sequences.steps.values
+    if values.dtype.kind == "f" and values.size:
+        filled = np.flatnonzero(sequences.lengths)
+        largest = np.maximum.reduceat(np.abs(values).max(axis=1), sequences.steps.offsets[filled])
+        chosen.append(filled[np.argsort(-largest, kind="stable")[:n]])
+    return np.unique(np.concatenate(chosen))
+
+
 def _batches(sequences: EncodedSequences, device: torch.device) -> Iterator[tuple[np.ndarray, SequenceBatch]]:
     """All sequences once, in batches that memory allows, with their positions."""
     store = SequenceStore(sequences)

@@ -1,6 +1,6 @@
 """`TrainingSession`: a training that can be stopped, saved, and gone on with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -68,6 +68,7 @@ class TrainingSession:
         self._early_stopping = None if config.patience is None else EarlyStopping(config.patience, config.tol)
         self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None
         self._callbacks = self._make_callbacks()
+        self._unit: float | None = None
         self._loop = TrainingLoop(
             network,
             task=task,
@@ -118,7 +119,14 @@ class TrainingSession:
         names = _HISTORY | {"steps": self.config.step_name}
         return [{name: row[key] for key, name in names.items() if key in row} for row in self._loop.history]
 
-    def run(self, training: Dataset, validation: Dataset | None = None, *, n_epochs: int | None = None) -> None:
+    def run(
+        self,
+        training: Dataset,
+        validation: Dataset | None = None,
+        *,
+        n_epochs: int | None = None,
+        after_epoch: Callable[["TrainingSession"], None] | None = None,
+    ) -> None:
         """Train until the last epoch, or until early stopping ends it; then the network has its best weights.
 
         Parameters
@@ -129,6 +137,8 @@ class TrainingSession:
             What the validation loss is taken on; without it, early stopping goes by the training loss.
         n_epochs : int, default=None
             Return after this many epochs, even if the training is not over.
+        after_epoch : callable, default=None
+            Called with the session after each epoch, when its state may be saved.
         """
         data = TrainingData(training, self.task, self.network.device)
         self._loop.train_split = None
@@ -141,6 +151,8 @@ class TrainingSession:
             while not self.is_over and (n_epochs is None or n_epochs > 0):
                 self._loop.fit_loop(data, epochs=1)
                 n_epochs = None if n_epochs is None else n_epochs - 1
+                if after_epoch is not None:
+                    after_epoch(self)
         self._loop.train_split = None  # which holds the validation data
         if self.is_over:
             self._loop.notify("on_train_end", X=data)
@@ -148,6 +160,8 @@ class TrainingSession:
 
     def step(self, dataset: Dataset) -> None:
         """Train one epoch on data that may be others each time; it neither stops early nor puts best weights back.
+
+        A weight counts in each step as it would in the first one.
 
         Raises
         ------
@@ -158,7 +172,9 @@ class TrainingSession:
             raise ValueError(f"Single steps need schedule='constant', got {self.config.schedule!r}.")
         self._loop.train_split = None
         with self._epochs():
-            self._loop.fit_loop(TrainingData(dataset, self.task, self.network.device), epochs=1)
+            data = TrainingData(dataset, self.task, self.network.device, self._unit)
+            self._unit = data.unit
+            self._loop.fit_loop(data, epochs=1)
         self._check_weights()
 
     @contextmanager
@@ -184,34 +200,46 @@ class TrainingSession:
             raise_diverged("weights", "not finite", self.n_epochs, self.config.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the training depends on besides settings and data; it shares no memory."""
+        """Everything that the rest of the training depends on besides settings and data, in memory of its own.
+
+        It is made of tensors on the CPU, numbers, text, lists and dicts.
+        """
         return {
-            "network": _copied(self.network.state_dict()),
-            "optimizer": _copied(self._loop.optimizer_.state_dict()),
+            "network": copied(self.network.state_dict()),
+            "optimizer": copied(self._loop.optimizer_.state_dict()),
             "generator": self._generator.get_state(),
-            "rng": self._rng.get_state(legacy=False),
-            "callbacks": {name: _copied(callback.state_dict()) for name, callback in self._stateful()},
-            "history": _copied(self._loop.history.to_list()),
+            "rng": copied(self._rng.get_state(legacy=False)),
+            "unit": self._unit,
+            "callbacks": {name: copied(callback.state_dict()) for name, callback in self._stateful()},
+            "history": copied(self._loop.history.to_list()),
             "config": asdict(self.config),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, with_own_settings: bool = False) -> None:
         """Go on from what `state_dict` gave.
+
+        With `with_own_settings` that may be the state of a session with other settings, but for the optimiser, and the
+        training goes on with those of this one.
 
         Raises
         ------
         ValueError
-            If the state is of a session with other settings; then nothing is changed.
+            If the settings differ; then nothing is changed.
         """
         for name, value in asdict(self.config).items():
-            if state["config"][name] != value:
+            may_differ = name == "verbose" or (with_own_settings and name != "optimizer")
+            if state["config"][name] != value and not may_differ:
                 raise ValueError(f"The state is of a training with {name}={state['config'][name]!r}, not {value!r}.")
         self.network.load_state_dict(state["network"])
-        self._loop.optimizer_.load_state_dict(_copied(state["optimizer"]))
+        optimizer = copied(state["optimizer"])
+        if with_own_settings:
+            optimizer["param_groups"] = self._loop.optimizer_.state_dict()["param_groups"]
+        self._loop.optimizer_.load_state_dict(optimizer)
         self._generator.set_state(state["generator"])
-        self._rng.set_state(state["rng"])
+        self._rng.set_state(as_arrays(state["rng"]))
+        self._unit = state["unit"]
         for name, callback in self._stateful():
-            callback.load_state_dict(_copied(state["callbacks"][name]))
+            callback.load_state_dict(copied(state["callbacks"][name]))
         self._loop.history = History(dict(row) for row in state["history"])
 
     def _stateful(self) -> Iterator[tuple[str, StatefulCallback]]:
@@ -220,12 +248,21 @@ class TrainingSession:
                 yield type(callback).__name__, callback
 
 
-def _copied(state: Any) -> Any:
-    """The same with copies of all tensors."""
+def copied(state: Any) -> Any:
+    """The same with copies of all tensors on the CPU, and arrays as lists."""
+    if isinstance(state, np.ndarray):
+        return state.tolist()
     if isinstance(state, torch.Tensor):
-        return state.detach().clone()
+        return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
-        return {key: _copied(value) for key, value in state.items()}
+        return {key: copied(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(map(_copied, state))
+        return type(state)(map(copied, state))
     return state
+
+
+def as_arrays(state: Any) -> Any:
+    """The same with lists as arrays."""
+    if isinstance(state, Mapping):
+        return {key: as_arrays(value) for key, value in state.items()}
+    return np.array(state) if isinstance(state, list) else state

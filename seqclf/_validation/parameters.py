@@ -4,8 +4,8 @@ A constraint is a test and the words that describe it, so that every message say
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -47,18 +47,6 @@ def check_output_container(transform: Any) -> None:
     constraint = optional(options("default", "pandas", "polars"))
     if not constraint.accepts(transform):
         raise ValueError(f"set_output: transform must be {constraint.expected}. Got {shorten(transform)} instead.")
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Put every attribute back if the block raises, Ctrl-C included: a fit that fails leaves the last one in place."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def integer(low: int, high: int | None = None) -> Constraint:
@@ -133,6 +121,13 @@ def random_state() -> Constraint:
     return Constraint(
         f"{seed.expected}, a numpy RandomState instance, or None",
         lambda value: value is None or isinstance(value, np.random.RandomState) or seed.accepts(value),
+    )
+
+
+def path() -> Constraint:
+    """The name of a file or folder."""
+    return Constraint(
+        "a path (a str or an object like pathlib.Path)", lambda value: isinstance(value, str | os.PathLike)
     )
 
 

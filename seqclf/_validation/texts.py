@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,36 @@ _WRITTEN_ITEMS = "|".join(rf"{item}(?:[\s,]++{item})*+" for item in (_WRITTEN_ID
 _WRITTEN_LIST = re.compile(rf"\s*+[\[(]\s*+(?:{_WRITTEN_ITEMS})?+,?+\s*+[\])]\s*+")
 
 
+class WrittenLists(NamedTuple):
+    """Whether all texts so far are lists of ids or tokens that were written as texts: a CSV file has no lists."""
+
+    all_are: bool = True
+    n_texts: int = 0
+    row: int = 0  # of the first one that is not empty
+    example: str | None = None
+
+    def after(self, texts: Sequence[str]) -> "WrittenLists":
+        """The same with these texts."""
+        if not (self.all_are and all(map(_WRITTEN_LIST.fullmatch, texts))):
+            return WrittenLists(all_are=False)
+        found = self
+        if self.example is None:
+            filled = ((row, text) for row, text in enumerate(texts, self.n_texts) if len(text.strip()) > 2)
+            row, example = next(filled, (0, None))
+            found = self._replace(row=row, example=example)
+        return found._replace(n_texts=self.n_texts + len(texts))
+
+    def refuse(self, name: str) -> None:
+        """Raise a ValueError if all are written lists, and not all of them are empty."""
+        if not self.all_are or self.example is None:
+            return
+        raise ValueError(
+            f"Row {self.row} of {name} is {shorten(self.example)}, a list that was written as a text, and so are all "
+            f"rows. Make lists of them first: [ast.literal_eval(text) for text in {name}], or for lists that numpy "
+            f"wrote, without commas, [text.strip('[]').split() for text in {name}]."
+        )
+
+
 @names_its_input
 def read_text_input(
     X: Any,
@@ -35,6 +65,7 @@ def read_text_input(
     name: str = "X",
     max_id: int | None = None,
     in_fit: bool | None = None,
+    first_row: int = 0,
 ) -> tuple[Kind, Any]:
     """Check text input and say which of the three kinds it is.
 
@@ -51,6 +82,8 @@ def read_text_input(
         the unknown token, 1.
     in_fit : bool, default=None
         Whether something is learned from X, so that it must be beyond doubt. None is True where there is no `kind`.
+    first_row : int, default=0
+        The number of the first row in messages, where X is a part of more rows.
 
     Returns
     -------
@@ -72,9 +105,9 @@ def read_text_input(
         if rows.ndim > 2:
             raise ValueError(f"{name} has {rows.ndim} dimensions: expected rows, each of them {_ANY_ROW}.")
         if kind not in (None, "ids"):
-            raise ValueError(_other_kind(name, 0, "ids", kind, "in fit they were"))
+            raise ValueError(_other_kind(name, first_row, "ids", kind, "in fit they were"))
         if rows.dtype.kind in "mM":
-            raise ValueError(_not_a_row(rows[0], 0, name, kind))
+            raise ValueError(_not_a_row(rows[0], first_row, name, kind))
         if rows.dtype.kind in "iuf":
             return "ids", _clean_ids(Ragged.from_array(rows), name, max_id, in_fit)
         rows = rows.tolist()  # nullable columns of a frame: what they hold is told row by row
@@ -83,10 +116,10 @@ def read_text_input(
         if kind not in (None, "texts"):
             advice = " A list that was written as a text? ast.literal_eval(text) reads it."
             advice = advice if _WRITTEN_LIST.fullmatch(rows[0]) else ""
-            raise ValueError(_other_kind(name, 0, "texts", kind, "in fit they were") + advice)
+            raise ValueError(_other_kind(name, first_row, "texts", kind, "in fit they were") + advice)
         texts = rows if types == {str} else [str(row) for row in rows]
         if in_fit:
-            _refuse_written_lists(texts, name)
+            WrittenLists().after(texts).refuse(name)
         return "texts", texts
 
     arrays = types == {np.ndarray} and all(row.ndim == 1 and row.dtype.kind in "iu" for row in rows)
@@ -94,7 +127,7 @@ def read_text_input(
         return "ids", _clean_ids(Ragged.from_items(rows), name, max_id, in_fit)
 
     found_in, known, items = "in fit they were", kind, []
-    for position, row in enumerate(rows):
+    for position, row in enumerate(rows, first_row):
         row_kind, item = _read_row(row, position, name, known)
         if row_kind is None and known == "texts":
             raise ValueError(_not_a_row(row, position, name, known))
@@ -104,7 +137,7 @@ def read_text_input(
             raise ValueError(_other_kind(name, position, row_kind, known, found_in))
         items.append(item)
     if known == "texts":  # all rows before the first text were empty lists
-        raise ValueError(_not_a_row(rows[0], 0, name, known))
+        raise ValueError(_not_a_row(rows[0], first_row, name, known))
     if known == "tokens":
         return known, [list(item) for item in items]
     return "ids", _clean_ids(Ragged.from_items(items), name, max_id, in_fit)
@@ -134,6 +167,8 @@ def _read_row(row: Any, position: int, name: str, known: Kind | None) -> tuple[K
     if all(issubclass(one, int | float | np.integer | np.floating) and one is not bool for one in types):
         has_floats = any(issubclass(one, float) for one in types)
         return "ids", np.asarray(list(map(_as_float, items)) if has_floats else items)
+    if known == "texts":
+        raise ValueError(_not_a_row(row, position, name, known))
     raise ValueError(_not_an_item(items, position, name, known))
 
 
@@ -212,18 +247,6 @@ def _refuse_ids(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int | 
             f"Row {row} of {name} holds {shown} at position {step - ids.offsets[row]}: "
             f"token ids must be whole numbers from 0 {'on' if max_id is None else f'to {max_id}'}.{advice}"
         )
-
-
-def _refuse_written_lists(texts: list[str], name: str) -> None:
-    """Refuse texts that are all lists of ids or tokens: a CSV file has no lists."""
-    if not (all(map(_WRITTEN_LIST.fullmatch, texts)) and any(len(text.strip()) > 2 for text in texts)):
-        return
-    position = next(position for position, text in enumerate(texts) if len(text.strip()) > 2)
-    raise ValueError(
-        f"Row {position} of {name} is {shorten(texts[position])}, a list that was written as a text, and so are all "
-        f"rows. Make lists of them first: [ast.literal_eval(text) for text in {name}], or for lists that numpy wrote, "
-        f"without commas, [text.strip('[]').split() for text in {name}]."
-    )
 
 
 def _other_kind(name: str, position: int, kind: Kind, known: Kind | None, found_in: str) -> str:

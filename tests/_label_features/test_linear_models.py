@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array, csr_matrix, random_array
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
 
@@ -24,9 +24,8 @@ def plain(monkeypatch):
 def draw(n_rows, n_features, n_outputs, loss, seed=0):
     """Features, targets, weights and folds; some rows are empty, and the targets depend on the features."""
     rng = np.random.default_rng(seed)
-    features = csr_array(random_array((n_rows, n_features), density=0.2, rng=rng, dtype=np.float32, format="csr"))
-    features = csr_array(features * (rng.random(n_rows) < 0.95)[:, None].astype(np.float32))
-    features.eliminate_zeros()
+    is_filled = (rng.random((n_rows, n_features)) < 0.2) & (rng.random(n_rows) < 0.95)[:, None]
+    features = csr_array(np.where(is_filled, rng.random((n_rows, n_features), dtype=np.float32), np.float32(0)))
     numbers = features @ rng.standard_normal((n_features, n_outputs)) + 0.5 * rng.standard_normal((n_rows, n_outputs))
     weights = rng.uniform(0.5, 1.5, n_rows)
     fold = rng.permutation(n_rows) % 5

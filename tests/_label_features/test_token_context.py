@@ -154,18 +154,18 @@ def test_pairs_do_not_tell_capitals():
 def test_ids_without_spelling_have_their_numbers_alone():
     context, features = learned(numbered([[7, 12, 7], [12, 7], [300]]))
     found = named(context, features)
-    assert found[0] == {"lower 7"}
-    assert found[1] == {"lower 12", "after: lower 7", "pair with the token after: 12 7"}
-    assert found[2] == {"lower 7", "before: lower 12", "pair with the token before: 12 7"}
-    assert found[3] == {"lower 12", "after: lower 7", "pair with the token after: 12 7"}
+    assert found[0] == {"is 7"}
+    assert found[1] == {"is 12", "after: is 7", "pair with the token after: 12 7"}
+    assert found[2] == {"is 7", "before: is 12", "pair with the token before: 12 7"}
+    assert found[3] == {"is 12", "after: is 7", "pair with the token after: 12 7"}
     assert found[5] == set()
-    assert named(context, context.transform(numbered([[99, 7]]))) == [{"after: lower 7"}, {"lower 7"}]
+    assert named(context, context.transform(numbered([[99, 7]]))) == [{"after: is 7"}, {"is 7"}]
 
 
 def test_ids_that_have_names_are_called_by_them():
     rows = numbered([[0, 1], [1, 0], [0, 1]])
     context, features = learned(rows._replace(names=["70", "9"]))
-    assert {"lower 70", "lower 9", "after: lower 9", "pair with the token before: 70 9"} <= set(context.names())
+    assert {"is 70", "is 9", "after: is 9", "pair with the token before: 70 9"} <= set(context.names())
     assert features.shape == learned(rows)[1].shape
 
 

@@ -1,9 +1,11 @@
 """Words or characters, chosen by the writing."""
 
+import numpy as np
 import pytest
 
 from seqclf import RNNTextClassifier, TextTokenizer
-from seqclf._text.levels import choose_level
+from seqclf._text import levels
+from seqclf._text.levels import LevelSample, choose_level
 
 UNSPACED = [
     "这家酒店很干净，服务也好。",
@@ -56,6 +58,29 @@ def test_a_sample_of_all_rows_decides():
     chinese, english = ["酒店很干净" * 20] * 3_000, ["a clean hotel " * 20] * 3_000
     assert choose_level(english + chinese) == "char"
     assert choose_level(english * 20 + chinese) == "word"
+
+
+@pytest.mark.parametrize("part", [1, 7, 400, 5_000])
+def test_the_sample_does_not_depend_on_the_parts(part, monkeypatch):
+    monkeypatch.setattr(levels, "_MAX_TEXTS", 90)
+    texts = [f"{number} " + "x" * 600 for number in range(1_000)]
+    whole, parts = LevelSample(), LevelSample()
+    whole.add(texts)
+    for start in range(0, len(texts), part):
+        parts.add(texts[start : start + part])
+    assert parts._texts == whole._texts
+    assert len(set(whole._texts)) == 90 and max(map(len, whole._texts)) == 500
+
+
+def test_the_sample_is_spread_over_all_texts():
+    sample = LevelSample()
+    sample.add(list(map(str, range(16_000))))
+    places = np.array(list(map(int, sample._texts)))
+    assert len(places) == 1_000
+    for n_kinds in (2, 3, 8):  # texts of parallel collections come in turns
+        shares = np.bincount(places % n_kinds) / len(places)
+        assert abs(shares - 1 / n_kinds).max() < 0.05
+    assert abs(np.histogram(places, bins=8, range=(0, 16_000))[0] / len(places) - 1 / 8).max() < 0.05
 
 
 def test_the_classifier_tells_its_level(capsys):

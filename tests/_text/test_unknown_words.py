@@ -6,9 +6,13 @@ import random
 import re
 import warnings
 
+import numpy as np
 import pytest
 
 from seqclf import RNNTextClassifier, TextTokenizer, datasets
+from seqclf._data.ragged import Ragged
+from seqclf._text import unknown_words
+from seqclf._text.unknown_words import WordSample
 
 ONE_EACH = 'Nearly all texts are one token each, and .* occur once.*level="char"'
 MOSTLY_UNKNOWN = '^[0-9]+% of the words occur once: about as many words of new texts will be unknown.*level="char"'
@@ -80,6 +84,23 @@ def test_a_classifier_warns_once():
 )
 def test_other_texts(texts):
     assert not warned(texts)
+
+
+@pytest.mark.parametrize("n_texts", [10, 1_000, 2_500, 9_000])
+def test_the_sample_does_not_depend_on_the_parts(n_texts, monkeypatch):
+    monkeypatch.setattr(unknown_words, "_SAMPLE", 1_000)
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(0, 5, n_texts)
+    ids = Ragged(generator.integers(0, 90, lengths.sum()).astype(np.int32), lengths)
+    whole, parts = WordSample(), WordSample()
+    whole.add(ids)
+    for start in range(0, n_texts, 700):
+        parts.add(ids.take(slice(start, start + 700)))
+    assert np.array_equal(parts._ids.values, whole._ids.values) and np.array_equal(parts._places, whole._places)
+    assert np.array_equal(parts._ids.lengths, whole._ids.lengths)
+    assert ids.n_steps < 2_000 or 900 < whole._ids.n_steps < 2_200
+    tokens = [f"t{number}" for number in range(90)]
+    assert parts.find_unknown(tokens) == whole.find_unknown(tokens)
 
 
 @pytest.mark.slow

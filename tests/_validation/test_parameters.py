@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from seqclf._validation.parameters import (
-    all_or_nothing,
     any_of,
     boolean,
     check_output_container,
@@ -142,24 +141,6 @@ def test_values_of_numpy_are_shown_as_plain_ones():
         check_parameters(SimpleNamespace(size=np.array(3)), {"size": boolean()})
     with pytest.raises(ValueError, match="Got 'a' instead"):
         check_parameters(SimpleNamespace(size=np.str_("a")), {"size": boolean()})
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_all_or_nothing(error):
-    estimator = SimpleNamespace(size=1, model_="first", old_=2)
-
-    def fit():
-        with all_or_nothing(estimator):
-            estimator.model_, estimator.new_ = "second", 3
-            del estimator.old_
-            raise error
-
-    with pytest.raises(error):
-        fit()
-    assert vars(estimator) == {"size": 1, "model_": "first", "old_": 2}
-    with all_or_nothing(estimator):
-        estimator.model_ = "second"
-    assert estimator.model_ == "second"
 
 
 def test_containers_of_set_output():

@@ -1,0 +1,216 @@
+"""The recipe of `fit`: validate, encode, learn from targets, train, keep. What X and y are, others know."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from seqclf._base import BaseRNN, Rows, raise_change
+from seqclf._data.dataset import Dataset, Targets, take
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
+from seqclf._data.split import validation_rows
+from seqclf._identity import fit_identity, versions
+from seqclf._label_features.folds import cross_fitting_folds
+from seqclf._nn.network import Network
+from seqclf._state import fresh_state
+from seqclf._tasks.task import Task
+from seqclf._training.checkpoint import Checkpoint, open_checkpoint
+from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.predict import extreme_rows, predict_outputs
+from seqclf._training.session import TrainingSession
+from seqclf._validation.alignment import match_rows, match_steps
+from seqclf._validation.parameters import check_parameters
+from seqclf._validation.targets import read_groups, read_sample_weight, refuse_one_group
+
+# Of the longest training rows, and of those with the largest numbers, so many are predicted after a fit.
+_N_EXTREME = 8
+
+
+class BaseTrainedRNN(BaseRNN):
+    """What `fit` does; the subclasses have the public methods."""
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
+    ) -> Self:
+        """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
+        check_parameters(self, self._constraints)
+        device = resolve_device(self.device)
+        with fresh_state(self) as fresh, use_threads(self.n_threads, device, self.cell, self.activation):
+            task, data, given = fresh._read(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+            fresh._train(task, data, given, device)
+        return self
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
+    ) -> tuple[Task, Dataset, Dataset | None]:
+        """What is to be learned, and the rows of X and X_val, encoded, with their validated targets."""
+        warm = self._is_warm
+        task = self._new_task(y)
+        if warm and type(task) is not type(self._task):
+            raise_change("y", self._task.kind, task.kind)
+        rows = self._validate_X(X, reset=not warm)
+        match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
+        rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
+        given = self._validate_validation(task, X_val, y_val, sample_weight_val)
+        # The weights may be so large or so small that their sum is not finite.
+        weights /= weights.max()
+        sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
+        return task, dataset_of(sequences, y, weights, groups), None if given is None else self._encoded(*given)
+
+    def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
+        """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
+        with self._checkpoint(data, given, device) as checkpoint:
+            self._train_from(checkpoint, task, data, given, device)
+
+    def _checkpoint(
+        self, data: Dataset, given: Dataset | None, device: torch.device
+    ) -> AbstractContextManager[Checkpoint | None]:
+        if self.checkpoint_dir is None:
+            return nullcontext()
+        return open_checkpoint(self.checkpoint_dir, fit_identity(self, data, given, device.type), versions())
+
+    def _train_from(
+        self, checkpoint: Checkpoint | None, task: Task, data: Dataset, given: Dataset | None, device: torch.device
+    ) -> None:
+        """Train from where the checkpoint is, or from the beginning."""
+        rng = check_random_state(self.random_state)
+        if checkpoint is not None:
+            rng = checkpoint.generator(rng)
+        training, validation = self._split(data, task, rng) if given is None else (data, given)
+        # From here on everything is learned from the targets of the training rows alone.
+        y, warm = training.targets, self._is_warm
+        training = replace(training, targets=task.refit(y, self._task) if warm else task.fit(y, training.weights))
+        task.fit_weights(training.targets, training.weights)
+        training = replace(training, sequences=self._fit_label_features(training, task, rng))
+        if validation is not None:
+            targets = task.encode(validation.targets, name="y" if given is None else "y_val")
+            features = self._add_label_features(validation.sequences)
+            validation = replace(validation, sequences=features, targets=targets)
+
+        network = self._warm_network(task) if warm else self._new_network(task, training, rng)
+        session = TrainingSession(self._training_config(training), task, network.to(device), rng)
+        if checkpoint is not None:
+            checkpoint.load_into(session)
+            if self.verbose and checkpoint.n_epochs:
+                print(f"goes on after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
+        session.run(training, validation, after_epoch=None if checkpoint is None else checkpoint.save)
+        if validation is None and not warm:
+            network.head.keep(len(training) / (len(training) + task.prior_rows))
+        self._refuse_divergence(network, training.sequences, device)
+        self._keep(task, session)
+        for name in ("_training_state", "_chunk_folds"):  # of a stream before this fit
+            self.__dict__.pop(name, None)
+        self.history_ = session.history
+        self.n_iter_ = session.n_epochs
+        self.best_epoch_ = session.best_epoch
+
+    def _refuse_divergence(self, network: Network, sequences: EncodedSequences, device: torch.device) -> None:
+        """Raise an error if the network has finite weights, but does not give finite outputs for its own rows.
+
+        A few rows are enough to see it, and all would take as long as a prediction.
+        """
+        rows = extreme_rows(sequences, _N_EXTREME)
+        outputs = predict_outputs(network, sequences.take(rows), device)
+        if not np.isfinite(outputs.values if isinstance(outputs, Ragged) else outputs).all():
+            raise ValueError(
+                "After the training the outputs for training rows are not finite numbers: the fit diverged. Lower "
+                f"learning_rate (now {self.learning_rate!r}) or max_grad_norm, or scale the inputs."
+            )
+
+    def _keep(self, task: Task, session: TrainingSession) -> None:
+        """Show what was learned."""
+        self._task = task
+        for name, value in task.attributes().items():
+            setattr(self, name, value)
+        self.network_ = session.network
+        self.n_parameters_ = sum(parameter.numel() for parameter in session.network.parameters())
+
+    def _fit_label_features(self, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
+        """The training sequences with what is learned from their targets, each without its own.
+
+        In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
+        what is kept for prediction stays as it is.
+        """
+        if self._is_warm:
+            self._refuse_other_features(task)
+        features = self._new_label_features(task, rng)
+        if not self._is_warm:
+            self._label_features = features
+        if features is None:
+            return training.sequences
+        sequences = training.sequences
+        fold = cross_fitting_folds(sequences.steps, task.strata(training.targets).of_rows, training.groups, rng)
+        return features.fit_transform(sequences, task.supervision(training, fold))
+
+    def _validate_targets(
+        self, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any
+    ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None]:
+        """The rows of X, their validated targets, weights above 0, and groups.
+
+        A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, targets or groups.
+        """
+        y = task.validate(y, rows)
+        weights = read_sample_weight(sample_weight, len(rows))
+        groups = read_groups(groups, len(rows))
+        kept = np.flatnonzero(weights)
+        if len(kept) < len(weights):
+            among = "the rows with a sample_weight above 0"
+            task.refuse(take(y, kept), among=among)
+            rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
+            if groups is not None:
+                numbers, groups = np.unique(groups[kept], return_inverse=True)
+                refuse_one_group(len(numbers), among=among)
+        return rows, y, weights, groups
+
+    def _validate_validation(
+        self, task: Task, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> tuple[Rows, Targets, np.ndarray] | None:
+        """The validation rows, their validated targets, and weights from above 0 to 1; None if none are given."""
+        if X_val is None or y_val is None:
+            for name, value, missing in (
+                ("X_val", X_val, "y_val"),
+                ("y_val", y_val, "X_val"),
+                ("sample_weight_val", sample_weight_val, "X_val and y_val"),
+            ):
+                if value is not None:
+                    raise ValueError(f"{name} was given without {missing}: give both X_val and y_val, or neither.")
+            return None
+        try:
+            rows = self._validate_X(X_val, reset=False, name="X_val")
+        except (TypeError, ValueError) as error:
+            error.add_note("If a Pipeline has transformed X: it transforms X_val too if its transform_input names it.")
+            raise
+        match_rows(X_val, len(rows), name="X_val", y_val=y_val, sample_weight_val=sample_weight_val)
+        y = task.validate(y_val, rows, name="y_val", rows_name="X_val")
+        weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
+        kept = np.flatnonzero(weights)
+        return take(rows, kept), take(y, kept), weights[kept] / weights.max()
+
+    def _encoded(self, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
+        return dataset_of(self._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
+
+    def _split(self, data: Dataset, task: Task, rng: np.random.RandomState) -> tuple[Dataset, Dataset | None]:
+        """The training rows, and the validation rows for early stopping."""
+        if self.patience is None:
+            return data, None
+        held_out = validation_rows(task.strata(data.targets), self.validation_fraction, rng, data.groups)
+        if held_out is None:
+            return data, None
+        return data.take(np.delete(np.arange(len(data)), held_out)), data.take(held_out)
+
+
+def dataset_of(
+    sequences: EncodedSequences,
+    y: Targets,
+    weights: np.ndarray,
+    groups: np.ndarray | None = None,
+    names: tuple[str, str] = ("X", "y"),
+) -> Dataset:
+    """Encoded rows with their targets; where each step has one, there is one for each step."""
+    if isinstance(y, Ragged):
+        match_steps(y.lengths, sequences.lengths, *names)
+    return Dataset(sequences, y, weights, groups)

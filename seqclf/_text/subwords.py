@@ -1,0 +1,91 @@
+"""Pieces of words, learned by byte-level byte pair encoding: the package `tokenizers`, imported where it is used."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_BYTES = 256  # the alphabet that every subword vocabulary starts from
+_CHUNK = 1_000  # texts handed to the library at once
+_MAX_REPEATS = 100  # of a word in one text that is made of its count
+
+
+def load_library() -> Any:
+    """The package `tokenizers`, or an ImportError that says how to install it."""
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError(
+            'TextTokenizer(level="subword") needs the package tokenizers: pip install "seqclf[subword]"'
+        ) from error
+    return tokenizers
+
+
+def learn(lines: Iterable[str], n_tokens: int, min_frequency: int) -> Any:
+    """Train a model on texts, each of them one line."""
+    return _train(map(_without_surrogates, lines), n_tokens, min_frequency)
+
+
+def learn_from_counts(words: Sequence[str], counts: NDArray[np.int64], n_tokens: int, min_frequency: int) -> Any:
+    """Train the same model on the words of texts, as :func:`word_finder` finds them, and how often each occurs.
+
+    The library learns from texts alone, and what it learns depends on the counts of words alone: it gets each word as
+    often as it occurs. Spaces separate words, since their own spaces are spelled by another character.
+    """
+    between_spaces = load_library().pre_tokenizers.WhitespaceSplit()
+    return _train(_repeated(words, counts), n_tokens, min_frequency, between_spaces)
+
+
+def word_finder() -> Callable[[str], list[str]]:
+    """A function that gives the words of a line in the alphabet of the library; no piece goes beyond a word."""
+    split = _byte_level().pre_tokenize_str
+    return lambda line: [word for word, _ in split(_without_surrogates(line))]
+
+
+def tokens_of(model: Any) -> list[str]:
+    """The token of each id of the library."""
+    vocabulary = model.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def encode(model: Any, lines: Iterable[str]) -> Iterator[NDArray[np.int32]]:
+    """The ids of the library for each line."""
+    # In chunks: what the library keeps of each text is many times larger than the ids.
+    cleaned = map(_without_surrogates, lines)
+    while chunk := list(islice(cleaned, _CHUNK)):
+        for encoding in model.encode_batch_fast(chunk):
+            yield np.array(encoding.ids, dtype=np.int32)
+
+
+def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenizer: Any = None) -> Any:
+    tokenizers, byte_level = load_library(), _byte_level()
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = pre_tokenizer or byte_level
+    model.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=n_tokens,
+        min_frequency=min_frequency,
+        initial_alphabet=sorted(byte_level.alphabet()),
+        show_progress=False,
+    )
+    model.train_from_iterator(texts, trainer)
+    model.pre_tokenizer = byte_level
+    return model
+
+
+def _byte_level() -> Any:
+    # The first word is spelled like the others, with a space before it.
+    return load_library().pre_tokenizers.ByteLevel(add_prefix_space=True)
+
+
+def _repeated(words: Sequence[str], counts: NDArray[np.int64]) -> Iterator[str]:
+    for word, count in zip(words, counts.tolist(), strict=True):
+        for n_before in range(0, count, _MAX_REPEATS):
+            yield f"{word} " * min(count - n_before, _MAX_REPEATS)
+
+
+def _without_surrogates(line: str) -> str:
+    """The line without half surrogates, which the library refuses."""
+    return line.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,48 @@
+"""Pieces of words, learned from texts or from the counts of their words."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from seqclf._text import subwords
+
+pytest.importorskip("tokenizers")
+
+LINES = [
+    "a good film, a good one",
+    "don't 's it's",
+    "좋은 영화 é \x00 x\u00a0y",
+    "half \ud83d",
+    "",
+    "goods goody 12 12,5!!",
+] * 3
+
+
+@pytest.mark.parametrize("min_frequency", [1, 4, 9])
+@pytest.mark.parametrize("repeats", [2, 100])
+def test_counts_of_words_are_enough(min_frequency, repeats, monkeypatch):
+    monkeypatch.setattr(subwords, "_MAX_REPEATS", repeats)
+    find_words = subwords.word_finder()
+    counts = Counter(word for line in LINES for word in find_words(line))
+    expected = subwords.learn(iter(LINES), 300, min_frequency)
+    learned = subwords.learn_from_counts(list(counts), np.array(list(counts.values())), 300, min_frequency)
+    assert learned.to_str() == expected.to_str()
+    assert len(subwords.tokens_of(expected)) > subwords.N_BYTES
+
+
+def test_words_are_those_that_the_library_looks_into():
+    find_words = subwords.word_finder()
+    assert find_words("it's 2,5") == ["Ġit", "'s", "Ġ2", ",", "5"]
+    model = subwords.learn(LINES, 300, 1)
+    tokens = subwords.tokens_of(model)
+    for line, ids in zip(LINES, subwords.encode(model, LINES), strict=True):
+        assert ids.dtype == np.int32
+        assert "".join(find_words(line)) == "".join(tokens[number] for number in ids)
+
+
+def test_texts_are_encoded_in_chunks(monkeypatch):
+    model = subwords.learn(LINES, 280, 1)
+    expected = [ids.tolist() for ids in subwords.encode(model, LINES)]
+    monkeypatch.setattr(subwords, "_CHUNK", 4)
+    assert [ids.tolist() for ids in subwords.encode(model, iter(LINES))] == expected

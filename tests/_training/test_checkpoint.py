@@ -1,0 +1,190 @@
+"""The file from which a fit goes on: written whole, known by its fit, used by one process."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seqclf._training.checkpoint import FORMAT, Checkpoint, open_checkpoint, read_header, write_whole
+
+IDENTITY = {"estimator": "RNNClassifier", "learning_rate": "0.01", "data": "ab12"}
+VERSIONS = {"seqclf": "0.1.0", "torch": "2.13"}
+
+
+class Session:
+    """What a checkpoint asks of a session."""
+
+    def __init__(self, n_epochs=0):
+        self.loaded, self.n_epochs = None, n_epochs
+
+    def state_dict(self):
+        return {"history": [{"epoch": n} for n in range(self.n_epochs)]}
+
+    def load_state_dict(self, state):
+        self.loaded = state
+
+
+def stopped(folder, n_epochs=3, identity=IDENTITY, versions=VERSIONS, rng=None):
+    """Leave the checkpoint of a fit that was interrupted."""
+
+    def fit():
+        with open_checkpoint(folder, identity, versions) as checkpoint:
+            checkpoint.generator(np.random.RandomState(5) if rng is None else rng)
+            checkpoint.save(Session(n_epochs))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    (file,) = folder.glob("*.ckpt")
+    return file
+
+
+def test_a_fit_goes_on_and_its_file_is_removed_at_the_end(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    file = stopped(folder)
+    assert list(folder.iterdir()) == [file]
+    with open_checkpoint(folder, IDENTITY, VERSIONS) as checkpoint:
+        assert checkpoint.file == file and checkpoint.n_epochs == 3
+        session = Session()
+        checkpoint.load_into(session)
+        assert [row["epoch"] for row in session.loaded["history"]] == [0, 1, 2]
+    assert not list(folder.iterdir())
+
+
+def test_a_new_fit_has_nothing_to_load(tmp_path):
+    with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
+        session = Session()
+        checkpoint.load_into(session)
+        assert session.loaded is None and checkpoint.n_epochs == 0
+
+
+def test_two_fits_of_one_identity_have_a_file_each(tmp_path):
+    with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as one, open_checkpoint(tmp_path, IDENTITY, VERSIONS) as other:
+        assert one.file != other.file
+        one.save(Session(2))
+        assert other.n_epochs == 0 and not other.file.exists()
+
+
+def test_a_fit_that_runs_is_no_other_fit_to_warn_of(tmp_path):
+    with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as one:
+        one.save(Session(2))
+        with open_checkpoint(tmp_path, IDENTITY | {"data": "cd34"}, VERSIONS):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"learning_rate": "0.003"}, "learning_rate 0.01, here 0.003"),
+        ({"data": "cd34"}, "data ab12, here cd34"),
+        ({"data": "cd34", "units": "3"}, "data ab12, here cd34; units missing, here 3"),
+    ],
+)
+def test_the_checkpoint_of_another_fit_is_left_alone_and_the_difference_named(tmp_path, change, words):
+    file = stopped(tmp_path)
+    with (
+        pytest.warns(UserWarning, match=rf"another fit \(epoch 3\) and is not used: it has {words}\. This fit begins"),
+        open_checkpoint(tmp_path, IDENTITY | change, VERSIONS) as checkpoint,
+    ):
+        assert checkpoint.n_epochs == 0 and checkpoint.file != file
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_other_versions_are_named(tmp_path):
+    stopped(tmp_path, versions=VERSIONS | {"torch": "2.14"})
+    with (
+        pytest.raises(ValueError, match=r"written with torch 2\.14, and this is torch 2\.13.*or delete the file"),
+        open_checkpoint(tmp_path, IDENTITY, VERSIONS),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["empty", "header", "truncated", "flipped", "format", "no identity"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    file = stopped(tmp_path)
+    content = file.read_bytes()
+    header, _, payload = content.partition(b"\n")
+    if damage == "format":
+        content = json.dumps(json.loads(header) | {"format": FORMAT + 1}).encode() + b"\n" + payload
+    elif damage == "no identity":
+        content = b"{}\n" + payload
+    else:
+        middle = len(header) + len(payload) // 2
+        content = {
+            "empty": b"",
+            "header": b"x" + content,
+            "truncated": content[:middle],
+            "flipped": content[: len(header) + 40] + bytes(64) + content[len(header) + 104 :],
+        }[damage]
+    file.write_bytes(content)
+    with (
+        pytest.raises(ValueError, match=rf"The checkpoint {file} can't be read.*Delete it"),
+        open_checkpoint(tmp_path, IDENTITY, VERSIONS),
+    ):
+        pass
+    assert file.read_bytes() == content
+
+
+def test_a_file_is_whole_or_was_not_written(tmp_path, monkeypatch):
+    file = tmp_path / "a.ckpt"
+    write_whole(file, b"old")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(file, b"new")
+    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_full_disk_is_a_warning_and_the_last_file_stays(tmp_path, monkeypatch):
+    with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
+        checkpoint.save(Session(1))
+        monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.warns(UserWarning, match=r"checkpoint of epoch 2 could not be written .*No space left.*goes on"):
+            checkpoint.save(Session(2))
+        assert read_header(checkpoint.file)["epoch"] == 1
+
+
+def test_a_folder_that_is_a_file_is_named_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match=r"checkpoint_dir='.*file' can't be used .*a folder that can be written to"),
+        open_checkpoint(tmp_path / "file", IDENTITY, VERSIONS),
+    ):
+        pass
+
+
+def test_the_global_generator_is_replaced_by_one_that_begins_where_the_first_process_did(tmp_path):
+    """And it is not touched itself."""
+    shared = np.random.mtrand._rand
+    outside = shared.get_state(legacy=False)
+    shared.seed(3)
+    file = stopped(tmp_path, rng=shared)
+    expected = np.random.RandomState(3).randint(2**31, size=4)
+    shared.seed(4)
+    before = shared.get_state(legacy=False)["state"]["key"].copy()
+    begun = Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(shared)
+    np.testing.assert_array_equal(begun.randint(2**31, size=4), expected)
+    np.testing.assert_array_equal(shared.get_state(legacy=False)["state"]["key"], before)
+    shared.set_state(outside)
+
+
+def test_a_generator_that_was_handed_in_is_used_itself(tmp_path):
+    file, given = stopped(tmp_path), np.random.RandomState(5)
+    assert Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(given) is given
+
+
+def test_the_file_runs_no_code(tmp_path):
+    import pickle
+    import zipfile
+
+    file = stopped(tmp_path)
+    header, _, payload = file.read_bytes().partition(b"\n")
+    archive = tmp_path / "payload.zip"
+    archive.write_bytes(payload)
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            is_pickle = name.endswith("data.pkl")
+            new.writestr(name, pickle.dumps(print, protocol=2) if is_pickle else old.read(name))
+    file.write_bytes(header + b"\n" + changed.read_bytes())
+    with pytest.raises(ValueError, match="can't be read"):
+        Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS)

@@ -1,0 +1,318 @@
+"""`partial_fit`: chunks of a stream, with what the first one has taught of inputs."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, TextTokenizer, datasets
+from seqclf._label_features import tag_label_features
+from seqclf._label_features.folds import content_folds
+from seqclf._training.session import TrainingSession
+
+STREAM = {"units": 3, "schedule": "constant", "random_state": 0, "n_threads": 1}
+TEXTS, LABELS = datasets.make_order_reviews(120, random_state=0)
+SERIES, SERIES_LABELS = datasets.make_order_series(120, n_steps=8, random_state=0)
+TOKENS = [text.split() for text in TEXTS]
+CLASSES = np.unique(LABELS)
+
+
+def numbers(labels):
+    return np.unique(labels, return_inverse=True)[1] + np.random.default_rng(0).uniform(size=len(labels))
+
+
+def models():
+    """(estimator, X, y, classes) of every kind."""
+    indicators = np.column_stack([np.asarray(LABELS) == CLASSES[0], np.arange(len(LABELS)) % 3 == 0]).astype(int)
+    return {
+        "texts": (RNNTextClassifier(**STREAM), TEXTS, LABELS, CLASSES),
+        "tokens": (RNNTextClassifier(**STREAM), TOKENS, LABELS, CLASSES),
+        "characters": (RNNTextClassifier(TextTokenizer(level="char"), **STREAM), TEXTS, LABELS, CLASSES),
+        "network alone": (RNNTextClassifier(**STREAM, wide=False, nb_ngrams=0), TEXTS, LABELS, CLASSES),
+        "labels": (RNNTextClassifier(**STREAM), TEXTS, indicators, None),
+        "numbers of texts": (RNNTextRegressor(**STREAM), TEXTS, numbers(LABELS), None),
+        "series": (RNNClassifier(**STREAM), SERIES, SERIES_LABELS, np.unique(SERIES_LABELS)),
+        "numbers of series": (RNNRegressor(**STREAM), SERIES, numbers(SERIES_LABELS), None),
+        "tags": (RNNTagger(**STREAM), TOKENS, [[len(token) % 3 for token in row] for row in TOKENS], [0, 1, 2]),
+        "tags of series": (RNNTagger(**STREAM), SERIES, [(row[:, 0] > 0).astype(int) for row in SERIES], [0, 1]),
+    }
+
+
+KINDS = list(models())
+
+
+def train(model, X, y, classes, size=40, start=0):
+    for first in range(start, len(X), size):
+        rows = slice(first, first + size)
+        model.partial_fit(X[rows], y[rows], **({} if classes is None else {"classes": classes}))
+    return model
+
+
+def weights_of(model):
+    return model.network_.to_arrays()
+
+
+def assert_same(model, other):
+    theirs = weights_of(other)
+    for name, array in weights_of(model).items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_is_learned(kind):
+    model, X, y, classes = models()[kind]
+    model = train(model.set_params(units=8, learning_rate=1e-2), X, y, classes)
+    for _ in range(9):
+        train(model, X, y, classes)
+    assert model.n_iter_ == model.best_epoch_ == len(model.history_) == 30
+    assert [row["epoch"] for row in model.history_] == list(range(1, 31))
+    losses = [row["train_loss"] for row in model.history_]
+    assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
+    assert len(model.predict(X[:3])) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pickle_goes_on_to_the_bit(kind):
+    model, X, y, classes = models()[kind]
+    model = train(model, X[:80], y[:80], classes)
+    loaded = pickle.loads(pickle.dumps(model))
+    assert_same(train(loaded, X, y, None, start=80), train(model, X, y, None, start=80))
+    assert loaded.n_iter_ == 3
+
+
+@pytest.mark.parametrize("kind", ["texts", "series", "tags", "numbers of texts"])
+@pytest.mark.parametrize("first", [True, False])
+def test_after_an_interruption_everything_is_as_before(kind, first, monkeypatch):
+    model, X, y, classes = models()[kind]
+    if not first:
+        train(model, X[:40], y[:40], classes)
+    before, bits = dict(vars(model)), pickle.dumps(model)
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingSession, "_check_weights", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, X, y, classes, start=40)
+    assert vars(model) == before
+    assert pickle.dumps(model) == bits
+
+
+def test_a_fold_goes_by_what_a_row_holds():
+    model, X, _, _ = models()["texts"]
+    model._validate_X(X, reset=True)
+    steps = model._fit_encoder(X, np.ones(len(X))).steps
+    folds = content_folds(steps)
+    assert set(folds) == set(range(5))
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_array_equal(content_folds(steps.take(order)), folds[order])
+
+
+@pytest.mark.parametrize("kind", ["texts", "series", "tags", "labels"])
+def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypatch):
+    """What it looks up does not change with its target; what other rows look up does."""
+    # Else the target has a say in how closely models fit.
+    monkeypatch.setattr(tag_label_features, "_STRENGTHS", (1.0,))
+    model, X, y, classes = models()[kind]
+    other = list(y) if isinstance(y, list) else y.copy()
+    if kind == "tags":
+        other[7] = [(y[7][0] + 1) % 3, *y[7][1:]]
+    elif kind == "labels":
+        other[7] = 1 - y[7]
+    else:
+        other[7] = next(label for label in classes if label != y[7])
+    told = []
+    for targets in (y, other):
+        one = train(clone(model), X[:60], targets[:60], classes, size=60)
+        own = one._chunk_folds.tolist().index(content_folds(one._encode(one._validate_X(X[7:8], reset=False)).steps)[0])
+        features = one._label_features
+        of_ngrams = getattr(features, "of_ngrams", None)
+        tables = [] if of_ngrams is None else [table[1:] for table in of_ngrams.fold_tables_]
+        models_without = [coef for coef, _ in features.scores._without_fold]
+        told.append((own, tables, models_without))
+    (own, tables, coefs), (same, other_tables, other_coefs) = told
+    assert own == same
+    for one, changed in zip(tables, other_tables, strict=True):
+        np.testing.assert_array_equal(one[own], changed[own])
+        assert (one != changed).any()
+    for fold, (one, changed) in enumerate(zip(coefs, other_coefs, strict=True)):
+        assert np.array_equal(one, changed) is (fold == own)
+
+
+def test_new_rows_of_a_fold_that_the_first_chunk_lacked_get_what_all_rows_taught():
+    model, X, y, classes = models()["texts"]
+    model.partial_fit(X[:2], y[:2], classes=classes)
+    assert len(model._chunk_folds) <= 2
+    train(model, X, y, classes)
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("kind", ["texts", "series"])
+def test_a_class_without_a_row_is_rare_and_is_learned_later(kind):
+    model, X, y, _ = models()[kind]
+    model.set_params(units=8, learning_rate=1e-2)
+    labels = np.unique(y, return_inverse=True)[1].astype(str)
+    known = np.flatnonzero(labels != "1") if kind == "series" else np.flatnonzero(labels == "0")
+    everything = [*np.unique(labels), "never"]
+    rows = [X[i] for i in known]
+    model.partial_fit(rows, labels[known], classes=everything)
+    assert model.classes_.tolist() == everything
+    missing = [everything.index("1"), everything.index("never")]
+    assert model.predict_proba(rows)[:, missing].mean(axis=0).max() < 0.2
+    for _ in range(30):
+        train(model, X, labels, None)
+    assert (model.predict(X) == "1").sum() > 10
+    assert model.predict_proba(X)[:, everything.index("never")].mean() < 0.05
+
+
+def test_the_first_chunk_may_hold_one_class_alone():
+    for kind in ("texts", "series", "tags"):
+        model, X, _, _ = models()[kind]
+        y = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
+        model.partial_fit(X, y, classes=["a", "b"])
+        predicted = model.predict(X)
+        assert set(np.concatenate(predicted) if kind == "tags" else predicted) == {"a"}
+
+
+def test_a_fitted_tokenizer_is_taken_as_it_is():
+    tokenizer = TextTokenizer().fit([*TEXTS, "a word of later chunks"])
+    model = RNNTextClassifier(tokenizer, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    assert "later" in model.tokenizer_.vocabulary_ and model.vocab_size_ == len(tokenizer.tokens_)
+    assert model.tokenizer_ is not tokenizer
+    counted = TextTokenizer().partial_fit(TEXTS).partial_fit(["a word of later chunks"])
+    same = RNNTextClassifier(counted, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    assert same.tokenizer_.tokens_ == tokenizer.tokens_
+    counted.partial_fit(["the tokenizer itself goes on"])
+    learned = RNNTextClassifier(TextTokenizer(), **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    assert "later" not in learned.tokenizer_.vocabulary_
+    assert "later" not in RNNTextClassifier(tokenizer, **STREAM).fit(TEXTS, LABELS).tokenizer_.vocabulary_
+
+
+def test_weights_count_the_same_in_every_chunk():
+    def fitted(*scales, **settings):
+        model = RNNClassifier(**STREAM, wide=False, optimizer="sgd", max_grad_norm=None, **settings)
+        for n, scale in enumerate(scales):
+            rows = slice(40 * n, 40 * n + 40)
+            weight = np.full(40, scale)
+            model.partial_fit(SERIES[rows], SERIES_LABELS[rows], np.unique(SERIES_LABELS), weight)
+        return model
+
+    assert_same(fitted(1.0, 1.0), fitted(4.0, 4.0))
+    twice, plain = weights_of(fitted(1.0, 2.0)), weights_of(fitted(1.0, 1.0))
+    assert any((twice[name] != plain[name]).any() for name in plain)
+
+
+def test_settings_of_the_training_may_change_and_those_of_the_network_may_not():
+    model, X, y, classes = models()["texts"]
+    train(model, X[:40], y[:40], classes)
+    slower = pickle.loads(pickle.dumps(model)).set_params(learning_rate=1e-9, batch_size=4, dropout=0.0)
+    before = weights_of(slower)
+    train(slower, X, y, None, start=40)
+    assert max(np.abs(array - before[name]).max() for name, array in weights_of(slower).items()) < 1e-5
+    for change in ({"units": 4}, {"wide": False}, {"nb_ngrams": 1}, {"cell": "rnn"}, {"optimizer": "sgd"}):
+        other = pickle.loads(pickle.dumps(model)).set_params(**change)
+        with pytest.raises(ValueError, match=next(iter(change))):
+            train(other, X, y, None, start=40)
+
+
+@pytest.mark.parametrize("kind", ["texts", "series", "tags", "numbers of series", "labels"])
+def test_after_fit_the_fitted_network_is_trained_on(kind):
+    model, X, y, _ = models()[kind]
+    model.set_params(max_epochs=2).fit(X[:80], y[:80])
+    before = weights_of(model)
+    train(model, X, y, None, start=80)
+    assert model.n_iter_ == 3 and [row["epoch"] for row in model.history_] == [1, 2, 3]
+    assert any((array != before[name]).any() for name, array in weights_of(model).items())
+
+
+@pytest.mark.parametrize("kind", ["texts", "series", "tags"])
+def test_fit_begins_anew(kind):
+    model, X, y, classes = models()[kind]
+    train(model, X, y, classes)
+    model.set_params(max_epochs=1)
+    assert_same(clone(model).fit(X, y), model.fit(X, y))
+    assert not {"_training_state", "_chunk_folds"} & vars(model).keys()
+
+
+def test_predictions_reach_the_targets_of_later_chunks():
+    X = np.linspace(0, 10, 200)[:, None] + np.zeros((1, 4))
+    y = X[:, 0] * 10
+    model = RNNRegressor(**STREAM | {"units": 8, "learning_rate": 1e-2})
+    model.partial_fit(X[:50], y[:50])
+    assert model.predict(X).max() <= y[49]
+    for _ in range(100):
+        model.partial_fit(X[::4], y[::4])
+    assert model.predict(X).max() > 0.8 * y.max()
+
+
+def test_the_state_does_not_grow():
+    model, X, y, classes = models()["texts"]
+    sizes = []
+    for _ in range(3):
+        train(model, X, y, classes, size=12)
+        sizes.append(len(pickle.dumps(model)) - len(pickle.dumps(model.history_)))
+    assert max(sizes) - min(sizes) < 500
+
+
+@pytest.mark.parametrize("make", [RNNClassifier, RNNTextClassifier, RNNRegressor, RNNTextRegressor, RNNTagger])
+def test_one_cycle_has_no_partial_fit_and_says_why(make):
+    assert not hasattr(make(), "partial_fit")
+    assert hasattr(make(schedule="constant"), "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        make().partial_fit([], [])
+    assert "schedule='constant'. With schedule='one_cycle' the learning rate depends" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "message"),
+    [
+        ({"patience": 3}, {}, r"patience=3 compares epochs .* Set patience=None"),
+        ({"class_weight": "balanced"}, {}, "class_weight='balanced' needs the classes of all rows"),
+        ({}, {"classes": None}, r"first call of partial_fit needs classes.*partial_fit\(X, y, classes=\[...\]\)"),
+        ({}, {"classes": ["a"]}, "classes holds only one class"),
+        ({}, {"classes": ["a", "b", "a"]}, r"classes=\['a', 'b', 'a'\] holds a label twice"),
+        ({}, {"classes": 3}, "classes must be"),
+        ({}, {"classes": ["x", "z"]}, r"y holds \['a', 'b'\], but the classes of y are"),
+        ({}, {"sample_weight": [0] * 4}, "sample_weight"),
+        ({"units": 0}, {}, "'units' parameter"),
+    ],
+)
+def test_what_is_refused_in_the_first_call(settings, call, message):
+    model = RNNClassifier(**STREAM | settings)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(np.eye(4), ["a", "b"] * 2, **{"classes": ["a", "b"]} | call)
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    ("y", "call", "message"),
+    [
+        (["a", "c"] * 2, {}, r"y holds \['c'\], but the classes of y are \['a', 'b'\]"),
+        (["a", "b"] * 2, {"classes": ["a", "b", "c"]}, "the classes of a stream can't change"),
+        (np.eye(4, 2, dtype=int), {}, "y must stay 'one class a row'"),
+        (["a"] * 3, {}, "y has 3 labels, but X has 4 rows"),
+    ],
+)
+def test_what_is_refused_in_later_calls(y, call, message):
+    model = RNNClassifier(**STREAM).partial_fit(np.eye(4), ["a", "b"] * 2, ["a", "b"])
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(np.eye(4), y, **call)
+    assert vars(model) == before
+
+
+def test_a_first_chunk_of_equal_numbers_is_refused():
+    with pytest.raises(ValueError, match=r"y holds nothing but 2\.0: partial_fit takes the scale"):
+        RNNRegressor(**STREAM).partial_fit(np.eye(4), [2.0] * 4)
+    with pytest.raises(ValueError, match=r"y holds nothing but 7\.0 in column 1"):
+        RNNRegressor(**STREAM).partial_fit(np.eye(4), [[n, 7.0] for n in range(4)])
+
+
+def test_other_labels_of_an_indicator_matrix_are_refused():
+    model, X, y, _ = models()["labels"]
+    with pytest.raises(ValueError, match="an indicator matrix of 2 labels: leave classes=None"):
+        clone(model).partial_fit(X, y, classes=["a", "b", "c"])
+    model.partial_fit(X, y)
+    with pytest.raises(ValueError, match="y must stay 'several labels a row'"):
+        model.partial_fit(X, y[:, :1])
