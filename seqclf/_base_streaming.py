@@ -27,8 +27,8 @@ def has_constant_rate(estimator: Any) -> bool:
     """Whether the estimator has `partial_fit`; scikit-learn shows the reason where it has not."""
     if estimator.schedule != "constant":
         raise AttributeError(
-            f"partial_fit needs schedule='constant'. With schedule={shorten(estimator.schedule)} the learning rate depends on "
-            "how many epochs there will be, which a stream does not tell."
+            f"partial_fit needs schedule='constant'. With schedule={shorten(estimator.schedule)} the learning rate "
+            "depends on how many epochs there will be, which a stream does not tell."
         )
     return True
 
