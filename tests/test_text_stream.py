@@ -11,6 +11,8 @@ from itertools import chain, islice
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -92,6 +94,22 @@ def test_parts_are_read_as_all_texts_at_once(case, short_parts):
     rows = texts[-30:]
     assert list(map(list, tokenizer.transform(rows))) == list(map(list, expected.transform(rows)))
     assert learned(tokenizer) == learned(expected)
+
+
+@pytest.mark.parametrize("level", ["auto", "word", "char", "subword"])
+@given(texts=st.lists(st.text(alphabet=st.characters(), max_size=20), min_size=1, max_size=6).filter(any))
+@settings(max_examples=50, deadline=None)
+def test_any_texts(level, texts):
+    """Half surrogates and control characters too; hostile texts have no vocabulary or the same one."""
+    if level == "subword":
+        pytest.importorskip("tokenizers")
+    tokenizer, found = TextTokenizer(level=level, vocab_size=300), []
+    for fit in (tokenizer.fit, lambda texts: clone(tokenizer).fit(iter(texts))):
+        try:
+            found.append(learned(fit(texts)))
+        except ValueError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
 
 
 def test_how_many_texts_lost_tokens():

@@ -162,7 +162,7 @@ def test_rows_without_a_token_or_without_an_ngram():
     features, found = learn([[], [2], [3], []], tokens=None)
     assert found.shape == (4, 0) and apply(features, [[2], []]).shape == (2, 0)
     features, found = learn([[], [2, 2], [2], []])
-    assert not found[0].toarray().any() and found[1].toarray().any()
+    assert not found[[0]].toarray().any() and found[[1]].toarray().any()
     assert apply(features, []).shape == (0, found.shape[1])
 
 
