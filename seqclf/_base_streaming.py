@@ -20,6 +20,7 @@ from seqclf._training.guard import guarded
 from seqclf._training.memory import check_training
 from seqclf._training.session import TrainingSession
 from seqclf._validation.alignment import match_rows
+from seqclf._validation.containers import shorten
 from seqclf._validation.parameters import check_parameters
 from seqclf._validation.targets import read_sample_weight
 
@@ -28,8 +29,8 @@ def has_constant_rate(estimator: Any) -> bool:
     """Whether the estimator has `partial_fit`; scikit-learn shows the reason where it has not."""
     if estimator.schedule != "constant":
         raise AttributeError(
-            f"partial_fit needs schedule='constant'. With schedule={estimator.schedule!r} the learning rate depends on "
-            "how many epochs there will be, which a stream does not tell."
+            f"partial_fit needs schedule='constant'. With schedule={shorten(estimator.schedule)} the learning rate "
+            "depends on how many epochs there will be, which a stream does not tell."
         )
     return True
 

@@ -237,6 +237,7 @@ PARAMETERS = {
     "channels_first": [True],
     "conv_filters": [0, (2, 1), 10**30],
     "transitions": ["bio"],
+    "checkpoint_dir": ["checkpoints", "a\0", 10**400, ""],
     "tokenizer": [seqclf.TextTokenizer(level="char"), seqclf.TextTokenizer(max_length=1)],
     "level": ["char", "word", "subword"],
     "vocab_size": [3, 300, 10**400],
@@ -311,16 +312,17 @@ def weights_of(draw, n_rows):
 
 @dataclass(repr=False)
 class Case:
-    """A class, its parameters, what `fit` gets, and what is read afterwards."""
+    """A class, its parameters, what `fit` or `partial_fit` gets, and what is read afterwards."""
 
     name: str
     parameters: dict
     given_to_fit: dict
     new: object
+    method: str = "fit"
 
     def __repr__(self):  # Not every object in it has one.
         given = ", ".join(f"{key}={shorten(value, 400)}" for key, value in self.given_to_fit.items())
-        return f"{self.name}({shorten(self.parameters, 400)}).fit({given}), then {shorten(self.new, 400)}"
+        return f"{self.name}({shorten(self.parameters, 400)}).{self.method}({given}), then {shorten(self.new, 400)}"
 
 
 @st.composite
@@ -336,8 +338,17 @@ def cases(draw):
         key = draw(st.sampled_from(sorted(known)))
         parameters[key] = draw(odd_values) if draw(seldom) else draw(st.sampled_from(PARAMETERS.get(key, [None])))
     rows = draw(rows_of(kind, n_rows))
+    method = "partial_fit" if name != "SequencePadder" and draw(seldom) else "fit"
     if learns is None:
         given_to_fit = {"X": rows}
+    elif method == "partial_fit":
+        given_to_fit = {"X": rows, "y": draw(targets_of(learns, rows, n_rows))}
+        parameters = {"schedule": "constant", "patience": None} | parameters
+        if learns != "numbers":
+            pairs = [["yes", "no"], [0, 1], [True, False], ["a", "b"], ["a", "a\0"], [2**62, 2**62 + 1], ["B-x", "O"]]
+            if isinstance(given_to_fit["y"], list) and learns == "classes" and draw(st.booleans()):
+                pairs = [list({str(label): label for label in given_to_fit["y"]}.values())]
+            given_to_fit["classes"] = draw(made_odd(draw(st.sampled_from(pairs))))
     else:
         given_to_fit = {"X": rows, "y": draw(targets_of(learns, rows, n_rows))}
         if draw(seldom):
@@ -350,11 +361,17 @@ def cases(draw):
             if draw(seldom):
                 given_to_fit["sample_weight_val"] = draw(weights_of(4))
     other_kind = draw(st.sampled_from(sorted(KINDS))) if draw(seldom) else kind
-    return Case(name, parameters, given_to_fit, draw(rows_of(other_kind, 3)))
+    return Case(name, parameters, given_to_fit, draw(rows_of(other_kind, 3)), method)
 
 
 NAMES = ["X", "y", "row", "Row", "X_val", "y_val", "sample_weight", "sample_weight_val", "groups", "frame", "id"]
-NAMES += ["time", "values", "time_as", *(key for name in ESTIMATORS for key in getattr(seqclf, name)().get_params())]
+NAMES += [
+    "time",
+    "values",
+    "time_as",
+    "classes",
+    *(key for name in ESTIMATORS for key in getattr(seqclf, name)().get_params()),
+]
 
 
 def attempt(function, *args, **kwargs):
@@ -412,11 +429,14 @@ def check_outputs(estimator, name, X):
 
 
 def check(case):
-    name, parameters, given_to_fit, new = case.name, case.parameters, case.given_to_fit, case.new
-    estimator = getattr(seqclf, name)(**parameters)
+    name, given_to_fit, new = case.name, case.given_to_fit, case.new
+    estimator = getattr(seqclf, name)(**case.parameters)
+    learn = getattr(estimator, case.method, estimator.fit)  # partial_fit is there for some parameters only
+    if learn == estimator.fit:
+        given_to_fit.pop("classes", None)
     before = dict(vars(estimator))
     again_readable = {key: value for key, value in given_to_fit.items() if not hasattr(value, "__next__")}
-    fitted = attempt(estimator.fit, **given_to_fit)
+    fitted = attempt(learn, **given_to_fit)
     if fitted is None:
         assert vars(estimator).keys() == before.keys()
         assert all(vars(estimator)[key] is value for key, value in before.items())
@@ -425,7 +445,7 @@ def check(case):
         check_outputs(estimator, name, given_to_fit["X"])
     check_outputs(estimator, name, new)
     state = dict(vars(estimator))
-    if attempt(estimator.fit, **(given_to_fit | {"X": new})) is None:
+    if attempt(learn, **(given_to_fit | {"X": new})) is None:
         assert vars(estimator).keys() == state.keys()
         assert all(vars(estimator)[key] is value for key, value in state.items())
 
@@ -485,6 +505,12 @@ def fuzz(strategy, check_one, n_examples, first_seed):
         check_one(case)
 
     run()
+
+
+@pytest.fixture(autouse=True)
+def _folder_of_its_own(tmp_path, monkeypatch):
+    """Odd texts are names of folders too, for checkpoints."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_odd_inputs_are_read_right_or_refused_by_name():

@@ -127,7 +127,8 @@ def random_state() -> Constraint:
 def path() -> Constraint:
     """The name of a file or folder."""
     return Constraint(
-        "a path (a str or an object like pathlib.Path)", lambda value: isinstance(value, str | os.PathLike)
+        "a path (a str or an object like pathlib.Path)",
+        lambda value: isinstance(value, str | os.PathLike) and b"\0" not in os.fsencode(value),
     )
 
 

@@ -101,20 +101,20 @@ def codes_of(labels: NDArray[Any], classes: NDArray[Any], *, name: str) -> NDArr
     return np.fromiter(map(positions.__getitem__, labels.tolist()), dtype=np.int64, count=len(labels))
 
 
-def read_classes(classes: Any) -> NDArray[Any]:
+@names_its_input
+def read_classes(classes: Any, *, name: str = "classes") -> NDArray[Any]:
     """The classes of a stream, sorted; a ValueError where they are not two or more different labels."""
     if classes is None:
         raise ValueError(
             "The first call of partial_fit needs classes, all labels that y will ever hold, because a chunk may lack "
             "some of them: partial_fit(X, y, classes=[...])."
         )
-    labels = check_labels(
-        classes, len(classes) if hasattr(classes, "__len__") else 0, name="classes", rows_name="classes"
-    )
+    n_classes = len(classes) if hasattr(classes, "__len__") else 0
+    labels = check_labels(classes, n_classes, name=name, rows_name=name)
     different = np.unique(labels)
     if len(different) < len(labels):
-        raise ValueError(f"classes={shorten(classes)} holds a label twice; expected each label once.")
-    refuse_one_class(different, "classes")
+        raise ValueError(f"{name}={shorten(classes)} holds a label twice; expected each label once.")
+    refuse_one_class(different, name)
     return different
 
 
