@@ -95,8 +95,8 @@ def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
     device, dtype = weights.recurrent.device, weights.recurrent.dtype
     if name == "cpu" and (device.type, dtype) != ("cpu", torch.float32):
         raise ValueError(
-            f"The kernel 'cpu' ({reason}) computes in float32 on the CPU alone; the weights are of {dtype} on {device}. "
-            f"Unset {_VARIABLE}, or have it name 'torch_native' or 'reference'."
+            f"The kernel 'cpu' ({reason}) computes in float32 on the CPU alone; the weights are of {dtype} on "
+            f"{device}. Unset {_VARIABLE}, or have it name 'torch_native' or 'reference'."
         )
     return _KERNELS[name]
 
