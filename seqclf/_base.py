@@ -16,6 +16,7 @@ from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import ACTIVATIONS, CELLS
+from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._nn.config import NetworkConfig
@@ -219,6 +220,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     @guarded
     def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
         """What `predict` makes of X with the fitted network."""
+        reserve_blas_buffers()
         rows = self._validate_X(X, reset=False)
         device = resolve_device(self.device)
         with use_threads(self.n_threads, device, self.cell, self.activation):

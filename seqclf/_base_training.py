@@ -14,6 +14,7 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import validation_rows
 from seqclf._identity import fit_identity, versions
+from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._nn.network import Network
 from seqclf._state import fresh_state
@@ -40,6 +41,7 @@ class BaseTrainedRNN(BaseRNN):
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
     ) -> Self:
         """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
+        reserve_blas_buffers()
         check_parameters(self, self._constraints)
         device = resolve_device(self.device)
         with fresh_state(self) as fresh, use_threads(self.n_threads, device, self.cell, self.activation):

@@ -92,6 +92,12 @@ def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
     name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
     if name != "reference" and not _KERNELS[name].supports(cell, activation):
         raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
+    device, dtype = weights.recurrent.device, weights.recurrent.dtype
+    if name == "cpu" and (device.type, dtype) != ("cpu", torch.float32):
+        raise ValueError(
+            f"The kernel 'cpu' ({reason}) computes in float32 on the CPU alone; the weights are of {dtype} on "
+            f"{device}. Unset {_VARIABLE}, or have it name 'torch_native' or 'reference'."
+        )
     return _KERNELS[name]
 
 

@@ -31,14 +31,14 @@ def guarded(method: Callable[P, Result]) -> Callable[P, Result]:
             end_blocks(blocks)
             restore_choice(choice)
             if is_out_of_memory(error):
-                raise MemoryError(f"There was too little memory: {error}") from error
+                raise MemoryError(f"There was too little memory: {str(error) or 'an allocation failed'}") from error
             raise
 
     return run
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it is torch's word for a MemoryError."""
-    if isinstance(error, torch.OutOfMemoryError):
+    """Whether it is torch's word for a MemoryError, or one without a word."""
+    if isinstance(error, torch.OutOfMemoryError) or (isinstance(error, MemoryError) and not str(error)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -91,11 +91,17 @@ def torch_on_windows():
     raise RuntimeError("[enforce fail at alloc_cpu.cpp:116] data. DefaultCPUAllocator: not enough memory: you tried to")
 
 
+def python_without_memory():
+    raise MemoryError
+
+
 def cpp_without_memory():
     raise RuntimeError("std::bad_alloc")
 
 
-@pytest.mark.parametrize("work", [torch_without_memory, a_gpu_without_memory, torch_on_windows, cpp_without_memory])
+@pytest.mark.parametrize(
+    "work", [torch_without_memory, a_gpu_without_memory, torch_on_windows, cpp_without_memory, python_without_memory]
+)
 def test_what_torch_says_where_memory_runs_out_is_a_memory_error(work):
     with pytest.raises(MemoryError, match=r"There was too little memory: .") as caught:
         guarded(work)()
@@ -103,7 +109,7 @@ def test_what_torch_says_where_memory_runs_out_is_a_memory_error(work):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("mat1 and mat2 shapes"), ValueError("can't allocate memory"), MemoryError()]
+    "error", [RuntimeError("mat1 and mat2 shapes"), ValueError("can't allocate memory"), MemoryError("1 GB")]
 )
 def test_other_errors_are_left_as_they_are(error):
     def work():

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
 from seqclf._native import library
 from seqclf._training import memory
 from seqclf._training.available_memory import Left
+from seqclf._training.predict import predict_outputs
 
 PLAIN = {"wide": False, "conv_filters": 0}
 WORDS = {"wide": False, "nb_ngrams": 0, "units": 32}
@@ -199,9 +202,10 @@ def test_where_nothing_is_known_nothing_is_refused(left, monkeypatch):
 
 
 def test_an_empty_prediction_needs_nothing(left):
-    fitted = model().fit(X, y)
+    network = model().fit(X, y).network_
     left(0)
-    assert fitted.predict_proba(X[:0] or np.empty((0, 5, 2))).shape == (0, 2)
+    nothing = EncodedSequences(Ragged(np.empty((0, 2), dtype=np.float32), np.empty(0, dtype=np.int64)))
+    assert len(predict_outputs(network, nothing, network.device)) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's")
@@ -225,6 +229,6 @@ def test_a_series_of_a_million_steps_is_refused_where_the_address_space_ends():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith(
-        "Row 1 of X has 1,000,000 steps, more than any other row. To predict it takes at least 1"
+        "The longest sequence, row 1 of X, has 1,000,000 steps. To predict it takes at least 1.7 GB"
     )
     assert "MB are left of the address space (ulimit -v)" in done.stdout and done.stdout.endswith("\n(1,)\n")
