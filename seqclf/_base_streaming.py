@@ -12,6 +12,7 @@ from seqclf._base import raise_change
 from seqclf._base_training import BaseTrainedRNN, dataset_of
 from seqclf._data.dataset import Dataset, take
 from seqclf._data.encoded import EncodedSequences
+from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.folds import content_folds
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
@@ -55,6 +56,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
                 "Set patience=None, and stop when a score of your own says so."
             )
         device = resolve_device(self.device)
+        reserve_blas_buffers()
         with fresh_state(self) as fresh, use_threads(self.n_threads, device, self.cell, self.activation):
             task, chunk = fresh._read_chunk(X, y, sample_weight, classes)
             fresh._train_on(task, chunk, device)
