@@ -1,7 +1,8 @@
-"""Around `fit` and `predict`: thread counts are left as found, and memory that runs out is a MemoryError."""
+"""Around `fit` and `predict`: threads and torch's modes are left as found, memory that runs out is a MemoryError."""
 
 from collections.abc import Callable
 from functools import wraps
+from traceback import clear_frames
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -17,19 +18,25 @@ _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc"
 
 
 def guarded(method: Callable[P, Result]) -> Callable[P, Result]:
-    """Leave thread counts as they were after an error, and have memory that runs out end in a MemoryError.
+    """Leave the process as it was after an error, and have memory that runs out end in a MemoryError.
 
-    A ``with`` statement restores thread counts too, unless Ctrl-C comes in the moment before it begins to.
+    The ``with`` statements inside restore thread counts and torch's modes too, unless Ctrl-C comes in the moment before
+    one begins to.
     """
 
     @wraps(method)
     def run(*args: P.args, **kwargs: P.kwargs) -> Result:
         blocks, choice = n_blocks(), present_choice()
+        gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         try:
             return method(*args, **kwargs)
         except BaseException as error:
             end_blocks(blocks)
             restore_choice(choice)
+            if torch.is_inference_mode_enabled() != inference:
+                # The mode lasts as long as an object that the frames of the traceback keep.
+                clear_frames(error.__traceback__)
+            torch.set_grad_enabled(gradients)
             if is_out_of_memory(error):
                 raise MemoryError(f"There was too little memory: {str(error) or 'an allocation failed'}") from error
             raise

@@ -44,6 +44,23 @@ def test_blocks_that_ctrl_c_has_not_let_end_are_ended():
     assert (torch.get_num_threads(), chosen_threads(), n_blocks()) == (before, None, 0)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_modes_of_torch_that_ctrl_c_has_not_let_end_are_ended(mode):
+    def modes():
+        return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    @guarded
+    def work():
+        with CutOff(mode()):
+            assert modes() != (True, False)
+
+    with pytest.raises(KeyboardInterrupt) as kept:
+        work()
+    assert modes() == (True, False)
+    del kept
+    assert modes() == (True, False)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
 @pytest.mark.parametrize("seed", range(3))
 def test_ctrl_c_at_random_moments_leaves_thread_counts_as_they_were(seed):
