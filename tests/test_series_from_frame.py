@@ -228,7 +228,7 @@ def test_ids_with_a_time_zone_come_back_as_they_were():
 @pytest.mark.parametrize("value", [np.inf, Decimal("Infinity")])
 def test_times_that_are_not_finite_are_named(value):
     frame = pd.DataFrame({"id": [1, 1], "time": pd.Series([1.0, value], dtype=object), "x": [1, 2]})
-    with pytest.raises(ValueError, match="time='time' holds .* in row 1 of frame: expected finite"):
+    with pytest.raises(ValueError, match=r"time='time' holds .* in row 1 of frame: expected finite"):
         series_from_frame(frame, id="id", time="time")
 
 
@@ -244,9 +244,7 @@ def test_times_that_are_far_apart(times):
 
 def test_a_number_that_is_too_large_is_named_with_its_column():
     frame = pd.DataFrame({"id": [1, 1], "x": pd.Series([1, 10**400], dtype=object)})
-    with pytest.raises(
-        ValueError, match=r"Column 'x' of frame holds 1000.* at position 1: it is too large for float64"
-    ):
+    with pytest.raises(ValueError, match=r"Column 'x' of frame holds 1000.* at position 1: it is too large"):
         series_from_frame(frame, id="id")
 
 
