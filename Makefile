@@ -33,10 +33,10 @@ INSTALL := $(RUN) -m pip install --quiet --no-input --progress-bar off
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest test-newest sanitize emulate lint types examples setup clean
+.PHONY: help demo test test-all test-oldest test-newest sanitize sanitize-threads emulate lint types examples setup clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## train on real reviews (or on docstrings), print accuracy and time, save the model and a picture
 	$(RUN) examples/demo.py
@@ -55,6 +55,9 @@ test-newest: ## the quick tests with the newest Python and the newest version of
 
 sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, which checks its calls
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
+
+sanitize-threads: $(STAMP) ## the kernels, called from several threads at once, on a build with ThreadSanitizer
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize threads
 
 emulate: $(STAMP) ## the kernels' tests as other processors and systems run them, in the emulators that are here
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/emulate all $(PYTEST_ARGS)

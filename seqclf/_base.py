@@ -16,6 +16,7 @@ from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import ACTIVATIONS, CELLS
+from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._nn.config import NetworkConfig
@@ -26,6 +27,7 @@ from seqclf._tasks.task import Task
 from seqclf._training.batches import n_batches
 from seqclf._training.config import SCHEDULES, TrainingConfig
 from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.guard import guarded
 from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs, predict_states
 from seqclf._unpickling import (
@@ -215,8 +217,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
         return self._predict(X, predict_outputs)
 
+    @guarded
     def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
         """What `predict` makes of X with the fitted network."""
+        reserve_blas_buffers()
         rows = self._validate_X(X, reset=False)
         device = resolve_device(self.device)
         with use_threads(self.n_threads, device, self.cell, self.activation):

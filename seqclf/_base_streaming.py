@@ -16,6 +16,8 @@ from seqclf._label_features.folds import content_folds
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
 from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.guard import guarded
+from seqclf._training.memory import check_training
 from seqclf._training.session import TrainingSession
 from seqclf._validation.alignment import match_rows
 from seqclf._validation.containers import shorten
@@ -43,6 +45,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
     _training_state: dict[str, Any]  # of the session, for the next chunk
     _chunk_folds: np.ndarray  # the folds that rows of the first chunk were in
 
+    @guarded
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
         check_parameters(self, self._constraints)
@@ -75,10 +78,10 @@ class BaseStreamedRNN(BaseTrainedRNN):
         rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
         if self._is_first:
             sequences = self._start_encoder(rows, weights / weights.max())
-            return task, dataset_of(sequences, task.start(y, weights, classes), weights)
+            return task, dataset_of(sequences, task.start(y, weights, classes), weights, rows=kept)
         task = deepcopy(self._task)
         task.refuse_other_classes(classes)
-        return task, dataset_of(self._encode(rows), task.proceed(y), weights)
+        return task, dataset_of(self._encode(rows), task.proceed(y), weights, rows=kept)
 
     def _train_on(self, task: Task, chunk: Dataset, device: torch.device) -> None:
         """Make one pass over the rows, and keep what is learned."""
@@ -87,8 +90,9 @@ class BaseStreamedRNN(BaseTrainedRNN):
         if state is None:
             rng.seed(check_random_state(self.random_state).randint(2**32, dtype=np.uint32))
         chunk = replace(chunk, sequences=self._chunk_features(chunk, task, rng))
-        network = self._new_network(task, chunk, rng) if self._is_first else self._warm_network(task)
         config = replace(self._training_config(chunk), max_epochs=1)
+        check_training(self._network_config(task), config, chunk, device)
+        network = self._new_network(task, chunk, rng) if self._is_first else self._warm_network(task)
         session = TrainingSession(config, task, network.to(device), rng)
         if state is not None:
             session.load_state_dict(state | {"network": network.state_dict()}, with_own_settings=True)

@@ -14,12 +14,15 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import validation_rows
 from seqclf._identity import fit_identity, versions
+from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._nn.network import Network
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
 from seqclf._training.checkpoint import Checkpoint, open_checkpoint
 from seqclf._training.device import resolve_device, use_threads
+from seqclf._training.guard import guarded
+from seqclf._training.memory import check_training
 from seqclf._training.predict import extreme_rows, predict_outputs
 from seqclf._training.session import TrainingSession
 from seqclf._validation.alignment import match_rows, match_steps
@@ -33,10 +36,12 @@ _N_EXTREME = 8
 class BaseTrainedRNN(BaseRNN):
     """What `fit` does; the subclasses have the public methods."""
 
+    @guarded
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
     ) -> Self:
         """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
+        reserve_blas_buffers()
         check_parameters(self, self._constraints)
         device = resolve_device(self.device)
         with fresh_state(self) as fresh, use_threads(self.n_threads, device, self.cell, self.activation):
@@ -54,12 +59,13 @@ class BaseTrainedRNN(BaseRNN):
             raise_change("y", self._task.kind, task.kind)
         rows = self._validate_X(X, reset=not warm)
         match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
-        rows, y, weights, groups = self._validate_targets(task, rows, y, sample_weight, groups)
+        rows, y, weights, groups, kept = self._validate_targets(task, rows, y, sample_weight, groups)
         given = self._validate_validation(task, X_val, y_val, sample_weight_val)
         # The weights may be so large or so small that their sum is not finite.
         weights /= weights.max()
         sequences = self._encode(rows) if warm else self._fit_encoder(rows, weights)
-        return task, dataset_of(sequences, y, weights, groups), None if given is None else self._encoded(*given)
+        data = dataset_of(sequences, y, weights, groups, rows=kept)
+        return task, data, None if given is None else self._encoded(*given)
 
     def _train(self, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
         """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
@@ -91,8 +97,10 @@ class BaseTrainedRNN(BaseRNN):
             features = self._add_label_features(validation.sequences)
             validation = replace(validation, sequences=features, targets=targets)
 
+        config = self._training_config(training)
+        check_training(self._network_config(task), config, training, device)
         network = self._warm_network(task) if warm else self._new_network(task, training, rng)
-        session = TrainingSession(self._training_config(training), task, network.to(device), rng)
+        session = TrainingSession(config, task, network.to(device), rng)
         if checkpoint is not None:
             checkpoint.load_into(session)
             if self.verbose and checkpoint.n_epochs:
@@ -148,8 +156,8 @@ class BaseTrainedRNN(BaseRNN):
 
     def _validate_targets(
         self, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any
-    ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None]:
-        """The rows of X, their validated targets, weights above 0, and groups.
+    ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None, np.ndarray]:
+        """The rows of X, their validated targets, weights above 0, groups, and numbers in X.
 
         A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, targets or groups.
         """
@@ -164,7 +172,7 @@ class BaseTrainedRNN(BaseRNN):
             if groups is not None:
                 numbers, groups = np.unique(groups[kept], return_inverse=True)
                 refuse_one_group(len(numbers), among=among)
-        return rows, y, weights, groups
+        return rows, y, weights, groups, kept
 
     def _validate_validation(
         self, task: Task, X_val: Any, y_val: Any, sample_weight_val: Any
@@ -209,8 +217,9 @@ def dataset_of(
     weights: np.ndarray,
     groups: np.ndarray | None = None,
     names: tuple[str, str] = ("X", "y"),
+    rows: np.ndarray | None = None,
 ) -> Dataset:
     """Encoded rows with their targets; where each step has one, there is one for each step."""
     if isinstance(y, Ragged):
         match_steps(y.lengths, sequences.lengths, *names)
-    return Dataset(sequences, y, weights, groups)
+    return Dataset(sequences, y, weights, groups, rows)

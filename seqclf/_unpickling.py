@@ -1,10 +1,11 @@
 """What a pickled state has to be, and the errors that say what is wrong with one that can't be used."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
+
+from seqclf._warn import warn
 
 
 def raise_too_old() -> NoReturn:
@@ -41,10 +42,9 @@ def refuse_not_finite_arrays(estimator: Any, saved_by: str, arrays: Mapping[str,
 def warn_of_another_version(estimator: Any, saved_by: str) -> None:
     """Say so where another minor or major version has pickled an estimator."""
     if saved_by.split(".")[:2] != this_version().split(".")[:2]:
-        warnings.warn(
+        warn(
             f"This {type(estimator).__name__} was pickled by seqclf {saved_by} and is read by seqclf {this_version()}: "
-            "its predictions may differ a little. Fit it again, or use the version that pickled it.",
-            stacklevel=4,
+            "its predictions may differ a little. Fit it again, or use the version that pickled it."
         )
 
 

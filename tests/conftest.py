@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -17,6 +18,11 @@ def pytest_configure(config):
         pytest.exit(
             f"These tests stand in {here}, but seqclf is imported from {tested}: use this checkout's own .venv.", 4
         )
+
+
+# A test that takes longer than usual because the machine is busy is no failure.
+hypothesis.settings.register_profile("seqclf", deadline=None)
+hypothesis.settings.load_profile("seqclf")
 
 
 def _torch_settings():

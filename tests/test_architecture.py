@@ -96,7 +96,6 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
-    "_warn.py": May(numpy=False),
     "_base_training.py": May(
         (
             "_base",
@@ -117,7 +116,8 @@ MAP = {
     ),
     "_state.py": May(numpy=False),
     "_identity.py": May(("_data/",), ("joblib",)),
-    "_unpickling.py": May(in_functions=("seqclf",)),
+    "_warn.py": May(numpy=False),
+    "_unpickling.py": May(("_warn",), in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/", "_warn")),

@@ -150,7 +150,7 @@ def test_the_padder_returns_what_it_takes():
 
 @every_frame
 @given(order=st.permutations(range(3)), seed=st.integers(0, 9))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_named_columns_come_in_any_order(frame, order, seed):
     """In predict, and within one fit: the first row gives the order."""
     expected = answers(RAGGED)
@@ -326,7 +326,7 @@ CONTAINERS = {
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equivalent_containers_of_one_data_set_give_equal_predictions(data):
     lengths = data.draw(st.lists(st.integers(4, 7), min_size=12, max_size=12))
     rows = [row[:length] for row, length in zip(X, lengths, strict=True)]

@@ -173,7 +173,7 @@ def test_what_is_no_frame(frame, words):
 
 @every_frame
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5), st.floats(-9, 9)), min_size=1, max_size=30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_as_the_plain_way(frame, rows):
     """The same as sorting lists."""
     ids, times, values = zip(*rows, strict=True)

@@ -98,7 +98,7 @@ def test_parts_are_read_as_all_texts_at_once(case, short_parts):
 
 @pytest.mark.parametrize("level", ["auto", "word", "char", "subword"])
 @given(texts=st.lists(st.text(alphabet=st.characters(), max_size=20), min_size=1, max_size=6).filter(any))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_texts(level, texts):
     """Half surrogates and control characters too; hostile texts have no vocabulary or the same one."""
     if level == "subword":

@@ -27,12 +27,15 @@ class Dataset:
         What each sequence counts: numbers above 0.
     groups : ndarray of shape (n_sequences,), int64, or None
         The group of each sequence, from 0.
+    rows : ndarray of shape (n_sequences,), int64, or None
+        The row of each sequence in what was handed in, for messages; None where nothing was left out.
     """
 
     sequences: EncodedSequences
     targets: Targets
     weights: NDArray[np.float64]
     groups: NDArray[np.int64] | None = None
+    rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -40,7 +43,13 @@ class Dataset:
     def take(self, rows: NDArray[np.int64]) -> "Dataset":
         """The sequences at these positions, in this order, as groups numbered without a gap."""
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
-        return Dataset(self.sequences.take(rows), take(self.targets, rows), self.weights[rows], groups)
+        numbers = rows if self.rows is None else self.rows[rows]
+        return Dataset(self.sequences.take(rows), take(self.targets, rows), self.weights[rows], groups, numbers)
+
+    def row_of_length(self, n_steps: int) -> int:
+        """The row, in what was handed in, of the first sequence with so many steps."""
+        first = int(np.argmax(self.sequences.lengths == n_steps))
+        return first if self.rows is None else int(self.rows[first])
 
 
 def take(values: Any, rows: NDArray[np.int64]) -> Any:

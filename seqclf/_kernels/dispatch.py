@@ -92,6 +92,12 @@ def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
     name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
     if name != "reference" and not _KERNELS[name].supports(cell, activation):
         raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
+    device, dtype = weights.recurrent.device, weights.recurrent.dtype
+    if name == "cpu" and (device.type, dtype) != ("cpu", torch.float32):
+        raise ValueError(
+            f"The kernel 'cpu' ({reason}) computes in float32 on the CPU alone; the weights are of {dtype} on "
+            f"{device}. Unset {_VARIABLE}, or have it name 'torch_native' or 'reference'."
+        )
     return _KERNELS[name]
 
 
@@ -126,9 +132,7 @@ def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
     if device.type == "cpu" and not available:
         _warn_once(
             f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
-            # pip keeps the wheel that it built without kernels, and would install it again.
-            "Install it with a C++ compiler to get its kernels: "
-            "pip install --no-cache-dir --force-reinstall --no-deps seqclf"
+            f"{library.remedy()}"
         )
     if _forced_kernel() is None:
         name, reason = _fastest_kernel(cell, activation, device, torch.float32)

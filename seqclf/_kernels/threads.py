@@ -4,15 +4,25 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from seqclf._native.threads import chosen_threads
 
+
+@dataclass(eq=False)
+class _Block:
+    """A block that is running."""
+
+    n: int
+    thread: int
+    before: int = 0  # the number of its thread outside
+
+
 _lock = threading.Lock()
-_active_thread_counts: list[int] = []  # of the blocks that are running
+_blocks: list[_Block] = []
 _outer_thread_count = 1
-_this_thread = threading.local()
 
 
 def n_threads() -> int:
@@ -29,37 +39,74 @@ def torch_threads(n: int) -> Iterator[int]:
     of each other: the first one records the number outside, and a block that ends restores the number for matrix
     products of those that are still running.
     """
+    block = _Block(n, threading.get_ident())
+    try:
+        _begin(block)
+        yield block.before
+    finally:
+        _end(block)
+
+
+def _begin(block: _Block) -> None:
     global _outer_thread_count
     with _lock:
         before = torch.get_num_threads()
-        depth = getattr(_this_thread, "depth", 0)
-        if not _active_thread_counts:
+        if not _blocks:
             _outer_thread_count = before
-        elif depth == 0 and before in _active_thread_counts:
+        elif not _of_thread(block.thread) and any(each.n == before for each in _blocks):
             before = _outer_thread_count  # torch sees this thread for the first time and gave it another block's number
-        _active_thread_counts.append(n)
-        _this_thread.depth = depth + 1
-        torch.set_num_threads(n)
+        block.before = before
+        _blocks.append(block)
+        torch.set_num_threads(block.n)
+
+
+def _end(block: _Block) -> None:
+    """Restore the number outside. A second call does nothing; one after an interrupted call does what is left."""
+    with _lock:
+        if block not in _blocks:
+            return
+        torch.set_num_threads(block.before)
+        try:
+            others = [each for each in _blocks if each is not block]
+            if others and all(each.thread != block.thread for each in others):
+                _set_in_another_thread(others[-1].n)
+        finally:
+            _blocks.remove(block)
+
+
+def _set_in_another_thread(n: int) -> None:
+    """Set the number for matrix products; the calling thread keeps its own."""
+    other = threading.Thread(target=torch.set_num_threads, args=(n,))
     try:
-        yield before
-    finally:
-        with _lock:
-            _active_thread_counts.remove(n)
-            _this_thread.depth = depth
-            torch.set_num_threads(before)
-            if _active_thread_counts and depth == 0:
-                # In another thread, because this one has its own number back.
-                other = threading.Thread(target=torch.set_num_threads, args=(_active_thread_counts[-1],))
-                other.start()
-                other.join()
+        other.start()
+    except RuntimeError:  # There is no thread to be had. Then products have another number, which changes no result.
+        return
+    other.join()
+
+
+def _of_thread(thread: int) -> list[_Block]:
+    return [block for block in _blocks if block.thread == thread]
+
+
+def n_blocks() -> int:
+    """How many blocks of this thread are running, one inside the other."""
+    return len(_of_thread(threading.get_ident()))
+
+
+def end_blocks(n: int) -> None:
+    """End those blocks of this thread that began after the first `n`.
+
+    Ctrl-C may come just before a ``with`` statement ends its block, which is not ended then.
+    """
+    for block in reversed(_of_thread(threading.get_ident())[n:]):
+        _end(block)
 
 
 def _reset_after_fork() -> None:
     """The threads that were inside a block do not exist in a fork."""
-    global _lock, _this_thread
+    global _lock
     _lock = threading.Lock()
-    _active_thread_counts.clear()
-    _this_thread = threading.local()
+    _blocks.clear()
 
 
 if hasattr(os, "register_at_fork"):

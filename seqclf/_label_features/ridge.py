@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.linalg.lapack import dpotrf, dpotri
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 # The penalties that may be tried, and the first one. They are multiplied by the number of features, which is
 # the mean squared length of a row of Z: from a hundred thousandth of it, next to none, to a hundred times as much.
@@ -105,17 +105,31 @@ def fit_ridge(
     """
     weights = weights / weights.max()  # They may be so large that their sum is not finite.
     weights = weights / weights.mean()
-    with _blas, threadpool_limits(1, user_api="blas"):  # The order of BLAS's sums depends on its threads.
-        data = _Standardized(features, weights)
-        folds = [np.flatnonzero(fold == one) for one in np.unique(fold)]
-        model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
-        penalties = _penalties(
-            model, np.asarray(data.n_varying * PENALTIES, dtype=np.float64), targets.shape[1], separately
-        )
-        oof, coef, intercept = _solutions(model, penalties)
-        with np.errstate(over="ignore", invalid="ignore"):  # Whoever uses the model looks whether it is finite.
-            coef = (coef * data.scale[:, None]).astype(np.float32)
-            intercept = intercept - data.mean @ coef
+    with _blas:
+        blas = ThreadpoolController().select(user_api="blas").lib_controllers
+        before = [library.num_threads for library in blas]
+        try:
+            with threadpool_limits(1, user_api="blas"):  # The order of BLAS's sums depends on its threads.
+                return _fit(features, targets, weights, fold, separately)
+        except BaseException:  # Ctrl-C may have come while the numbers were being set or put back.
+            for library, n in zip(blas, before, strict=True):
+                library.set_num_threads(n)
+            raise
+
+
+def _fit(
+    features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64], separately: bool
+) -> Ridge:
+    """The same for weights with a mean of 1, whatever BLAS's threads are."""
+    data = _Standardized(features, weights)
+    folds = [np.flatnonzero(fold == one) for one in np.unique(fold)]
+    model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
+    tried = np.asarray(data.n_varying * PENALTIES, dtype=np.float64)
+    penalties = _penalties(model, tried, targets.shape[1], separately)
+    oof, coef, intercept = _solutions(model, penalties)
+    with np.errstate(over="ignore", invalid="ignore"):  # Whoever uses the model looks whether it is finite.
+        coef = (coef * data.scale[:, None]).astype(np.float32)
+        intercept = intercept - data.mean @ coef
     return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalties)
 
 

@@ -1,9 +1,12 @@
-"""The structures of `csrc/abi.h`, field by field: what the library is called with."""
+"""The structures of `csrc/abi.h`, field by field, and the functions that read them: what the library is called with."""
 
 import ctypes
 from typing import Any
 
 from numpy.typing import NDArray
+
+# As in csrc/abi.h.
+INTERFACE, OUT_OF_MEMORY = 1, -2
 
 
 def address(values: NDArray[Any]) -> int:
@@ -210,3 +213,27 @@ class SplitCall(ctypes.Structure):
         *_ints("seed", "second_seed"),
         *_pointers("state"),
     ]
+
+
+# The functions, without the "seqclf_" that their names begin with, and what each reads. csrc/entry_points.h says what
+# they return; the last one is in csrc/word_splitter.cpp.
+ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
+    "describe_cell": DescribeCell,
+    "activate": Activate,
+    "gather": Gather,
+    "look_up": TableLookUp,
+    "embed_backward": EmbeddingBackward,
+    "project": Projection,
+    "forward": Forward,
+    "backward": Backward,
+    "pool": Pooling,
+    "pool_backward": PoolingBackward,
+    "attend_backward": AttentionBackward,
+    "linear": Linear,
+    "fit_linear_models": LinearModels,
+    "convolve": Convolutions,
+    "unique_ids": UniqueIds,
+    "optimize": Step,
+    "sync_lazy_rows": SyncLazyRows,
+    "split": SplitCall,
+}

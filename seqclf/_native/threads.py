@@ -4,24 +4,47 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-_chosen: ContextVar[int | None] = ContextVar("seqclf_threads", default=None)
 _in_fork = False
+
+
+@dataclass(eq=False, frozen=True)
+class Choice:
+    """A number of threads that was chosen for a block."""
+
+    n: int
+
+
+_choice: ContextVar[Choice | None] = ContextVar("seqclf_threads", default=None)
 
 
 @contextmanager
 def kernel_threads(n: int) -> Iterator[None]:
     """Let the kernels use `n` threads inside a block, whatever torch's number is; other threads are not affected."""
-    token = _chosen.set(n)
+    outside, here = _choice.get(), Choice(n)
     try:
+        _choice.set(here)
         yield
     finally:
-        _chosen.reset(token)
+        if _choice.get() is here:  # Not if Ctrl-C has cut the block off, and what is left of it is collected now.
+            _choice.set(outside)
 
 
 def chosen_threads() -> int | None:
     """The number of the innermost :func:`kernel_threads`, or None outside of any."""
-    return _chosen.get()
+    choice = _choice.get()
+    return None if choice is None else choice.n
+
+
+def present_choice() -> Choice | None:
+    """What :func:`restore_choice` takes."""
+    return _choice.get()
+
+
+def restore_choice(choice: Choice | None) -> None:
+    """Go back to an earlier choice, after Ctrl-C has cut off a block that was to do so."""
+    _choice.set(choice)
 
 
 def in_forked_process() -> bool:

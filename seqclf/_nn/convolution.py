@@ -25,6 +25,11 @@ _MOMENTUM = 0.1
 _EPSILON = 1e-5
 
 
+def filter_width(depth: int) -> int:
+    """How many steps a filter of that layer sees; the first layer has the depth 0."""
+    return _WIDTHS[min(depth, len(_WIDTHS) - 1)]
+
+
 class Convolution(nn.Module):
     """One layer: filters, batch normalisation without a gain (the next layer's weights hold it), positive part.
 
@@ -102,7 +107,7 @@ class ConvolutionStack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList()
         for depth, n in enumerate(n_filters):
-            self.layers.append(Convolution(n_inputs, n, _WIDTHS[min(depth, len(_WIDTHS) - 1)]))
+            self.layers.append(Convolution(n_inputs, n, filter_width(depth)))
             n_inputs = n
         self.n_outputs = n_inputs
 

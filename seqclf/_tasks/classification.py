@@ -98,7 +98,8 @@ class Classification(Task):
                 "class_weight='balanced' needs the classes of all rows, and partial_fit sees a part of them: give a "
                 "dict of class -> weight, as sklearn.utils.class_weight.compute_class_weight makes of y."
             )
-        self._balance = compute_class_weight(self.class_weight, classes=self.classes, y=self.classes)
+        each = np.arange(len(self.classes))
+        self._balance = self._weights_of_classes(each, np.ones(len(each)))
 
     def refuse_other_classes(self, classes: Any) -> None:
         """They stay as they were."""

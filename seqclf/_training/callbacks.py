@@ -5,10 +5,10 @@ from abc import ABC, abstractmethod
 from typing import Any, NoReturn
 
 import torch
-from skorch.callbacks import Callback
 from tqdm import tqdm
 
 from seqclf._training.batches import n_batches
+from seqclf._training.skorch_parts import Callback
 
 
 class StatefulCallback(Callback, ABC):

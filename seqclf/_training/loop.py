@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.utils import TeeGenerator
 from torch import Generator, Tensor, nn
 
 from seqclf._nn.embedding import Embedding
@@ -15,6 +13,7 @@ from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._training.batches import Batch, BatchTargets, EvaluationBatches, TrainingBatches, TrainingData
+from seqclf._training.skorch_parts import NeuralNet, TeeGenerator
 
 
 class TrainingLoop(NeuralNet):

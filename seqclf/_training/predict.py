@@ -11,6 +11,7 @@ from seqclf._nn.network import Network
 from seqclf._nn.predictor import Predictor
 from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._training.batches import SequenceStore, prediction_rows
+from seqclf._training.memory import check_prediction
 
 
 def predict_outputs(network: Network, sequences: EncodedSequences, device: torch.device) -> np.ndarray | Ragged:
@@ -18,8 +19,9 @@ def predict_outputs(network: Network, sequences: EncodedSequences, device: torch
 
     An array of shape (n_sequences, n_outputs); from a network without pooling a Ragged of shape (n_steps, n_outputs).
     """
-    predictor = Predictor(network, device, sequences.steps.n_steps)
     per_step = network.pooling is None
+    check_prediction(network.config, sequences, device, 8 * network.head.n_outputs if per_step else 0)
+    predictor = Predictor(network, device, sequences.steps.n_steps)
     n_units = sequences.steps.n_steps if per_step else len(sequences)
     outputs = np.empty((n_units, network.head.n_outputs))
     for rows, batch in _batches(sequences, predictor.device):
@@ -30,6 +32,7 @@ def predict_outputs(network: Network, sequences: EncodedSequences, device: torch
 
 def predict_states(network: Network, sequences: EncodedSequences, device: torch.device) -> Ragged:
     """States of the last recurrent layer after every step, in float32 and in the order given."""
+    check_prediction(network.config, sequences, device, 4 * network.recurrent.n_outputs)
     predictor = Predictor(network, device, sequences.steps.n_steps)
     states = np.empty((sequences.steps.n_steps, network.recurrent.n_outputs), dtype=np.float32)
     for rows, batch in _batches(sequences, predictor.device):

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback, EpochTimer
-from skorch.helper import predefined_split
-from skorch.history import History
 
 from seqclf._data.dataset import Dataset
 from seqclf._kernels import reads_rows, warn_where_slow
@@ -29,6 +26,7 @@ from seqclf._training.callbacks import (
 from seqclf._training.config import TrainingConfig
 from seqclf._training.loop import TrainingLoop
 from seqclf._training.optimizers import OPTIMIZERS
+from seqclf._training.skorch_parts import Callback, EpochTimer, History, predefined_split
 
 # The fields of the history, by the names that skorch's has for them.
 _HISTORY = {

@@ -136,3 +136,22 @@ def test_a_forced_kernel_that_lacks_the_cell_says_so():
         pytest.raises(ValueError, match=r"'torch_native'.*has no gru with activation 'relu'"),
     ):
         _kernels.recurrence("gru", torch.zeros(2, 2), layout, make_weights("gru"), activation="relu")
+
+
+@pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
+@pytest.mark.parametrize(("dtype", "device"), [(torch.float64, "cpu"), (torch.float16, "cpu"), (torch.float32, "meta")])
+@pytest.mark.parametrize("operation", ["recurrence", "bidirectional", "project"])
+def test_our_kernels_that_are_forced_refuse_what_they_cannot_read(dtype, device, operation):
+    """They would read the numbers as float32, and the address of another device as one of this."""
+    weights = Weights(*(None if each is None else each.to(device, dtype) for each in make_weights("lstm")))
+    inputs, layout = torch.zeros(2, 2, dtype=dtype, device=device), StepLayout([2])
+    calls = {
+        "recurrence": lambda: _kernels.recurrence("lstm", inputs, layout, weights),
+        "bidirectional": lambda: _kernels.bidirectional("lstm", inputs, layout, (weights, weights)),
+        "project": lambda: _kernels.project("lstm", inputs, weights),
+    }
+    with (
+        _kernels.use("cpu"),
+        pytest.raises(ValueError, match=rf"float32 on the CPU alone; .* {dtype} on {device}\. Unset"),
+    ):
+        calls[operation]()

@@ -1,6 +1,8 @@
 """The structures that ctypes lays out, against the header that the kernels were compiled with."""
 
 import ctypes
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -8,12 +10,15 @@ import pytest
 
 from seqclf._native import abi, library
 
+SOURCES = Path(abi.__file__).parent / "csrc"
+# The number of the interface, and what its structures and entry points were when it got it.
+DIGEST = {1: "459e79277c6a870b"}
 KINDS = {"int64_t": "int", "double": "float"}
 
 
 def fields_of_the_header():
     """Name and kind ("int", "float", "pointer" or a structure) of each field of each structure in abi.h."""
-    text = (Path(abi.__file__).parent / "csrc" / "abi.h").read_text()
+    text = (SOURCES / "abi.h").read_text()
     text = re.sub(r"//.*", "", text)
     found = {}
     for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, re.DOTALL):
@@ -48,13 +53,36 @@ def test_the_structures_are_those_of_the_header():
     assert defined == in_header.keys(), "the structures on both sides are the same"
 
 
-@pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
+def entry_points_of_the_header():
+    text = (SOURCES / "entry_points.h").read_text()
+    return re.findall(r"\bENTRY\((\w+), (\w+), (\w+)\)", text)
+
+
 def test_the_entry_points_are_those_of_the_list():
-    """Each is in the library, with the type of its result, and reads a structure of this file."""
-    text = (Path(abi.__file__).parent / "csrc" / "entry_points.h").read_text()
-    listed = re.findall(r"\bENTRY\((\w+), (\w+), (\w+)\)", text)
+    listed = {name: structure for _, name, structure in entry_points_of_the_header()}
     assert len(listed) > 10
-    for result, name, structure in listed:
+    (split,) = re.findall(r"seqclf_(\w+)\(const (\w+) \*", (SOURCES / "word_splitter.cpp").read_text())
+    assert {name: kind.__name__ for name, kind in abi.ENTRY_POINTS.items()} == listed | dict([split])
+
+
+def test_the_constants_are_those_of_the_header():
+    constants = dict(re.findall(r"const int64_t (\w+) = (-?\d+);", (SOURCES / "abi.h").read_text()))
+    assert {name: int(value) for name, value in constants.items()} == {
+        name: getattr(abi, name) for name in ("INTERFACE", "OUT_OF_MEMORY")
+    }
+
+
+def test_the_number_of_the_interface_changes_with_it():
+    """A library that was built for other structures would read a call as something else."""
+    interface = [fields_of_the_header(), entry_points_of_the_header()]
+    digest = hashlib.sha256(json.dumps(interface, sort_keys=True).encode()).hexdigest()[:16]
+    assert {abi.INTERFACE: digest} == DIGEST, (
+        "structures or entry points have changed: add 1 to INTERFACE in csrc/abi.h and abi.py, and name both here"
+    )
+
+
+@pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
+def test_the_library_has_them():
+    for name in abi.ENTRY_POINTS:
         function = getattr(library.load()[0], f"seqclf_{name}")
-        assert function.restype == (ctypes.c_int64 if result == "int64_t" else ctypes.c_int), name
-        assert issubclass(getattr(abi, structure), ctypes.Structure)
+        assert function.restype == ctypes.c_int64 and function.errcheck

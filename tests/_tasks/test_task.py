@@ -12,6 +12,7 @@ from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._base_training import BaseTrainedRNN
 from seqclf._data.ragged import Ragged
+from seqclf._kernels import is_exact
 from seqclf._tasks.task import Task, weighted_mean
 
 
@@ -114,9 +115,12 @@ def test_the_outputs_of_a_step_are_those_of_its_own_step():
     np.testing.assert_array_equal(outputs.lengths, list(map(len, X)))
     order = np.random.default_rng(1).permutation(40)
     shuffled = model._outputs([X[i] for i in order])
-    np.testing.assert_array_equal(shuffled.values, outputs.take(order).values)
+    # Other kernels add up in an order that depends on the batch, in float64.
+    tolerance = 0 if is_exact("lstm", "tanh") else 1e-12
+    np.testing.assert_allclose(shuffled.values, outputs.take(order).values, rtol=tolerance, atol=tolerance)
     for i in (0, 3, 7):
-        np.testing.assert_array_equal(model._outputs([X[i]]).values, outputs.items()[i])
+        alone = model._outputs([X[i]]).values
+        np.testing.assert_allclose(alone, outputs.items()[i], rtol=tolerance, atol=tolerance)
 
 
 def test_the_recorded_loss_of_steps_is_that_of_the_weights():

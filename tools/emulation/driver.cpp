@@ -97,7 +97,6 @@ static void call_with_structure(void *function, const std::string &name) {
   // A structure of eight-byte fields stands at a multiple of eight.
   std::vector<uint64_t> aligned(structure.size() / 8 + 1);
   memcpy(aligned.data(), structure.data(), structure.size());
-  // What a function without a result leaves there is not looked at.
   const int64_t result = ((int64_t (*)(void *))function)(aligned.data());
   for (auto &piece : pieces) {
     if (!piece->fences_stand()) stop("wrote outside the memory that it was given", name);

@@ -24,7 +24,7 @@ from seqclf._native import abi, library
 class FarLibrary:
     """The `ctypes.CDLL` of the library that runs in the emulator.
 
-    There are three kinds of functions: one takes a structure by address, and may return a number; one takes a text and
+    There are three kinds of functions: one takes a structure by address and returns a number; one takes a text and
     returns a number; one returns a text.
     """
 
@@ -82,9 +82,7 @@ class FarLibrary:
             content = self._receive(size)
             if content != before:  # what a call only reads may be in use by another one
                 ctypes.memmove(start, content, size)
-        (result,) = struct.unpack("<q", self._receive(8))
-        # All others that return a number return an int.
-        return result if name == b"seqclf_unique_ids" else ctypes.c_int32(result).value
+        return struct.unpack("<q", self._receive(8))[0]
 
     def _send(self, message):
         self._process.stdin.write(message)

@@ -8,6 +8,13 @@
 #define SEQCLF_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
+// The number of this interface: one more whenever a structure or an entry point changes. Python refuses a library that has
+// another one.
+const int64_t INTERFACE = 1;
+
+// The result of a call that got no memory, whatever else it may give (see entry_points.h).
+const int64_t OUT_OF_MEMORY = -2;
+
 // A batch of sequences, time-major, longest first (see _kernels/layout.py). All matrices are row-major and contiguous.
 struct Batch {
   int64_t n_rows, max_length;

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "memory.h"
+
 namespace seqclf {
 namespace ISA {
 
@@ -17,8 +19,8 @@ template <typename T> class Buffer {
   Buffer &operator=(const Buffer &) = delete;
   void allocate(int64_t size) {
     free(memory_);
-    memory_ = calloc(size * sizeof(T) + line, 1);
-    if (!memory_) abort();
+    memory_ = nullptr;  // in case there is none
+    memory_ = zeroed_memory(size * (int64_t)sizeof(T) + (int64_t)line);
     data_ = (T *)(((uintptr_t)memory_ + line - 1) / line * line);
   }
   T *data() const { return data_; }

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include <atomic>
+#include <new>
+#include <type_traits>
 
 #include "abi.h"
 #include "entry_points.h"
@@ -85,17 +87,24 @@ static const Kernels *best() {
 
 static std::atomic<const Kernels *> chosen{best()};
 
-// A bool leaves the library as an int, 0 or 1: ctypes reads that many bits.
-template <class Result> struct Exported {
-  typedef Result type;
-};
-template <> struct Exported<bool> {
-  typedef int type;
-};
+// No exception leaves the library: behind an entry point there is no C++ that could catch it.
+template <class Call, class Result> static int64_t result_of(Result (*kernel)(const Call &), const Call &call) noexcept {
+  try {
+    if constexpr (std::is_void_v<Result>)
+      return kernel(call), 0;
+    else
+      return kernel(call);
+  } catch (const std::bad_alloc &) {
+    return OUT_OF_MEMORY;
+  }
+}
 
 }  // namespace seqclf
 
 using namespace seqclf;
+
+// The number of the interface, see abi.h. The first function that Python calls.
+SEQCLF_EXPORT int64_t seqclf_interface() { return INTERFACE; }
 
 // The name of the instruction set in use; "baseline" is what every processor of this kind has.
 SEQCLF_EXPORT const char *seqclf_instructions() { return chosen.load()->instructions; }
@@ -115,9 +124,9 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 SEQCLF_EXPORT int seqclf_checks_calls() { return 1; }
 #endif
 
-#define SEQCLF_ENTRY_POINT(result, name, Call)                           \
-  SEQCLF_EXPORT Exported<result>::type seqclf_##name(const Call *call) { \
-    check(*call);                                                        \
-    return chosen.load()->name(*call);                                   \
+#define SEQCLF_ENTRY_POINT(result, name, Call)            \
+  SEQCLF_EXPORT int64_t seqclf_##name(const Call *call) { \
+    check(*call);                                         \
+    return result_of(chosen.load()->name, *call);         \
   }
 SEQCLF_ENTRY_POINTS(SEQCLF_ENTRY_POINT)

@@ -2,13 +2,16 @@
 // reads. targets.h declares them, dispatch.cpp exports each as seqclf_<name>. Python has them by these names.
 #pragma once
 
-// What a result means:
+// Python gets each result as an int64_t. What it means:
 //
+//   OUT_OF_MEMORY   of any of them: the call got no memory. What it should have written is undefined, but see `optimize`
+//   void            0
 //   describe_cell   whether there is a cell with that code
 //   activate        whether there is an activation with that code
 //   look_up         false if a version or an entry is out of range; what was found is then undefined
 //   unique_ids      the number of ids that were written, or -1 if an id is out of range
-//   optimize        false, and nothing is done, if the rows of a gradient do not rise or are not rows of the parameter
+//   optimize        false, and nothing is done, if the rows of a gradient do not rise or are not rows of the parameter; nothing
+//                   is done without memory either
 #define SEQCLF_ENTRY_POINTS(ENTRY)                \
   ENTRY(bool, describe_cell, DescribeCell)        \
   ENTRY(bool, activate, Activate)                 \

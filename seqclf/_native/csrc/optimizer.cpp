@@ -239,10 +239,12 @@ bool optimize(const Step &call) {
   Buffer<int64_t> starts(n + 1);
   Buffer<Factors> factors(n);
   Buffer<double> numbers(n_numbers);
+  // What needs memory comes first: after that all parameters move, or none.
+  for (int64_t i = 0; i < n; i++)
+    if (is_lazy(call.parameters[i])) make_room_in_log(call.parameters[i], call.n_threads);
   double *unused = numbers.data();
   for (int64_t i = 0; i < n; i++) {
     Parameter &parameter = call.parameters[i];
-    if (is_lazy(parameter)) make_room_in_log(parameter, call.n_threads);
     if (parameter.n_steps) *parameter.n_steps += 1;
     factors[i] = factors_of(call, parameter, scale);
     if (is_lazy(parameter)) factors[i].powers = powers_of(parameter, unused);

@@ -51,6 +51,7 @@ struct Job {
   void *context;
   int64_t n_parts, n_begun, n_done;
   int64_t n_helpers, most_helpers;  // workers that are doing a part; how many may
+  bool failed;                      // a part got no memory: those that are not begun are left out
   std::condition_variable done;
   Job *next;  // of the pool's open ones
 };
@@ -69,6 +70,7 @@ class Pool {
     }
     while (job.n_begun < job.n_parts) do_part(job, lock);
     while (job.n_done < job.n_parts) job.done.wait(lock);
+    if (job.failed) throw std::bad_alloc();
   }
 
   // Ends the workers. Calls that come later are done by their own threads.
@@ -97,9 +99,16 @@ class Pool {
       while (*link && *link != &job) link = &(*link)->next;
       if (*link) *link = job.next;
     }
+    bool failed = job.failed;
     lock.unlock();
-    job.work(job.context, part, job.n_parts);
+    // Nothing may leave a worker's function. The thread that waits for the call throws instead.
+    try {
+      if (!failed) job.work(job.context, part, job.n_parts);
+    } catch (const std::bad_alloc &) {
+      failed = true;
+    }
     lock.lock();
+    job.failed = job.failed || failed;
     job.n_done++;
   }
 
@@ -146,11 +155,12 @@ class Pool {
 // Never deleted: other threads may be inside when the process ends.
 static std::atomic<Pool *> the_pool{nullptr};
 
+// Null where there is no memory for it.
 static Pool *pool() {
   Pool *there = the_pool.load();
   if (there) return there;
-  Pool *made = new Pool;
-  if (the_pool.compare_exchange_strong(there, made)) return made;
+  Pool *made = new (std::nothrow) Pool;
+  if (!made || the_pool.compare_exchange_strong(there, made)) return made;
   delete made;
   return there;
 }
@@ -171,7 +181,8 @@ static struct Lifetime {
 
 void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work) {
   FlushDenormals flush;
-  if (n_threads <= 1 || n_parts <= 1) {
+  Pool *const shared = n_threads <= 1 || n_parts <= 1 ? nullptr : pool();
+  if (!shared) {
     for (int64_t part = 0; part < n_parts; part++) work(context, part, n_parts);
     return;
   }
@@ -181,8 +192,9 @@ void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work) {
   job.n_parts = n_parts;
   job.n_begun = job.n_done = job.n_helpers = 0;
   job.most_helpers = n_threads - 1;
+  job.failed = false;
   job.next = nullptr;
-  pool()->run(job);
+  shared->run(job);
 }
 
 }  // namespace seqclf

@@ -389,4 +389,5 @@ class Splitter {
 }  // namespace
 }  // namespace seqclf
 
-SEQCLF_EXPORT void seqclf_split(const SplitCall *call) { call->state->stop = seqclf::Splitter(*call).run(); }
+// It allocates nothing.
+SEQCLF_EXPORT int64_t seqclf_split(const SplitCall *call) { return call->state->stop = seqclf::Splitter(*call).run(); }

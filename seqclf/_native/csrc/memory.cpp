@@ -1,0 +1,25 @@
+// Where the memory of a call comes from, and the switch with which tests have it run out.
+#include "memory.h"
+
+#include <stdlib.h>
+
+#include <atomic>
+#include <new>
+
+#include "abi.h"
+
+namespace seqclf {
+
+static std::atomic<int64_t> until_failure{0};  // 0: no allocation is made to fail
+
+void *zeroed_memory(int64_t n_bytes) {
+  const bool fails = until_failure.load(std::memory_order_relaxed) > 0 && until_failure.fetch_sub(1) == 1;
+  void *memory = fails ? nullptr : calloc((size_t)n_bytes, 1);
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace seqclf
+
+// For tests: the nth allocation from now on fails, and no other one. 0 ends it; returns what was left of the last number.
+SEQCLF_EXPORT int64_t seqclf_fail_allocation(int64_t n) { return seqclf::until_failure.exchange(n); }

@@ -1,0 +1,17 @@
+"""What is used of skorch, imported in one place, which says why it cannot be imported under `python -OO`."""
+
+import sys
+
+if sys.flags.optimize > 1:
+    raise ImportError(
+        "The estimators of seqclf cannot be imported under python -OO (or PYTHONOPTIMIZE=2), which removes docstrings: "
+        "skorch, which trains the networks, reads its own when it is imported. Use python -O."
+    )
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from skorch.helper import predefined_split
+from skorch.history import History
+from skorch.utils import TeeGenerator
+
+__all__ = ["Callback", "EpochTimer", "History", "NeuralNet", "TeeGenerator", "predefined_split"]

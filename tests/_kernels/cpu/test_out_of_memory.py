@@ -1,0 +1,179 @@
+"""Calls whose allocations fail one after the other: each is a MemoryError, and the next call is as good as ever."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import random_array
+
+from seqclf import _kernels
+from seqclf._data.ragged import Ragged
+from seqclf._kernels import CELLS, Inputs, StepLayout, Weights
+from seqclf._kernels.cpu import pooling, recurrence
+from seqclf._kernels.cpu.optimizer import FusedStep, State
+from seqclf._kernels.cpu.update_rules import CODES, Hyperparameters
+from seqclf._label_features.linear_models import fit_linear_models
+from seqclf._label_features.random_convolutions import RandomConvolutions
+from seqclf._native import library
+from seqclf._native.threads import kernel_threads
+
+pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
+
+LAYOUT = StepLayout([5, 3, 4, 1])
+N_IDS, DIM, UNITS = 7, 3, 9
+
+
+def numbers(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def weights(cell, n_inputs):
+    rows = CELLS[cell].n_gates * UNITS
+    recurrent_bias = numbers(rows).requires_grad_() if CELLS[cell].has_recurrent_bias else None
+    shapes = [(rows, n_inputs), (rows, UNITS), (rows,)]
+    return Weights(*(numbers(*shape).mul(0.3).requires_grad_() for shape in shapes), recurrent_bias)
+
+
+def gradients(outputs, *inputs):
+    found = torch.autograd.grad(outputs.square().sum(), inputs)
+    return [each.to_dense() if each.is_sparse else each for each in (outputs.detach(), *found)]
+
+
+def layer(cell, kind):
+    ids, table = torch.arange(LAYOUT.n_steps) % N_IDS, numbers(N_IDS, DIM).requires_grad_()
+    given, n_inputs, others = {
+        "numbers": (Inputs(numbers(LAYOUT.n_steps, DIM)), DIM, []),
+        "one-hot": (Inputs(None, ids), N_IDS, []),
+        "table": (Inputs(None, ids, table, sparse=True), DIM, [table]),
+    }[kind]
+
+    def run():
+        both = weights(cell, n_inputs), weights(cell, n_inputs)
+        outputs = recurrence.run_both(cell, given, LAYOUT, both, "tanh")
+        return gradients(outputs, *others, *(each for some in both for each in some if each is not None))
+
+    return run
+
+
+def projection():
+    return [_kernels.project("gru", numbers(N_IDS, DIM), weights("gru", DIM))]
+
+
+def pool(kind):
+    def run():
+        values = numbers(LAYOUT.n_steps, DIM).requires_grad_()
+        return gradients(pooling.pool(kind, values, LAYOUT), values)
+
+    return run
+
+
+def attention():
+    given = [numbers(*shape).requires_grad_() for shape in ((LAYOUT.n_steps, DIM), (DIM, DIM), (DIM,), (DIM,))]
+    values, weight, bias, query = given
+    return gradients(pooling.attend(values, LAYOUT, weight, bias, query), *given)
+
+
+def state_of(rule, parameter):
+    has_mean, has_square = rule in ("nesterov", "adam", "adamw"), rule not in ("sgd", "nesterov")
+    return State(
+        torch.zeros_like(parameter) if has_mean else None,
+        torch.zeros_like(parameter) if has_square else None,
+        torch.zeros(()) if has_square else None,
+    )
+
+
+def optimizer(rule):
+    """Three steps, with lazily updated rows where the rule has them."""
+
+    def run():
+        table, plain = numbers(50_000, 2), numbers(30, 4)
+        states = [state_of(rule, each) for each in (table, plain)]
+        step = FusedStep(rule, [table, plain], states, [rule in ("rmsprop", "adam", "adamw"), False])
+        by = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)] * 2
+        rows = torch.tensor([[1, 4, 9]])
+        for k in range(3):
+            values = numbers(3, 2, seed=k)
+            sparse = torch.sparse_coo_tensor(rows * (k + 1), values, table.shape, check_invariants=True).coalesce()
+            step.begin_batch(table, torch.arange(5))
+            step.run([sparse, numbers(30, 4, seed=k)], by, max_norm=1.0)
+        step.flush()
+        return [table, plain, *(each for state in states for each in state if each is not None)]
+
+    return run
+
+
+def linear_models():
+    features = random_array((40, 12), density=0.4, rng=np.random.default_rng(0), dtype=np.float32).tocsr()
+    targets = (np.arange(40) % 3 == np.arange(3)[:, None]).T.astype(np.float32)
+    found = fit_linear_models(features, targets, np.ones(40), np.arange(40) % 4, 1.0, "squared_error")
+    return [torch.from_numpy(each) for each in found]
+
+
+def convolutions():
+    series = Ragged.from_items([np.sin(np.arange(n) / 3)[:, None] for n in (30, 40, 50)])
+    return [torch.from_numpy(RandomConvolutions(n_features=300, seed=0).fit_transform(series))]
+
+
+CALLS = {
+    **{f"{cell} of {kind}": layer(cell, kind) for cell in CELLS for kind in ("numbers", "one-hot", "table")},
+    "projection": projection,
+    "max": pool("max"),
+    "mean": pool("mean"),
+    "attention": attention,
+    **{rule: optimizer(rule) for rule in CODES},
+    "linear models": linear_models,
+    "convolutions": convolutions,
+}
+
+
+@pytest.fixture
+def fail_allocation():
+    """A function: the nth allocation of the kernels from now on fails; it gives what is left of the last number."""
+    fail = library.load()[0].seqclf_fail_allocation
+    yield fail
+    fail(0)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("name", CALLS)
+def test_each_failed_allocation_is_an_error_that_leaves_nothing_behind(name, n_threads, use_threads, fail_allocation):
+    with kernel_threads(n_threads):
+        expected = CALLS[name]()
+        failures = 0
+        while True:
+            fail_allocation(failures + 1)
+            try:
+                CALLS[name]()
+                message = ""
+            except MemoryError as error:
+                message = str(error)
+            left = fail_allocation(0)
+            assert bool(message) == (left <= 0), "it failed before it was to, or went on with a failed allocation"
+            if not message:
+                break
+            assert "The compiled kernels got too little memory (seqclf_" in message
+            failures += 1
+            if failures % 10 == 1:
+                assert same(CALLS[name](), expected)
+        assert failures > 0
+        assert same(CALLS[name](), expected)
+
+
+def same(found, expected):
+    return all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_a_step_without_memory_moves_nothing(fail_allocation):
+    """Neither the values nor the number of steps: a second try is a whole step."""
+    parameter, state = numbers(30, 4), State(torch.zeros(30, 4), torch.zeros(30, 4), torch.zeros(()))
+    step = FusedStep("adam", [parameter], [state], [False])
+    before = [each.clone() for each in (parameter, *state)]
+    by = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)]
+    for n in range(1, 100):
+        fail_allocation(n)
+        try:
+            step.run([numbers(30, 4)], by, max_norm=1.0)
+        except MemoryError:
+            assert same([parameter, *state], before)
+        else:
+            break
+    assert 1 < n < 99 and state.n_steps == 1
