@@ -66,7 +66,8 @@ class RNNTextClassifier(BaseRNNClassifier, BaseTextRNN):
         The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
         long sequences diverge.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the losses; "balanced" makes every class count the same.
+        Weights of the classes in the losses; "balanced" makes every class count the same. A class that a dict lacks
+        weighs 1.
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
         How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
         learning rate than the others.

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer
+from seqclf._nn.network import Network
 
 TEXTS = ["good film", "bad film", "good plot", "bad plot"]
 IDS = [[2, 3], [4, 3], [2, 5], [4, 5]]
@@ -186,18 +187,18 @@ def test_bad_data_in_predict(make, X, bad, words, method):
 
 BAD_PARAMETERS = {
     "cell": ["LSTM", "", None, 3],
-    "units": [0, -1, 2.0, "8", (), (4, 0), True],
-    "n_layers": [0, 1.5, None],
+    "units": [0, -1, 2.0, "8", (), (4, 0), True, 10**30, (2, 10**30)],
+    "n_layers": [0, 1.5, None, 10**9, 10**30],
     "bidirectional": [1, "yes", None],
     "pooling": ["sum", None],
     "activation": ["sigmoid", "Softsign", None, 2],
     "dropout": [-0.1, 1.0, None, "0.5", np.nan],
     "recurrent_dropout": [-0.1, 1, None],
     "optimizer": ["Adam", None, 3],
-    "learning_rate": [0, -1e-3, "constant", None, np.inf, np.nan],
+    "learning_rate": [0, -1e-3, "constant", None, np.inf, np.nan, 1e308],
     "schedule": ["cosine", "", None, 1],
-    "weight_decay": [-1e-3, None, np.inf],
-    "l1": [-1e-3, None],
+    "weight_decay": [-1e-3, None, np.inf, 1e308],
+    "l1": [-1e-3, None, 1e308],
     "max_grad_norm": [0, -1, "1"],
     "batch_size": [0, 2.5, "auto", None],
     "max_epochs": [0, -1, 2.5, "many", None],
@@ -249,6 +250,18 @@ def test_a_parameter_out_of_range_is_refused_in_fit(make, X, name, value):
     shown = "TextTokenizer" if isinstance(value, type) else repr(value)
     assert shown in message
     assert re.search(r"must be|is not", message)
+    assert vars(classifier) == attributes
+
+
+@pytest.mark.parametrize(
+    "changes", [{"units": 10**7}, {"units": (2, 10**7)}, {"embedding_dim": 10**12}, {"units": 10**5, "n_layers": 1_000}]
+)
+def test_a_network_that_no_machine_has_room_for_is_refused_before_it_is_built(changes, monkeypatch):
+    monkeypatch.setattr(Network, "__init__", lambda *_: pytest.fail("it was built"))
+    classifier = text_classifier(**changes)
+    attributes = dict(vars(classifier))
+    with pytest.raises(ValueError, match=r"A network of units=\[.*\] .* would need .* GiB of memory, but this machine"):
+        classifier.fit(TEXTS, Y)
     assert vars(classifier) == attributes
 
 

@@ -276,14 +276,17 @@ def made_odd(draw, rows):
         rows = rows[: draw(st.integers(0, len(rows)))]
     if draw(seldom):
         return draw(odd_values)
-    if draw(st.booleans()):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return draw(st.sampled_from(CONTAINERS))(rows)
-        except Exception:  # Not every container takes every row.
-            return rows
-    return rows
+    return packed(draw(st.sampled_from(CONTAINERS)), rows) if draw(st.booleans()) else rows
+
+
+def packed(container, rows):
+    """Rows in a container; as they are where it does not take them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return container(rows)
+    except (Exception, pl.exceptions.PanicException):
+        return rows
 
 
 @st.composite
@@ -467,10 +470,8 @@ def frames(draw):
         days = [datetime.datetime(2024, 2, 29, tzinfo=draw(st.sampled_from([None, datetime.UTC])))]
         columns["time"] = draw(st.sampled_from([days, [datetime.timedelta(1)], [datetime.date(1, 1, 1)], [pd.NaT]]))
     columns = {label: [values[row % len(values)] for row in range(n_rows)] for label, values in columns.items()}
-    frame = columns
-    try:
-        frame = draw(st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table, lambda columns: columns]))(columns)
-    except Exception:  # Not every library takes every value.
+    frame = packed(draw(st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table, dict])), columns)
+    if frame is columns:  # Not every library takes every value.
         frame = pd.DataFrame({label: pd.Series(values, dtype=object) for label, values in columns.items()})
     arguments = {
         "id": "id",

@@ -722,3 +722,10 @@ def test_spans_without_a_kind_can_be_predicted():
     y = [[{"o": "O", "b": "B-", "i": "I-"}[token] for token in row] for row in X]
     tagger = RNNTagger(units=4, transitions="bio", random_state=0).fit(X, y)
     assert [row.tolist() for row in tagger.predict(X[:2])] == y[:2]
+
+
+def test_score_refuses_labels_of_another_type(fitted, rows):
+    X, y, _, _ = rows["tokens"]
+    numbers = [[3] * len(row) for row in y]
+    with pytest.raises(ValueError, match="Row 0 of y holds 3, a int, at step 0, but the classes of fit are of str"):
+        fitted["tokens"].score(X, numbers)

@@ -1,6 +1,7 @@
 """series_from_frame: long frames become series, sorted by time, in the order in which ids are first met."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -222,3 +223,37 @@ def test_ids_with_a_time_zone_come_back_as_they_were():
     _, ids = series_from_frame(pd.DataFrame({"i": days, "x": [1.0, 2.0]}), id="i")
     labels = pd.Series(["a", "b"], index=days)
     assert labels.reindex(ids).tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", [np.inf, Decimal("Infinity")])
+def test_times_that_are_not_finite_are_named(value):
+    frame = pd.DataFrame({"id": [1, 1], "time": pd.Series([1.0, value], dtype=object), "x": [1, 2]})
+    with pytest.raises(ValueError, match=r"time='time' holds .* in row 1 of frame: expected finite"):
+        series_from_frame(frame, id="id", time="time")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [np.array([2**64 - 1, 0], dtype=np.uint64), np.array([2**63 - 1, -(2**63)]), np.array([2**63, 3], np.uint64)],
+)
+def test_times_that_are_far_apart(times):
+    frame = pd.DataFrame({"id": [1, 1], "time": times, "x": [1.0, 2.0]})
+    series, _ = series_from_frame(frame, id="id", time="time", time_as="delta")
+    np.testing.assert_allclose(series[0], [[2, 0], [1, np.log(float(int(times[0]) - int(times[1])))]])
+
+
+def test_a_number_that_is_too_large_is_named_with_its_column():
+    frame = pd.DataFrame({"id": [1, 1], "x": pd.Series([1, 10**400], dtype=object)})
+    with pytest.raises(ValueError, match=r"Column 'x' of frame holds 1000.* at position 1: it is too large"):
+        series_from_frame(frame, id="id")
+
+
+def test_labels_whose_comparison_raises():
+    class Label:
+        def __eq__(self, other):
+            raise RuntimeError("no")
+
+        __hash__ = object.__hash__
+
+    with pytest.raises(ValueError, match="frame can't be read, because it raises RuntimeError: no"):
+        series_from_frame(pd.DataFrame({"id": [1], "x": [1]}), id=Label())

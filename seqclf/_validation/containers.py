@@ -55,9 +55,7 @@ def tensor_array(tensor: Any) -> NDArray[Any]:
 def refuse_masked(X: Any, name: str) -> None:
     """Refuse a masked array, and a list or an object array that holds one: numpy would read what is under the mask."""
     if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array: fill its masked values first, with filled(), or leave these steps out."
-        )
+        raise TypeError(f"{name} is a masked array: fill its masked values first, with filled(), or leave them out.")
     if isinstance(X, np.ndarray):
         X = X.ravel().tolist() if X.dtype.kind == "O" else ()
     if isinstance(X, list | tuple) and any(issubclass(one, np.ma.MaskedArray) for one in set(map(type, X))):

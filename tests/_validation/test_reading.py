@@ -5,13 +5,18 @@ from sklearn.exceptions import NotFittedError
 from seqclf._validation.reading import names_its_input, reading
 
 
+class PanicException(BaseException):
+    """What polars raises where its Rust code fails."""
+
+
 class Mute(Exception):
     def __str__(self):
         raise RuntimeError("no words")
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("boom"), IndexError(3), OverflowError("much"), RecursionError(), Mute()]
+    "error",
+    [RuntimeError("boom"), IndexError(3), OverflowError("much"), RecursionError(), Mute(), PanicException("unwrap")],
 )
 def test_an_error_of_another_type_becomes_a_value_error_that_names_the_argument(error):
     words = f"X_val can't be read, because it raises {type(error).__name__}"
