@@ -327,6 +327,9 @@ class Case:
         given = ", ".join(f"{key}={shorten(value, 400)}" for key, value in self.given_to_fit.items())
         return f"{self.name}({shorten(self.parameters, 400)}).{self.method}({given}), then {shorten(self.new, 400)}"
 
+    def _repr_pretty_(self, printer, cycle):  # What hypothesis prints.
+        printer.text(repr(self))
+
 
 @st.composite
 def cases(draw):
@@ -380,9 +383,7 @@ NAMES += [
 def attempt(function, *args, **kwargs):
     """What a function gives, or None after an error of the right type that names an argument."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return function(*args, **kwargs)
+        return function(*args, **kwargs)
     except (ValueError, TypeError, NotFittedError) as error:
         message = str(error)
     assert set(re.findall(r"\w+", message)).intersection(NAMES), f"no argument is named: {message}"
@@ -503,7 +504,9 @@ def fuzz(strategy, check_one, n_examples, first_seed):
     @settings(max_examples=n_examples, deadline=None, database=None, suppress_health_check=unchecked)
     @given(strategy)
     def run(case):
-        check_one(case)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_one(case)
 
     run()
 
