@@ -251,13 +251,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _new_network(self, task: Task, training: Dataset, rng: np.random.RandomState) -> Network:
         generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-        config = self._network_config(task)
-        refuse_size(
-            2 * config.n_weights,
-            f"A network of units={shorten(list(config.units))} with its gradients",
-            "choose smaller units, n_layers, embedding_dim or conv_filters",
-        )
-        network = Network(config).reset_parameters(generator)
+        network = Network(self._network_config(task)).reset_parameters(generator)
         # The scores are estimates of the outputs already; without them the means of the log-count ratios are.
         as_sum_of_means = task.outputs_are_log_odds and not network.config.scores
         network.head.start(task.initial_bias(training.targets, training.weights), as_sum_of_means)
@@ -282,7 +276,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
                 )
         else:
             units = (int(self.units),) * self.n_layers
-        return NetworkConfig(
+        config = NetworkConfig(
             n_outputs=task.n_outputs,
             cell=self.cell,
             units=units,
@@ -294,6 +288,12 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             scores=hasattr(self, "wide_") and not task.per_step,
             **self._input_config(),
         )
+        refuse_size(
+            2 * config.n_weights,
+            f"A network of units={shorten(list(config.units))} with its gradients",
+            "choose smaller units, n_layers, embedding_dim or conv_filters",
+        )
+        return config
 
     def _learned(self) -> tuple[str, ...]:
         """The attributes that every fitted estimator of this kind has."""

@@ -384,7 +384,7 @@ def attempt(function, *args, **kwargs):
     """What a function gives, or None after an error of the right type that names an argument."""
     try:
         return function(*args, **kwargs)
-    except (ValueError, TypeError, NotFittedError) as error:
+    except (ValueError, TypeError, NotFittedError, MemoryError) as error:
         message = str(error)
     assert set(re.findall(r"\w+", message)).intersection(NAMES), f"no argument is named: {message}"
     assert len(message) < 2_000
