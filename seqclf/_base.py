@@ -364,6 +364,6 @@ def refuse_not_finite(values: np.ndarray | Ragged) -> None:
 def raise_change(name: str, before: Any, now: Any) -> NoReturn:
     """Raise the error of a training that goes on, but with another network."""
     raise ValueError(
-        f"With warm_start=True, and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
+        f"With warm_start=True and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
         "Call fit with warm_start=False, or clone the estimator, to build a new network."
     )

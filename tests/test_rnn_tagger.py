@@ -389,7 +389,7 @@ def test_warm_start_goes_on(kind, rows):
 def test_warm_start_refuses_another_network_and_other_labels(rows):
     X, y = rows["tokens"][:2]
     tagger = make(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="With warm_start=True, wide must stay True"):
+    with pytest.raises(ValueError, match="With warm_start=True and in partial_fit, wide must stay True"):
         clone_of(tagger).set_params(wide=False).fit(X, y)
     with pytest.raises(ValueError, match=r"y must hold the classes of the first fit, \['NAME', 'NOUN', 'VERB'\]"):
         clone_of(tagger).fit(X, [["x" if label == "NAME" else label for label in row] for row in y])
