@@ -977,7 +977,8 @@ def test_repr_shows_what_was_changed(make):
     assert repr(cls(**changes)) == f"{cls.__name__}({name}={value!r})"
     with config_context(print_changed_only=False):
         shown = estimator.__repr__(N_CHAR_MAX=10_000)
-    assert all(f"{name}=" in shown for name in estimator.get_params(deep=False))
+    # scikit-learn shows the first thirty.
+    assert all(f"{name}=" in shown for name in sorted(estimator.get_params(deep=False))[:30])
 
 
 def test_repr_shows_the_tokenizer():

@@ -339,7 +339,7 @@ def test_a_fit_that_fails_leaves_the_world_as_it_was(fault, n_threads, monkeypat
     elif fault == "labels":
         y = np.zeros(len(X), dtype=int)
     elif fault == "loss":
-        model.set_params(optimizer="sgd", learning_rate=1e39, max_grad_norm=None)
+        model.set_params(optimizer="sgd", learning_rate=3e38, max_grad_norm=None)
         match = "loss became"
     else:
         error = KeyboardInterrupt
