@@ -276,7 +276,9 @@ def test_a_warm_start_refuses_a_change_and_leaves_the_model_as_it_is(case, befor
     X, y = data()
     classifier = make(warm_start=True, wide=before).fit(X, y)
     logits = classifier.decision_function(X)
-    with pytest.raises(ValueError, match=f"With warm_start=True and in partial_fit, wide must stay {before} as in the first fit"):
+    with pytest.raises(
+        ValueError, match=f"With warm_start=True and in partial_fit, wide must stay {before} as in the first fit"
+    ):
         classifier.set_params(wide=not before).fit(X, y)
     np.testing.assert_array_equal(classifier.decision_function(X), logits)
     classifier.set_params(warm_start=False).fit(X, y)
