@@ -31,6 +31,7 @@ from seqclf._training.guard import guarded
 from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs, predict_states
 from seqclf._unpickling import (
+    VERSION,
     raise_too_old,
     raise_unusable,
     refuse_missing,
@@ -301,7 +302,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def __getstate__(self) -> dict[str, Any]:
         """The network as its configuration and numpy arrays: no device, no optimiser, no data."""
-        state = super().__getstate__() | {"_seqclf_version": this_version()}
+        state = super().__getstate__() | {VERSION: this_version()}
         if "network_" in state:
             state["network_"] = (asdict(self.network_.config), self.network_.to_arrays())
         return state
@@ -309,9 +310,9 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the network on the CPU, where prediction takes it to `device`, and check what belongs together."""
         state = dict(state)
-        if "network_" in state and "_task" not in state and "_seqclf_version" not in state:
+        if "network_" in state and "_task" not in state and VERSION not in state:
             raise_too_old()
-        saved_by = str(state.pop("_seqclf_version", "(no version)"))
+        saved_by = str(state.pop(VERSION, "(no version)"))
         if "network_" in state:
             state["network_"] = self._restored_network(state["network_"], saved_by)
         super().__setstate__(state)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
 from seqclf._state import fresh_state, snapshot
+from seqclf._unpickling import CheckedState
 from seqclf._validation.channels import SeriesForm, as_names
 from seqclf._validation.containers import shorten, tensor_array, unpack_rows
 from seqclf._validation.frames import is_frame
@@ -47,7 +48,7 @@ def _has_columns(padder: "SequencePadder") -> bool:
     return getattr(padder, "input_kind_", "ids") == "ids"
 
 
-class SequencePadder(TransformerMixin, BaseEstimator):
+class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
     """Turn sequences of unequal length into one array.
 
     Shorter sequences are filled up, longer ones are cut. Rows that are one-dimensional and hold integers are ids and
@@ -288,6 +289,12 @@ class SequencePadder(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.two_d_array = False  # taken, but as padded sequences, not as a table with a fixed width
         return tags
+
+    def _learned(self) -> tuple[str, ...]:
+        if "max_length_" not in vars(self):
+            return ()
+        of_series = ("n_channels_in_", "_n_row_axes") if vars(self).get("input_kind_") == "series" else ()
+        return ("input_kind_", "max_length_", *of_series)
 
     def _learn(self, X: Any) -> Ragged:
         check_parameters(self, _CONSTRAINTS)

@@ -1,6 +1,5 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,6 +15,7 @@ from seqclf._text import subwords
 from seqclf._text.levels import choose_level
 from seqclf._text.splitter import Level, Splitter
 from seqclf._text.token_counts import TextCounts, TokenCounts, pieces
+from seqclf._unpickling import CheckedState
 from seqclf._validation.parameters import (
     boolean,
     check_output_container,
@@ -63,7 +63,7 @@ class _Progress(NamedTuple):
     written_lists: WrittenLists
 
 
-class TextTokenizer(TransformerMixin, BaseEstimator):
+class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
     """Turn texts into sequences of token ids.
 
     The vocabulary is learned in `fit`: id 0 is padding (it never occurs in the output), 1 is the unknown token, and
@@ -369,10 +369,13 @@ class TextTokenizer(TransformerMixin, BaseEstimator):
     def __getattr__(self, name: str) -> Any:
         """What `partial_fit` has learned so far; the tokenizer does not change by that."""
         if name in _LEARNED and self._progress() is not None:
-            so_far = copy.copy(self)
+            so_far = snapshot(self)
             so_far._fix_ids()
             return vars(so_far)[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _learned(self) -> tuple[str, ...]:
+        return _LEARNED if "vocabulary_" in vars(self) else ()
 
     def _progress(self) -> _Progress | None:
         return vars(self).get("_counting")

@@ -1,11 +1,14 @@
 """What a pickled state has to be, and the errors that say what is wrong with one that can't be used."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from seqclf._warn import warn
+
+# What a state calls the version of the package that has pickled it.
+VERSION = "_seqclf_version"
 
 
 def raise_too_old() -> NoReturn:
@@ -53,3 +56,20 @@ def this_version() -> str:
     from seqclf import __version__
 
     return __version__
+
+
+class CheckedState:
+    """Pickles that carry the version of the package, and whose attributes are checked when they are loaded."""
+
+    def _learned(self) -> tuple[str, ...]:
+        """The attributes that the object has in the state that it is in: none before `fit`."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return cast(dict[str, Any], super().__getstate__()) | {VERSION: this_version()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved_by = str(state.get(VERSION, "(no version)"))
+        vars(self).update({name: value for name, value in state.items() if name != VERSION})
+        refuse_missing(self, saved_by, [*type(self)._get_param_names(), *self._learned()])  # type: ignore[attr-defined]
+        warn_of_another_version(self, saved_by)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seqclf
-from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier
+from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier, SequencePadder, TextTokenizer
 
 MESSAGE = rf"before the release of 0\.1\.0 .*seqclf {seqclf.__version__} can't read it\. Fit it again, or load it with"
 
@@ -138,3 +138,27 @@ def test_an_unfitted_state_without_a_parameter_is_refused():
     del state["units"]
     with pytest.raises(ValueError, match="its state has no units"):
         blank(RNNClassifier).__setstate__(state)
+
+
+TRANSFORMERS = {
+    "words": lambda: TextTokenizer().fit(TEXTS),
+    "counted": lambda: TextTokenizer().partial_fit(TEXTS),
+    "ids": lambda: SequencePadder().fit([[2, 3], [4]]),
+    "series": lambda: SequencePadder().fit([np.ones((3, 2)), np.ones((1, 2))]),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSFORMERS)
+def test_transformers_carry_the_version_and_name_what_is_missing(kind):
+    fitted = TRANSFORMERS[kind]()
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert vars(loaded).keys() == vars(fitted).keys()
+    assert fitted.__getstate__()["_seqclf_version"] == seqclf.__version__
+    optional = {"vocabulary_", "max_length_", "_counting"}  # Without them it is an unfitted one.
+    for name in vars(fitted).keys() - optional:
+        state = fitted.__getstate__()
+        del state[name]
+        with pytest.raises(ValueError, match=f"This {type(fitted).__name__} can't be loaded: its state has no {name}"):
+            blank(type(fitted)).__setstate__(state)
+    with pytest.warns(UserWarning, match=r"pickled by seqclf 9\.0\.0"):
+        blank(type(fitted)).__setstate__(fitted.__getstate__() | {"_seqclf_version": "9.0.0"})
