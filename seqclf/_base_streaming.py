@@ -1,6 +1,5 @@
 """The recipe of `partial_fit`: one pass over each chunk of a stream; the first chunk decides what the inputs are."""
 
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -81,8 +80,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
         if self._is_first:
             sequences = self._start_encoder(rows, weights / weights.max())
             return task, dataset_of(sequences, task.start(y, weights, classes), weights, rows=kept)
-        task = deepcopy(self._task)
-        task.refuse_other_classes(classes)
+        task.follow(self._task, classes)
         return task, dataset_of(self._encode(rows), task.proceed(y), weights, rows=kept)
 
     def _train_on(self, task: Task, chunk: Dataset, device: torch.device) -> None:

@@ -216,6 +216,34 @@ def test_settings_of_the_training_may_change_and_those_of_the_network_may_not():
             train(other, X, y, None, start=40)
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("series", {"class_weight": {0: 5.0}}),
+        ("tags", {"class_weight": {1: 5.0}}),
+        ("numbers of series", {"loss": "huber"}),
+    ],
+)
+def test_loss_and_class_weights_may_change_between_calls(kind, change):
+    model, X, y, classes = models()[kind]
+    if kind == "series":
+        y = np.unique(y, return_inverse=True)[1]
+        classes = np.unique(y)
+    train(model, X[:40], y[:40], classes)
+    before = dict(vars(model._task))
+    changed, plain = (pickle.loads(pickle.dumps(model)) for _ in range(2))
+    train(changed.set_params(**change), X, y, None, start=40)
+    train(plain, X, y, None, start=40)
+    assert any((array != weights_of(plain)[name]).any() for name, array in weights_of(changed).items())
+    assert vars(model._task).keys() == before.keys()
+    assert all(vars(model._task)[name] is value for name, value in before.items())
+
+
+def test_class_weights_that_leave_one_class_are_refused():
+    with pytest.raises(ValueError, match="leaves fewer than 2 of the classes with a weight above 0"):
+        RNNClassifier(**STREAM, class_weight={"a": 0.0}).partial_fit(np.eye(4), ["a", "b"] * 2, ["a", "b"])
+
+
 @pytest.mark.parametrize("kind", ["texts", "series", "tags", "numbers of series", "labels"])
 def test_after_fit_the_fitted_network_is_trained_on(kind):
     model, X, y, _ = models()[kind]
@@ -289,7 +317,7 @@ def test_what_is_refused_in_the_first_call(settings, call, message):
     ("y", "call", "message"),
     [
         (["a", "c"] * 2, {}, r"y holds \['c'\], but the classes of y are \['a', 'b'\]"),
-        (["a", "b"] * 2, {"classes": ["a", "b", "c"]}, "the classes of a stream can't change"),
+        (["a", "b"] * 2, {"classes": ["a", "b", "c"]}, "classes of a stream can't change"),
         (np.eye(4, 2, dtype=int), {}, "y must stay 'one class a row'"),
         (["a"] * 3, {}, "y has 3 labels, but X has 4 rows"),
     ],

@@ -93,6 +93,20 @@ class Classification(Task):
     def set_classes(self, classes: Any) -> None:
         """Take the classes of a stream, and their weights."""
         self.classes = read_classes(classes)
+        self._weigh_classes()
+
+    def follow(self, before: Self, classes: Any) -> None:
+        """The classes stay as they were; `class_weight` may change."""
+        if classes is not None and not np.array_equal(read_classes(classes), before.classes):
+            raise ValueError(
+                f"classes={shorten(classes)} is not what it was before, {shorten(before.classes.tolist())}: classes of "
+                "a stream can't change. Leave classes=None, or begin with a new estimator."
+            )
+        self.classes, self._balance = before.classes, before._balance
+        if self.class_weight != before.class_weight:
+            self._weigh_classes()
+
+    def _weigh_classes(self) -> None:
         if isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight='balanced' needs the classes of all rows, and partial_fit sees a part of them: give a "
@@ -100,13 +114,10 @@ class Classification(Task):
             )
         each = np.arange(len(self.classes))
         self._balance = self._weights_of_classes(each, np.ones(len(each)))
-
-    def refuse_other_classes(self, classes: Any) -> None:
-        """They stay as they were."""
-        if classes is not None and not np.array_equal(read_classes(classes), self.classes):
+        if np.count_nonzero(self._balance) < 2:
             raise ValueError(
-                f"classes={shorten(classes)} is not what it was before, {shorten(self.classes.tolist())}: the classes "
-                "of a stream can't change. Leave classes=None, or begin with a new estimator."
+                f"class_weight={shorten(self.class_weight)} leaves fewer than 2 of the classes with a weight above 0; "
+                "at least 2 are needed."
             )
 
     def attributes(self) -> dict[str, Any]:

@@ -75,8 +75,9 @@ class Multilabel(Task):
             )
         return self.fit(y, weights)
 
-    def refuse_other_classes(self, classes: Any) -> None:
-        """They stay as they were."""
+    def follow(self, before: Self, classes: Any) -> None:
+        """The labels stay as they were."""
+        super().follow(before, classes)
         if classes is not None and not np.array_equal(classes, self.classes):
             raise ValueError(
                 f"classes={shorten(classes)}, but there are {len(self.classes)} labels: leave classes=None."

@@ -139,9 +139,13 @@ class Regression(Task):
         standardised: Floats = (targets - self.center) / np.where(self.scale > 0, self.scale, 1.0)
         return standardised
 
+    def follow(self, before: Self, classes: Any) -> None:
+        """Targets are standardised as before; the loss may change."""
+        vars(self).update(vars(before) | {"loss": self.loss})
+
     def refit(self, y: Any, before: Self) -> Array:
         """Targets are standardised as in the first fit; predictions may reach the new ones too."""
-        vars(self).update(vars(before) | {"loss": self.loss})
+        self.follow(before, None)
         encoded = self.encode(y)
         self._reach(y)
         return encoded

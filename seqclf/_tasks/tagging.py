@@ -110,9 +110,11 @@ class Tagging(Task):
         """Any label that is none of the classes is an error."""
         return codes_of_tags(y, self.classes, name="y")
 
-    def refuse_other_classes(self, classes: Any) -> None:
-        """They stay as they were."""
-        self._of_steps.refuse_other_classes(classes)
+    def follow(self, before: Self, classes: Any) -> None:
+        """As a classification of the steps."""
+        self._of_steps.follow(before._of_steps, classes)
+        if self.transitions is not None:
+            bio_moves(self.classes)
 
     def attributes(self) -> dict[str, Any]:
         """The classes."""

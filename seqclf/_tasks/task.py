@@ -90,8 +90,12 @@ class Task(ABC):
         """Encode the targets of a later chunk of a stream."""
         return self.encode(y)
 
-    def refuse_other_classes(self, classes: Any) -> None:  # noqa: B027
-        """Raise an error if a later chunk of a stream is said to have other classes; None says nothing."""
+    def follow(self, before: Self, classes: Any) -> None:
+        """Take what the task of the chunks before has learned, and keep the parameters of this one.
+
+        `classes` must be as they were; None says nothing of them.
+        """
+        vars(self).update(vars(before))
 
     def attributes(self) -> dict[str, Any]:
         """What a fitted estimator shows of the task, by the names of its attributes."""
