@@ -126,6 +126,10 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     def _new_task(self, y: Any) -> Task:
         """What is learned, which the form of y may decide."""
 
+    def _next_task(self) -> Task:
+        """The same for later chunks of a stream: the kind of the targets is known."""
+        return self._new_task(None)
+
     @abstractmethod
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         """Check X and bring it into the form that the encoder takes; `reset` in the first fit, which keeps its kind.
@@ -342,6 +346,15 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         for name, value in task.attributes().items():
             if name not in vars(self) or not np.array_equal(value, vars(self)[name]):
                 raise_unusable(self, saved_by, f"its {name} is not what its network was trained for")
+        for name in self._learned():
+            value = vars(self)[name]
+            if isinstance(value, np.ndarray) and (len(value) != config.n_channels or not np.isfinite(value).all()):
+                raise_unusable(self, saved_by, f"its {name} is not a finite number for each channel")
+        scores = None if self._label_features is None else self._label_features.scores
+        if scores is not None:
+            refuse_not_finite_arrays(
+                self, saved_by, {"wide_.coef_": scores.coef_, "wide_.intercept_": scores.intercept_}
+            )
         inputs = self._input_config()
         for name in {"vocab_size", "n_channels", "n_step_features"} & set(inputs):
             if (trained := getattr(config, name)) != inputs[name]:

@@ -25,6 +25,12 @@ class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
     def _new_task(self, y: Any) -> Task:
         if not is_indicator(y):
             return Classification(self.class_weight)
+        return self._new_multilabel()
+
+    def _next_task(self) -> Task:
+        return Classification(self.class_weight) if isinstance(self._task, Classification) else self._new_multilabel()
+
+    def _new_multilabel(self) -> Multilabel:
         if self.class_weight is not None:
             raise ValueError(
                 f"class_weight={shorten(self.class_weight)} weighs classes against each other, but the labels of an "
@@ -152,9 +158,10 @@ class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
 
         Notes
         -----
-        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
-        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
-        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+        A row that comes again, to the bit, is told what the first chunk has taught without a fifth of its rows, among
+        them the same row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give
+        `partial_fit` other rows than those of `fit`. Settings of the training and the loss may change between calls.
+        `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
 
         Examples
         --------

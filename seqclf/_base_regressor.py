@@ -118,9 +118,10 @@ class BaseRNNRegressor(RegressorMixin, BaseStreamedRNN):
 
         Notes
         -----
-        A row that comes again is told what the first chunk has taught without a fifth of its rows, among them the same
-        row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give `partial_fit` other
-        rows than those of `fit`. `learning_rate`, `batch_size` and `dropout` may change between calls.
+        A row that comes again, to the bit, is told what the first chunk has taught without a fifth of its rows, among
+        them the same row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give
+        `partial_fit` other rows than those of `fit`. Settings of the training and the loss may change between calls.
+        `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
 
         Examples
         --------

@@ -12,7 +12,8 @@ from seqclf._base_training import BaseTrainedRNN, dataset_of
 from seqclf._data.dataset import Dataset, take
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.blas import reserve_blas_buffers
-from seqclf._label_features.folds import content_folds
+from seqclf._label_features.folds import StreamFolds
+from seqclf._label_features.supervision import Supervision
 from seqclf._state import fresh_state
 from seqclf._tasks.task import Task
 from seqclf._training.device import resolve_device, use_threads
@@ -23,6 +24,7 @@ from seqclf._validation.alignment import match_rows
 from seqclf._validation.containers import shorten
 from seqclf._validation.parameters import check_parameters
 from seqclf._validation.targets import read_sample_weight
+from seqclf._warn import warn
 
 
 def has_constant_rate(estimator: Any) -> bool:
@@ -43,7 +45,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
     """
 
     _training_state: dict[str, Any]  # of the session, for the next chunk
-    _chunk_folds: np.ndarray  # the folds that rows of the first chunk were in
+    _folds: StreamFolds  # of label-informed inputs, if there are any
 
     @guarded
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
@@ -68,9 +70,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
 
     def _read_chunk(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Task, Dataset]:
         """What is learned, and the encoded rows with their encoded targets."""
-        task = self._new_task(y)
-        if not self._is_first and type(task) is not type(self._task):
-            raise_change("y", self._task.kind, task.kind)
+        task = self._new_task(y) if self._is_first else self._next_task()
         rows = self._validate_X(X, reset=self._is_first)
         match_rows(X, len(rows), y=y, sample_weight=sample_weight)
         y = task.validate(y, rows)
@@ -95,6 +95,8 @@ class BaseStreamedRNN(BaseTrainedRNN):
         network = self._new_network(task, chunk, rng) if self._is_first else self._warm_network(task)
         session = TrainingSession(config, task, network.to(device), rng)
         if state is not None:
+            if (before := state["config"]["optimizer"]) != self.optimizer:
+                raise_change("optimizer", before, self.optimizer)
             session.load_state_dict(state | {"network": network.state_dict()}, with_own_settings=True)
         session.step(chunk)
         self._refuse_divergence(network, chunk.sequences, device)
@@ -107,19 +109,33 @@ class BaseStreamedRNN(BaseTrainedRNN):
 
     def _chunk_features(self, chunk: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
         """The sequences with what was learned from the targets of the first chunk, without their own folds."""
-        folds = content_folds(chunk.sequences.steps)
+        steps = chunk.sequences.steps
         if self._is_first:
             features = self._label_features = self._new_label_features(task, rng)
             if features is None:
                 return chunk.sequences
-            self._chunk_folds, folds = np.unique(folds, return_inverse=True)
-            return features.fit_transform(chunk.sequences, task.supervision(chunk, folds), keep_folds=True)
+            self._folds = StreamFolds(steps)
+            supervision = task.supervision(chunk, self._folds.of_first)
+            self._refuse_useless_chunk(supervision)
+            return features.fit_transform(chunk.sequences, supervision, keep_folds=True)
         self._refuse_other_features(task)
         features = self._label_features
         if features is None:
             return chunk.sequences
-        if not hasattr(self, "_chunk_folds"):  # `fit` has learned it, and keeps nothing of its folds.
-            return features.transform(chunk.sequences)
-        places = np.searchsorted(self._chunk_folds, folds)
-        found = self._chunk_folds.take(places, mode="clip") == folds
-        return features.transform(chunk.sequences, np.where(found, places, -1))
+        # After `fit` there are no folds: what it has learned of all rows is taken.
+        folds = self._folds.of(steps) if hasattr(self, "_folds") else None
+        return features.transform(chunk.sequences, folds)
+
+    def _refuse_useless_chunk(self, supervision: Supervision) -> None:
+        """Raise an error, or warn, where the first chunk teaches linear models and n-grams nothing."""
+        advice = "Begin with a larger chunk of different rows, or train the network alone (wide=False, nb_ngrams=0)."
+        if not supervision.fold.any():
+            raise ValueError(
+                "The first chunk has too few different rows to tell a row what the others say of it, as the linear "
+                f"model and the n-grams do. {advice}"
+            )
+        if supervision.memberships is not None and not supervision.spread.any():
+            warn(
+                "The first chunk of partial_fit holds rows of one class alone. The linear model and the n-grams learn "
+                f"nothing from it, and later chunks don't change them. {advice}"
+            )

@@ -110,7 +110,7 @@ class BaseTrainedRNN(BaseRNN):
             network.head.keep(len(training) / (len(training) + task.prior_rows))
         self._refuse_divergence(network, training.sequences, device)
         self._keep(task, session)
-        for name in ("_training_state", "_chunk_folds"):  # of a stream before this fit
+        for name in ("_training_state", "_folds"):  # of a stream before this fit
             self.__dict__.pop(name, None)
         self.history_ = session.history
         self.n_iter_ = session.n_epochs

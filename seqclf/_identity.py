@@ -1,5 +1,6 @@
 """What the result of a fit depends on, by names that a message can use: how a checkpoint is known."""
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from seqclf._data.dataset import Dataset
 from seqclf._data.ragged import Ragged
+from seqclf._native import library
 
 # They say where and how a fit computes, and what it prints.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "n_threads", "verbose"}
@@ -32,8 +34,10 @@ def fit_identity(estimator: Any, data: Dataset, given: Dataset | None, device: s
 
 
 def versions() -> Mapping[str, str]:
-    """Of the packages whose code decides what a training gives."""
-    return {name: version(name) for name in ("seqclf", "torch", "numpy", "scipy", "scikit-learn")}
+    """Of the packages whose code decides what a training gives, and which kernels compute."""
+    found = {name: version(name) for name in ("seqclf", "torch", "numpy", "scipy", "scikit-learn")}
+    compiled = "compiled" if library.available()[0] else "torch's"
+    return found | {"kernels": os.environ.get("SEQCLF_KERNELS") or compiled}
 
 
 def _described(value: Any) -> str:
@@ -46,7 +50,8 @@ def _described(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"({', '.join(map(_described, value))})"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_described(key)}: {_described(each)}' for key, each in value.items())}}}"
+        items = sorted(f"{_described(key)}: {_described(each)}" for key, each in value.items())
+        return f"{{{', '.join(items)}}}"
     return type(value).__qualname__  # Its own parameters are listed too; the encoded rows say what it does.
 
 

@@ -16,7 +16,12 @@ def snapshot(estimator: Estimator) -> Estimator:
 
 @contextmanager
 def fresh_state(estimator: Estimator) -> Iterator[Estimator]:
-    """A twin of the estimator to fit; without an error the estimator gets its attributes at the end, all at once."""
-    twin = snapshot(estimator)
+    """A twin of the estimator to fit; without an error the estimator gets its attributes at the end, all at once.
+
+    Parameters that were set meanwhile stay as they were set.
+    """
+    twin, before = snapshot(estimator), dict(vars(estimator))
     yield twin
-    estimator.__dict__ = vars(twin)
+    names: list[str] = getattr(estimator, "_get_param_names", list)()
+    now = {name: value for name, value in vars(estimator).items() if name in names and value is not before.get(name)}
+    estimator.__dict__ = vars(twin) | now

@@ -8,7 +8,6 @@ from sklearn.base import clone
 
 from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, TextTokenizer, datasets
 from seqclf._label_features import tag_label_features
-from seqclf._label_features.folds import content_folds
 from seqclf._training.session import TrainingSession
 
 STREAM = {"units": 3, "schedule": "constant", "random_state": 0, "n_threads": 1}
@@ -99,16 +98,6 @@ def test_after_an_interruption_everything_is_as_before(kind, first, monkeypatch)
     assert pickle.dumps(model) == bits
 
 
-def test_a_fold_goes_by_what_a_row_holds():
-    model, X, _, _ = models()["texts"]
-    model._validate_X(X, reset=True)
-    steps = model._fit_encoder(X, np.ones(len(X))).steps
-    folds = content_folds(steps)
-    assert set(folds) == set(range(5))
-    order = np.random.default_rng(0).permutation(len(X))
-    np.testing.assert_array_equal(content_folds(steps.take(order)), folds[order])
-
-
 @pytest.mark.parametrize("kind", ["texts", "series", "tags", "labels"])
 def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypatch):
     """What it looks up does not change with its target; what other rows look up does."""
@@ -125,7 +114,7 @@ def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypa
     told = []
     for targets in (y, other):
         one = train(clone(model), X[:60], targets[:60], classes, size=60)
-        own = one._chunk_folds.tolist().index(content_folds(one._encode(one._validate_X(X[7:8], reset=False)).steps)[0])
+        own = int(one._folds.of(one._encode(one._validate_X(X[7:8], reset=False)).steps)[0])
         features = one._label_features
         of_ngrams = getattr(features, "of_ngrams", None)
         tables = [] if of_ngrams is None else [table[1:] for table in of_ngrams.fold_tables_]
@@ -140,14 +129,59 @@ def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypa
         assert np.array_equal(one, changed) is (fold == own)
 
 
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
 def test_new_rows_of_a_fold_that_the_first_chunk_lacked_get_what_all_rows_taught():
     model, X, y, classes = models()["texts"]
-    model.partial_fit(X[:2], y[:2], classes=classes)
-    assert len(model._chunk_folds) <= 2
+    model.partial_fit(X[:3], y[:3], classes=classes)
+    assert -1 in model._folds.of(model._encode(model._validate_X(X, reset=False)).steps)
     train(model, X, y, classes)
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+def test_overlapping_windows_are_told_nothing_of_their_neighbours():
+    """Labels that can't be learned: what the linear model says of training rows is no better than chance."""
+    rng = np.random.default_rng(0)
+    X = np.lib.stride_tricks.sliding_window_view(rng.normal(size=400).cumsum(), 20)[:300]
+    y = np.repeat(np.arange(15) % 2, 20)
+    model = RNNClassifier(**STREAM).partial_fit(X, y, [0, 1])
+    assert model.wide_.calibration_.slope < 2
+    steps = model._encode(model._validate_X(X, reset=False)).steps
+    np.testing.assert_array_equal(model._folds.of(steps), np.arange(300) * 5 // 300)
+    assert (model._folds.of(steps.take(np.arange(3)[::-1])) == 0).all()
+    other = model._encode(model._validate_X(X + rng.normal(size=X.shape), reset=False)).steps
+    assert (model._folds.of(other) == -1).all()
+
+
+@pytest.mark.parametrize("kind", ["texts", "series", "tags"])
+def test_a_first_chunk_that_teaches_nothing_is_refused_or_warned_of(kind):
+    model, X, y, classes = models()[kind]
+    with pytest.raises(ValueError, match=r"first chunk has too few different rows .*wide=False, nb_ngrams=0"):
+        model.partial_fit(X[:1], y[:1], classes=classes)
+    one = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
+    with pytest.warns(UserWarning, match="rows of one class alone. The linear model and the n-grams learn nothing"):
+        clone(model).partial_fit(X, one, classes=["a", "b"])
+    if kind != "tags":
+        alone = {"wide": False} | ({"nb_ngrams": 0} if kind == "texts" else {})
+        clone(model).set_params(**alone).partial_fit(X[:1], y[:1], classes=classes)
+
+
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
+@pytest.mark.parametrize("n", [20, 200])
+def test_classes_without_a_row_are_as_rare_as_half_a_row(n):
+    X = np.random.default_rng(1).normal(size=(n, 12))
+    model = RNNClassifier(**STREAM, conv_filters=0).partial_fit(X, [0] * n, classes=[0, 1, 2])
+    sequences = model._label_features.transform(model._encode(model._validate_X(X[:1], reset=False)))
+    shares = np.exp(sequences.scores) / np.exp(sequences.scores).sum()
+    np.testing.assert_allclose(shares[0, 1:], 0.5 / (n + 1), rtol=0.1)
+
+
+def test_one_row_with_several_labels_is_a_chunk():
+    model, X, y, _ = models()["labels"]
+    model.partial_fit(X[:40], y[:40]).partial_fit(X[40:41], y[40:41])
+    assert model.n_iter_ == 2
+
+
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
 @pytest.mark.parametrize("kind", ["texts", "series"])
 def test_a_class_without_a_row_is_rare_and_is_learned_later(kind):
     model, X, y, _ = models()[kind]
@@ -166,6 +200,7 @@ def test_a_class_without_a_row_is_rare_and_is_learned_later(kind):
     assert model.predict_proba(X)[:, everything.index("never")].mean() < 0.05
 
 
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
 def test_the_first_chunk_may_hold_one_class_alone():
     for kind in ("texts", "series", "tags"):
         model, X, _, _ = models()[kind]
@@ -260,7 +295,7 @@ def test_fit_begins_anew(kind):
     train(model, X, y, classes)
     model.set_params(max_epochs=1)
     assert_same(clone(model).fit(X, y), model.fit(X, y))
-    assert not {"_training_state", "_chunk_folds"} & vars(model).keys()
+    assert not {"_training_state", "_folds"} & vars(model).keys()
 
 
 def test_predictions_reach_the_targets_of_later_chunks():
@@ -318,7 +353,7 @@ def test_what_is_refused_in_the_first_call(settings, call, message):
     [
         (["a", "c"] * 2, {}, r"y holds \['c'\], but the classes of y are \['a', 'b'\]"),
         (["a", "b"] * 2, {"classes": ["a", "b", "c"]}, "classes of a stream can't change"),
-        (np.eye(4, 2, dtype=int), {}, "y must stay 'one class a row'"),
+        (np.eye(4, 2, dtype=int), {}, "y"),
         (["a"] * 3, {}, "y has 3 labels, but X has 4 rows"),
     ],
 )
@@ -342,5 +377,5 @@ def test_other_labels_of_an_indicator_matrix_are_refused():
     with pytest.raises(ValueError, match="an indicator matrix of 2 labels: leave classes=None"):
         clone(model).partial_fit(X, y, classes=["a", "b", "c"])
     model.partial_fit(X, y)
-    with pytest.raises(ValueError, match="y must stay 'several labels a row'"):
+    with pytest.raises(ValueError, match="y has 1 columns, but y of fit has 2"):
         model.partial_fit(X, y[:, :1])

@@ -128,3 +128,12 @@ def test_a_transformation_during_fits_gets_one_vocabulary_whole():
             refused.add(str(error))
     thread.join()
     assert seen == expected and padded == {(1, 2)} and all("in fit" in message for message in refused)
+
+
+def test_a_parameter_that_is_set_during_a_fit_stays_set():
+    classifier = RNNClassifier(**SMALL)
+    with fresh_state(classifier) as fresh:
+        fresh.units, fresh.classes_ = 9, "learned"
+        classifier.set_params(batch_size=7)
+        classifier.classes_ = "of another fit"
+    assert (classifier.batch_size, classifier.units, classifier.classes_) == (7, 9, "learned")

@@ -106,6 +106,16 @@ def test_weights_that_are_not_finite_are_named(value):
         blank(RNNClassifier).__setstate__(state)
 
 
+def test_numbers_of_the_inputs_and_of_the_linear_model_are_checked():
+    for change in ({"channel_mean_": np.zeros(3)}, {"channel_scale_": np.array([np.nan])}):
+        with pytest.raises(ValueError, match=f"its {next(iter(change))} is not a finite number for each channel"):
+            blank(RNNClassifier).__setstate__(fitted("series").__getstate__() | change)
+    state = pickle.loads(pickle.dumps(fitted("texts"))).__getstate__()
+    state["_label_features"].scores.coef_[0] = np.nan
+    with pytest.raises(ValueError, match=r"its weights 'wide_\.coef_' are not all finite"):
+        blank(RNNTextClassifier).__setstate__(state)
+
+
 @pytest.mark.parametrize("damage", ["shape", "missing", "setting"])
 def test_a_network_that_can_not_be_rebuilt(damage):
     state = fitted("series").__getstate__()

@@ -1,6 +1,7 @@
 """Folds for cross-fitting: a row's own fold is left out of everything that it is told of the targets."""
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +63,41 @@ def cross_fitting_folds(
     return fold[unit]
 
 
-def content_folds(steps: Ragged) -> NDArray[np.int64]:
-    """A fold for each row that depends on nothing but its steps: a row that comes again is in the same one."""
+class StreamFolds:
+    """Folds of the rows of a stream, which go by what a row holds: one that comes again, to the bit, is in its fold.
+
+    Parameters
+    ----------
+    first : Ragged
+        The rows of the first chunk. Where these are overlapping windows of one series, their folds are blocks, as in
+        :func:`cross_fitting_folds`, and known by their rows.
+
+    Attributes
+    ----------
+    of_first : ndarray of shape (n_rows,), int64
+        The folds of the first chunk, from 0 without a gap.
+    """
+
+    def __init__(self, first: Ragged):
+        self._known: tuple[NDArray[Any], NDArray[np.int64]] | None = None
+        if _are_windows(first):
+            self.of_first = _blocks(np.zeros(len(first), dtype=np.int64))
+            digests, where = np.unique(np.array(_digests(first), dtype="V16"), return_index=True)
+            self._known = digests, self.of_first[where]
+        else:
+            self._present, self.of_first = np.unique(_content_folds(first), return_inverse=True)
+
+    def of(self, steps: Ragged) -> NDArray[np.int64]:
+        """The folds of other rows, -1 for those that no row of the first chunk was in."""
+        if self._known is None:
+            keys, folds, values = self._present, np.arange(len(self._present)), _content_folds(steps)
+        else:
+            (keys, folds), values = self._known, np.array(_digests(steps), dtype="V16")
+        places = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+        return np.where(keys[places] == values, folds[places], -1)
+
+
+def _content_folds(steps: Ragged) -> NDArray[np.int64]:
     return np.array([int.from_bytes(digest[:8], "little") % N_FOLDS for digest in _digests(steps)], dtype=np.int64)
 
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit, logsumexp
+from scipy.special import log_expit, logit, logsumexp
 
 from seqclf._label_features.supervision import Calibration, Supervision
 
@@ -181,8 +181,12 @@ class LinearScores:
         if unknown.any():
             # Of these nothing is known but how frequent they are.
             others = estimates[:, self._known] if self._exclusive else np.empty((len(scores), 0))
-            against = logsumexp(others, axis=1, keepdims=True) if others.shape[1] else 0.0
-            estimates[:, unknown] = self._priors + against
+            if others.shape[1]:
+                estimates[:, unknown] = self._priors + logsumexp(others, axis=1, keepdims=True)
+            else:  # Shares of several outputs that exclude each other add up to 1 as they are.
+                estimates[:, unknown] = (
+                    log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
+                )
         with np.errstate(over="ignore"):  # Whoever uses them looks whether they are finite.
             return estimates.astype(np.float32)
 

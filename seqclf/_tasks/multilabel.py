@@ -54,7 +54,7 @@ class Multilabel(Task):
         """The same as numbers of the network; another number of labels is an error."""
         if y.shape[1] != self.n_outputs:
             raise ValueError(
-                f"{name} has {y.shape[1]} columns, but y has {self.n_outputs}: expected one for each label."
+                f"{name} has {y.shape[1]} columns, but y of fit has {self.n_outputs}: expected one for each label."
             )
         return y.astype(np.float32)
 

@@ -141,7 +141,7 @@ class Tagging(Task):
         weights, known = np.zeros(len(targets.values)), targets.values != UNLABELLED
         if not known.any():  # Of training rows `fit` has said so.
             raise ValueError(
-                "No step of the validation rows has a label: label more of them, or fit without validation."
+                "No step of the rows, or of the validation rows, has a label and a weight: label more of them."
             )
         weights[known] = self._of_steps.loss_weights(targets.values[known])
         return weights
@@ -180,5 +180,5 @@ def _labels(y: Ragged, name: str = "y", among: str = "") -> Array:
     """The labels of all steps that have one, of one dtype; a ValueError where none has."""
     labels = [label for label in y.values.tolist() if label is not None]
     if not labels:
-        raise ValueError(f"{name} has no label{among}: expected one for at least one step of each of two classes.")
+        raise ValueError(f"{name} has no label{among}: expected one for at least one step.")
     return np.array(labels)

@@ -76,12 +76,17 @@ class Checkpoint:
 
     def save(self, session: TrainingSession) -> None:
         """Write the state of the session; where that fails, warn, and let the training go on."""
-        header = {"format": FORMAT, "epoch": session.n_epochs, "versions": self._versions, "identity": self._identity}
         content = io.BytesIO()
-        content.write(json.dumps(header).encode() + b"\n")
         torch.save({"start": self._start, "session": session.state_dict()}, content)
+        header = {
+            "format": FORMAT,
+            "epoch": session.n_epochs,
+            "digest": _digest(content.getbuffer()),
+            "versions": self._versions,
+            "identity": self._identity,
+        }
         try:
-            write_whole(self.file, content.getbuffer())
+            write_whole(self.file, json.dumps(header).encode() + b"\n", content.getbuffer())
         except OSError as error:
             warn(
                 f"The checkpoint of epoch {session.n_epochs} could not be written to {self.file} ({error}). The "
@@ -104,8 +109,10 @@ class Checkpoint:
         try:
             with self.file.open("rb") as file:
                 file.readline()
-                content = io.BytesIO(file.read())
-            self._state = torch.load(content, map_location="cpu", weights_only=True)
+                content = file.read()
+            if _digest(content) != header.get("digest"):
+                raise ValueError("It is not what was written.")
+            self._state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(
                 f"The checkpoint {self.file} can't be read: its state is damaged. Delete it to let the fit begin anew."
@@ -123,7 +130,7 @@ def open_checkpoint(folder: Any, identity: Mapping[str, str], versions: Mapping[
     OSError
         If the folder can't be made or written to.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         slot, lock = _free_slot(folder, blake2b(json.dumps(identity).encode(), digest_size=8).hexdigest())
@@ -142,12 +149,16 @@ def open_checkpoint(folder: Any, identity: Mapping[str, str], versions: Mapping[
             Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def write_whole(file: Path, content: Any) -> None:
+def _digest(content: Any) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def write_whole(file: Path, *parts: Any) -> None:
     """Write a file so that its name always stands for a whole one."""
     unfinished = file.with_suffix(".tmp")
     try:
         with unfinished.open("wb") as out:
-            out.write(content)
+            out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
         unfinished.replace(file)
@@ -162,7 +173,8 @@ def read_header(file: Path) -> dict[str, Any] | None:
             header = json.loads(content.readline(1_000_000))
     except (OSError, ValueError):
         return None
-    return header if isinstance(header, dict) and isinstance(header.get("identity"), dict) else None
+    is_one = isinstance(header, dict) and all(isinstance(header.get(part), dict) for part in ("identity", "versions"))
+    return header if is_one else None
 
 
 def _free_slot(folder: Path, name: str) -> tuple[str, FileLock]:
@@ -171,7 +183,8 @@ def _free_slot(folder: Path, name: str) -> tuple[str, FileLock]:
         slot = f"{name}-{number}"
         lock = FileLock(folder / f"{slot}.lock")
         try:
-            lock.acquire(timeout=0)
+            # Another fit that looks whether a fit is running holds its lock for a moment.
+            lock.acquire(timeout=1 if (folder / f"{slot}.ckpt").exists() else 0)
         except Timeout:
             continue
         return slot, lock
@@ -193,7 +206,7 @@ def _warn_of_others(folder: Path, identity: Mapping[str, str]) -> None:
     """Say how this fit differs from those whose process has ended before they had."""
     for file in sorted(folder.glob("*.ckpt")):
         header = read_header(file)
-        if header is None or _is_locked(file.with_suffix(".lock")):
+        if header is None or header["identity"] == identity or _is_locked(file.with_suffix(".lock")):
             continue
         theirs = header["identity"]
         changed = [
@@ -203,5 +216,5 @@ def _warn_of_others(folder: Path, identity: Mapping[str, str]) -> None:
         ]
         warn(
             f"{file} is the checkpoint of another fit (epoch {header.get('epoch')}) and is not used: it has "
-            f"{'; '.join(changed)}. This fit begins with its first epoch. Delete the file if it isn't needed any more."
+            f"{'; '.join(changed)}. This fit begins with its first epoch. Delete the file if no later fit needs it."
         )

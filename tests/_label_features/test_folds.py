@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqclf._data.ragged import Ragged
-from seqclf._label_features.folds import N_FOLDS, cross_fitting_folds
+from seqclf._label_features.folds import N_FOLDS, StreamFolds, cross_fitting_folds
 
 
 def as_ids(rows):
@@ -191,3 +191,22 @@ def test_groups_of_windows_count():
     groups = np.random.default_rng(0).permutation(np.arange(len(rows)) % 10)
     fold = draw(rows, np.zeros(len(rows), dtype=int), groups)
     assert all(len(set(fold[groups == one].tolist())) == 1 for one in range(10))
+
+
+def test_the_folds_of_a_stream_go_by_what_a_row_holds():
+    rng = np.random.default_rng(0)
+    steps = Ragged.from_items([rng.integers(2, 50, size=rng.integers(0, 9)).astype(np.int32) for _ in range(200)])
+    folds = StreamFolds(steps)
+    assert set(folds.of_first) == set(range(5))
+    np.testing.assert_array_equal(folds.of(steps), folds.of_first)
+    order = rng.permutation(200)
+    np.testing.assert_array_equal(folds.of(steps.take(order)), folds.of_first[order])
+
+
+def test_folds_of_a_stream_that_its_first_chunk_lacked():
+    steps = Ragged.from_items([np.array([n], dtype=np.int32) for n in range(100)])
+    folds = StreamFolds(steps.take([0, 1, 0]))
+    assert folds.of_first[0] == folds.of_first[2] and folds.of_first.min() == 0
+    of_all = folds.of(steps)
+    assert of_all.max() == folds.of_first.max() and (of_all == -1).any()
+    assert of_all[0] == folds.of_first[0]

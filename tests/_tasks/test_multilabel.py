@@ -43,7 +43,7 @@ def test_other_rows_are_encoded_the_same():
 @pytest.mark.parametrize("n_columns", [2, 4])
 def test_another_number_of_columns_is_named(n_columns):
     task, _ = fitted()
-    words = f"y_val has {n_columns} columns, but y has 3: expected one for each label."
+    words = f"y_val has {n_columns} columns, but y of fit has 3: expected one for each label."
     with pytest.raises(ValueError, match=re.escape(words)):
         task.encode(np.zeros((4, n_columns)), name="y_val")
 

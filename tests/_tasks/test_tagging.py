@@ -97,7 +97,7 @@ def test_steps_without_a_label_count_nothing():
 
 def test_validation_rows_without_a_label_are_named():
     task, targets = fitted()
-    with pytest.raises(ValueError, match="No step of the validation rows has a label"):
+    with pytest.raises(ValueError, match="No step of the rows, or of the validation rows, has a label"):
         task.loss_weights(targets.take([1, 3]))
     assert task.loss_weights(targets.take([0, 3])).tolist() == [1, 0, 1, 0]
 

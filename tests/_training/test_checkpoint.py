@@ -1,9 +1,11 @@
 """The file from which a fit goes on: written whole, known by its fit, used by one process."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from seqclf._training.checkpoint import FORMAT, Checkpoint, open_checkpoint, read_header, write_whole
 
@@ -97,6 +99,26 @@ def test_other_versions_are_named(tmp_path):
         open_checkpoint(tmp_path, IDENTITY, VERSIONS),
     ):
         pass
+
+
+@pytest.mark.parametrize("bit", range(0, 8 * 900, 211))
+def test_no_flipped_bit_is_read_in_silence(tmp_path, bit):
+    file = stopped(tmp_path)
+    content = bytearray(file.read_bytes())
+    position = len(content.partition(b"\n")[0]) + 1 + bit // 8
+    content[position % len(content)] ^= 1 << bit % 8
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="its state is damaged"):
+        Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS)
+
+
+def test_a_moment_of_another_fit_does_not_take_the_place_of_a_fit_that_goes_on(tmp_path):
+    file = stopped(tmp_path)
+    lock = FileLock(file.with_suffix(".lock"), thread_local=False)
+    lock.acquire()
+    threading.Timer(0.2, lock.release, kwargs={"force": True}).start()
+    with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
+        assert checkpoint.file == file and checkpoint.n_epochs == 3
 
 
 @pytest.mark.parametrize("damage", ["empty", "header", "truncated", "flipped", "format", "no identity"])
