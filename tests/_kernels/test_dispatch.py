@@ -57,6 +57,7 @@ def test_describe_says_which_and_why():
 
 
 def test_missing_kernels_are_said_once(monkeypatch):
+    monkeypatch.delenv("SEQCLF_KERNELS_LIBRARY", raising=False)
     monkeypatch.setattr(library, "available", lambda: (False, "no compiler"))
     monkeypatch.setattr(dispatch, "_warned", set())
     with pytest.warns(UserWarning, match="several times slower on a CPU: no compiler. Install it with a C") as caught:
