@@ -165,13 +165,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
 
         Examples
         --------
-        >>> from seqclf import RNNTextClassifier
+        >>> from seqclf import RNNTextClassifier, datasets
+        >>> texts, labels = datasets.make_order_reviews(300, random_state=0, return_X_y=True)
         >>> classifier = RNNTextClassifier(units=8, schedule="constant", random_state=0)
-        >>> chunks = [(["good", "bad"] * 8, ["praise", "blame"] * 8), (["so good"] * 9, ["praise"] * 9)]
-        >>> for texts, labels in chunks * 3:
-        ...     classifier = classifier.partial_fit(texts, labels, classes=["blame", "praise"])
-        >>> classifier.predict(["good", "bad"]).tolist(), classifier.n_iter_
-        (['praise', 'blame'], 6)
+        >>> for start in [0, 100, 200] * 5:
+        ...     rows = slice(start, start + 100)
+        ...     classifier = classifier.partial_fit(texts[rows], labels[rows], classes=[0, 1])
+        >>> classifier.n_iter_, bool(classifier.score(texts, labels) > 0.9)
+        (15, True)
         """
         return self._partial_fit(X, y, sample_weight, classes)
 

@@ -136,6 +136,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
             )
         if supervision.memberships is not None and not supervision.spread.any():
             warn(
-                "The first chunk of partial_fit holds rows of one class alone. The linear model and the n-grams learn "
-                f"nothing from it, and later chunks don't change them. {advice}"
+                "The first chunk of partial_fit holds rows of one class alone, or the same row for a whole class. From "
+                "it the linear model and the n-grams learn nothing, and later chunks don't change them. "
+                f"{advice}"
             )

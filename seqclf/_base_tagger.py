@@ -231,11 +231,12 @@ class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
         Examples
         --------
         >>> from seqclf import RNNTagger
+        >>> X = [["the", noun, verb] for noun in ["cat", "dog", "sun"] for verb in ["sat", "ran", "rose"]]
         >>> tagger = RNNTagger(units=8, schedule="constant", random_state=0)
-        >>> for _ in range(10):
-        ...     tagger = tagger.partial_fit([["the", "cat", "sat"]] * 9, [["D", "N", "V"]] * 9, classes=["D", "N", "V"])
-        >>> tagger.predict([["the", "cat"]])[0].tolist()
-        ['D', 'N']
+        >>> for _ in range(20):
+        ...     tagger = tagger.partial_fit(X, [["D", "N", "V"]] * 9, classes=["D", "N", "V"])
+        >>> tagger.predict([["the", "cat", "ran"]])[0].tolist()
+        ['D', 'N', 'V']
         """
         return self._partial_fit(X, y, sample_weight, classes)
 

@@ -158,7 +158,7 @@ def test_a_first_chunk_that_teaches_nothing_is_refused_or_warned_of(kind):
     with pytest.raises(ValueError, match=r"first chunk has too few different rows .*wide=False, nb_ngrams=0"):
         model.partial_fit(X[:1], y[:1], classes=classes)
     one = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
-    with pytest.warns(UserWarning, match="rows of one class alone. The linear model and the n-grams learn nothing"):
+    with pytest.warns(UserWarning, match="rows of one class alone.* the linear model and the n-grams learn nothing"):
         clone(model).partial_fit(X, one, classes=["a", "b"])
     if kind != "tags":
         alone = {"wide": False} | ({"nb_ngrams": 0} if kind == "texts" else {})

@@ -263,8 +263,8 @@ def test_validation_rows_may_be_sparse(kind, rows):
 @pytest.mark.parametrize(
     ("y_val", "words"),
     [
-        (Y[:5, :2], "y_val has 2 columns, but y has 3: expected one for each label"),
-        (csr_array(Y[:5, [0, 1, 2, 2]]), "y_val has 4 columns, but y has 3"),
+        (Y[:5, :2], "y_val has 2 columns, but y of fit has 3: expected one for each label"),
+        (csr_array(Y[:5, [0, 1, 2, 2]]), "y_val has 4 columns, but y of fit has 3"),
         (Y[:5, 0], r"y_val has the shape \(5,\): expected an indicator matrix of shape \(5, n_labels\)"),
         (2 * Y[:5], "y_val holds 2 in row"),
         (Y[:4], "y_val has 4 rows, but X_val has 5"),

@@ -334,7 +334,7 @@ def test_few_rows_with_labels(rows):
     few = [labels if row < 4 else [None] * len(labels) for row, labels in enumerate(y)]
     tagger = make(batch_size=2).fit(X, few)
     assert all(np.isfinite(epoch["train_loss"]) for epoch in tagger.history_)
-    with pytest.raises(ValueError, match="No step of the validation rows has a label"):
+    with pytest.raises(ValueError, match="No step of the rows, or of the validation rows, has a label"):
         make(patience=1, validation_fraction=0.02).fit(X, few)
 
 
