@@ -289,6 +289,13 @@ def packed(container, rows):
         return rows
 
 
+def objects(values):
+    """An array of any values, none of which is looked at."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 @st.composite
 def targets_of(draw, learns, rows, n_rows):
     if learns == "classes":
@@ -473,7 +480,7 @@ def frames(draw):
     columns = {label: [values[row % len(values)] for row in range(n_rows)] for label, values in columns.items()}
     frame = packed(draw(st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table, dict])), columns)
     if frame is columns:  # Not every library takes every value.
-        frame = pd.DataFrame({label: pd.Series(values, dtype=object) for label, values in columns.items()})
+        frame = packed(pd.DataFrame, {label: objects(values) for label, values in columns.items()})
     arguments = {
         "id": "id",
         "time": draw(st.sampled_from([None, "time"])),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import random_array
+from scipy.sparse import csr_array
 
 from seqclf import _kernels
 from seqclf._data.ragged import Ragged
@@ -102,7 +102,8 @@ def optimizer(rule):
 
 
 def linear_models():
-    features = random_array((40, 12), density=0.4, rng=np.random.default_rng(0), dtype=np.float32).tocsr()
+    rng = np.random.default_rng(0)
+    features = csr_array((rng.random((40, 12)) * (rng.random((40, 12)) < 0.4)).astype(np.float32))
     targets = (np.arange(40) % 3 == np.arange(3)[:, None]).T.astype(np.float32)
     found = fit_linear_models(features, targets, np.ones(40), np.arange(40) % 4, 1.0, "squared_error")
     return [torch.from_numpy(each) for each in found]
