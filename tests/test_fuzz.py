@@ -292,7 +292,8 @@ def packed(container, rows):
 def objects(values):
     """An array of any values, none of which is looked at."""
     array = np.empty(len(values), dtype=object)
-    array[:] = values
+    for place, value in enumerate(values):
+        array[place] = value
     return array
 
 
