@@ -41,7 +41,7 @@ def resident() -> float:
 
 
 def memory(n_rows: int, every: int, n_threads: int) -> Iterator[list[str]]:
-    """Accuracy of the next chunk and resident memory, each time that so many rows more have passed."""
+    """The accuracy on the next chunk, and the resident memory, after every so many rows."""
     model = RNNTextClassifier(units=8, schedule="constant", batch_size=256, random_state=0, n_threads=n_threads)
     chunk = min(CHUNK, every)
     for n in range(0, n_rows, chunk):

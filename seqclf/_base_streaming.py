@@ -44,7 +44,7 @@ class BaseStreamedRNN(BaseTrainedRNN):
     kept: a row that comes again is told nothing that was learned from its own target.
     """
 
-    _training_state: dict[str, Any]  # of the session, for the next chunk
+    _training_state: dict[str, Any]  # The state of the session, from which the next chunk goes on.
     _folds: StreamFolds  # of label-informed inputs, if there are any
 
     @guarded

@@ -29,7 +29,7 @@ from seqclf._validation.alignment import match_rows, match_steps
 from seqclf._validation.parameters import check_parameters
 from seqclf._validation.targets import read_groups, read_sample_weight, refuse_one_group
 
-# Of the longest training rows, and of those with the largest numbers, so many are predicted after a fit.
+# How many of the longest training rows, and of those with the largest numbers, are predicted after a fit.
 _N_EXTREME = 8
 
 

@@ -18,7 +18,7 @@ def snapshot(estimator: Estimator) -> Estimator:
 def fresh_state(estimator: Estimator) -> Iterator[Estimator]:
     """A twin of the estimator to fit; without an error the estimator gets its attributes at the end, all at once.
 
-    Parameters that were set meanwhile stay as they were set.
+    Parameters that are set during the fit keep their new values.
     """
     twin, before = snapshot(estimator), dict(vars(estimator))
     yield twin

@@ -62,8 +62,8 @@ class CheckedState:
     """Pickles that carry the version of the package, and whose attributes are checked when they are loaded."""
 
     def _learned(self) -> tuple[str, ...]:
-        """The attributes that the object has in the state that it is in: none before `fit`."""
-        raise NotImplementedError
+        """The attributes that the object must have in its present state; none before `fit`."""
+        return ()
 
     def __getstate__(self) -> dict[str, Any]:
         return cast(dict[str, Any], super().__getstate__()) | {VERSION: this_version()}

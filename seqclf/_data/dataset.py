@@ -47,7 +47,7 @@ class Dataset:
         return Dataset(self.sequences.take(rows), take(self.targets, rows), self.weights[rows], groups, numbers)
 
     def row_of_length(self, n_steps: int) -> int:
-        """The row, in what was handed in, of the first sequence with so many steps."""
+        """The row of the first sequence of this length, in what was handed in."""
         first = int(np.argmax(self.sequences.lengths == n_steps))
         return first if self.rows is None else int(self.rows[first])
 

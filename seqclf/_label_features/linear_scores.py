@@ -187,7 +187,7 @@ class LinearScores:
                 estimates[:, unknown] = (
                     log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
                 )
-        with np.errstate(over="ignore"):  # Whoever uses them looks whether they are finite.
+        with np.errstate(over="ignore"):  # Callers check that they are finite.
             return estimates.astype(np.float32)
 
 

@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import StepFeatures
-from seqclf._label_features.ngrams import Holders, NGrams, entries_of
+from seqclf._label_features.ngram_tables import NGramTables
+from seqclf._label_features.ngrams import Holders
 from seqclf._label_features.supervision import Supervision
 
 # With more outputs than this there are no ratios, because a step would be too wide. With 22 and 64 classes they raised
@@ -41,7 +42,7 @@ MAX_OUTPUTS, MAX_LABELS = 10, 32
 SMOOTHING, SHRINKAGE = 1.0, 2.0
 
 
-class LogCountRatios:
+class LogCountRatios(NGramTables):
     """The ratios of n-grams of token ids, learned from memberships.
 
     Parameters
@@ -63,6 +64,7 @@ class LogCountRatios:
     >>> import numpy as np
     >>> from scipy.sparse import csr_array
     >>> from seqclf._data.ragged import Ragged
+    >>> from seqclf._label_features.ngrams import NGrams
     >>> ids = Ragged.from_items([[2, 4], [3, 4]] * 20)
     >>> memberships = csr_array(np.array([[1.0], [0.0]] * 20))
     >>> supervision = Supervision(memberships, np.ones(40), np.ones(40), fold=np.arange(40) // 2 % 5, calibrate=None)
@@ -74,12 +76,6 @@ class LogCountRatios:
     >>> features.tables[0][0][features.entries].round(1).ravel()
     array([ 2.8, -2.8,  0. ], dtype=float32)
     """
-
-    tables_: tuple[NDArray[np.float32], ...]
-    fold_tables_: tuple[NDArray[np.float32], ...] | None
-
-    def __init__(self, ngrams: NGrams, n_orders: int):
-        self.ngrams, self.n_orders = ngrams, n_orders
 
     def fit_transform(
         self,
@@ -104,21 +100,7 @@ class LogCountRatios:
         complete, spread, fold = _complete(supervision.memberships), supervision.spread, supervision.fold
         learned = learned[: self.n_orders]
         tables = [_ratios(holders, complete, spread, weights, fold) for _, holders in learned]
-        self.tables_ = tuple(table[:1].copy() for table in tables)
-        self.fold_tables_ = tuple(tables) if keep_folds else None
-        return StepFeatures(entries_of([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
-
-    def transform(
-        self, numbers: Sequence[NDArray[np.int32]], n_rows: int, fold: NDArray[np.int64] | None = None
-    ) -> StepFeatures:
-        """Give rows their ratios, from the numbers of the n-grams at each step; with `fold` those learned without it.
-
-        A fold of -1 is none.
-        """
-        tables, version = self.tables_, np.zeros(n_rows, dtype=np.int64)
-        if fold is not None and self.fold_tables_ is not None:
-            tables, version = self.fold_tables_, fold + 1
-        return StepFeatures(entries_of(numbers[: self.n_orders], tables), tables, version)
+        return self._keep(tables, learned, fold, keep_folds)
 
 
 def _complete(memberships: csr_array) -> csr_array:

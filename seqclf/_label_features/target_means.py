@@ -24,14 +24,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from seqclf._data.encoded import StepFeatures
-from seqclf._label_features.ngrams import Holders, NGrams, entries_of
+from seqclf._label_features.ngram_tables import NGramTables
+from seqclf._label_features.ngrams import Holders
 from seqclf._label_features.supervision import Supervision
 
 # How few rows say little.
 SHRINKAGE = 3.0
 
 
-class TargetMeans:
+class TargetMeans(NGramTables):
     """The shrunken means of n-grams of token ids, learned from numeric targets.
 
     Parameters
@@ -52,6 +53,7 @@ class TargetMeans:
 
     >>> import numpy as np
     >>> from seqclf._data.ragged import Ragged
+    >>> from seqclf._label_features.ngrams import NGrams
     >>> ids = Ragged.from_items([[2, 4], [3, 4]] * 20)
     >>> targets = np.array([[1.0], [-1.0]] * 20)
     >>> supervision = Supervision(targets, np.ones(40), np.ones(40), fold=np.arange(40) // 2 % 5, calibrate=None)
@@ -63,12 +65,6 @@ class TargetMeans:
     >>> features.tables[0][0][features.entries].round(1).ravel()
     array([ 0.9, -0.9,  0. ], dtype=float32)
     """
-
-    tables_: tuple[NDArray[np.float32], ...]
-    fold_tables_: tuple[NDArray[np.float32], ...] | None
-
-    def __init__(self, ngrams: NGrams, n_orders: int):
-        self.ngrams, self.n_orders = ngrams, n_orders
 
     def fit_transform(
         self,
@@ -92,21 +88,7 @@ class TargetMeans:
         weights = weights / weights.mean()
         learned = learned[: self.n_orders]
         tables = [_means(holders.kept, supervision.targets, weights, fold) for _, holders in learned]
-        self.tables_ = tuple(table[:1].copy() for table in tables)
-        self.fold_tables_ = tuple(tables) if keep_folds else None
-        return StepFeatures(entries_of([numbers for numbers, _ in learned], tables), tuple(tables), fold + 1)
-
-    def transform(
-        self, numbers: Sequence[NDArray[np.int32]], n_rows: int, fold: NDArray[np.int64] | None = None
-    ) -> StepFeatures:
-        """Give rows their values, from the numbers of the n-grams at each step; with `fold` those learned without it.
-
-        A fold of -1 is none.
-        """
-        tables, version = self.tables_, np.zeros(n_rows, dtype=np.int64)
-        if fold is not None and self.fold_tables_ is not None:
-            tables, version = self.fold_tables_, fold + 1
-        return StepFeatures(entries_of(numbers[: self.n_orders], tables), tables, version)
+        return self._keep(tables, learned, fold, keep_folds)
 
 
 def _means(

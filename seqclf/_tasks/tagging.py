@@ -107,7 +107,7 @@ class Tagging(Task):
         return self.proceed(y)
 
     def proceed(self, y: Any) -> Ragged:
-        """Any label that is none of the classes is an error."""
+        """A label that is not among the classes is an error."""
         return codes_of_tags(y, self.classes, name="y")
 
     def follow(self, before: Self, classes: Any) -> None:

@@ -70,8 +70,9 @@ def test_two_fits_of_one_identity_have_a_file_each(tmp_path):
 def test_a_fit_that_runs_is_no_other_fit_to_warn_of(tmp_path):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as one:
         one.save(Session(2))
-        with open_checkpoint(tmp_path, IDENTITY | {"data": "cd34"}, VERSIONS):
-            pass
+        with open_checkpoint(tmp_path, IDENTITY | {"data": "cd34"}, VERSIONS) as other:
+            assert other.n_epochs == 0
+        assert one.file.exists()
 
 
 @pytest.mark.parametrize(
