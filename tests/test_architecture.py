@@ -125,6 +125,7 @@ MAP = {
         ("sklearn", "torch"),
     ),
     "_state.py": May(numpy=False),
+    "_saved.py": May(),
     "_identity.py": May(("_data/", "_native/"), ("joblib",)),
     "_warn.py": May(numpy=False),
     "_unpickling.py": May(("_warn",), in_functions=("seqclf",)),
@@ -132,9 +133,13 @@ MAP = {
     "_native/": May(("_native/",)),
     "_data/": May(("_data/", "_warn")),
     "_validation/": May(("_validation/", "_data/", "_warn"), ("narwhals", "scipy", "sklearn")),
-    "_text/": May(("_text/", "_data/", "_native/"), in_functions=("tokenizers",)),
-    "_label_features/": May(("_label_features/", "_data/", "_native/"), ("scipy", "sklearn", "threadpoolctl")),
-    "_tasks/": May(("_tasks/", "_label_features.supervision", "_validation/", "_data/"), ("scipy", "sklearn", "torch")),
+    "_text/": May(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
+    "_label_features/": May(
+        ("_label_features/", "_data/", "_native/", "_saved"), ("scipy", "sklearn", "threadpoolctl")
+    ),
+    "_tasks/": May(
+        ("_tasks/", "_label_features.supervision", "_validation/", "_data/", "_saved"), ("scipy", "sklearn", "torch")
+    ),
     "_kernels/": May(("_kernels/", "_native/", "_warn"), ("torch",)),
     "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
     "_training/": May(
