@@ -2,17 +2,16 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from math import inf
-from typing import Any, NamedTuple, NoReturn, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from seqclf._data.dataset import Dataset
+from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import ACTIVATIONS, CELLS
@@ -24,11 +23,9 @@ from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
 from seqclf._state import snapshot
 from seqclf._tasks.task import Task
-from seqclf._training.batches import n_batches
-from seqclf._training.config import SCHEDULES, TrainingConfig
+from seqclf._training.config import OPTIMIZERS, SCHEDULES
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
-from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.predict import predict_outputs, predict_states
 from seqclf._unpickling import (
     VERSION,
@@ -50,13 +47,11 @@ from seqclf._validation.parameters import (
     optional,
     options,
     path,
+    raise_change,
     random_state,
     real,
     sequence_of,
 )
-
-# Rows as an estimator has validated them: texts or token lists, or sequences.
-Rows = list[Any] | Ragged
 
 
 class AutoEpochs(NamedTuple):
@@ -222,6 +217,18 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
         return self._predict(X, predict_outputs)
 
+    def _fit(self, *args: Any) -> Self:
+        from seqclf._fit import fit  # It imports torch, which predictions do without.
+
+        fit(self, *args)
+        return self
+
+    def _partial_fit(self, *args: Any) -> Self:
+        from seqclf._partial_fit import partial_fit
+
+        partial_fit(self, *args)
+        return self
+
     @guarded
     def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
         """What `predict` makes of X with the fitted network."""
@@ -233,43 +240,6 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
             values = predict(self.network_, sequences, device)
         refuse_not_finite(values)
         return values
-
-    def _training_config(self, training: Dataset) -> TrainingConfig:
-        own = {field.name for field in fields(TrainingConfig)} - {"max_epochs", "step_name", "verbose"}
-        values = {name: getattr(self, name) for name in own}
-        return TrainingConfig(
-            **{name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()},
-            max_epochs=self._n_epochs(training),
-            step_name=self._step_name,
-            verbose=int(self.verbose),
-        )
-
-    def _n_epochs(self, training: Dataset) -> int:
-        """The largest number of epochs over these rows."""
-        if self.max_epochs != "auto":
-            return int(self.max_epochs)
-        informed = training.sequences.scores is not None or training.sequences.features is not None
-        aim = self._auto_epochs if informed else self._auto_epochs_alone
-        wanted = -(-aim.n_updates // n_batches(len(training), self.batch_size))
-        affordable = aim.n_steps // max(training.sequences.steps.n_steps, 1)
-        return min(max(min(wanted, affordable), aim.min_epochs), aim.max_epochs)
-
-    def _new_network(self, task: Task, training: Dataset, rng: np.random.RandomState) -> Network:
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-        network = Network(self._network_config(task)).reset_parameters(generator)
-        # The scores are estimates of the outputs already; without them the means of the log-count ratios are.
-        as_sum_of_means = task.outputs_are_log_odds and not network.config.scores
-        network.head.start(task.initial_bias(training.targets, training.weights), as_sum_of_means)
-        return network
-
-    def _warm_network(self, task: Task) -> Network:
-        """The fitted network, to be trained further; a copy, so that an error leaves the old one as it is."""
-        config, before = self._network_config(task), self.network_.config
-        changed = [name for name, value in asdict(config).items() if getattr(before, name) != value]
-        free = {"dropout", "recurrent_dropout", "token_dropout"}  # They own no weights.
-        for name in sorted(set(changed) - free):
-            raise_change(name, getattr(before, name), getattr(config, name))
-        return Network.from_arrays(config, self.network_.to_arrays()) if changed else deepcopy(self.network_)
 
     def _network_config(self, task: Task) -> NetworkConfig:
         if isinstance(self.units, tuple | list):
@@ -375,9 +345,11 @@ def refuse_not_finite(values: np.ndarray | Ragged) -> None:
         )
 
 
-def raise_change(name: str, before: Any, now: Any) -> NoReturn:
-    """Raise the error of a training that goes on, but with another network."""
-    raise ValueError(
-        f"With warm_start=True and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
-        "Call fit with warm_start=False, or clone the estimator, to build a new network."
-    )
+def has_constant_rate(estimator: Any) -> bool:
+    """Whether the estimator has `partial_fit`; scikit-learn shows the reason where it has not."""
+    if estimator.schedule != "constant":
+        raise AttributeError(
+            f"partial_fit needs schedule='constant'. With schedule={shorten(estimator.schedule)} the learning rate "
+            "depends on how many epochs there will be, which a stream does not tell."
+        )
+    return True

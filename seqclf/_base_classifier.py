@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
-from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
+from seqclf._base import BaseRNN, has_constant_rate
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
 from seqclf._tasks.task import Task
@@ -16,10 +16,10 @@ from seqclf._validation.indicators import is_indicator
 from seqclf._validation.parameters import class_weight
 
 
-class BaseRNNClassifier(ClassifierMixin, BaseStreamedRNN):
+class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     """Classes out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseStreamedRNN._constraints | {"class_weight": class_weight()}
+    _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
     _task: Classification | Multilabel
 
     def _new_task(self, y: Any) -> Task:

@@ -7,16 +7,16 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
-from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
+from seqclf._base import BaseRNN, has_constant_rate
 from seqclf._tasks.regression import LOSSES, Regression
 from seqclf._tasks.task import Task
 from seqclf._validation.parameters import options
 
 
-class BaseRNNRegressor(RegressorMixin, BaseStreamedRNN):
+class BaseRNNRegressor(RegressorMixin, BaseRNN):
     """Numbers out. The subclasses say what X is."""
 
-    _constraints: dict[str, Any] = BaseStreamedRNN._constraints | {"loss": options(*LOSSES)}
+    _constraints: dict[str, Any] = BaseRNN._constraints | {"loss": options(*LOSSES)}
     _task: Regression
 
     def _new_task(self, y: Any) -> Task:

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import validate_data
 
-from seqclf._base import AutoEpochs, BaseRNN, Rows
+from seqclf._base import AutoEpochs, BaseRNN
+from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures

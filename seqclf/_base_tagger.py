@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
-from seqclf._base import AutoEpochs, Rows, raise_change
+from seqclf._base import AutoEpochs, has_constant_rate
 from seqclf._base_series import BaseSeriesRNN
-from seqclf._base_streaming import BaseStreamedRNN, has_constant_rate
 from seqclf._base_text import BaseTextRNN
+from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.tag_label_features import TagLabelFeatures
@@ -17,7 +17,7 @@ from seqclf._tasks.tagging import Tagging
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
 from seqclf._validation.alignment import match_steps
-from seqclf._validation.parameters import class_weight, optional, options
+from seqclf._validation.parameters import class_weight, optional, options, raise_change
 from seqclf._validation.reading import names_its_input
 from seqclf._validation.steps import holds_series
 from seqclf._validation.tags import check_tags, refuse_other_sort
@@ -30,7 +30,7 @@ _LEARNED_OF_X = (
 )
 
 
-class BaseRNNTagger(BaseStreamedRNN, BaseTextRNN, BaseSeriesRNN):
+class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
     """Token lists, token ids or series in, labels of their steps out."""
 
     _constraints: dict[str, Any] = {

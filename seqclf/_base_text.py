@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from seqclf._base import AutoEpochs, BaseRNN, Rows, raise_change
+from seqclf._base import AutoEpochs, BaseRNN
+from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
@@ -20,7 +21,7 @@ from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import NumberedTokens, TextTokenizer
 from seqclf._validation.frames import column_labels, is_frame
-from seqclf._validation.parameters import has_methods, integer, optional, real
+from seqclf._validation.parameters import has_methods, integer, optional, raise_change, real
 from seqclf._validation.reading import names_its_input
 from seqclf._validation.texts import UNKNOWN, Kind, read_text_input
 

@@ -66,7 +66,6 @@ MAP = {
         (
             "_base",
             "_base_series",
-            "_base_streaming",
             "_base_text",
             "_tasks/",
             "_label_features/",
@@ -76,14 +75,16 @@ MAP = {
         ),
         ("sklearn",),
     ),
-    "_base_classifier.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
-    "_base_regressor.py": May(("_base_streaming", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
         ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
     "_base_series.py": May(("_base", "_tasks/", "_label_features/", "_validation/", "_data/"), ("sklearn",)),
     "_base.py": May(
         (
+            "_fit",
+            "_partial_fit",
             "_training/",
             "_tasks/",
             "_nn/",
@@ -96,12 +97,12 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
-    "_base_training.py": May(
+    "_training_parts.py": May(("_training/", "_tasks/", "_nn/", "_validation/", "_data/"), ("torch",)),
+    "_fit.py": May(
         (
-            "_base",
+            "_training_parts",
             "_training/",
             "_tasks/",
-            "_nn/",
             "_label_features/",
             "_validation/",
             "_data/",
@@ -110,10 +111,9 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
-    "_base_streaming.py": May(
+    "_partial_fit.py": May(
         (
-            "_base",
-            "_base_training",
+            "_training_parts",
             "_training/",
             "_tasks/",
             "_label_features/",

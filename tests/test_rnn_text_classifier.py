@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from seqclf import RNNTextClassifier, TextTokenizer, _base_training
+from seqclf import RNNTextClassifier, TextTokenizer, _fit
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import ngrams
@@ -254,7 +254,7 @@ def test_rows_that_are_held_out_are_no_part_of_the_ratios_and_get_those_of_the_t
 def test_labels_and_weights_of_rows_that_are_held_out_say_nothing(parts, monkeypatch):
     """With other ones all that the network reads is the same to the bit, in training and in validation."""
     held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
-    monkeypatch.setattr(_base_training, "validation_rows", lambda *_: held_out)
+    monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     y, weights = CODES.copy(), np.ones(40)
     one = text_classifier(patience=1).fit(TEXTS, y, sample_weight=weights)
     before = list(parts)
@@ -289,7 +289,7 @@ def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
 def test_no_training_row_sees_its_own_label(parts, monkeypatch):
     """Of the same folds, a row with another label reads the same numbers."""
     fold = np.random.default_rng(0).integers(0, 5, size=40)
-    monkeypatch.setattr(_base_training, "cross_fitting_folds", lambda *_: fold)
+    monkeypatch.setattr(_fit, "cross_fitting_folds", lambda *_: fold)
     text_classifier().fit(TEXTS, CODES)
     before = by_row(parts[0].sequences)
     for flipped in (3, 20):
@@ -331,7 +331,7 @@ def test_a_group_is_counted_without_all_of_its_rows(parts):
 def test_groups_of_the_rows_that_early_stopping_leaves_are_in_one_fold(parts, monkeypatch):
     groups = np.random.default_rng(0).permutation(np.arange(40) // 4)
     held_out = np.flatnonzero(np.isin(groups, [0, 4, 9]))
-    monkeypatch.setattr(_base_training, "validation_rows", lambda *_: held_out)
+    monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     text_classifier(patience=1).fit(TEXTS, CODES, groups=groups)
     training, watched = parts
     assert (len(training), len(watched)) == (28, 12)
@@ -351,16 +351,16 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     settings = {"nb_ngrams": 1, "embedding_dim": 2, "max_epochs": 8, "dropout": 0.5, "token_dropout": 0.5}
     honest = text_classifier(**settings).fit(2 + X, y)
 
-    def features_of_their_own_labels(self, training, task, *_):
+    def features_of_their_own_labels(estimator, training, task, *_):
         monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
-        self._label_features = self._new_label_features(task, None)
+        estimator._label_features = estimator._new_label_features(task, None)
         ids, memberships, n = training.sequences.steps, task.supervision_targets(training.targets), len(training)
         one_fold = np.zeros(n, dtype=int)
         supervision = Supervision(memberships, training.weights, np.ones(n), one_fold, calibrate=None)
-        self._label_features.fit_transform(training.sequences, supervision)
-        return with_ratios(self.nb_ratios_, ids)
+        estimator._label_features.fit_transform(training.sequences, supervision)
+        return with_ratios(estimator.nb_ratios_, ids)
 
-    monkeypatch.setattr(RNNTextClassifier, "_fit_label_features", features_of_their_own_labels)
+    monkeypatch.setattr(_fit, "_fit_label_features", features_of_their_own_labels)
     flattered = text_classifier(**settings).fit(2 + X, y)
     confidence = [np.abs(classifier.decision_function(new)).mean() for classifier in (honest, flattered)]
     assert confidence[0] < 0.9 < 1.5 < confidence[1]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, _fit
 from seqclf.datasets import make_order_reviews, make_order_series
 
 SMALL = {"units": 4, "max_epochs": 4, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
@@ -354,18 +354,18 @@ def learning(request, monkeypatch):
     """A classifier's constructor, X, and what its last fit has learned from: first without targets, then with them."""
     make, seen = request.param, {}
     cls = type(make())
-    fit_encoder, fit_label_features = cls._fit_encoder, cls._fit_label_features
+    fit_encoder, fit_label_features = cls._fit_encoder, _fit._fit_label_features
 
     def spy_on_encoder(self, rows, weights):
         seen.update(n=len(rows), row_weights=weights)
         return fit_encoder(self, rows, weights)
 
-    def spy_on_label_features(self, training, task, rng):
+    def spy_on_label_features(estimator, training, task, rng):
         seen.update(training=training, rng=rng)
-        return fit_label_features(self, training, task, rng)
+        return fit_label_features(estimator, training, task, rng)
 
     monkeypatch.setattr(cls, "_fit_encoder", spy_on_encoder)
-    monkeypatch.setattr(cls, "_fit_label_features", spy_on_label_features)
+    monkeypatch.setattr(_fit, "_fit_label_features", spy_on_label_features)
     return make, TEXTS if make is text_classifier else SERIES, seen
 
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 
-from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _base_training
+from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _fit
 
 QUICK = {"units": 3, "max_epochs": 2, "batch_size": 16, "patience": None, "random_state": 0, "n_threads": 1}
 WORDS = [f"{first}{last}" for first in ("am", "bri", "ced", "del", "em", "fli") for last in ("ber", "ck", "ar", "ta")]
@@ -167,7 +167,7 @@ def test_labels_of_held_out_rows_say_nothing(case, monkeypatch, parts):
     make, data = case
     X, y = data()
     held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
-    monkeypatch.setattr(_base_training, "validation_rows", lambda *_: held_out)
+    monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     fitted = make(patience=1).fit(X, y)
     watched = parts[1].sequences.scores
     other = y.copy()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 
+# Rows as an estimator has validated them: texts or token lists, or sequences.
+Rows = list[Any] | Ragged
 # One target for each sequence, or one for each step.
 Targets = NDArray[Any] | Ragged
 

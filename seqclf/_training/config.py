@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# Those of `optimizers.py`, which imports torch.
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov")
 SCHEDULES = ("constant", "one_cycle")
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -168,3 +168,11 @@ def _is_finite(value: Any) -> bool:
 
 def _is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def raise_change(name: str, before: Any, now: Any) -> NoReturn:
+    """Raise the error of a training that goes on, but with another network."""
+    raise ValueError(
+        f"With warm_start=True and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
+        "Call fit with warm_start=False, or clone the estimator, to build a new network."
+    )

@@ -10,7 +10,6 @@ from scipy.sparse import csr_array
 from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
-from seqclf._base_training import BaseTrainedRNN
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import is_exact
 from seqclf._tasks.task import Task, weighted_mean
@@ -54,7 +53,7 @@ class Tagging(Task):
 def estimator(base, task, parameters_of):
     """An estimator over a task, with the parameters of a public one."""
 
-    class Estimator(BaseTrainedRNN, base):
+    class Estimator(base):
         __init__ = parameters_of.__init__
 
         def _new_task(self, y):
@@ -152,7 +151,7 @@ def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
     """However far they are from the others."""
     X, y = series(60)
     held_out = np.arange(0, 60, 5)
-    monkeypatch.setattr("seqclf._base_training.validation_rows", lambda *args: held_out)
+    monkeypatch.setattr("seqclf._fit.validation_rows", lambda *args: held_out)
     # One epoch: they do decide which epoch is kept.
     settings = {"units": 3, "max_epochs": 1, "patience": 3, "random_state": 0}
     first = RNNRegressor(**settings).fit(X, y)
