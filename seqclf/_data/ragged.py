@@ -91,6 +91,10 @@ class Ragged:
         """How many numbers a step has, ids not counted."""
         return self.values.shape[1] if self.values.ndim == 2 else 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without `offsets`: a pickle is the same before and after they were first asked for."""
+        return {"values": self.values, "lengths": self.lengths}
+
     def __len__(self) -> int:
         return len(self.lengths)
 

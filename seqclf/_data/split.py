@@ -25,7 +25,7 @@ def all_alike(n_rows: int) -> Strata:
 
 
 def validation_rows(
-    strata: Strata, fraction: float, rng: np.random.RandomState, groups: np.ndarray | None = None
+    strata: Strata, fraction: float, rng: "np.random.RandomState", groups: np.ndarray | None = None
 ) -> np.ndarray | None:
     """Rows held out for validation, in the proportions of the strata, every one with two rows or more among them.
 
@@ -78,7 +78,7 @@ def validation_rows(
 
 
 def _rows_of_groups(
-    strata: Strata, fraction: float, rng: np.random.RandomState, groups: np.ndarray
+    strata: Strata, fraction: float, rng: "np.random.RandomState", groups: np.ndarray
 ) -> np.ndarray | None:
     table = _GroupTable(strata.of_rows, groups, fraction)
     n_draws = min(max(DRAWN_GROUPS // table.n_groups, MIN_DRAWS), MAX_DRAWS)

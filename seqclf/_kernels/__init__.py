@@ -3,12 +3,11 @@
 This list has the names of this folder that others use.
 """
 
-from seqclf._kernels.activations import ACTIVATIONS
-from seqclf._kernels.cells import CELLS
+from seqclf._cells import ACTIVATIONS, CELLS, Weights
 from seqclf._kernels.cpu.lazy_rows import supports_lazy_rows
 from seqclf._kernels.cpu.optimizer import FusedStep, State
 from seqclf._kernels.cpu.update_rules import Hyperparameters
-from seqclf._kernels.dispatch import choose, describe, is_exact, use, warn_where_slow
+from seqclf._kernels.dispatch import choose, describe, warn_where_slow
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.ops import (
@@ -17,16 +16,14 @@ from seqclf._kernels.ops import (
     bidirectional,
     convolve,
     convolve_relu,
-    linear,
     optimize,
     pool,
-    project,
     reads_rows,
     recurrence,
     written_out,
 )
-from seqclf._kernels.threads import n_threads, torch_threads
-from seqclf._kernels.weights import Weights
+from seqclf._kernels.threads import torch_threads
+from seqclf._native.forced import use
 
 __all__ = [
     "ACTIVATIONS",
@@ -45,12 +42,8 @@ __all__ = [
     "convolve",
     "convolve_relu",
     "describe",
-    "is_exact",
-    "linear",
-    "n_threads",
     "optimize",
     "pool",
-    "project",
     "reads_rows",
     "recurrence",
     "supports_lazy_rows",

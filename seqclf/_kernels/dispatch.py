@@ -1,47 +1,25 @@
 """Who computes: chosen in one place, which can say which kernel and why.
 
-A kernel of the recurrences is a module with ``run(cell, inputs, layout, weights, activation, reverse)`` and
-``project(cell, table, weights)``. `reference` is the definition; every other kernel is tested against it, outputs and
-gradients. All other operations have a definition there and, most of them, a module of our own in `cpu`.
+A kernel of the recurrences is a module with ``run(cell, inputs, layout, weights, activation, reverse)``. `reference` is
+the definition; every other kernel is tested against it, outputs and gradients. All other operations have a definition
+there and, most of them, a module of our own in `cpu`.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from seqclf._cells import ACTIVATIONS, CELLS, Weights
+from seqclf._inference.dispatch import is_native_enabled, supports
 from seqclf._kernels import reference, torch_native
-from seqclf._kernels.activations import ACTIVATIONS
-from seqclf._kernels.cells import CELLS
 from seqclf._kernels.cpu import recurrence
-from seqclf._kernels.weights import Weights
 from seqclf._native import library
+from seqclf._native.forced import VARIABLE, forced_kernel
 from seqclf._warn import warn
 
 _KERNELS = {"cpu": recurrence, "reference": reference, "torch_native": torch_native}
-_VARIABLE = "SEQCLF_KERNELS"
-_forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 _warned: set[str] = set()
-
-
-@contextmanager
-def use(name: str) -> Iterator[None]:
-    """Force one kernel inside a ``with`` block (for tests and benchmarks); other threads are not affected."""
-    token = _forced.set(_known(name, "use()"))
-    try:
-        yield
-    finally:
-        _forced.reset(token)
-
-
-def _known(name: str, where: str) -> str:
-    if name not in _KERNELS:
-        raise ValueError(f"{where} names the kernel {name!r}, but there are only {', '.join(map(repr, _KERNELS))}.")
-    return name
 
 
 def choose(
@@ -60,15 +38,7 @@ def choose(
     -------
     (name, reason) : tuple of str
     """
-    return _forced_kernel() or _fastest_kernel(cell, activation, torch.device(device), dtype)
-
-
-def _forced_kernel() -> tuple[str, str] | None:
-    if (forced := _forced.get()) is not None:
-        return forced, "forced by seqclf._kernels.use"
-    if name := os.environ.get(_VARIABLE):
-        return _known(name, f"The environment variable {_VARIABLE}"), f"forced by the environment variable {_VARIABLE}"
-    return None
+    return forced_kernel() or _fastest_kernel(cell, activation, torch.device(device), dtype)
 
 
 def _fastest_kernel(cell: str, activation: str, device: torch.device, dtype: torch.dtype) -> tuple[str, str]:
@@ -76,7 +46,7 @@ def _fastest_kernel(cell: str, activation: str, device: torch.device, dtype: tor
     is_ours = device.type == "cpu" and dtype == torch.float32
     where = "" if is_ours else f" for {dtype} on {device.type}"
     available, text = library.available()
-    if is_ours and available and recurrence.supports(cell, activation):
+    if is_ours and available and supports(cell, activation):
         return "cpu", text
     if not torch_native.supports(cell, activation):
         return "reference", f"no fast kernel has {cell} with activation {activation!r}{where}"
@@ -90,25 +60,16 @@ def _fastest_kernel(cell: str, activation: str, device: torch.device, dtype: tor
 def kernel_for(cell: str, activation: str, weights: Weights) -> ModuleType:
     """The module of the kernel that computes this cell with these weights."""
     name, reason = choose(cell, activation, weights.recurrent.device, weights.recurrent.dtype)
-    if name != "reference" and not _KERNELS[name].supports(cell, activation):
+    has = {"cpu": supports, "torch_native": torch_native.supports}
+    if name in has and not has[name](cell, activation):
         raise ValueError(f"The kernel {name!r} ({reason}) has no {cell} with activation {activation!r}.")
     device, dtype = weights.recurrent.device, weights.recurrent.dtype
     if name == "cpu" and (device.type, dtype) != ("cpu", torch.float32):
         raise ValueError(
             f"The kernel 'cpu' ({reason}) computes in float32 on the CPU alone; the weights are of {dtype} on "
-            f"{device}. Unset {_VARIABLE}, or have it name 'torch_native' or 'reference'."
+            f"{device}. Unset {VARIABLE}, or have it name 'torch_native' or 'reference'."
         )
     return _KERNELS[name]
-
-
-def is_exact(cell: str, activation: str) -> bool:
-    """Whether the kernels on the CPU in float32 give each row the same bits, whatever the other rows of the batch."""
-    return choose(cell, activation, "cpu", torch.float32)[0] == "cpu"
-
-
-def is_native_enabled() -> bool:
-    """Whether our own kernels are there, and no others are forced."""
-    return (_forced.get() or os.environ.get(_VARIABLE)) in (None, "", "cpu") and library.available()[0]
 
 
 def supports_native(values: Tensor) -> bool:
@@ -134,7 +95,7 @@ def warn_where_slow(cell: str, activation: str, device: torch.device) -> None:
             f"seqclf runs on torch's own operations, which are several times slower on a CPU: {text}. "
             f"{library.remedy()}"
         )
-    if _forced_kernel() is None:
+    if forced_kernel() is None:
         name, reason = _fastest_kernel(cell, activation, device, torch.float32)
         if name == "reference":
             fast = [each for each in CELLS if _fastest_kernel(each, "tanh", device, torch.float32)[0] != "reference"]

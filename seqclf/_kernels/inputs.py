@@ -1,17 +1,18 @@
 """What a layer reads: numbers, token ids, or both; and numbers that are still to be looked up."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
+
+from seqclf._inference.gather import look_up_error
 
 
 class Inputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
     The first columns of a layer's input weights are those of the ids, then come those of the numbers. One-hot ids have
-    a column each; ids with a ``table`` or ``projected`` stand for vectors, with a column for each number of a vector.
+    a column each; ids with a ``table`` stand for vectors, with a column for each number of a vector.
     """
 
     numbers: Tensor | None = None  # (n_steps, n_numbers); next to vectors of a table they get no gradient
@@ -19,8 +20,6 @@ class Inputs(NamedTuple):
     table: Tensor | None = None  # (n_ids, dim), the vector of each id
     mask: Tensor | None = None  # (n_rows, dim), what the vectors of each row are multiplied by; it gets no gradient
     sparse: bool = False  # whether the gradient of the table is a sparse tensor of the rows of `ids`
-    # In place of a table, for prediction: the kernel's own `project` of it, for each direction.
-    projected: Sequence[Tensor] | None = None
 
     @classmethod
     def of(cls, values: "Tensor | Inputs") -> "Inputs":
@@ -47,8 +46,8 @@ class LookUp(NamedTuple):
 
     def error(self) -> IndexError:
         """What a kernel raises if an entry or a version is out of range."""
-        shapes = " and ".join(str(tuple(table.shape)) for table in self.tables)
-        return IndexError(
-            f"Looked up were versions {self.versions.min()} to {self.versions.max()} and entries "
-            f"{int(self.entries.min())} to {int(self.entries.max())}; not all of them are in tables of shape {shapes}."
-        )
+        return look_up_error(*self.as_arrays())
+
+    def as_arrays(self) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """The same as numpy arrays, which share the memory of tensors on the CPU."""
+        return self.entries.cpu().numpy(), [table.cpu().numpy() for table in self.tables], self.versions

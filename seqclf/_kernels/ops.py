@@ -1,4 +1,4 @@
-"""The operations, with their shapes: recurrences, gathering of steps, pooling, convolution, the head, optimiser steps.
+"""The operations on tensors, with their shapes: recurrences, gathering of steps, pooling, convolution, optimiser steps.
 
 `dispatch` chooses who computes them.
 """
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from seqclf._cells import Weights
 from seqclf._kernels import reference
-from seqclf._kernels.cpu import convolution, gather, head, pooling
+from seqclf._kernels.cpu import convolution, gather, pooling
 from seqclf._kernels.cpu import recurrence as cpu_recurrence
 from seqclf._kernels.cpu.optimizer import FusedStep
 from seqclf._kernels.cpu.update_rules import Hyperparameters
 from seqclf._kernels.dispatch import is_native_enabled, kernel_for, supports_native
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.weights import Weights
 
 # The gradient of a table up to this size is cleared and read as a whole in less time than it takes to find its rows.
 _MIN_SPARSE_VALUES = 500_000
@@ -82,36 +82,9 @@ def bidirectional(
     if kernel is cpu_recurrence:
         return cpu_recurrence.run_both(cell, inputs, layout, weights, activation)
     outputs = []
-    for index, (each, reverse) in enumerate(zip(weights, (False, True), strict=True)):
-        given = Inputs.of(inputs)
-        if given.projected is not None:
-            given = given._replace(projected=given.projected[index : index + 1])
-        outputs.append(kernel.run(cell, given, layout, each, activation, reverse))
+    for each, reverse in zip(weights, (False, True), strict=True):
+        outputs.append(kernel.run(cell, inputs, layout, each, activation, reverse))
     return torch.cat(outputs, dim=1)
-
-
-def project(cell: str, table: Tensor, weights: Weights, *, activation: str = "tanh") -> Tensor:
-    """What the vector of each token id contributes to a layer's gates, computed once for all steps with that id.
-
-    It is for prediction on more steps than there are ids: as the ``projected`` of :class:`Inputs` it gives, with our
-    kernels, the same bits as the vectors themselves. There are no gradients through it.
-
-    Parameters
-    ----------
-    cell, activation : str
-        As in :func:`recurrence`.
-    table : Tensor of shape (n_ids, dim)
-        The vector of each id.
-    weights : Weights
-        Of the layer, whose input weights have `dim` columns for the vectors and maybe more behind them.
-
-    Returns
-    -------
-    Tensor of shape (n_ids, width)
-        In the chosen kernel's own order.
-    """
-    with torch.no_grad():
-        return kernel_for(cell, activation, weights).project(cell, table, weights)
 
 
 def arrange(values: Tensor | LookUp, layout: StepLayout) -> Tensor:
@@ -213,13 +186,6 @@ def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tens
     """``max(convolve(values, layout, weight) + bias, 0)``; our kernels compute each row by itself."""
     fast = supports_native(values) and not torch.is_grad_enabled()
     return (convolution if fast else reference).convolve_relu(values, layout, weight, bias)
-
-
-def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``values weight' + bias`` in float64, each row by itself; no gradients."""
-    if supports_native(values):
-        return head.linear(values, weight, bias)
-    return torch.nn.functional.linear(values.double(), weight.double(), bias.double())
 
 
 def reads_rows(table: Tensor) -> bool:

@@ -1,17 +1,15 @@
 """All operations in plain torch: the definition, and the oracle of every faster kernel.
 
-Nothing here is fast. Autograd gives the gradients. The equations of the recurrences are in `cells`.
+Nothing here is fast. Autograd gives the gradients. The equations of the recurrences are in `_cells`.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqclf._kernels.activations import ACTIVATIONS
-from seqclf._kernels.cells import CELLS
+from seqclf._cells import ACTIVATIONS, CELLS, Weights
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.weights import Weights
 
 
 def written_out(values: Tensor | Inputs, layout: StepLayout) -> Inputs:
@@ -35,17 +33,8 @@ def project_inputs(inputs: Inputs, weights: Weights) -> Tensor:
         assert numbers is not None
         return functional.linear(numbers, weights.input, weights.bias)
     n_looked_up = weights.input.shape[1] - (0 if numbers is None else numbers.shape[1])
-    if inputs.projected is None:
-        sums = functional.embedding(ids, weights.input[:, :n_looked_up].t()) + weights.bias
-    else:
-        (projected,) = inputs.projected
-        sums = functional.embedding(ids, projected)
+    sums = functional.embedding(ids, weights.input[:, :n_looked_up].t()) + weights.bias
     return sums if numbers is None else sums + functional.linear(numbers, weights.input[:, n_looked_up:])
-
-
-def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
-    """x W + b for the vector of each id, shape (n_ids, gates * units); see :func:`seqclf._kernels.project`."""
-    return functional.linear(table, weights.input[:, : table.shape[1]], weights.bias)
 
 
 def run(

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import torch
 
-from seqclf._native.threads import chosen_threads
-
 
 @dataclass(eq=False)
 class _Block:
@@ -23,11 +21,6 @@ class _Block:
 _lock = threading.Lock()
 _blocks: list[_Block] = []
 _outer_thread_count = 1
-
-
-def n_threads() -> int:
-    """How many threads a call of our kernels may use: the chosen number, or torch's where none was chosen."""
-    return chosen_threads() or torch.get_num_threads()
 
 
 @contextmanager

@@ -7,13 +7,10 @@ small operations a step instead. On a GPU cuDNN takes packed batches as they are
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cells import CELLS
+from seqclf._cells import CELLS, Weights
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.reference import project, project_inputs, written_out
-from seqclf._kernels.weights import Weights
-
-__all__ = ["project", "run", "supports"]
+from seqclf._kernels.reference import project_inputs, written_out
 
 
 def supports(cell: str, activation: str) -> bool:
@@ -25,7 +22,7 @@ def run(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: Weights, activation: str, reverse: bool
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
-    operation = CELLS[cell].torch_operations[activation]
+    operation = getattr(torch, CELLS[cell].torch_operations[activation])
     inputs = written_out(inputs, layout)
     numbers = inputs.numbers
     weight_input, bias = weights.input, weights.bias

@@ -1,1 +1,1 @@
-"""The compiled library: how it is found and loaded, its structures and threads. Nothing here imports torch."""
+"""The compiled library: how it is found, loaded and called, and what it has. Nothing here imports torch."""

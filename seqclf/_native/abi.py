@@ -6,12 +6,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 # As in csrc/abi.h.
-INTERFACE, OUT_OF_MEMORY = 1, -2
+INTERFACE, OUT_OF_MEMORY = 2, -2
+POOL = {"max": 0, "mean": 1, "attention": 2}
 
 
-def address(values: NDArray[Any]) -> int:
+def address(values: NDArray[Any] | None) -> int | None:
     """The address of an array's memory, for a field that is a pointer. The caller keeps the array alive."""
-    return values.ctypes.data
+    if values is None:
+        return None
+    address: int = values.__array_interface__["data"][0]  # values.ctypes.data takes several times as long
+    return address
 
 
 def _ints(*names: str) -> list[tuple[str, type]]:
@@ -157,6 +161,25 @@ class Linear(ctypes.Structure):
     _fields_ = [*_ints("n_rows", "n_inputs", "n_outputs"), *_pointers("values", "weight", "bias", "outputs")]
 
 
+class CountEntries(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_rows", "n_columns"),
+        *_pointers("offsets", "numbers"),
+        *_ints("n_known", "n_new"),
+        *_pointers("known_offsets", "known_columns", "new_offsets", "new_columns"),
+        *_pointers("room", "lengths", "columns", "counts"),
+        *_ints("n_threads"),
+    ]
+
+
+class SparseLinear(ctypes.Structure):
+    _fields_ = [
+        *_ints("n_rows", "n_columns", "n_outputs"),
+        *_pointers("offsets", "columns", "values", "coef", "intercept", "outputs"),
+        *_ints("n_threads"),
+    ]
+
+
 class LinearModels(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "n_features", "n_outputs", "n_folds"),
@@ -230,6 +253,8 @@ ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
     "pool_backward": PoolingBackward,
     "attend_backward": AttentionBackward,
     "linear": Linear,
+    "count_entries": CountEntries,
+    "sparse_linear": SparseLinear,
     "fit_linear_models": LinearModels,
     "convolve": Convolutions,
     "unique_ids": UniqueIds,

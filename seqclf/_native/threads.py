@@ -1,6 +1,7 @@
 """How many threads a call into the compiled library may use, where a number was chosen; and what a fork changes."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,6 +36,24 @@ def chosen_threads() -> int | None:
     """The number of the innermost :func:`kernel_threads`, or None outside of any."""
     choice = _choice.get()
     return None if choice is None else choice.n
+
+
+def n_threads() -> int:
+    """How many threads a call may use: the number that was chosen, or the usual one."""
+    return chosen_threads() or default_threads()
+
+
+def default_threads() -> int:
+    """Torch's number where torch is there, else that of OMP_NUM_THREADS, else one for each CPU of this process."""
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):  # not while it is being imported
+        return int(torch.get_num_threads())
+    named = os.environ.get("OMP_NUM_THREADS", "").strip()
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def present_choice() -> Choice | None:

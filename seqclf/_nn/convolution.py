@@ -15,19 +15,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from seqclf import _kernels
+from seqclf._inference.config import filter_width
+from seqclf._inference.convolution import EPSILON
 from seqclf._kernels import StepLayout
 
-# How many steps the filters of each layer see; those of further layers see as many as the last. They are wider than the
-# 8, 5 and 3 in print; 7, 5 and 3 did no better in cross-validation.
-_WIDTHS = (15, 9, 5)
 # Share of the newest batch in the running mean and variance, once there have been enough batches to average over.
 _MOMENTUM = 0.1
-_EPSILON = 1e-5
-
-
-def filter_width(depth: int) -> int:
-    """How many steps a filter of that layer sees; the first layer has the depth 0."""
-    return _WIDTHS[min(depth, len(_WIDTHS) - 1)]
 
 
 class Convolution(nn.Module):
@@ -73,13 +66,13 @@ class Convolution(nn.Module):
         # A single step has no variance.
         if self.training and layout.n_steps > 1:
             return torch.relu(self._normalise(_kernels.convolve(values, layout, self.weight)) + self.bias)
-        scale = torch.rsqrt(self.variance + _EPSILON)
+        scale = torch.rsqrt(self.variance + EPSILON)
         weight = self.weight * scale[:, None, None]
         return _kernels.convolve_relu(values, layout, weight, self.bias - self.mean * scale)
 
     def _normalise(self, filtered: Tensor) -> Tensor:
         mean, variance = torch.zeros_like(self.mean), torch.ones_like(self.variance)
-        normalised = functional.batch_norm(filtered, mean, variance, training=True, momentum=1.0, eps=_EPSILON)
+        normalised = functional.batch_norm(filtered, mean, variance, training=True, momentum=1.0, eps=EPSILON)
         with torch.no_grad():
             self.n_batches += 1
             share = (1 / self.n_batches).clamp(min=_MOMENTUM)  # The first batches count alike.

@@ -5,8 +5,6 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from seqclf import _kernels
-
 
 class Head(nn.Module):
     """A linear layer, to whose outputs the estimates of the wide half are added.
@@ -74,13 +72,12 @@ class Head(nn.Module):
             self.bias.mul_(share)
             self.score_weights.copy_(1 + share * (self.score_weights - 1))
 
-    def forward(self, features: Tensor, scores: Tensor | None, exact: bool = False) -> Tensor:
-        """Outputs (n_units, n_outputs); `exact` gives them in float64, each unit by itself, without gradients."""
+    def forward(self, features: Tensor, scores: Tensor | None) -> Tensor:
+        """Outputs (n_units, n_outputs)."""
         if (scores is None) != (self.score_weights is None):
             given = "are missing" if scores is None else "were given"
             raise ValueError(f"scores {given}, but the network was built with scores={self.score_weights is not None}.")
-        apply = _kernels.linear if exact else functional.linear
-        outputs = apply(features, self.weight, self.bias)
+        outputs = functional.linear(features, self.weight, self.bias)
         return outputs if scores is None or self.score_weights is None else outputs + scores * self.score_weights
 
     def extra_repr(self) -> str:

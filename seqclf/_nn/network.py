@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from seqclf import _kernels
+from seqclf._inference.config import MEAN_SCALE, NetworkConfig
 from seqclf._kernels import Inputs, StepLayout
-from seqclf._nn.config import NetworkConfig
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.dropout import SequenceDropout, TokenDropout
 from seqclf._nn.embedding import Embedding, OneHot
@@ -17,9 +17,6 @@ from seqclf._nn.head import Head
 from seqclf._nn.pooling import POOLINGS, AttentionPooling
 from seqclf._nn.recurrent import Direction, RecurrentStack
 from seqclf._nn.sequence_batch import SequenceBatch
-
-# The mean of a step feature over a text is a small number; its pooled states are not.
-_MEAN_SCALE = 10.0
 
 
 class Network(nn.Module):
@@ -75,14 +72,7 @@ class Network(nn.Module):
         """Where its weights are."""
         return self.head.weight.device
 
-    def forward(
-        self,
-        batch: SequenceBatch,
-        generator: Generator | None = None,
-        *,
-        projected: list[Tensor] | None = None,
-        exact: bool = False,
-    ) -> Tensor:
+    def forward(self, batch: SequenceBatch, generator: Generator | None = None) -> Tensor:
         """Outputs of a batch of sequences.
 
         Parameters
@@ -91,45 +81,39 @@ class Network(nn.Module):
             The sequences.
         generator : torch.Generator, default=None
             Source of the dropout masks in training mode (None: torch's global one).
-        projected : list of Tensor, default=None
-            What the first layer made of the embedding (`RecurrentLayer.project`), for prediction.
-        exact : bool, default=False
-            Apply the head in float64, each row by itself, for prediction.
 
         Returns
         -------
         Tensor of shape (n_sequences, n_outputs), or without pooling (n_steps, n_outputs)
             In the order of the batch. A sequence of length 0 is pooled to zeros, so the bias of the head decides.
         """
-        return self.head(self.features(batch, generator, projected), batch.scores, exact)
+        return self.head(self.features(batch, generator), batch.scores)
 
-    def features(
-        self, batch: SequenceBatch, generator: Generator | None = None, projected: list[Tensor] | None = None
-    ) -> Tensor:
+    def features(self, batch: SequenceBatch, generator: Generator | None = None) -> Tensor:
         """What the head decides by, (n_sequences or n_steps, n_features); arguments as in :meth:`forward`."""
         layout = self._layout(batch)
         if not layout.n_rows:
             n_units = 0 if self.pooling is None else layout.n_sequences
             return self.head.weight.new_zeros(n_units, self.head.n_features)
-        inputs = self._inputs(batch, layout, generator, projected)
+        inputs = self._inputs(batch, layout, generator)
         states = self.recurrent(inputs, layout, generator)
         features = self._features(states, inputs, layout, generator)
         if self.pooling is None:
-            return features[_steps_in_order(batch.lengths)]
+            return features[layout.steps_in_order]
         if layout.is_sorted:
             return features
         return features.new_zeros(layout.n_sequences, features.shape[1]).index_copy(0, layout.order, features)
 
-    def states(self, batch: SequenceBatch, projected: list[Tensor] | None = None) -> Tensor:
+    def states(self, batch: SequenceBatch) -> Tensor:
         """The states of the last recurrent layer, (n_steps, n_outputs of the layer), in the order of the batch.
 
-        Arguments as in :meth:`forward`. Those of the forward direction come first.
+        Those of the forward direction come first.
         """
         layout = self._layout(batch)
         if not layout.n_rows:
             return self.head.weight.new_zeros(0, self.recurrent.n_outputs)
-        states = self.recurrent(self._inputs(batch, layout, None, projected), layout, None)
-        return states[_steps_in_order(batch.lengths)]
+        states = self.recurrent(self._inputs(batch, layout, None), layout, None)
+        return states[layout.steps_in_order]
 
     def _layout(self, batch: SequenceBatch) -> StepLayout:
         """Where the steps of a batch are, which has to be of the kind that the network was built for."""
@@ -141,9 +125,7 @@ class Network(nn.Module):
             )
         return StepLayout(batch.lengths, self.device, batch.starts)
 
-    def _inputs(
-        self, batch: SequenceBatch, layout: StepLayout, generator: Generator | None, projected: list[Tensor] | None
-    ) -> Inputs:
+    def _inputs(self, batch: SequenceBatch, layout: StepLayout, generator: Generator | None) -> Inputs:
         """What the first layer reads. Next to ids the numbers are the step features."""
         dtype = self.head.weight.dtype
         values = _kernels.arrange(batch.values, layout)
@@ -153,8 +135,6 @@ class Network(nn.Module):
         if batch.step_features is not None:
             step_features = _kernels.arrange(batch.step_features, layout).to(dtype)
         ids = self.token_dropout(values, generator)
-        if projected is not None:
-            return Inputs(step_features, ids, projected=projected)
         if not isinstance(self.embedding, Embedding):
             return Inputs(step_features, ids)
         table = self.embedding.weight
@@ -171,7 +151,7 @@ class Network(nn.Module):
         features = self.dropout(features, None if pooled else layout.row_of_step, layout.n_rows, generator)
         if self.head.n_means and inputs.numbers is not None:
             step_features = inputs.numbers
-            means = _MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
+            means = MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
             features = torch.cat((features, means), dim=1)
         return features
 
@@ -186,9 +166,3 @@ class Network(nn.Module):
         # A copy: the arrays may be read-only memory maps.
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         return network.eval()
-
-
-def _steps_in_order(lengths: np.ndarray) -> Tensor:
-    """For each step of a batch, its sequences end to end, its position in the layout."""
-    position = StepLayout(lengths).gather
-    return torch.empty_like(position).index_copy_(0, position, torch.arange(len(position)))

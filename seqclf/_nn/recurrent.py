@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, bidirectional, project, recurrence
+from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, bidirectional, recurrence
 from seqclf._nn.dropout import SequenceDropout, WeightDropout
 
 
@@ -63,10 +63,6 @@ class RecurrentLayer(nn.Module):
             return recurrence(self.cell, inputs, layout, forward, activation=self.activation)
         return bidirectional(self.cell, inputs, layout, (forward, reverse[0]), activation=self.activation)
 
-    def project(self, table: Tensor) -> list[Tensor]:
-        """What each row of an embedding gives to the gates of each direction, for reading."""
-        return [project(self.cell, table, each, activation=self.activation) for each in self.weights(None)]
-
     def weights(self, generator: Generator | None) -> list[Weights]:
         """Those of each direction, as a batch reads them."""
         return [each.weights(generator) for each in self.directions if isinstance(each, Direction)]
@@ -96,13 +92,6 @@ class RecurrentStack(nn.Module):
             n_inputs = layer.n_outputs
         self.dropout = SequenceDropout(dropout)
         self.n_outputs = n_inputs
-
-    @property
-    def first_layer(self) -> RecurrentLayer:
-        """The layer that reads the inputs."""
-        layer = self.layers[0]
-        assert isinstance(layer, RecurrentLayer)
-        return layer
 
     def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
         """The hidden states of the last layer, (n_steps, n_outputs), those of the forward direction first."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inference.batches import prediction_rows
 from seqclf._kernels import LookUp
 from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._tasks.task import Task
@@ -17,10 +18,6 @@ from seqclf._tasks.task import Task
 # Sequences are shuffled, cut into chunks of this many batches, and sorted by length inside a chunk only: batches then
 # hold little padding where a kernel pads, and an epoch still mixes short and long ones.
 CHUNK_BATCHES = 50
-# The largest prediction batch: its steps, padding counted; the numbers of wide steps; its sequences.
-PREDICTION_STEPS = 2**16
-PREDICTION_NUMBERS = 2**22
-PREDICTION_ROWS = 512
 
 
 class SequenceStore:
@@ -168,17 +165,3 @@ class EvaluationBatches:
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._rows:
             yield self.data[rows]
-
-
-def prediction_rows(sequences: EncodedSequences) -> list[np.ndarray]:
-    """Rows of each batch for predicting every sequence once: sorted by length, cut by memory."""
-    lengths = sequences.lengths
-    n_steps = min(PREDICTION_STEPS, PREDICTION_NUMBERS // max(sequences.n_numbers, 1))
-    order = np.argsort(-lengths, kind="stable")
-    batches, start = [], 0
-    while start < len(order):
-        longest = max(int(lengths[order[start]]), 1)
-        size = min(max(n_steps // longest, 1), PREDICTION_ROWS)
-        batches.append(order[start : start + size])
-        start += size
-    return batches

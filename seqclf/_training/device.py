@@ -5,7 +5,8 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from seqclf._kernels import is_exact, torch_threads
+from seqclf._inference.dispatch import is_compiled
+from seqclf._kernels import torch_threads
 from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
 from seqclf._warn import warn
 
@@ -46,7 +47,7 @@ def use_threads(n_threads: int | None, device: torch.device, cell: str, activati
     for every thread of torch's pool, which takes long on a busy machine. Elsewhere torch gets them; in a fork, where
     the threads of torch's pool do not exist and it would never return, it gets one.
     """
-    if device.type == "cpu" and is_exact(cell, activation):
+    if device.type == "cpu" and is_compiled(cell, activation):
         with torch_threads(1) as outside, kernel_threads(n_threads or chosen_threads() or outside):
             yield
     else:

@@ -7,11 +7,14 @@ import torch
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inference.batches import prediction_rows
+from seqclf._inference.memory import check_prediction
+from seqclf._inference.network import InferenceNetwork
 from seqclf._nn.network import Network
 from seqclf._nn.predictor import Predictor
 from seqclf._nn.sequence_batch import SequenceBatch
-from seqclf._training.batches import SequenceStore, prediction_rows
-from seqclf._training.memory import check_prediction
+from seqclf._training.batches import SequenceStore
+from seqclf._training.memory import left_on
 
 
 def predict_outputs(network: Network, sequences: EncodedSequences, device: torch.device) -> np.ndarray | Ragged:
@@ -19,12 +22,14 @@ def predict_outputs(network: Network, sequences: EncodedSequences, device: torch
 
     An array of shape (n_sequences, n_outputs); from a network without pooling a Ragged of shape (n_steps, n_outputs).
     """
+    if device.type != "cuda":
+        return without_torch(network).outputs(sequences)
     per_step = network.pooling is None
-    check_prediction(network.config, sequences, device, 8 * network.head.n_outputs if per_step else 0)
-    predictor = Predictor(network, device, sequences.steps.n_steps)
+    _check_gpu(network, sequences, device, 8 * network.head.n_outputs if per_step else 0)
+    predictor = Predictor(network, device)
     n_units = sequences.steps.n_steps if per_step else len(sequences)
     outputs = np.empty((n_units, network.head.n_outputs))
-    for rows, batch in _batches(sequences, predictor.device):
+    for rows, batch in _batches(sequences, device):
         units = sequences.steps.positions(rows) if per_step else rows
         outputs[units] = predictor.predict(batch).cpu().numpy()
     return Ragged(outputs, sequences.lengths) if per_step else outputs
@@ -32,12 +37,28 @@ def predict_outputs(network: Network, sequences: EncodedSequences, device: torch
 
 def predict_states(network: Network, sequences: EncodedSequences, device: torch.device) -> Ragged:
     """States of the last recurrent layer after every step, in float32 and in the order given."""
-    check_prediction(network.config, sequences, device, 4 * network.recurrent.n_outputs)
-    predictor = Predictor(network, device, sequences.steps.n_steps)
+    if device.type != "cuda":
+        return without_torch(network).states(sequences)
+    _check_gpu(network, sequences, device, 4 * network.recurrent.n_outputs)
+    predictor = Predictor(network, device)
     states = np.empty((sequences.steps.n_steps, network.recurrent.n_outputs), dtype=np.float32)
-    for rows, batch in _batches(sequences, predictor.device):
+    for rows, batch in _batches(sequences, device):
         states[sequences.steps.positions(rows)] = predictor.states(batch).cpu().numpy()
     return Ragged(states, sequences.lengths)
+
+
+def without_torch(network: Network) -> InferenceNetwork:
+    """The network as it predicts on the CPU; it reads the memory of the weights, if they are of float32 there.
+
+    Apple's MPS has no float64, so there too the CPU predicts.
+    """
+    tensors = network.state_dict().items()
+    weights = {name: tensor.detach().to("cpu", torch.float32).numpy() for name, tensor in tensors}
+    return InferenceNetwork(network.config, weights)
+
+
+def _check_gpu(network: Network, sequences: EncodedSequences, device: torch.device, kept: int) -> None:
+    check_prediction(network.config, sequences, kept, exact=False, find_left=lambda: left_on(device))
 
 
 def extreme_rows(sequences: EncodedSequences, n: int) -> np.ndarray:

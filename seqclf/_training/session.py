@@ -264,3 +264,21 @@ def as_arrays(state: Any) -> Any:
     if isinstance(state, Mapping):
         return {key: as_arrays(value) for key, value in state.items()}
     return np.array(state) if isinstance(state, list) else state
+
+
+def without_tensors(state: Any) -> Any:
+    """The same with arrays in the place of tensors; of `state_dict`, which has no other arrays."""
+    if isinstance(state, torch.Tensor):
+        return state.numpy()
+    if isinstance(state, Mapping):
+        return {key: without_tensors(value) for key, value in state.items()}
+    return type(state)(map(without_tensors, state)) if isinstance(state, list | tuple) else state
+
+
+def as_tensors(state: Any) -> Any:
+    """What `without_tensors` was given."""
+    if isinstance(state, np.ndarray):
+        return torch.from_numpy(state.copy())
+    if isinstance(state, Mapping):
+        return {key: as_tensors(value) for key, value in state.items()}
+    return type(state)(map(as_tensors, state)) if isinstance(state, list | tuple) else state

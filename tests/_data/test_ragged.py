@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -141,3 +143,12 @@ def test_take_with_mask_slice_and_channels():
 def test_row_of_steps_over_empty_sequences():
     ragged = Ragged.from_items([[], [1, 2], [], [], [3]])
     assert [ragged.row_of(step) for step in range(3)] == [1, 1, 4]
+
+
+def test_a_pickle_does_not_tell_what_was_asked_for():
+    ragged = Ragged.from_items([[7, 8], [], [9]])
+    before = pickle.dumps(ragged)
+    assert ragged.offsets.tolist() == [0, 2, 2, 3]
+    assert pickle.dumps(ragged) == before
+    again = pickle.loads(before)
+    assert as_lists(again) == [[7, 8], [], [9]] and again.offsets.tolist() == [0, 2, 2, 3]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from seqclf._kernels.cpu import call
+from seqclf._native import call
 
 
 @pytest.fixture

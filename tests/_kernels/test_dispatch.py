@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._cells.cell import Cell
 from seqclf._kernels import CELLS, StepLayout, Weights, dispatch
-from seqclf._kernels.cells.cell import Cell
-from seqclf._kernels.cpu import recurrence
-from seqclf._native import library
+from seqclf._native import forced, library
 
 CPU = torch.device("cpu")
 
@@ -25,7 +24,7 @@ def test_the_chosen_kernel_ran(monkeypatch):
     for name, kernel in dispatch._KERNELS.items():
         monkeypatch.setattr(kernel, "run", lambda *args, name=name: ran.append(name))
     monkeypatch.setattr(library, "available", lambda: (True, "test"))
-    monkeypatch.setattr(recurrence, "supports", lambda cell, activation: activation == "tanh")
+    monkeypatch.setattr(dispatch, "supports", lambda cell, activation: activation == "tanh")
     inputs, single, double = torch.zeros(5, 2), make_weights("lstm"), make_weights("lstm", torch.float64)
     _kernels.recurrence("lstm", inputs, layout, single)
     _kernels.recurrence("lstm", inputs, layout, double)
@@ -46,6 +45,10 @@ def test_an_unknown_kernel_is_named(monkeypatch):
     monkeypatch.setenv("SEQCLF_KERNELS", "slow")
     with pytest.raises(ValueError, match="environment variable SEQCLF_KERNELS names the kernel 'slow'"):
         _kernels.choose("lstm", "tanh")
+
+
+def test_the_kernels_that_can_be_asked_for_are_those_that_are_there():
+    assert tuple(dispatch._KERNELS) == forced.KERNELS
 
 
 def test_describe_says_which_and_why():
@@ -105,7 +108,7 @@ def test_a_cell_that_torch_lacks_runs_on_the_reference_on_a_gpu_and_says_so(plai
 def test_an_activation_is_slow_only_where_neither_we_nor_torch_have_it(cell, activation, monkeypatch):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     monkeypatch.setattr(library, "available", lambda: (True, "test"))
-    monkeypatch.setattr(recurrence, "supports", lambda cell, activation: True)
+    monkeypatch.setattr(dispatch, "supports", lambda cell, activation: True)
     monkeypatch.setattr(dispatch, "_warned", set())
     _kernels.warn_where_slow(cell, activation, CPU)  # a warning would be an error here
     if activation in CELLS[cell].torch_operations:
@@ -122,7 +125,7 @@ def test_our_kernels_come_before_torchs(plain_cell, monkeypatch):
     assert _kernels.choose("plain", "tanh", dtype=torch.float64)[0] == "reference"
     monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=99))
     assert _kernels.choose("plain", "tanh")[0] == "reference"
-    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=99, torch_operations={"tanh": torch.gru}))
+    monkeypatch.setitem(CELLS, "plain", replace(plain_cell, code=99, torch_operations={"tanh": "gru"}))
     name, reason = _kernels.choose("plain", "tanh")
     assert (name, reason) == (
         "torch_native",
@@ -141,7 +144,7 @@ def test_a_forced_kernel_that_lacks_the_cell_says_so():
 
 @pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
 @pytest.mark.parametrize(("dtype", "device"), [(torch.float64, "cpu"), (torch.float16, "cpu"), (torch.float32, "meta")])
-@pytest.mark.parametrize("operation", ["recurrence", "bidirectional", "project"])
+@pytest.mark.parametrize("operation", ["recurrence", "bidirectional"])
 def test_our_kernels_that_are_forced_refuse_what_they_cannot_read(dtype, device, operation):
     """They would read the numbers as float32, and the address of another device as one of this."""
     weights = Weights(*(None if each is None else each.to(device, dtype) for each in make_weights("lstm")))
@@ -149,7 +152,6 @@ def test_our_kernels_that_are_forced_refuse_what_they_cannot_read(dtype, device,
     calls = {
         "recurrence": lambda: _kernels.recurrence("lstm", inputs, layout, weights),
         "bidirectional": lambda: _kernels.bidirectional("lstm", inputs, layout, (weights, weights)),
-        "project": lambda: _kernels.project("lstm", inputs, weights),
     }
     with (
         _kernels.use("cpu"),

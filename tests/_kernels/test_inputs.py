@@ -6,8 +6,8 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import Inputs, StepLayout, Weights, reference, torch_native
-from seqclf._kernels.cpu import call, recurrence
-from seqclf._native import library
+from seqclf._kernels.cpu import recurrence
+from seqclf._native import call, library
 from seqclf._native.threads import kernel_threads
 
 COMPILED = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in _kernels.ACTIVATIONS]
@@ -87,42 +87,6 @@ def test_torchs_own_operations_equal_the_reference(cell, activation):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("n_numbers", [0, N_NUMBERS])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("kernel", ["reference", "torch_native", pytest.param("cpu", marks=compiled)])
-@ALL_CELLS
-def test_projected_ids_stand_for_their_vectors(cell, activation, kernel, reverse, n_numbers):
-    """To the last bit in our kernels, at widths that fill the blocks and that don't."""
-    if kernel == "torch_native" and (cell, activation) not in TORCHS:
-        pytest.skip("torch has no such cell")
-    dim, ids = 7, make_ids()
-    table, numbers = draw(N_IDS, dim, seed=4), draw(LAYOUT.n_steps, n_numbers, seed=5) if n_numbers else None
-    for units in (5, 16, 27):
-        weights = make_weights(cell, dim + n_numbers, units)
-        vectors = table[ids] if numbers is None else torch.cat((table[ids], numbers), dim=1)
-        with torch.no_grad(), _kernels.use(kernel):
-            projected = _kernels.project(cell, table, weights, activation=activation)
-            inputs = Inputs(numbers, ids, projected=[projected])
-            found = _kernels.recurrence(cell, inputs, LAYOUT, weights, activation=activation, reverse=reverse)
-            expected = _kernels.recurrence(cell, vectors, LAYOUT, weights, activation=activation, reverse=reverse)
-        if kernel == "cpu":
-            assert torch.equal(found, expected), units
-        else:
-            torch.testing.assert_close(found, expected)
-
-
-@compiled
-def test_projecting_gives_the_same_bits_on_any_threads_and_reads_no_fresh_memory(poison_memory):
-    weights, table = make_weights("gru", 40 + 2, 21), draw(1001, 40)
-    with kernel_threads(1):
-        expected = _kernels.project("gru", table, weights)
-    poison_memory()
-    for n_threads in (1, 2, 5):
-        with kernel_threads(n_threads):
-            assert torch.equal(_kernels.project("gru", table, weights), expected)
-    assert expected.isfinite().all()
-
-
 @compiled
 def test_ids_beyond_the_table_are_refused():
     weights, ids = make_weights("lstm", N_IDS + N_NUMBERS, 4), make_ids()
@@ -130,15 +94,3 @@ def test_ids_beyond_the_table_are_refused():
     numbers = draw(LAYOUT.n_steps, N_NUMBERS)
     with pytest.raises(IndexError, match=f"to {N_IDS}; expected 0 to {N_IDS - 1}"):
         recurrence.run("lstm", Inputs(numbers, ids), LAYOUT, weights, "tanh", False)
-    projected = _kernels.project("lstm", draw(4, N_IDS), weights)
-    with pytest.raises(IndexError, match="expected 0 to 3"), torch.no_grad():
-        recurrence.run("lstm", Inputs(numbers, ids, projected=[projected]), LAYOUT, weights, "tanh", False)
-
-
-@compiled
-def test_no_training_through_projected_ids():
-    weights = make_weights("lstm", 6, 4)
-    projected = _kernels.project("lstm", draw(N_IDS, 6), weights)
-    assert not projected.requires_grad
-    with pytest.raises(RuntimeError, match="for reading only"):
-        recurrence.run("lstm", Inputs(None, make_ids(), projected=[projected]), LAYOUT, weights, "tanh", False)

@@ -1,4 +1,4 @@
-"""Positions of steps in a time-major batch, against a plain loop over the sequences."""
+"""The positions of a layout as tensors, and padding to a grid and back."""
 
 import numpy as np
 import torch
@@ -10,35 +10,26 @@ from seqclf._kernels import StepLayout
 lengths_lists = st.lists(st.integers(0, 6), min_size=0, max_size=8)
 
 
-def plain_layout(lengths):
-    """(sequence, time) of every step, time-major, longest first; ties in the order of the sequences."""
-    order = [i for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]) if lengths[i]]
-    return order, [(i, t) for t in range(max(lengths, default=0)) for i in order if lengths[i] > t]
-
-
 @given(lengths_lists)
-def test_positions_equal_the_plain_loop(lengths):
+def test_the_tensors_are_the_positions(lengths):
     layout = StepLayout(lengths)
-    order, steps = plain_layout(lengths)
-    starts = np.cumsum([0, *lengths])
-    position = {step: p for p, step in enumerate(steps)}
-    assert layout.order.tolist() == order
-    assert layout.gather.tolist() == [starts[i] + t for i, t in steps]
-    assert layout.data_offsets.tolist() == [starts[i] for i in order]
-    assert layout.is_sorted == (order == list(range(len(lengths))))
-    assert layout.row_of_step.tolist() == [order.index(i) for i, _ in steps]
-    assert layout.last_step.tolist() == [position[i, lengths[i] - 1] for i in order]
-    assert layout.reversed.tolist() == [position[i, lengths[i] - 1 - t] for i, t in steps]
-    assert layout.batch_sizes.tolist() == [sum(n > t for n in lengths) for t in range(layout.max_length)]
+    pairs = {
+        "order": layout.sequence_of_row,
+        "gather": layout.data_positions,
+        "steps_in_order": layout.positions_end_to_end,
+        "row_of_step": layout.row,
+        "last_step": layout.last_positions,
+        "reversed": layout.mirrored_positions,
+        "row_lengths": layout.lengths,
+    }
+    for name, expected in pairs.items():
+        found = getattr(layout, name)
+        assert found.dtype == torch.int64 and found.tolist() == expected.tolist(), name
 
 
-@given(lengths_lists, st.integers(1, 5))
-def test_windows_stay_within_their_row(lengths, width):
-    layout = StepLayout(lengths)
-    _, steps = plain_layout(lengths)
-    position = {step: p for p, step in enumerate(steps)}
-    seen = [[(i, t + offset - (width - 1) // 2) for offset in range(width)] for i, t in steps]
-    assert layout.windows(width).tolist() == [[position.get(step, len(steps)) for step in row] for row in seen]
+def test_the_tensors_are_on_the_device_that_is_asked_for():
+    layout = StepLayout([1, 3], "meta")
+    assert layout.order.device.type == layout.gather.device.type == "meta"
 
 
 @given(lengths_lists.filter(any))

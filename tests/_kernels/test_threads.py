@@ -10,18 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from seqclf._kernels.threads import n_threads, torch_threads
-from seqclf._native.threads import kernel_threads
-
-
-def test_our_kernels_have_the_chosen_number_or_that_of_torch():
-    assert n_threads() == torch.get_num_threads()
-    with kernel_threads(7):
-        assert n_threads() == 7
-    with torch_threads(3), kernel_threads(5):
-        assert n_threads() == 5
-    with torch_threads(3):
-        assert n_threads() == 3
+from seqclf._kernels.threads import torch_threads
 
 
 def test_blocks_inside_one_another():

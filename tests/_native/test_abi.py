@@ -12,7 +12,7 @@ from seqclf._native import abi, library
 
 SOURCES = Path(abi.__file__).parent / "csrc"
 # The number of the interface, and what its structures and entry points were when it got it.
-DIGEST = {1: "459e79277c6a870b"}
+DIGEST = {2: "4c0e6f81dc2f4626"}
 KINDS = {"int64_t": "int", "double": "float"}
 
 

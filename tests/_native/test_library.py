@@ -93,7 +93,7 @@ def test_a_library_with_another_interface_is_refused(monkeypatch):
     monkeypatch.setattr(library.abi, "INTERFACE", 99)
     loaded, text = load()
     assert loaded is None
-    assert "was built from other sources: the number of its interface is 1, this package needs 99" in text
+    assert "was built from other sources: the number of its interface is 2, this package needs 99" in text
 
 
 @compiled

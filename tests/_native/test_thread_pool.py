@@ -22,7 +22,8 @@ SETTING = """
     import ctypes, os, sys, threading, time
     import torch
     from seqclf._kernels import StepLayout, Weights
-    from seqclf._kernels.cpu import call, recurrence
+    from seqclf._kernels.cpu import recurrence
+    from seqclf._native import call
     from seqclf._native import library
     from seqclf._native.threads import kernel_threads
 

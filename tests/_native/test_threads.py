@@ -1,10 +1,14 @@
 """The number of threads that was chosen for the compiled library."""
 
+import os
+import sys
 import threading
 
 import pytest
+import torch
 
-from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
+from seqclf._kernels import torch_threads
+from seqclf._native.threads import chosen_threads, default_threads, in_forked_process, kernel_threads, n_threads
 
 
 def test_the_innermost_block_decides():
@@ -15,6 +19,34 @@ def test_the_innermost_block_decides():
             assert chosen_threads() == 5
         assert chosen_threads() == 3
     assert chosen_threads() is None
+
+
+def test_our_kernels_have_the_chosen_number_or_that_of_torch():
+    assert n_threads() == torch.get_num_threads()
+    with kernel_threads(7):
+        assert n_threads() == 7
+    with torch_threads(3), kernel_threads(5):
+        assert n_threads() == 5
+    with torch_threads(3):
+        assert n_threads() == 3
+
+
+@pytest.mark.parametrize("missing", [None, object()], ids=["refused", "not yet imported in full"])
+def test_without_torch_the_environment_decides_and_then_the_processors(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, "torch", missing)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert default_threads() == n_threads() == 7
+    for value in ("", "0", "-3", "many", "3,2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert default_threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert default_threads() == 3
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert default_threads() == 1
+    with kernel_threads(4):
+        assert n_threads() == 4
 
 
 def test_nothing_is_chosen_after_an_error():

@@ -5,13 +5,12 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import StepLayout, reference
 from seqclf._kernels.cpu import convolution
 from seqclf._native import library
-from seqclf._nn.config import NetworkConfig
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.network import Network
-from seqclf._nn.predictor import Predictor
 from seqclf._nn.sequence_batch import SequenceBatch
 
 LENGTHS = [4, 1, 0, 9, 9, 2, 3]
@@ -170,11 +169,6 @@ STEPS = torch.randn(int(ROWS.sum()), 2, generator=generator(3))
 BATCH = SequenceBatch(STEPS, ROWS)
 
 
-def one_by_one():
-    """A batch for each row."""
-    return [SequenceBatch(steps, np.array([len(steps)])) for steps in STEPS.split(ROWS.tolist())]
-
-
 def test_the_head_is_given_the_mean_of_the_last_layer_over_each_row():
     network, layout = make_network().double().eval(), StepLayout(ROWS)
     arranged = _kernels.arrange(STEPS.double(), layout)
@@ -185,27 +179,6 @@ def test_the_head_is_given_the_mean_of_the_last_layer_over_each_row():
     # After what is pooled of the five units in each direction.
     found = network.features(BATCH)[:, 10:]
     np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-10, atol=1e-10)
-
-
-@compiled
-def test_a_row_has_the_same_bits_in_any_company():
-    predictor = Predictor(trained_network(), CPU, len(STEPS))
-    together = predictor.predict(BATCH)
-    alone = torch.cat([predictor.predict(batch) for batch in one_by_one()])
-    half = predictor.predict(SequenceBatch(STEPS[: ROWS[:35].sum()], ROWS[:35]))
-    assert torch.equal(together, alone)
-    assert torch.equal(together[:35], half)
-
-
-def test_float32_reading_equals_float64_reading():
-    network = trained_network()
-    found = Predictor(network, CPU, len(STEPS)).predict(BATCH)
-    with _kernels.use("torch_native"):
-        double = Predictor(network, CPU, len(STEPS))
-        expected = double.predict(BATCH)
-        alone = torch.cat([double.predict(batch) for batch in one_by_one()])
-    np.testing.assert_allclose(found, expected, atol=2e-6)
-    np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-13)
 
 
 def test_parameters_equal_the_equations():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import StepLayout, written_out
-from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 

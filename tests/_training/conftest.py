@@ -7,7 +7,7 @@ import torch
 from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._nn.config import NetworkConfig
+from seqclf._inference.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._tasks.classification import Classification
 from seqclf._training.config import TrainingConfig

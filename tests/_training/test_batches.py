@@ -10,7 +10,7 @@ import torch
 from seqclf import _kernels
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._data.ragged import Ragged
-from seqclf._training.batches import CHUNK_BATCHES, SequenceStore, TrainingBatches, TrainingData, prediction_rows
+from seqclf._training.batches import CHUNK_BATCHES, SequenceStore, TrainingBatches, TrainingData
 
 CPU = torch.device("cpu")
 
@@ -121,22 +121,3 @@ def test_a_batch_copies_nothing(kind, writeable):
         np.testing.assert_array_equal(batch.scores, taken.scores)
     else:
         assert batch.step_features is None and batch.scores is None
-
-
-def test_prediction_batches_read_every_row_once_within_the_budget(monkeypatch):
-    monkeypatch.setattr("seqclf._training.batches.PREDICTION_STEPS", 100)
-    monkeypatch.setattr("seqclf._training.batches.PREDICTION_NUMBERS", 300)
-    lengths = np.random.default_rng(0).integers(0, 150, 300)
-    ids, series = np.ones(lengths.sum(), dtype=np.int32), np.zeros((lengths.sum(), 5))
-    tables = (np.zeros((1, 1, 3), dtype=np.float32), np.zeros((1, 1, 2), dtype=np.float32))
-    features = StepFeatures(np.stack([ids * 0, ids * 0], axis=1), tables, lengths * 0)
-    # At most 100 steps; of 5 numbers each, 60.
-    for sequences, budget in (
-        (EncodedSequences(Ragged(ids, lengths)), 100),
-        (EncodedSequences(Ragged(series, lengths)), 60),
-        (EncodedSequences(Ragged(ids, lengths), features), 60),
-    ):
-        batches = prediction_rows(sequences)
-        assert sorted(np.concatenate(batches).tolist()) == list(range(300))
-        assert all(len(rows) == 1 or lengths[rows].max() * len(rows) <= budget for rows in batches)
-        assert max(lengths[rows].max() * len(rows) for rows in batches if len(rows) > 1) > 0.7 * budget

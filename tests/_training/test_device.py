@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from seqclf import _kernels
-from seqclf._kernels.cells.cell import Cell
+from seqclf._cells.cell import Cell
 from seqclf._native import library
+from seqclf._native.threads import n_threads as usual_threads
 from seqclf._training.device import resolve_device, use_threads
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def _plain_cell(monkeypatch):
 
 
 def numbers():
-    return _kernels.n_threads(), torch.get_num_threads()
+    return usual_threads(), torch.get_num_threads()
 
 
 @KERNELS
@@ -92,7 +93,7 @@ def test_threads_are_put_back_after_an_error_too(where):
 
     def fail():
         with use_threads(before[1] + 1, *where):
-            inside.append(_kernels.n_threads())
+            inside.append(usual_threads())
             raise RuntimeError("inside")
 
     with pytest.raises(RuntimeError, match="inside"):

@@ -145,9 +145,13 @@ def test_fit_and_predict_are_guarded(monkeypatch):
     def fail(*_, **__):
         torch.empty(2**50)
 
+    def fail_without_a_word(*_, **__):
+        raise MemoryError
+
     with monkeypatch.context() as patch:
         patch.setattr("seqclf._nn.network.Network.features", fail)
-        with pytest.raises(MemoryError, match="can't allocate memory"):
+        patch.setattr("seqclf._inference.network.InferenceNetwork._features", fail_without_a_word)
+        with pytest.raises(MemoryError, match="There was too little memory: an allocation failed"):
             model.predict(X)
         with pytest.raises(MemoryError, match="can't allocate memory"):
             model.fit(X, y)

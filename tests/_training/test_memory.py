@@ -7,13 +7,16 @@ import textwrap
 
 import numpy as np
 import pytest
+import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inference import memory
+from seqclf._inference.available_memory import Left
 from seqclf._native import library
-from seqclf._training import memory
-from seqclf._training.available_memory import Left
+from seqclf._training import memory as training_memory
+from seqclf._training.memory import left_on
 from seqclf._training.predict import predict_outputs
 
 PLAIN = {"wide": False, "conv_filters": 0}
@@ -54,11 +57,12 @@ MEASURE = """
     import ctypes, gc, json, sys
     import numpy as np
     import seqclf
-    from seqclf._training import memory
+    from seqclf._inference import memory
+    from seqclf._training import memory as training_memory
 
     what, estimator, settings, n_steps = json.loads(sys.argv[1])
     rng, needed = np.random.default_rng(0), []
-    memory._refuse = lambda n_bytes, *_: needed.append(n_bytes)
+    memory.refuse = training_memory.refuse = lambda n_bytes, *_: needed.append(n_bytes)
 
     def data(n_steps):
         rows = [rng.integers(0, 200, n_steps) for _ in range(4)]
@@ -124,7 +128,8 @@ def left(monkeypatch):
     monkeypatch.setattr(memory, "_FREED", 0)
 
     def set_left(n_bytes):
-        monkeypatch.setattr(memory, "left_memory", lambda device: Left(n_bytes, "on this machine"))
+        for place in (memory, training_memory):
+            monkeypatch.setattr(place, "left_memory", lambda: Left(n_bytes, "on this machine"))
 
     return set_left
 
@@ -182,7 +187,8 @@ def test_texts_are_refused_by_their_tokens(left):
 def test_the_batch_of_the_longest_row_has_others_that_may_be_the_shortest(left, monkeypatch):
     """With one row in a batch it is alone; with all rows in one batch all of them count."""
     needed = []
-    monkeypatch.setattr(memory, "_refuse", lambda n_bytes, *_: needed.append(n_bytes))
+    for place in (memory, training_memory):
+        monkeypatch.setattr(place, "refuse", lambda n_bytes, *_: needed.append(n_bytes))
     for batch_size in (1, 2, 3, 6):
         model(batch_size=batch_size).fit(X, y)
     of_fits = np.array(needed[::2])  # After each fit some rows are predicted.
@@ -191,13 +197,15 @@ def test_the_batch_of_the_longest_row_has_others_that_may_be_the_shortest(left, 
 
 
 def test_where_little_is_needed_the_system_is_not_asked(monkeypatch):
-    monkeypatch.setattr(memory, "left_memory", lambda device: pytest.fail("asked"))
+    for place in (memory, training_memory):
+        monkeypatch.setattr(place, "left_memory", lambda: pytest.fail("asked"))
     model().fit(X, y).predict(X)
 
 
 def test_where_nothing_is_known_nothing_is_refused(left, monkeypatch):
     monkeypatch.setattr(memory, "_FREED", 0)
-    monkeypatch.setattr(memory, "left_memory", lambda device: None)
+    for place in (memory, training_memory):
+        monkeypatch.setattr(place, "left_memory", lambda: None)
     model().fit(X, y).predict(X)
 
 
@@ -232,3 +240,15 @@ def test_a_series_of_a_million_steps_is_refused_where_the_address_space_ends():
         "The longest sequence, row 1 of X, has 1,000,000 steps. To predict it takes at least 1.7 GB"
     )
     assert "MB are left of the address space (ulimit -v)" in done.stdout and done.stdout.endswith("\n(1,)\n")
+
+
+def test_a_gpu_has_what_is_free_and_what_torch_keeps_of_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 200)
+    assert left_on(torch.device("cuda")) == Left(1100, "on the GPU")
+
+
+def test_elsewhere_there_is_what_the_system_says(monkeypatch):
+    monkeypatch.setattr(training_memory, "left_memory", lambda: Left(7, "here"))
+    assert left_on(torch.device("cpu")) == Left(7, "here")

@@ -12,9 +12,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from seqclf import RNNTextClassifier, _kernels
 from seqclf._kernels import ops
-from seqclf._kernels.cpu import call, lazy_rows
+from seqclf._kernels.cpu import lazy_rows
 from seqclf._kernels.cpu.optimizer import FusedStep
-from seqclf._native import library
+from seqclf._native import call, library
 from seqclf._native.threads import kernel_threads
 from seqclf._nn.embedding import Embedding
 from seqclf._training.optimizers import OPTIMIZERS, FusedOptimizer

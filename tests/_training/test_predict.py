@@ -6,6 +6,8 @@ import torch
 
 from seqclf._data.ragged import Ragged
 from seqclf._nn.predictor import Predictor
+from seqclf._training import predict
+from seqclf._training.batches import SequenceStore
 from seqclf._training.predict import predict_outputs, predict_states
 
 CPU = torch.device("cpu")
@@ -16,7 +18,7 @@ LENGTHS = [3, 0, 9, 1, 1, 0, 7, 2, 12, 5]
 @pytest.mark.parametrize("pooling", ["last", None])
 def test_outputs_are_those_of_each_sequence_alone(monkeypatch, make_data, make_network, pooling, n_rows):
     """In the order given; without pooling a Ragged, with a row for each step."""
-    monkeypatch.setattr("seqclf._training.batches.PREDICTION_ROWS", n_rows)
+    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", n_rows)
     network, sequences = make_network(pooling=pooling, n_outputs=3), make_data(LENGTHS).sequences
     outputs = predict_outputs(network, sequences, CPU)
     if pooling is None:
@@ -44,7 +46,7 @@ def test_outputs_of_no_sequence(make_data, make_network, pooling):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_states_are_those_of_each_sequence_alone(monkeypatch, make_data, make_network, pooling, n_rows, bidirectional):
     """A Ragged with a row for each step, whether the network pools them or not."""
-    monkeypatch.setattr("seqclf._training.batches.PREDICTION_ROWS", n_rows)
+    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", n_rows)
     network, sequences = make_network(pooling=pooling, bidirectional=bidirectional), make_data(LENGTHS).sequences
     states = predict_states(network, sequences, CPU)
     assert isinstance(states, Ragged) and states.lengths.tolist() == LENGTHS
@@ -59,12 +61,47 @@ def test_states_of_no_sequence(make_data, make_network):
     assert predict_states(make_network(), make_data([]).sequences, CPU).values.shape == (0, 4)
 
 
-def test_states_are_computed_batch_by_batch(monkeypatch, make_data, make_network):
-    """The memory that they take, besides the result, does not grow with the number of sequences."""
-    monkeypatch.setattr("seqclf._training.batches.PREDICTION_STEPS", 24)
-    n_steps, states_of = [], Predictor.states
-    monkeypatch.setattr(
-        Predictor, "states", lambda self, batch: n_steps.append(batch.n_steps) or states_of(self, batch)
-    )
-    predict_states(make_network(), make_data(LENGTHS * 3).sequences, CPU)
-    assert sum(n_steps) == 3 * sum(LENGTHS) and max(n_steps) <= 24
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_a_device_that_has_float64_predicts_with_torch(monkeypatch, make_data, make_network, pooling):
+    """The CPU stands for it here; it gives nearly the same."""
+
+    class Device:
+        type, index = "cuda", None
+
+    monkeypatch.setattr(predict, "Predictor", lambda network, device: Predictor(network, CPU))
+    monkeypatch.setattr(predict, "left_on", lambda device: pytest.fail("so little is not asked for"))
+    batch = SequenceStore.batch
+    monkeypatch.setattr(SequenceStore, "batch", lambda self, rows, device: batch(self, rows, CPU))
+    network, sequences = make_network(pooling=pooling, n_outputs=3), make_data(LENGTHS).sequences
+    for function in (predict_outputs, predict_states):
+        found, expected = function(network, sequences, Device()), function(network, sequences, CPU)
+        if isinstance(expected, Ragged):
+            assert found.lengths.tolist() == expected.lengths.tolist()
+            found, expected = found.values, expected.values
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_weights_are_read_where_they_are(make_data, make_network):
+    """So a change of them counts at the next prediction; nothing is copied."""
+    network, sequences = make_network(), make_data(LENGTHS).sequences
+    before = predict_outputs(network, sequences, CPU)
+    light = predict.without_torch(network)
+    for name, tensor in network.state_dict().items():
+        assert np.shares_memory(light.weights[name], tensor.numpy()), name
+    with torch.no_grad():
+        network.head.bias += 1
+    np.testing.assert_allclose(predict_outputs(network, sequences, CPU), before + 1, rtol=1e-6)
+
+
+def test_where_there_is_no_float64_the_cpu_predicts(make_data, make_network):
+    network, sequences = make_network(), make_data(LENGTHS).sequences
+    found = predict_outputs(network, sequences, torch.device("mps"))
+    assert np.array_equal(found, predict_outputs(network, sequences, CPU))
+
+
+def test_weights_of_float64_are_rounded(make_data, make_network):
+    """Some processes have torch make float64 by default; a saved model has float32."""
+    network, sequences = make_network(), make_data(LENGTHS).sequences
+    expected = predict_outputs(network, sequences, CPU)
+    assert np.array_equal(predict_outputs(network.double(), sequences, CPU), expected)

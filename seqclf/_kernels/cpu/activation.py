@@ -1,19 +1,13 @@
 """The activations of the compiled kernels, each by itself."""
 
 import ctypes
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cpu.call import address, loaded
+from seqclf._kernels.cpu.call import address
 from seqclf._native import abi
-
-
-@cache
-def has_activation(code: int) -> bool:
-    """Whether the library has an activation with this code."""
-    return bool(loaded().seqclf_activate(ctypes.byref(abi.Activate(code, 0, None, None, None))))
+from seqclf._native.call import loaded
 
 
 def activate(code: int, inputs: Tensor) -> tuple[Tensor, Tensor]:

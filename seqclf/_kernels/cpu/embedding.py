@@ -5,9 +5,10 @@ import ctypes
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cpu.call import VALUE_COST, address, loaded, thread_count
+from seqclf._kernels.cpu.call import address
 from seqclf._kernels.layout import StepLayout
 from seqclf._native import abi
+from seqclf._native.call import VALUE_COST, loaded, thread_count
 
 
 def unique_ids(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:

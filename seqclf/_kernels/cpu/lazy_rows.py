@@ -5,10 +5,11 @@ import ctypes
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cpu.call import address, is_plain, loaded, thread_count
+from seqclf._kernels.cpu.call import address, is_plain
 from seqclf._kernels.cpu.update_rules import UPDATE_COST, Hyperparameters
-from seqclf._kernels.threads import n_threads
 from seqclf._native import abi
+from seqclf._native.call import loaded, thread_count
+from seqclf._native.threads import n_threads
 
 # In smaller tables adam updates all rows in less time than it takes to bring the rows of a batch, some thousands, up to
 # date.

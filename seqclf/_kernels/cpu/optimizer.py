@@ -8,11 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqclf._kernels.cpu.call import address, is_plain, loaded, thread_count
+from seqclf._kernels.cpu.call import address, is_plain
 from seqclf._kernels.cpu.lazy_rows import LazyRows
 from seqclf._kernels.cpu.update_rules import CODES, UPDATE_COST, Hyperparameters
-from seqclf._kernels.threads import n_threads
 from seqclf._native import abi
+from seqclf._native.call import loaded, thread_count
+from seqclf._native.threads import n_threads
 
 
 class State(NamedTuple):

@@ -7,20 +7,18 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from seqclf._cells import Weights
 from seqclf._kernels.cpu import recurrence
-from seqclf._kernels.cpu.call import VALUE_COST, address, loaded, thread_count
+from seqclf._kernels.cpu.call import address
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.threads import n_threads
-from seqclf._kernels.weights import Weights
 from seqclf._native import abi
-
-# The kinds, with their codes in ``csrc/abi.h``.
-_POOL = {"max": 0, "mean": 1, "attention": 2}
+from seqclf._native.call import VALUE_COST, loaded, thread_count
+from seqclf._native.threads import n_threads
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
-    if kind not in _POOL or kind == "attention":
+    if kind not in abi.POOL or kind == "attention":
         raise ValueError(f"There is no pooling of the kind {kind!r}.")
     return _Pool.apply(kind, values, layout, torch.is_grad_enabled() and values.requires_grad)
 
@@ -36,7 +34,7 @@ class _Pool(Function):
         chosen = None
         if kind == "max" and training:
             chosen = torch.empty(pooled.shape, dtype=torch.int32)
-        call = _pooling(_POOL[kind], values, layout, pooled, chosen=chosen)
+        call = _pooling(abi.POOL[kind], values, layout, pooled, chosen=chosen)
         loaded().seqclf_pool(ctypes.byref(call))
         ctx.save_for_backward(chosen)
         ctx.kind, ctx.layout, ctx.n_threads = kind, layout, n_threads()
@@ -50,7 +48,7 @@ class _Pool(Function):
         grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
         call = abi.PoolingBackward(
             layout.as_c_struct,
-            _POOL[ctx.kind],
+            abi.POOL[ctx.kind],
             grad_pooled.shape[1],
             *map(address, (grad_pooled, chosen, grad_values)),
             thread_count(ctx.n_threads, layout.n_steps * VALUE_COST * grad_pooled.shape[1]),
@@ -77,7 +75,7 @@ class _Attend(Function):
         keys, query = keys.contiguous(), query.contiguous()
         pooled = values.new_empty(layout.n_rows, values.shape[1])
         scales = values.new_empty(layout.n_rows, dtype=torch.float64)
-        call = _pooling(_POOL["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
+        call = _pooling(abi.POOL["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
         loaded().seqclf_pool(ctypes.byref(call))
         ctx.save_for_backward(values, keys, query, pooled, scales)
         ctx.layout, ctx.n_threads = layout, n_threads()

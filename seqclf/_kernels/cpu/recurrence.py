@@ -1,4 +1,4 @@
-"""The recurrences on our own fused CPU kernels: forward, backward, and the projection of a table of vectors."""
+"""The recurrences on our own fused CPU kernels: forward and backward."""
 
 import ctypes
 from typing import NamedTuple
@@ -8,27 +8,15 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from seqclf._kernels.activations import ACTIVATIONS
-from seqclf._kernels.cells import CELLS
-from seqclf._kernels.cpu.activation import has_activation
-from seqclf._kernels.cpu.call import address, loaded, thread_count
-from seqclf._kernels.cpu.cell_layout import CellLayout, cell_layout
+from seqclf._cells import ACTIVATIONS, CELLS, Weights
+from seqclf._kernels.cpu.call import address
 from seqclf._kernels.cpu.embedding import check_ids, embedding_gradient, unique_ids
 from seqclf._kernels.inputs import Inputs
 from seqclf._kernels.layout import StepLayout
-from seqclf._kernels.threads import n_threads
-from seqclf._kernels.weights import Weights
 from seqclf._native import abi
-
-# What the non-linearity of a gate takes, in multiplications: 15 to 50 on one processor, depending on the cell, its
-# width and the instructions.
-_GATE_COST = 24
-
-
-def supports(cell: str, activation: str) -> bool:
-    """Whether the library has this cell with this activation."""
-    code = CELLS[cell].code
-    return code is not None and cell_layout(code) is not None and has_activation(ACTIVATIONS[activation].code)
+from seqclf._native.call import GATE_COST, loaded, thread_count
+from seqclf._native.cell_layout import CellLayout, cell_layout, padded_units
+from seqclf._native.threads import n_threads
 
 
 def run(
@@ -50,8 +38,6 @@ def _run(cell, inputs, layout, weights, activation, reverse):
     training = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in (inputs.numbers, inputs.table, *weights)
     )
-    if training and inputs.projected is not None:
-        raise RuntimeError("There are no gradients through projected ids: they are for reading only.")
     others = (inputs.numbers, inputs.mask)
     if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
         raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
@@ -71,14 +57,12 @@ class _Settings(NamedTuple):
     training: bool
     n_threads: int
 
-    def layer(
-        self, weights: list[Tensor | None], units: int, n_looked_up: int, n_numbers: int, projected=None
-    ) -> abi.Layer:
+    def layer(self, weights: list[Tensor | None], units: int, n_looked_up: int, n_numbers: int) -> abi.Layer:
         """The weights as the library reads them; those of two directions are given one after the other."""
         each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
         directions = [
-            abi.Direction(reverse, *map(address, weights), None if projected is None else address(projected[index]))
-            for index, (reverse, weights) in enumerate(zip(self.reverse, each, strict=True))
+            abi.Direction(reverse, *map(address, weights), None)
+            for reverse, weights in zip(self.reverse, each, strict=True)
         ]
         return abi.Layer(
             self.code, self.activation, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions)
@@ -86,7 +70,7 @@ class _Settings(NamedTuple):
 
     def slots(self, units: int) -> Tensor:
         """New memory for the slots of every step."""
-        shape = (len(self.reverse), self.layout.n_steps, self.cell.n_slots * _padded_units(units))
+        shape = (len(self.reverse), self.layout.n_steps, self.cell.n_slots * padded_units(units))
         return torch.empty(shape, dtype=torch.float32)
 
     def thread_count(self, weight_recurrent: Tensor, n_read: int) -> int:
@@ -104,7 +88,7 @@ class _Recurrence(Function):
         weights = [None if weight is None else weight.contiguous() for weight in weights]
         weight_input, weight_recurrent = weights[:2]
         units = weight_recurrent.shape[1]
-        width = _padded_units(units)
+        width = padded_units(units)
         numbers, ids, table, mask = _as_kernel_inputs(inputs)
         n_numbers = 0 if numbers is None else numbers.shape[1]
         n_looked_up = weight_input.shape[1] - n_numbers
@@ -112,8 +96,7 @@ class _Recurrence(Function):
         if table is not None and inputs.sparse and ctx.needs_input_grad[3]:
             occurring, inverse = unique_ids(ids, len(table))
         elif ids is not None:
-            looked_up_in = table if inputs.projected is None else inputs.projected[0]
-            check_ids(ids, n_looked_up if looked_up_in is None else len(looked_up_in))
+            check_ids(ids, n_looked_up if table is None else len(table))
         _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up)
         n_threads_used = settings.thread_count(
             weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up
@@ -126,7 +109,7 @@ class _Recurrence(Function):
             memory = torch.empty_like(outputs)
         call = abi.Forward(
             layout.as_c_struct,
-            settings.layer(weights, units, n_looked_up, n_numbers, inputs.projected),
+            settings.layer(weights, units, n_looked_up, n_numbers),
             abi.Inputs(*map(address, (numbers, ids, table, mask))),
             *map(address, (outputs, gates, memory)),
             n_threads_used,
@@ -205,20 +188,6 @@ def _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up) -> No
         raise ValueError(f"The shapes of numbers, ids, table, mask and weights do not fit together: {shapes}.")
 
 
-def project(cell: str, table: Tensor, weights: Weights) -> Tensor:
-    """What each id contributes to the gates, in the kernels' own order; see :func:`seqclf._kernels.project`."""
-    arrays = [None if weight is None else weight.detach().contiguous() for weight in weights]
-    table, n_columns = table.detach().contiguous(), weights.input.shape[1]
-    n_ids, dim = table.shape
-    projected = table.new_empty(n_ids, CELLS[cell].n_gates * _padded_units(weights.units))
-    directions = (2 * abi.Direction)(abi.Direction(False, *map(address, arrays)))
-    activation = 0  # any one: these sums are what it is applied to
-    layer = abi.Layer(_code_of(cell), activation, weights.units, 1, dim, n_columns - dim, directions)
-    call = abi.Projection(layer, n_ids, address(table), address(projected), n_threads())
-    loaded().seqclf_project(ctypes.byref(call))
-    return projected
-
-
 def _code_of(cell: str) -> int:
     code = CELLS[cell].code
     assert code is not None, f"the compiled kernels have no {cell}"
@@ -232,11 +201,6 @@ def _layout_of(code: int) -> CellLayout:
     return layout
 
 
-def _padded_units(units: int) -> int:
-    """The units as they lie in the kernels' memory: rounded up to a multiple of 8."""
-    return -(-units // 8) * 8
-
-
 def _macs_per_step(weight_recurrent: Tensor, n_read: int) -> int:
     """Multiply-accumulates for a step."""
-    return len(weight_recurrent) * (n_read + weight_recurrent.shape[1] + _GATE_COST)
+    return len(weight_recurrent) * (n_read + weight_recurrent.shape[1] + GATE_COST)

@@ -10,7 +10,7 @@
 
 // The number of this interface: one more whenever a structure or an entry point changes. Python refuses a library that has
 // another one.
-const int64_t INTERFACE = 1;
+const int64_t INTERFACE = 2;
 
 // The result of a call that got no memory, whatever else it may give (see entry_points.h).
 const int64_t OUT_OF_MEMORY = -2;
@@ -195,6 +195,36 @@ struct Linear {
   const float *weight;  // (n_outputs, n_inputs)
   const float *bias;    // (n_outputs,)
   double *outputs;      // (n_rows, n_outputs)
+};
+
+// How often each row holds each number, or each column inside its numbers (see _label_features/entry_counts.py). The entries of
+// a row are written in the order of their columns, those of all rows one after the other.
+struct CountEntries {
+  int64_t n_rows, n_columns;
+  const int64_t *offsets;        // (n_rows + 1,) where each row begins in `numbers`
+  const int32_t *numbers;        // below n_columns, negative ones are not counted; or below n_known + n_new
+  int64_t n_known, n_new;        // how many numbers have columns inside them, if any have
+  const int64_t *known_offsets;  // (n_known + 1,) where those of each number begin; or null: the numbers are columns
+  const int32_t *known_columns;
+  const int64_t *new_offsets;  // (n_new + 1,) the same for the numbers from n_known on
+  const int32_t *new_columns;
+  const int64_t *room;  // (n_rows + 1,) where each row may write: there is a place for each column that it holds
+  int64_t *lengths;     // (n_rows,) how many different columns each row holds
+  int32_t *columns;     // (room[n_rows],)
+  float *counts;        // (room[n_rows],)
+  int64_t n_threads;
+};
+
+// outputs = rows coef + intercept, where most of a row is zero: summed in float, each row by itself in the order of its entries.
+struct SparseLinear {
+  int64_t n_rows, n_columns, n_outputs;
+  const int64_t *offsets;  // (n_rows + 1,) where each row begins in the next two
+  const int32_t *columns;
+  const float *values;
+  const float *coef;       // (n_columns, n_outputs)
+  const float *intercept;  // (n_outputs,)
+  float *outputs;          // (n_rows, n_outputs)
+  int64_t n_threads;
 };
 
 // L2-regularised linear models of sparse rows (see _label_features/linear_models.py): for each output one of all rows, and one

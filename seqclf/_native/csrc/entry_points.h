@@ -10,6 +10,7 @@
 //   activate        whether there is an activation with that code
 //   look_up         false if a version or an entry is out of range; what was found is then undefined
 //   unique_ids      the number of ids that were written, or -1 if an id is out of range
+//   count_entries   the number of entries of all rows
 //   optimize        false, and nothing is done, if the rows of a gradient do not rise or are not rows of the parameter; nothing
 //                   is done without memory either
 #define SEQCLF_ENTRY_POINTS(ENTRY)                \
@@ -25,6 +26,8 @@
   ENTRY(void, pool_backward, PoolingBackward)     \
   ENTRY(void, attend_backward, AttentionBackward) \
   ENTRY(void, linear, Linear)                     \
+  ENTRY(int64_t, count_entries, CountEntries)     \
+  ENTRY(void, sparse_linear, SparseLinear)        \
   ENTRY(void, fit_linear_models, LinearModels)    \
   ENTRY(void, convolve, Convolutions)             \
   ENTRY(int64_t, unique_ids, UniqueIds)           \

@@ -100,6 +100,39 @@ static inline void check(const PoolingBackward &call) {
 
 static inline void check(const AttentionBackward &call) { check_batch(call.batch); }
 
+static void columns_within(const char *what, const int64_t *offsets, const int32_t *columns, int64_t n, int64_t end) {
+  rising_from_zero(what, offsets, n);
+  for (int64_t i = 0; i < offsets[n]; i++) require(columns[i] >= 0 && columns[i] < end, what);
+}
+
+static inline void check(const CountEntries &call) {
+  rising_from_zero("offsets", call.offsets, call.n_rows);
+  rising_from_zero("room", call.room, call.n_rows);
+  if (call.known_offsets) {
+    columns_within("known_columns", call.known_offsets, call.known_columns, call.n_known, call.n_columns);
+    columns_within("new_columns", call.new_offsets, call.new_columns, call.n_new, call.n_columns);
+  }
+  for (int64_t row = 0; row < call.n_rows; row++) {
+    int64_t room = call.room[row + 1] - call.room[row];
+    for (int64_t i = call.offsets[row]; i < call.offsets[row + 1]; i++) {
+      const int64_t number = call.numbers[i], in_new = number - call.n_known;
+      if (!call.known_offsets) {
+        require(number < call.n_columns, "numbers");
+        room--;
+      } else {
+        require(number >= 0 && in_new < call.n_new, "numbers");
+        const int64_t *ends = in_new < 0 ? call.known_offsets + number : call.new_offsets + in_new;
+        room -= ends[1] - ends[0];
+      }
+    }
+    require(room >= 0, "room");
+  }
+}
+
+static inline void check(const SparseLinear &call) {
+  columns_within("columns", call.offsets, call.columns, call.n_rows, call.n_columns);
+}
+
 static inline void check(const LinearModels &call) {
   rising_from_zero("offsets", call.offsets, call.n_rows);
   for (int64_t i = 0; i < call.offsets[call.n_rows]; i++)

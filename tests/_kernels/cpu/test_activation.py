@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from seqclf._kernels import ACTIVATIONS
-from seqclf._kernels.cpu.activation import activate, has_activation
+from seqclf._kernels.cpu.activation import activate
 from seqclf._native import abi, library
+from seqclf._native.cell_layout import has_activation
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 

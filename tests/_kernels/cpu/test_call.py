@@ -1,24 +1,11 @@
-"""What every call into the compiled library needs."""
+"""Tensors as the compiled library reads them."""
 
-import pytest
 import torch
 
 from seqclf._kernels.cpu import call
-from seqclf._native import library
-
-
-def test_small_calls_have_one_thread(monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", 1_000)
-    assert [call.thread_count(3, work) for work in (0, 1_000, 1_001)] == [1, 1, 3]
 
 
 def test_the_address_is_that_of_the_first_value():
     values = torch.zeros(5)
     assert call.address(values[2:]) == values.data_ptr() + 8
     assert call.address(None) is None
-
-
-def test_without_a_library_the_reason_is_given(monkeypatch):
-    monkeypatch.setattr(library, "load", lambda: (None, "no compiler"))
-    with pytest.raises(RuntimeError, match="There are no compiled kernels: no compiler"):
-        call.loaded()

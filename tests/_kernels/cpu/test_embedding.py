@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, reference, torch_native
 from seqclf._kernels.cpu import recurrence
 from seqclf._native import library
-from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 

@@ -6,8 +6,8 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import LookUp, StepLayout, reference
-from seqclf._kernels.cpu import call, gather
-from seqclf._native import library
+from seqclf._kernels.cpu import gather
+from seqclf._native import call, library
 from seqclf._native.threads import kernel_threads
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")

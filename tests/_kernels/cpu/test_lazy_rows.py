@@ -6,8 +6,8 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import FusedStep, Hyperparameters, State, supports_lazy_rows
-from seqclf._kernels.cpu import call, lazy_rows, update_rules
-from seqclf._native import library
+from seqclf._kernels.cpu import lazy_rows, update_rules
+from seqclf._native import call, library
 from seqclf._native.threads import kernel_threads
 
 pytestmark = [

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_array
 
-from seqclf import _kernels
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS, Inputs, StepLayout, Weights
 from seqclf._kernels.cpu import pooling, recurrence
@@ -13,6 +11,7 @@ from seqclf._kernels.cpu.optimizer import FusedStep, State
 from seqclf._kernels.cpu.update_rules import CODES, Hyperparameters
 from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.random_convolutions import RandomConvolutions
+from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
@@ -52,10 +51,6 @@ def layer(cell, kind):
         return gradients(outputs, *others, *(each for some in both for each in some if each is not None))
 
     return run
-
-
-def projection():
-    return [_kernels.project("gru", numbers(N_IDS, DIM), weights("gru", DIM))]
 
 
 def pool(kind):
@@ -103,7 +98,7 @@ def optimizer(rule):
 
 def linear_models():
     rng = np.random.default_rng(0)
-    features = csr_array((rng.random((40, 12)) * (rng.random((40, 12)) < 0.4)).astype(np.float32))
+    features = SparseRows.from_dense(rng.random((40, 12)) * (rng.random((40, 12)) < 0.4))
     targets = (np.arange(40) % 3 == np.arange(3)[:, None]).T.astype(np.float32)
     found = fit_linear_models(features, targets, np.ones(40), np.arange(40) % 4, 1.0, "squared_error")
     return [torch.from_numpy(each) for each in found]
@@ -116,7 +111,6 @@ def convolutions():
 
 CALLS = {
     **{f"{cell} of {kind}": layer(cell, kind) for cell in CELLS for kind in ("numbers", "one-hot", "table")},
-    "projection": projection,
     "max": pool("max"),
     "mean": pool("mean"),
     "attention": attention,

@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from seqclf import _kernels
+from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import StepLayout, reference
 from seqclf._kernels.cpu import pooling
 from seqclf._native import abi, library
-from seqclf._nn.config import NetworkConfig
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
-KINDS = pytest.mark.parametrize("kind", pooling._POOL)
+KINDS = pytest.mark.parametrize("kind", abi.POOL)
 RAGGED = [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19]
 
 
@@ -159,11 +159,11 @@ def in_the_header():
 
 @KINDS
 def test_each_kind_has_one_code_here_and_there(kind):
-    assert in_the_header()[kind] == pooling._POOL[kind]
+    assert in_the_header()[kind] == abi.POOL[kind]
 
 
 def test_the_header_has_no_other_kind():
-    assert in_the_header().keys() == pooling._POOL.keys()
+    assert in_the_header().keys() == abi.POOL.keys()
 
 
 @pytest.mark.parametrize("kernel", [pooling, reference])
@@ -198,3 +198,43 @@ def test_trains_on_our_kernels(kind, monkeypatch):
     with _kernels.use("reference"):
         for a, b in zip(found, gradients(), strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def poolable(seed=0):
+    layout = _kernels.StepLayout([4, 1, 0, 7, 7, 3])
+    values = torch.randn(layout.n_steps, 5, generator=torch.Generator().manual_seed(seed))
+    return layout, values
+
+
+@pytest.mark.parametrize("kind", [kind for kind in abi.POOL if kind != "attention"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_pooling_equals_reference(kind, strided):
+    layout, values = poolable()
+    if strided:  # as the recurrent kernels give them: rows wider than what is in use
+        values = torch.cat((values, torch.full((len(values), 3), torch.nan)), dim=1)[:, :5]
+    results = []
+    for kernel in ("cpu", "reference"):
+        leaf = values.detach().requires_grad_()
+        with _kernels.use(kernel):
+            pooled = _kernels.pool(kind, leaf, layout)
+        (gradient,) = torch.autograd.grad((pooled * torch.arange(1.0, 6)).sum(), leaf)
+        results.append((pooled.detach(), gradient))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("pooling", abi.POOL)
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_nan_and_infinity_pass_through_to_their_row_only(pooling, bad):
+    layout, values = poolable()
+    spoilt_row = 1
+    values[layout.row_of_step == spoilt_row, 3] = bad
+    weight, bias, query = torch.eye(5), torch.zeros(5), torch.ones(5)
+    with torch.inference_mode():
+        if pooling == "attention":
+            pooled = _kernels.attend(values, layout, weight, bias, query)
+        else:
+            pooled = _kernels.pool(pooling, values, layout)
+    finite = torch.isfinite(pooled)
+    assert not finite[spoilt_row, 3]
+    assert finite[[row for row in range(layout.n_rows) if row != spoilt_row]].all()

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, _kernels
+from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import Inputs, StepLayout, Weights, reference
 from seqclf._kernels.cpu import recurrence
-from seqclf._kernels.cpu.call import loaded
-from seqclf._kernels.cpu.cell_layout import cell_layout
 from seqclf._native import library
-from seqclf._nn.config import NetworkConfig
+from seqclf._native.call import loaded
+from seqclf._native.cell_layout import cell_layout
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 
@@ -740,7 +740,8 @@ FORK = """
     import numpy as np
     import torch
     from seqclf._kernels import StepLayout, Weights
-    from seqclf._kernels.cpu import call, recurrence
+    from seqclf._kernels.cpu import recurrence
+    from seqclf._native import call
 
     call._MIN_PARALLEL_WORK = 0
     torch.set_num_threads(2)

@@ -3,17 +3,16 @@
 It has the forget gate of F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget", Neural Computation 12 (2000).
 """
 
-import torch
-
-from seqclf._kernels.cells.cell import Cell
+from seqclf._cells.cell import Cell
+from seqclf._cells.functions import blocks, sigmoid
 
 
 def _step(projected, state, weights, activation):
     hidden, memory = state
-    i, f, g, o = (projected + hidden @ weights.recurrent.t()).chunk(4, dim=1)
+    i, f, g, o = blocks(projected + hidden @ weights.recurrent.T, 4)
     # c' = s(f) c + s(i) a(g),  h' = s(o) a(c')
-    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * activation(g)
-    return torch.sigmoid(o) * activation(memory), memory
+    memory = sigmoid(f) * memory + sigmoid(i) * activation(g)
+    return sigmoid(o) * activation(memory), memory
 
 
 LSTM = Cell(
@@ -23,5 +22,5 @@ LSTM = Cell(
     has_memory=True,
     initial_biases={"f": 1.0},  # the forget gate is open, so that long sequences have a gradient from the beginning
     code=1,
-    torch_operations={"tanh": torch.lstm},
+    torch_operations={"tanh": "lstm"},
 )

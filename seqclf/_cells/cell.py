@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from seqclf._kernels.weights import Weights
+from seqclf._cells.weights import Weights
 
 # Of the rows that run at a time: from (x W + b, the state before, the weights, the activation) to the state after. A
-# state is the hidden state, (rows, units), and where the cell has a memory, that too.
-Step = Callable[[Tensor, tuple[Tensor, ...], Weights, Callable[[Tensor], Tensor]], tuple[Tensor, ...]]
+# state is the hidden state, (rows, units), and where the cell has a memory, that too. All are arrays of numpy, or
+# tensors of torch.
+Step = Callable[[Any, tuple[Any, ...], Weights, Callable[[Any], Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Cell:
     gates : tuple of str
         Names of the blocks of `units` rows that the weight matrices have, in their order.
     step : callable
-        The equation in plain torch: the definition, against which every faster kernel is tested.
+        The equation, of arrays and of tensors: the definition, against which every faster kernel is tested.
     has_recurrent_bias : bool
         Whether the product with the previous state has a bias of its own. The product with the inputs always has one.
     has_memory : bool
@@ -33,8 +32,8 @@ class Cell:
         What the biases of a gate are before training, where that is not 0.
     code : int, optional
         Its code in ``csrc/cells/list.h``, if the compiled kernels have it. They have each cell with every activation.
-    torch_operations : dict of str to callable
-        For each activation that torch has an operation for, that operation.
+    torch_operations : dict of str to str
+        For each activation that torch has an operation for, its name there.
     """
 
     name: str
@@ -44,7 +43,7 @@ class Cell:
     has_memory: bool = False
     initial_biases: Mapping[str, float] = field(default_factory=dict)
     code: int | None = None
-    torch_operations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    torch_operations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_gates(self) -> int:

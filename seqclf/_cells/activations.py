@@ -5,10 +5,9 @@ The gates keep their sigmoid whatever the activation is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from seqclf._cells.functions import relu, tanh
 
 
 @dataclass(frozen=True)
@@ -20,23 +19,23 @@ class Activation:
     name : str
         As users write it.
     function : callable
-        The definition, in plain torch.
+        The definition, of arrays and of tensors.
     code : int
         Its code in ``csrc/activations.h``.
     """
 
     name: str
-    function: Callable[[Tensor], Tensor]
+    function: Callable[[Any], Any]
     code: int
 
 
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("tanh", torch.tanh, code=0),
-        Activation("relu", torch.relu, code=1),
-        # x / (1 + |x|). J. Bergstra, G. Desjardins, P. Lamblin, Y. Bengio, "Quadratic polynomials learn better image
-        # features", technical report 1337, DIRO, University of Montreal (2009).
-        Activation("softsign", functional.softsign, code=2),
+        Activation("tanh", tanh, code=0),
+        Activation("relu", relu, code=1),
+        # J. Bergstra, G. Desjardins, P. Lamblin, Y. Bengio, "Quadratic polynomials learn better image features",
+        # technical report 1337, DIRO, University of Montreal (2009).
+        Activation("softsign", lambda x: x / (abs(x) + 1), code=2),
     )
 }

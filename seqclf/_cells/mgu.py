@@ -4,16 +4,15 @@ In the form that applies the gate after the matrix product, as the gru here does
 is a gru with one gate in the place of two: the reset gate is f, and the update gate 1 - f.
 """
 
-import torch
-
-from seqclf._kernels.cells.cell import Cell
+from seqclf._cells.cell import Cell
+from seqclf._cells.functions import blocks, sigmoid
 
 
 def _step(projected, state, weights, activation):
     (hidden,) = state
-    f_x, n_x = projected.chunk(2, dim=1)
-    f_h, n_h = (hidden @ weights.recurrent.t() + weights.recurrent_bias).chunk(2, dim=1)
-    f = torch.sigmoid(f_x + f_h)
+    f_x, n_x = blocks(projected, 2)
+    f_h, n_h = blocks(hidden @ weights.recurrent.T + weights.recurrent_bias, 2)
+    f = sigmoid(f_x + f_h)
     # n = a(x W_n + b_n + f (h U_n + c_n)),  h' = (1 - f) h + f n
     n = activation(n_x + f * n_h)
     return ((1 - f) * hidden + f * n,)

@@ -1,14 +1,12 @@
 """The simple recurrent network. J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990)."""
 
-import torch
-
-from seqclf._kernels.cells.cell import Cell
+from seqclf._cells.cell import Cell
 
 
 def _step(projected, state, weights, activation):
     (hidden,) = state
     # h' = a(x W + h U + b)
-    return (activation(projected + hidden @ weights.recurrent.t()),)
+    return (activation(projected + hidden @ weights.recurrent.T),)
 
 
 RNN = Cell(
@@ -16,5 +14,5 @@ RNN = Cell(
     gates=("h",),
     step=_step,
     code=0,
-    torch_operations={"tanh": torch.rnn_tanh, "relu": torch.rnn_relu},
+    torch_operations={"tanh": "rnn_tanh", "relu": "rnn_relu"},
 )

@@ -4,16 +4,15 @@ Equations 5 to 8, in the form that applies the reset gate after the matrix produ
 other change.
 """
 
-import torch
-
-from seqclf._kernels.cells.cell import Cell
+from seqclf._cells.cell import Cell
+from seqclf._cells.functions import blocks, sigmoid
 
 
 def _step(projected, state, weights, activation):
     (hidden,) = state
-    r_x, z_x, n_x = projected.chunk(3, dim=1)
-    r_h, z_h, n_h = (hidden @ weights.recurrent.t() + weights.recurrent_bias).chunk(3, dim=1)
-    r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
+    r_x, z_x, n_x = blocks(projected, 3)
+    r_h, z_h, n_h = blocks(hidden @ weights.recurrent.T + weights.recurrent_bias, 3)
+    r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
     # n = a(x W_n + b_n + r (h U_n + c_n)),  h' = (1 - z) n + z h
     n = activation(n_x + r * n_h)
     return ((1 - z) * n + z * hidden,)
@@ -25,5 +24,5 @@ GRU = Cell(
     step=_step,
     has_recurrent_bias=True,
     code=2,
-    torch_operations={"tanh": torch.gru},
+    torch_operations={"tanh": "gru"},
 )

@@ -1,4 +1,4 @@
-"""How much memory is left: on this machine, in its control group (a container), under `ulimit -v`, and on a GPU."""
+"""How much memory is left: on this machine, in its control group (a container), and under `ulimit -v`."""
 
 import ctypes
 import os
@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
 
 _PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
@@ -19,16 +17,12 @@ class Left(NamedTuple):
     where: str
 
 
-def left_memory(device: torch.device) -> Left | None:
+def left_memory() -> Left | None:
     """The least that is left of all that limits this process; None where nothing is known.
 
     It is rather too much than too little: memory that the system can free counts, and so does what is left for
     swapping. macOS says nothing of the kind, because it makes room for swapping as it goes.
     """
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, and free
-        return Left(free + kept, "on the GPU")
     found = [left for each in (_machine, _control_groups, _address_space) for left in each()]
     return min(found, default=None)
 

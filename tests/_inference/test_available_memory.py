@@ -5,12 +5,10 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
-from seqclf._training import available_memory
-from seqclf._training.available_memory import Left, left_memory
+from seqclf._inference import available_memory
+from seqclf._inference.available_memory import Left, left_memory
 
-CPU = torch.device("cpu")
 MEMINFO = "MemTotal:  9000 kB\nMemFree:  100 kB\nMemAvailable:  5000 kB\nSwapFree:  1000 kB\nHugePages_Total:  0\n"
 GROUP = "in its control group (container)"
 
@@ -32,19 +30,19 @@ def system(monkeypatch, tmp_path):
 
 
 def test_nothing_is_known_of_a_system_without_such_files(system):
-    assert left_memory(CPU) is None
+    assert left_memory() is None
 
 
 def test_the_machine_has_what_is_available_and_free_to_swap(system):
     system({"proc/meminfo": MEMINFO})
-    assert left_memory(CPU) == Left(6000 * 1024, "on this machine")
+    assert left_memory() == Left(6000 * 1024, "on this machine")
 
 
 @pytest.mark.parametrize("text", ["", "what is this\n", "MemAvailable: much\n", "MemTotal: 9000 kB\n", "\udcff"])
 def test_what_is_not_understood_is_left_out(system, text, monkeypatch):
     system({"proc/meminfo": "", "proc/self/cgroup": "0::/none\n"})
     monkeypatch.setattr(available_memory, "_text", lambda file: text if file.name == "meminfo" else "")
-    assert left_memory(CPU) is None
+    assert left_memory() is None
 
 
 def test_a_control_group_of_version_2(system):
@@ -57,13 +55,13 @@ def test_a_control_group_of_version_2(system):
         "cgroup/outer/memory.stat": "anon 60000\nactive_file 4000\ninactive_file 5000\nslab_reclaimable 600\n",
     }
     system(files)
-    assert left_memory(CPU) == Left(19_600, GROUP), "that of the outer group, and the files that it keeps in memory"
+    assert left_memory() == Left(19_600, GROUP), "that of the outer group, and the files that it keeps in memory"
     system({"proc/meminfo": MEMINFO})
-    assert left_memory(CPU) == Left(19_600 + 1000 * 1024, GROUP), "it may swap as much as there is room for"
+    assert left_memory() == Left(19_600 + 1000 * 1024, GROUP), "it may swap as much as there is room for"
     system({"cgroup/outer/memory.swap.max": "5000\n", "cgroup/outer/memory.swap.current": "2000\n"})
-    assert left_memory(CPU) == Left(19_600 + 3000, GROUP)
+    assert left_memory() == Left(19_600 + 3000, GROUP)
     system({"cgroup/outer/memory.current": "200000\n"})
-    assert left_memory(CPU) == Left(3000, GROUP), "not less than nothing"
+    assert left_memory() == Left(3000, GROUP), "not less than nothing"
 
 
 def test_a_control_group_of_version_1(system):
@@ -76,27 +74,27 @@ def test_a_control_group_of_version_1(system):
         "cgroup/memory/memory.usage_in_bytes": "400\n",
     }
     system(files)
-    assert left_memory(CPU) == Left(635, GROUP)
+    assert left_memory() == Left(635, GROUP)
 
 
 def test_a_container_that_sees_its_own_group_as_the_root(system):
     system({"proc/self/cgroup": "0::/\n", "cgroup/memory.max": "1000\n", "cgroup/memory.current": "400\n"})
-    assert left_memory(CPU) == Left(600, GROUP)
+    assert left_memory() == Left(600, GROUP)
 
 
 def test_the_least_of_all_limits_counts(system):
     system({"proc/meminfo": MEMINFO, "proc/self/cgroup": "0::/\n", "cgroup/memory.max": "99999999999\n"})
-    assert left_memory(CPU) == Left(6000 * 1024, "on this machine")
+    assert left_memory() == Left(6000 * 1024, "on this machine")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_limit_of_the_address_space():
     code = """
-import resource, torch
-from seqclf._training.available_memory import left_memory
+import resource
+from seqclf._inference.available_memory import left_memory
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**28, -1))
-left = left_memory(torch.device("cpu"))
+left = left_memory()
 print(2**28 - 2**23 < left.n_bytes <= 2**28, left.where)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -105,14 +103,7 @@ print(2**28 - 2**23 < left.n_bytes <= 2**28, left.where)
 
 @pytest.mark.skipif(not os.path.exists("/proc/meminfo"), reason="reads /proc")
 def test_this_machine_has_some():
-    assert left_memory(CPU).n_bytes > 2**20
-
-
-def test_a_gpu_has_what_is_free_and_what_torch_keeps_of_it(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 200)
-    assert left_memory(torch.device("cuda")) == Left(1100, "on the GPU")
+    assert left_memory().n_bytes > 2**20
 
 
 def test_windows_is_asked_for_what_may_be_committed(monkeypatch):
@@ -129,4 +120,4 @@ def test_windows_is_asked_for_what_may_be_committed(monkeypatch):
     monkeypatch.setattr(available_memory.sys, "platform", "win32")
     monkeypatch.setattr(available_memory.ctypes, "windll", Windll, raising=False)
     monkeypatch.setattr(available_memory, "_text", lambda file: "")
-    assert left_memory(CPU) == Left(12345, "on this machine")
+    assert left_memory() == Left(12345, "on this machine")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from seqclf._kernels import CELLS
-from seqclf._kernels.cpu.cell_layout import cell_layout
 from seqclf._native import abi, library
+from seqclf._native.cell_layout import cell_layout
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 

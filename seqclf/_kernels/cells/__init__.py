@@ -1,9 +1,0 @@
-"""Every cell by its name. A new one is a file in this folder, and its name in this list."""
-
-from seqclf._kernels.cells.cell import Cell
-from seqclf._kernels.cells.gru import GRU
-from seqclf._kernels.cells.lstm import LSTM
-from seqclf._kernels.cells.mgu import MGU
-from seqclf._kernels.cells.rnn import RNN
-
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (RNN, LSTM, GRU, MGU)}
