@@ -24,10 +24,14 @@ from numpy.typing import NDArray
 from seqclf._data.ragged import Ragged
 from seqclf._native import abi, library
 from seqclf._native.threads import chosen_threads
+from seqclf._saved import Saved, State
 
 N_TAPS = 9
 # The taps of weight 2 in each of the 84 kernels.
 KERNELS = np.array(list(combinations(range(N_TAPS), 3)), dtype=np.int64)
+
+# No series has more steps.
+_MOST_STEPS = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,37 @@ class Convolutions:
             write_compiled(self, series, features)
         else:
             write_plain(self, series, features)
+
+    def to_state(self) -> State:
+        """What is saved."""
+        return {
+            "dilations": self.dilations,
+            "taps": self.taps,
+            "padded": self.padded,
+            "channels": self.channels.values,
+            "n_channels": self.channels.lengths,
+            "biases": self.biases.values,
+            "n_biases": self.biases.lengths,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved, n_channels: int) -> "Convolutions":
+        """The same convolutions, of series of so many channels."""
+        dilations = saved.array("dilations", np.int64, (None,), low=1, high=_MOST_STEPS)
+        n = len(dilations)
+        channels = saved.array("channels", np.int64, (None,), low=0, high=n_channels - 1)
+        biases = saved.array("biases", np.float32, (None,))
+        read = saved.array("n_channels", np.int64, (n,), low=1, high=len(channels))
+        compared = saved.array("n_biases", np.int64, (n,), low=1, high=len(biases))
+        saved.require(int(read.sum()) == len(channels), "n_channels does not add up to the number of channels")
+        saved.require(int(compared.sum()) == len(biases), "n_biases does not add up to the number of biases")
+        return cls(
+            dilations=dilations,
+            taps=saved.array("taps", np.int64, (n, 3), low=0, high=N_TAPS - 1),
+            padded=saved.array("padded", np.int64, (n,), low=0, high=1),
+            channels=Ragged(channels, read),
+            biases=Ragged(biases, compared),
+        )
 
 
 def covered_steps(dilations: NDArray[np.int64]) -> NDArray[np.int64]:

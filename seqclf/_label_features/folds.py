@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
+from seqclf._saved import Saved, State
 
 # Each model sees four fifths of the rows. With that of all rows there are six models of an output: a vector of eight
 # numbers holds them.
@@ -95,6 +96,30 @@ class StreamFolds:
             (keys, folds), values = self._known, np.array(_digests(steps), dtype="V16")
         places = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
         return np.where(keys[places] == values, folds[places], -1)
+
+    def to_state(self) -> State:
+        """What later chunks need."""
+        if self._known is None:
+            return {"present": self._present, "digests": None, "folds": None}
+        digests, folds = self._known
+        return {"present": None, "digests": digests.view(np.uint8).reshape(-1, 16), "folds": folds}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> "StreamFolds":
+        """The same folds for later chunks."""
+        folds = cls.__new__(cls)
+        folds._known = None
+        if saved.value("digests") is None:
+            folds._present = saved.array("present", np.int64, (None,), low=0, high=N_FOLDS - 1)
+            saved.require(
+                len(folds._present) > 0 and bool((np.diff(folds._present) > 0).all()), "present does not rise"
+            )
+        else:
+            digests = saved.array("digests", np.uint8, (None, 16)).view("V16")[:, 0]
+            rises = len(digests) > 0 and np.array_equal(np.unique(digests), digests)
+            saved.require(rises, "digests do not rise")
+            folds._known = digests, saved.array("folds", np.int64, (len(digests),), low=0, high=N_FOLDS - 1)
+        return folds
 
 
 def _content_folds(steps: Ragged) -> NDArray[np.int64]:

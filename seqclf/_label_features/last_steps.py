@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
+from seqclf._saved import Saved, State
 
 # The largest number of features, and of numbers made at once in prediction.
 _MAX_FEATURES = 1_000
@@ -48,6 +49,7 @@ class LastSteps:
 
     def transform(self, series: Ragged) -> NDArray[np.float32]:
         """The features of any series, each made of the series alone."""
+        check_channels(series, self.n_channels_)
         features = np.tile(self._means, (len(series), 1))
         filled = np.flatnonzero(series.lengths > 0)
         first, last = series.offsets[:-1][filled], series.offsets[1:][filled]
@@ -61,7 +63,30 @@ class LastSteps:
         for start in range(0, len(series), size):
             yield series if len(series) <= size else series.take(np.arange(start, min(start + size, len(series))))
 
+    @property
+    def n_features_out(self) -> int:
+        """How many features there are."""
+        return len(self._means)
+
     def names(self) -> list[str]:
         """What each feature is."""
         channels = range(self.n_channels_)
         return [f"step {step} of channel {one}" for step in range(-self.n_steps_, 0) for one in channels]
+
+    def to_state(self) -> State:
+        """What is saved."""
+        return {"n_steps": self.n_steps_, "n_channels": self.n_channels_, "means": self._means}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> "LastSteps":
+        """The same features."""
+        steps = cls()
+        steps.n_steps_, steps.n_channels_ = (saved.integer(name, low=1) for name in ("n_steps", "n_channels"))
+        steps._means = saved.array("means", np.float32, (steps.n_steps_ * steps.n_channels_,))
+        return steps
+
+
+def check_channels(series: Ragged, n_channels: int) -> None:
+    """Raise an error for series of another number of channels."""
+    if series.n_channels != n_channels:
+        raise ValueError(f"The series have {series.n_channels} channels, expected {n_channels} as in fit.")

@@ -16,14 +16,17 @@ D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992).
 H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit, logit, logsumexp
 
+from seqclf._label_features.linear import linear
+from seqclf._label_features.sparse_linear import sparse_linear
+from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._label_features.supervision import Calibration, Supervision
+from seqclf._saved import Saved, State
 
 # The share of the largest weight that a row counts at least: with less, equations can't be solved.
 _SMALLEST_WEIGHT = 1e-6
@@ -43,6 +46,13 @@ class Features(Protocol):
 
     def names(self) -> list[str]:
         """What each feature is."""
+
+    @property
+    def n_features_out(self) -> int:
+        """How many features there are."""
+
+    def to_state(self) -> State:
+        """What is saved."""
 
 
 class CrossFitted(Protocol):
@@ -74,15 +84,6 @@ class Fit(Protocol):
         """Targets are those of a :class:`Supervision`, (n_rows, n_outputs)."""
 
 
-class Decide(Protocol):
-    """Gives scores of rows, (n_rows, n_outputs); those of a row do not depend on the other rows."""
-
-    def __call__(
-        self, features: Any, coef: NDArray[np.float32], intercept: NDArray[np.float32]
-    ) -> NDArray[np.floating]:
-        """Arguments as in :class:`CrossFitted`."""
-
-
 class LinearScores:
     """Estimates of the outputs by linear models.
 
@@ -92,8 +93,6 @@ class LinearScores:
         What the models are fitted to.
     fits : sequence of Fit
         How: the one is kept whose estimates have the least loss out of fold.
-    decide : Decide
-        Applies models to other rows.
 
     Attributes
     ----------
@@ -109,10 +108,9 @@ class LinearScores:
     intercept_: NDArray[np.float32]
     calibration_: Calibration
 
-    _without_fold: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-    def __init__(self, features: Features, fits: Sequence[Fit], decide: Decide):
-        self.features, self._fits, self._decide = features, fits, decide
+    def __init__(self, features: Features, fits: Sequence[Fit]):
+        self.features, self._fits = features, fits
+        self.without_fold_: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
     def feature_names(self) -> list[str]:
         """What each feature is, in the order of `coef_`."""
@@ -123,6 +121,8 @@ class LinearScores:
 
         With `keep_folds` a model without each fold is kept for `transform`.
         """
+        from scipy.special import logit
+
         weights = supervision.loss_weights / supervision.loss_weights.max()
         weights = np.maximum(weights, _SMALLEST_WEIGHT)
         weights /= weights.mean()
@@ -147,9 +147,9 @@ class LinearScores:
                 "The linear model of wide=True is not finite: X holds numbers that are too large or too small for "
                 "float32. Use scale=True, scale them yourself, or set wide=False."
             )
-        self._without_fold = []
+        self.without_fold_ = []
         if keep_folds:
-            self._without_fold = _models_without_folds(best_fit, features, supervision.targets, weights, fold, center)
+            self.without_fold_ = _models_without_folds(best_fit, features, supervision.targets, weights, fold, center)
         return self._estimates(best)
 
     def transform(self, rows: Any, fold: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
@@ -165,14 +165,39 @@ class LinearScores:
             start = stop
         return np.concatenate(parts)
 
+    def to_state(self) -> State:
+        """What is saved: what rows that were not fitted need."""
+        return {
+            "features": self.features.to_state(),
+            "coef": self.coef_,
+            "intercept": self.intercept_,
+            "calibration": self.calibration_.to_state(),
+            "known": self._known,
+            "priors": self._priors,
+            "exclusive": self._exclusive,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved, read: Callable[[Saved], Features]) -> "LinearScores":
+        """The same estimates; `read` makes the features of their state."""
+        scores = cls(saved.part("features", read), fits=())
+        scores.coef_ = saved.array("coef", np.float32, (scores.features.n_features_out, None))
+        n_outputs = scores.coef_.shape[1]
+        scores.intercept_ = saved.array("intercept", np.float32, (n_outputs,))
+        saved.require(n_outputs > 0, "there are no outputs")
+        scores.calibration_ = saved.part("calibration", lambda part: Calibration.from_state(part, n_outputs))
+        scores._known, scores._exclusive = saved.array("known", bool, (n_outputs,)), saved.boolean("exclusive")
+        scores._priors = saved.array("priors", np.float64, (int(np.count_nonzero(~scores._known)),))
+        return scores
+
     def _scores(self, features: Any, fold: NDArray[np.int64] | None) -> NDArray[np.floating]:
-        if fold is None or not self._without_fold:
-            return self._decide(features, self.coef_, self.intercept_)
+        if fold is None or not self.without_fold_:
+            return scores_of(features, self.coef_, self.intercept_)
         scores = np.empty((features.shape[0], len(self.intercept_)))
         for one in np.unique(fold):
             rows = np.flatnonzero(fold == one)
-            coef, intercept = (self.coef_, self.intercept_) if one < 0 else self._without_fold[one]
-            scores[rows] = self._decide(features[rows], coef, intercept)
+            coef, intercept = (self.coef_, self.intercept_) if one < 0 else self.without_fold_[one]
+            scores[rows] = scores_of(features[rows], coef, intercept)
         return scores
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -182,13 +207,36 @@ class LinearScores:
             # Of these nothing is known but how frequent they are.
             others = estimates[:, self._known] if self._exclusive else np.empty((len(scores), 0))
             if others.shape[1]:
-                estimates[:, unknown] = self._priors + logsumexp(others, axis=1, keepdims=True)
+                estimates[:, unknown] = self._priors + _log_sum_exp(others)
             else:  # Shares of several outputs that exclude each other add up to 1 as they are.
                 estimates[:, unknown] = (
-                    log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
+                    _log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
                 )
         with np.errstate(over="ignore"):  # Callers check that they are finite.
             return estimates.astype(np.float32)
+
+
+def scores_of(
+    features: SparseRows | NDArray[np.float32], coef: NDArray[np.float32], intercept: NDArray[np.float32]
+) -> NDArray[np.floating]:
+    """What models say of rows, (n_rows, n_outputs); scores of a row do not depend on the other rows."""
+    if isinstance(features, SparseRows):
+        return sparse_linear(features, coef, intercept)
+    return linear(features, coef, intercept)
+
+
+def _log_expit(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.minimum(values, 0.0) - np.log1p(np.exp(-np.abs(values)))
+
+
+def _log_sum_exp(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The logarithm of the sum over each row, (n_rows, 1); as scipy computes it, without the largest number first."""
+    most = values.max(axis=1, keepdims=True)
+    is_most = values == most
+    n_most = is_most.sum(axis=1, keepdims=True, dtype=values.dtype)
+    others = np.exp(np.where(is_most, -np.inf, values) - most).sum(axis=1, keepdims=True)
+    logarithms: NDArray[np.floating] = np.log1p(others / n_most) + np.log(n_most) + most
+    return logarithms
 
 
 def _models_without_folds(

@@ -23,16 +23,18 @@ S. Wang, C. D. Manning, "Baselines and bigrams: simple, good sentiment and topic
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack
 
 from seqclf._data.encoded import StepFeatures
 from seqclf._label_features.ngram_tables import NGramTables
 from seqclf._label_features.ngrams import Holders
 from seqclf._label_features.supervision import Supervision
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # With more outputs than this there are no ratios, because a step would be too wide. With 22 and 64 classes they raised
 # no accuracy. With 20 labels they did: each label is a problem of its own.
@@ -103,18 +105,20 @@ class LogCountRatios(NGramTables):
         return self._keep(tables, learned, fold, keep_folds)
 
 
-def _complete(memberships: csr_array) -> csr_array:
+def _complete(memberships: "csr_array") -> "csr_array":
     """The memberships with a column for what is left of each row, where anything is: the columns add up to 1.
 
     For a row with several labels what is left is negative, so that the sum over the columns counts it once.
     """
+    from scipy.sparse import csr_array, hstack
+
     rest = 1.0 - memberships.sum(axis=1)
     return hstack([memberships, csr_array(rest[:, None])], format="csr") if rest.any() else memberships
 
 
 def _ratios(
     holders: Holders,
-    memberships: csr_array,
+    memberships: "csr_array",
     spread: NDArray[np.bool_],
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
@@ -157,7 +161,7 @@ def _ratios(
     )
 
 
-def _all_entries(matrix: csr_array, rows: NDArray[np.int32]) -> tuple[Any, NDArray[Any]]:
+def _all_entries(matrix: "csr_array", rows: NDArray[np.int32]) -> tuple[Any, NDArray[Any]]:
     """All entries of those rows: for each the position of its row in `rows`, and its own in ``matrix.data``."""
     n_entries = np.diff(matrix.indptr)
     if (n_entries == 1).all():

@@ -1,12 +1,14 @@
 """`NGramTables`: what is known of n-grams, as numbers that a step looks up by the n-grams that end there."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.encoded import StepFeatures
 from seqclf._label_features.ngrams import Holders, NGrams, entries_of
+from seqclf._saved import Saved, State
 
 
 class NGramTables:
@@ -28,7 +30,7 @@ class NGramTables:
     """
 
     tables_: tuple[NDArray[np.float32], ...]
-    fold_tables_: tuple[NDArray[np.float32], ...] | None
+    fold_tables_: tuple[NDArray[np.float32], ...] | None = None
 
     def __init__(self, ngrams: NGrams, n_orders: int):
         self.ngrams, self.n_orders = ngrams, n_orders
@@ -56,3 +58,19 @@ class NGramTables:
         if fold is not None and self.fold_tables_ is not None:
             tables, version = self.fold_tables_, fold + 1
         return StepFeatures(entries_of(numbers[: self.n_orders], tables), tables, version)
+
+    def to_state(self) -> State:
+        """What is saved: the tables learned from all rows, but not the n-grams, which others need too."""
+        return {"tables": [{"values": table[0]} for table in self.tables_]}
+
+    @classmethod
+    def from_state(cls, saved: Saved, ngrams: NGrams) -> Self:
+        """The same tables, of these n-grams."""
+        tables = saved.parts("tables", lambda part: part.array("values", np.float32, (None, None))[None])
+        saved.require(1 <= len(tables) <= ngrams.n_orders, "there is not one table for each length of n-grams")
+        saved.require(len({table.shape[2] for table in tables}) == 1, "the tables have different widths")
+        sizes = [1 + n_frequent for n_frequent in ngrams.n_frequent_[: len(tables)]]
+        saved.require([table.shape[1] for table in tables] == sizes, "there is not one entry for each n-gram")
+        of_ngrams = cls(ngrams, len(tables))
+        of_ngrams.tables_ = tuple(tables)
+        return of_ngrams

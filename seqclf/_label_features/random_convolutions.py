@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, covered_steps
+from seqclf._label_features.last_steps import check_channels
 from seqclf._label_features.series_statistics import STATISTICS, series_statistics
+from seqclf._saved import Saved, State
 
 # As many as MiniRocket has. The time of the ridge model grows with rows and features, by the square of the fewer of the
 # two: many rows get fewer features. All features together are 400 MB at most.
@@ -124,6 +126,7 @@ class RandomConvolutions:
 
     def transform(self, series: Ragged) -> NDArray[np.float32]:
         """The features of any series, (n_series, n_features_out), each made of the series alone."""
+        check_channels(series, self.n_channels_)
         features = np.tile(self.means_, (len(series), 1))
         filled = np.flatnonzero(series.lengths > 0)
         statistics = np.tile(series_statistics(series.take(filled)), self.n_copies_)
@@ -143,6 +146,11 @@ class RandomConvolutions:
         for start in range(0, len(series), size):
             yield series if len(series) <= size else series.take(np.arange(start, min(start + size, len(series))))
 
+    @property
+    def n_features_out(self) -> int:
+        """How many features there are."""
+        return len(self.means_)
+
     def names(self) -> list[str]:
         """What each feature is."""
         channels = range(self.n_channels_)
@@ -152,6 +160,35 @@ class RandomConvolutions:
         else:
             names = [f"step {step} of channel {one}" for step in range(self.n_values_) for one in channels]
         return names + self.n_copies_ * statistics
+
+    def to_state(self) -> State:
+        """What is saved."""
+        return {
+            "convolutions": None if self.convolutions_ is None else self.convolutions_.to_state(),
+            "n_values": self.n_values_ if self.convolutions_ is None else 0,
+            "n_copies": self.n_copies_,
+            "n_channels": self.n_channels_,
+            "means": self.means_,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> "RandomConvolutions":
+        """The same features."""
+        means = saved.array("means", np.float32, (None,))
+        random = cls(n_features=len(means), seed=0)
+        random.means_ = means
+        n_channels = random.n_channels_ = saved.integer("n_channels", low=1, high=len(means))
+        random.n_copies_ = saved.integer("n_copies", low=1, high=len(means))
+        if saved.value("convolutions") is None:
+            random.convolutions_, random.n_values_ = None, saved.integer("n_values", low=1, high=N_TAPS)
+            n_found = random.n_values_ * n_channels
+        else:
+            saved.integer("n_values", high=0)
+            random.convolutions_ = saved.part("convolutions", lambda part: Convolutions.from_state(part, n_channels))
+            n_found = 2 * random.convolutions_.biases.n_steps
+        n_statistics = len(STATISTICS) * n_channels + 1
+        saved.require(n_found + random.n_copies_ * n_statistics == len(means), "there is not one mean for each feature")
+        return random
 
 
 def continued(series: Ragged, n_steps: int) -> Ragged:
@@ -164,7 +201,7 @@ def continued(series: Ragged, n_steps: int) -> Ragged:
     return Ragged(series.values[series.offsets[row] + np.minimum(step, series.lengths[row] - 1)], lengths)
 
 
-def draw_convolutions(series: Ragged, median_length: int, n_biases: int, rng: np.random.RandomState) -> Convolutions:
+def draw_convolutions(series: Ragged, median_length: int, n_biases: int, rng: "np.random.RandomState") -> Convolutions:
     """All kernels at dilations up to the median length, with about so many biases in all.
 
     The biases of a convolution are quantiles of its outputs for one series, drawn from those that it fits into. The

@@ -2,19 +2,29 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from seqclf._data.encoded import EncodedSequences
-from seqclf._label_features.label_features import LabelFeatures
+from seqclf._label_features.label_features import InputKind, LabelFeatures
 from seqclf._label_features.last_steps import LastSteps
-from seqclf._label_features.linear import linear
-from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.linear_scores import Features, LinearScores
 from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
-from seqclf._label_features.ridge import Ridge, fit_ridge
 from seqclf._label_features.supervision import Supervision
+from seqclf._saved import Saved, State
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from seqclf._label_features.ridge import Ridge
+
+# What the ridge model may be fitted to, by the names that a state has for it.
+_FEATURES: dict[str, type[RandomConvolutions] | type[LastSteps]] = {
+    "random convolutions": RandomConvolutions,
+    "last steps": LastSteps,
+}
 
 
 class SeriesLabelFeatures(LabelFeatures):
@@ -41,10 +51,10 @@ class SeriesLabelFeatures(LabelFeatures):
         """
         fit = partial(_fit, separately=not supervision.exclusive)
         convolutions = RandomConvolutions(most_features(len(sequences)), self._seed)
-        self.scores = LinearScores(convolutions, [fit], linear)
+        self.scores = LinearScores(convolutions, [fit])
         scores = self.scores.fit_transform(sequences.steps, supervision, keep_folds)
         if supervision.memberships is None:
-            of_steps = LinearScores(LastSteps(), [fit], linear)
+            of_steps = LinearScores(LastSteps(), [fit])
             scores_of_steps = of_steps.fit_transform(sequences.steps, supervision, keep_folds)
             # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it. That of the difference of
             # two such means is about half of that, because the errors of both models are alike.
@@ -57,14 +67,40 @@ class SeriesLabelFeatures(LabelFeatures):
         """Apply the ridge model."""
         return replace(sequences, scores=self.scores.transform(sequences.steps, fold))
 
+    def mismatch(self, inputs: InputKind, n_outputs: int) -> str | None:
+        """Why these features do not go with such inputs and so many outputs; None if they do."""
+        features = self.scores.features
+        assert isinstance(features, RandomConvolutions | LastSteps)
+        if inputs.per_step or inputs.n_ids is not None or inputs.n_channels != features.n_channels_:
+            return f"its linear model is one of series of {features.n_channels_} channels"
+        return self._other_outputs(n_outputs)
+
+    def to_state(self) -> State:
+        """What is saved."""
+        kind = next(name for name, of in _FEATURES.items() if type(self.scores.features) is of)
+        return {"features": kind, "scores": self.scores.to_state()}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> "SeriesLabelFeatures":
+        """The same scores."""
+        features, kind = cls(seed=0), _FEATURES[saved.option("features", list(_FEATURES))]
+
+        def read(part: Saved) -> Features:
+            return kind.from_state(part)
+
+        features.scores = saved.part("scores", lambda part: LinearScores.from_state(part, read))
+        return features
+
 
 def _fit(
     features: NDArray[np.float32],
-    targets: csr_array | NDArray[np.float64],
+    targets: "csr_array | NDArray[np.float64]",
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
     separately: bool,
-) -> Ridge:
+) -> "Ridge":
     """Ridge models of numbers, or of memberships as -1 and 1, so that a score above 0 speaks for an output."""
-    numbers = 2 * targets.toarray() - 1 if isinstance(targets, csr_array) else targets
+    from seqclf._label_features.ridge import fit_ridge
+
+    numbers = targets if isinstance(targets, np.ndarray) else 2 * targets.toarray() - 1
     return fit_ridge(features, numbers, weights, fold, separately)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+from seqclf._saved import Saved, State
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Calibration(NamedTuple):
@@ -31,6 +35,28 @@ class Calibration(NamedTuple):
         """The estimates of scores (n_rows, n_outputs)."""
         return np.clip(self.offset + self.slope * scores, self.low, self.high)
 
+    def to_state(self) -> State:
+        """What is saved; no bound is None."""
+        low, high = (None if np.isinf(each).all() else each for each in (self.low, self.high))
+        return {"slope": self.slope, "offset": self.offset, "loss": float(self.loss), "low": low, "high": high}
+
+    @classmethod
+    def from_state(cls, saved: Saved, n_outputs: int) -> "Calibration":
+        """The same estimates of so many outputs."""
+
+        def each(name: str) -> float | NDArray[np.float64]:
+            if isinstance(saved.value(name), float):
+                return saved.number(name)
+            return saved.array(name, np.float64, (n_outputs,))
+
+        return cls(
+            slope=each("slope"),
+            offset=saved.array("offset", np.float64, (n_outputs,)),
+            loss=saved.number("loss"),
+            low=-np.inf if saved.value("low") is None else each("low"),
+            high=np.inf if saved.value("high") is None else each("high"),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Supervision:
@@ -53,7 +79,7 @@ class Supervision:
         Whether a row belongs to one output, or to none: its memberships add up to 1 at most.
     """
 
-    targets: csr_array | NDArray[np.float64]
+    targets: "csr_array | NDArray[np.float64]"
     weights: NDArray[np.float64]
     loss_weights: NDArray[np.float64]
     fold: NDArray[np.int64]
@@ -66,9 +92,9 @@ class Supervision:
         return int(self.targets.shape[1])
 
     @property
-    def memberships(self) -> csr_array | None:
+    def memberships(self) -> "csr_array | None":
         """The targets, if they are memberships."""
-        return self.targets if isinstance(self.targets, csr_array) else None
+        return None if isinstance(self.targets, np.ndarray) else self.targets
 
     @property
     def spread(self) -> NDArray[np.bool_]:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.encoded import EncodedSequences, StepFeatures
-from seqclf._label_features.label_features import LabelFeatures
-from seqclf._label_features.linear_models import decision, fit_linear_models
+from seqclf._label_features.label_features import InputKind, LabelFeatures
+from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.token_context import SpelledTokens, TokenContext
+from seqclf._saved import Saved, State
 
 # How closely the linear models may fit, to choose from; with more tokens times outputs than this it is the first one,
 # which takes the least time.
@@ -46,13 +47,32 @@ class TagLabelFeatures(LabelFeatures):
         n_scores = sequences.steps.n_steps * supervision.n_outputs
         strengths = _STRENGTHS if n_scores <= _MAX_TO_CHOOSE else _STRENGTHS[:1]
         fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
-        self.scores = LinearScores(TokenContext(), fits, decision)
+        self.scores = LinearScores(TokenContext(), fits)
         return _with(sequences, self.scores.fit_transform(self._spelled(sequences), supervision, keep_folds))
 
     def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Apply the linear models."""
         of_tokens = None if fold is None else np.repeat(fold, sequences.lengths)
         return _with(sequences, self.scores.transform(self._spelled(sequences), of_tokens))
+
+    def mismatch(self, inputs: InputKind, n_outputs: int) -> str | None:
+        """Why these features do not go with such inputs and so many outputs; None if they do."""
+        if not inputs.per_step or inputs.n_ids is None:
+            return "its linear model is one of tokens that have a label each"
+        if self._tokens is not None and len(self._tokens) != inputs.n_ids:
+            return f"its linear model knows {len(self._tokens)} tokens, not {inputs.n_ids}"
+        return self._other_outputs(n_outputs)
+
+    def to_state(self) -> State:
+        """What is saved, but not what the tokens are called."""
+        return {"scores": self.scores.to_state()}
+
+    @classmethod
+    def from_state(cls, saved: Saved, tokens: Sequence[str] | None) -> "TagLabelFeatures":
+        """The same features, where the tokens are called that."""
+        features = cls(tokens)
+        features.scores = saved.part("scores", lambda part: LinearScores.from_state(part, TokenContext.from_state))
+        return features
 
     def _spelled(self, sequences: EncodedSequences) -> SpelledTokens:
         spelling = sequences.spelling

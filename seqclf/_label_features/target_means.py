@@ -18,15 +18,18 @@ problems", ACM SIGKDD Explorations 3 (2001).
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from seqclf._data.encoded import StepFeatures
 from seqclf._label_features.ngram_tables import NGramTables
 from seqclf._label_features.ngrams import Holders
 from seqclf._label_features.supervision import Supervision
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # How few rows say little.
 SHRINKAGE = 3.0
@@ -92,7 +95,7 @@ class TargetMeans(NGramTables):
 
 
 def _means(
-    kept: csr_array, targets: NDArray[np.float64], weights: NDArray[np.float64], fold: NDArray[np.int64]
+    kept: "csr_array", targets: NDArray[np.float64], weights: NDArray[np.float64], fold: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """The values of n-grams: of all rows, then without each fold. Shape (1 + n_folds, n_ngrams, n_outputs)."""
     weighted = np.column_stack([weights, targets * weights[:, None]])

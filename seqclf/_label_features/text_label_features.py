@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.encoded import EncodedSequences
-from seqclf._label_features.label_features import LabelFeatures
-from seqclf._label_features.linear_models import decision, fit_linear_models
+from seqclf._label_features.label_features import InputKind, LabelFeatures
+from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.log_count_ratios import MAX_LABELS, MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.target_means import TargetMeans
 from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens
+from seqclf._saved import Saved, State
 
 # The largest number of n-grams of one length, times the outputs; and of features times outputs: limits to memory, of
 # 16 MB and 80 MB of float32.
@@ -26,6 +27,9 @@ _MAX_RARE_ORDER = 2
 _STRENGTHS = (0.3, 1.0, 3.0)
 # With more tokens times outputs than this one fit takes long enough; then it is the middle one, the best of many rows.
 _MAX_TO_CHOOSE = 10_000_000
+
+# What is known of n-grams, by the names that a state has for it.
+_OF_NGRAMS: dict[str, type[LogCountRatios] | type[TargetMeans]] = {"ratios": LogCountRatios, "means": TargetMeans}
 
 
 class TextLabelFeatures(LabelFeatures):
@@ -56,6 +60,17 @@ class TextLabelFeatures(LabelFeatures):
         self._ngrams = NGrams(max(nb_ngrams, wide_ngrams), vocab_size, n_rare)
         self.of_ngrams: LogCountRatios | TargetMeans | None = None
 
+    def mismatch(self, inputs: InputKind, n_outputs: int) -> str | None:
+        """Why these features do not go with such inputs and so many outputs; None if they do."""
+        if inputs.per_step or inputs.n_ids != self._ngrams.vocab_size:
+            return f"its n-grams are those of texts of {self._ngrams.vocab_size} token ids"
+        of_tokens = None if self.scores is None else self.scores.features
+        if isinstance(of_tokens, TokenFeatures) and of_tokens.characters_ is not None and not inputs.spelled:
+            return "it has n-grams of characters, and its tokens no spelling"
+        if self.of_ngrams is not None and self.of_ngrams.tables_[0].shape[2] != n_outputs:
+            return f"what it knows of n-grams is of {self.of_ngrams.tables_[0].shape[2]} outputs, not {n_outputs}"
+        return self._other_outputs(n_outputs)
+
     @property
     def n_step_features(self) -> int:
         """Numbers next to each token."""
@@ -77,7 +92,7 @@ class TextLabelFeatures(LabelFeatures):
             strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
             loss: Literal["squared_error", "squared_hinge"] = "squared_error" if of_numbers else "squared_hinge"
             fits = [partial(fit_linear_models, C=C, loss=loss) for C in strengths]
-            self.scores = LinearScores(of_tokens, fits, decision)
+            self.scores = LinearScores(of_tokens, fits)
             tokens = Tokens(ids, [numbers for numbers, _ in learned], sequences.spelling)
             scores = self.scores.fit_transform(tokens, supervision, keep_folds)
         return replace(sequences, features=features, scores=scores, spelling=None)
@@ -91,3 +106,40 @@ class TextLabelFeatures(LabelFeatures):
         if self.scores is not None:
             scores = self.scores.transform(Tokens(ids, numbers, sequences.spelling), fold)
         return replace(sequences, features=features, scores=scores, spelling=None)
+
+    def to_state(self) -> State:
+        """What is saved, but not the names of the tokens."""
+        of_ngrams = None
+        if self.of_ngrams is not None:
+            kind = next(name for name, of in _OF_NGRAMS.items() if type(self.of_ngrams) is of)
+            of_ngrams = {"kind": kind, **self.of_ngrams.to_state()}
+        return {
+            "nb_ngrams": self.nb_ngrams,
+            "wide_ngrams": self._wide_ngrams,
+            "ngrams": self._ngrams.to_state(),
+            "of_ngrams": of_ngrams,
+            "scores": None if self.scores is None else self.scores.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved, names: TokenNames | None) -> "TextLabelFeatures":
+        """The same features, where the tokens have these names."""
+        ngrams = saved.part("ngrams", NGrams.from_state)
+        n_orders = ngrams.n_orders
+        nb_ngrams, wide_ngrams = (saved.integer(name, high=n_orders) for name in ("nb_ngrams", "wide_ngrams"))
+        saved.require(n_orders == max(nb_ngrams, wide_ngrams, 1), "the longest n-grams are not those that are needed")
+        features = cls(nb_ngrams, wide_ngrams, ngrams.vocab_size, names)
+        features._ngrams = ngrams
+        if saved.value("of_ngrams") is not None:
+            features.of_ngrams = saved.part("of_ngrams", lambda part: _read_of_ngrams(part, ngrams))
+            saved.require(features.of_ngrams.n_orders == nb_ngrams, "there are not nb_ngrams tables")
+        if saved.value("scores") is not None:
+            features.scores = saved.part(
+                "scores",
+                lambda part: LinearScores.from_state(part, lambda each: TokenFeatures.from_state(each, ngrams, names)),
+            )
+        return features
+
+
+def _read_of_ngrams(saved: Saved, ngrams: NGrams) -> LogCountRatios | TargetMeans:
+    return _OF_NGRAMS[saved.option("kind", list(_OF_NGRAMS))].from_state(saved, ngrams)

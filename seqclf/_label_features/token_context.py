@@ -14,15 +14,16 @@ M. Collins, "Ranking algorithms for named-entity extraction: boosting and the vo
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack
-from sklearn.feature_extraction.text import CountVectorizer
 
 from seqclf._data.ragged import Ragged
+from seqclf._label_features.sparse_rows import SparseRows, side_by_side
+from seqclf._saved import Saved, State
 
 _LONGEST_AFFIX = 4
 _MIN_TOKENS = 2
@@ -102,19 +103,20 @@ class TokenContext:
     ['ends n', 'ends nn', 'is Ann', 'lower ann']
     """
 
-    def fit_transform(self, rows: SpelledTokens) -> csr_array:
+    def fit_transform(self, rows: SpelledTokens) -> SparseRows:
         """Learn the features of training rows; gives those of the same rows."""
         tokens, number = self._distinct(rows)
-        self._tables = [_Table(known if rows.spelled else unspelled) for _, _, known in _PLACES]
-        places = [_at(rows.ids, number, distance, len(tokens)) for distance, _, _ in _PLACES]
-        for table, at in zip(self._tables, places, strict=True):
-            table.fit(tokens, np.bincount(at, minlength=len(tokens) + 1)[:-1])
+        self._spelled = rows.spelled
+        self._tables = []
+        for distance, _, known in _PLACES:
+            counts = np.bincount(_at(rows.ids, number, distance, len(tokens)), minlength=len(tokens) + 1)[:-1]
+            self._tables.append(_Table.learn(known if rows.spelled else unspelled, tokens, counts))
         self._small = {token: i for i, token in enumerate(dict.fromkeys(map(str.lower, tokens)))}
         keys, counts = np.unique(self._pairs(rows.ids, tokens, number), return_counts=True)
         self._known_pairs = keys[(counts >= _MIN_TOKENS) & (keys >= 0)]
         return self._matrix(rows.ids, tokens, number)
 
-    def transform(self, rows: SpelledTokens) -> csr_array:
+    def transform(self, rows: SpelledTokens) -> SparseRows:
         """The features of other rows."""
         return self._matrix(rows.ids, *self._distinct(rows))
 
@@ -124,10 +126,15 @@ class TokenContext:
         for one in np.unique(part):
             yield rows._replace(ids=rows.ids.take(np.flatnonzero(part == one)))
 
+    @property
+    def n_features_out(self) -> int:
+        """How many features there are."""
+        return sum(len(table.names) for table in self._tables) + 2 * len(self._known_pairs)
+
     def names(self) -> list[str]:
         """What each feature is."""
         names = [
-            place + name for (_, place, _), table in zip(_PLACES, self._tables, strict=True) for name in table.names()
+            place + name for (_, place, _), table in zip(_PLACES, self._tables, strict=True) for name in table.names
         ]
         small = list(self._small)
         pairs = [f"{small[key // len(small)]} {small[key % len(small)]}" for key in self._known_pairs.tolist()]
@@ -136,6 +143,34 @@ class TokenContext:
             *(f"pair with the token before: {pair}" for pair in pairs),
             *(f"pair with the token after: {pair}" for pair in pairs),
         ]
+
+    def to_state(self) -> State:
+        """What is saved."""
+        return {
+            "spelled": self._spelled,
+            "tables": [{"names": table.names} for table in self._tables],
+            "small": list(self._small),
+            "pairs": self._known_pairs,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> "TokenContext":
+        """The same features."""
+        context = cls()
+        context._spelled = saved.boolean("spelled")
+        names = saved.parts("tables", lambda part: part.texts("names"))
+        saved.require(len(names) == len(_PLACES), "there is not one table for each place")
+        saved.require(all(len(set(each)) == len(each) for each in names), "a feature has two columns")
+        context._tables = [
+            _Table(known if context._spelled else unspelled, each)
+            for (_, _, known), each in zip(_PLACES, names, strict=True)
+        ]
+        small = saved.texts("small")
+        context._small = {token: i for i, token in enumerate(small)}
+        saved.require(len(context._small) == len(small), "a token is there twice")
+        context._known_pairs = saved.array("pairs", np.int64, (None,), low=0, high=len(small) ** 2 - 1)
+        saved.require(bool((np.diff(context._known_pairs) > 0).all()), "pairs are not in order")
+        return context
 
     @staticmethod
     def _distinct(rows: SpelledTokens) -> tuple[list[str], NDArray[np.int64]]:
@@ -150,7 +185,7 @@ class TokenContext:
         first, second = known[number], known[_at(ids, number, 1, len(tokens))]
         return np.where((first >= 0) & (second >= 0), first * len(self._small) + second, -1)
 
-    def _matrix(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> csr_array:
+    def _matrix(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> SparseRows:
         parts = [
             table.of(tokens)[_at(ids, number, distance, len(tokens))]
             for table, (distance, _, _) in zip(self._tables, _PLACES, strict=True)
@@ -158,20 +193,19 @@ class TokenContext:
         keys = self._pairs(ids, tokens, number)
         before = np.full(len(keys), -1)
         before[1:] = keys[:-1]  # The last token of a sequence has no pair.
-        parts += [self._of_pairs(before), self._of_pairs(keys)]
-        features = csr_array(hstack(parts, format="csr"))
-        n_entries = np.diff(features.indptr)
-        features.data = np.repeat(1 / np.sqrt(np.maximum(n_entries, 1)), n_entries).astype(np.float32)
-        return features
+        features = side_by_side([*parts, self._of_pairs(before), self._of_pairs(keys)])
+        lengths = features.lengths
+        values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+        return replace(features, values=values)
 
-    def _of_pairs(self, keys: NDArray[np.int64]) -> csr_array:
+    def _of_pairs(self, keys: NDArray[np.int64]) -> SparseRows:
         place = np.searchsorted(self._known_pairs, keys)
         found = np.zeros(len(keys), dtype=bool)
         if len(self._known_pairs):
             found = self._known_pairs.take(place, mode="clip") == keys
-        indptr = np.concatenate([[0], np.cumsum(found)])
-        data = np.ones(indptr[-1], dtype=np.float32)
-        return csr_array((data, place[found], indptr), shape=(len(keys), len(self._known_pairs)))
+        columns = place[found].astype(np.int32)
+        ones = np.ones(len(columns), dtype=np.float32)
+        return SparseRows(found.astype(np.int64), columns, ones, len(self._known_pairs))
 
 
 def _at(ids: Ragged, number: NDArray[np.int64], distance: int, none: int) -> NDArray[np.int64]:
@@ -185,24 +219,25 @@ def _at(ids: Ragged, number: NDArray[np.int64], distance: int, none: int) -> NDA
 
 
 class _Table:
-    """What is known of tokens at one place, a row for each of them."""
+    """What is known of tokens at one place, a row for each of them; `names` are the columns."""
 
-    def __init__(self, known: Callable[[str], list[str]]):
-        self._vectorizer = CountVectorizer(analyzer=known, binary=True, dtype=np.float32)
+    def __init__(self, known: Callable[[str], list[str]], names: list[str]):
+        self._known, self.names = known, names
+        self._column = {name: number for number, name in enumerate(names)}
 
-    def fit(self, tokens: list[str], counts: NDArray[np.int64]) -> None:
-        """Learn what the tokens have, from how often each is at the place."""
-        table = csr_array(self._vectorizer.fit_transform(tokens))
-        self._kept = np.flatnonzero(counts @ table >= _MIN_TOKENS)
+    @classmethod
+    def learn(cls, known: Callable[[str], list[str]], tokens: list[str], counts: NDArray[np.int64]) -> "_Table":
+        """The columns of what enough tokens have, from how often each is at the place."""
+        n_tokens: dict[str, int] = {}
+        for token, count in zip(tokens, counts.tolist(), strict=True):
+            for name in set(known(token)):
+                n_tokens[name] = n_tokens.get(name, 0) + count
+        return cls(known, sorted(name for name, n in n_tokens.items() if n >= _MIN_TOKENS))
 
-    def of(self, tokens: list[str]) -> csr_array:
+    def of(self, tokens: list[str]) -> SparseRows:
         """The rows of tokens, and one without an entry."""
-        table = csr_array(self._vectorizer.transform(tokens))[:, self._kept]
-        table.sort_indices()
-        indptr = np.append(table.indptr, table.indptr[-1])
-        return csr_array((table.data, table.indices, indptr), shape=(len(tokens) + 1, len(self._kept)))
-
-    def names(self) -> list[Any]:
-        """What each column is."""
-        names: list[Any] = self._vectorizer.get_feature_names_out()[self._kept].tolist()
-        return names
+        column = self._column
+        items = [sorted({column[name] for name in self._known(token) if name in column}) for token in tokens]
+        lengths = np.array([*map(len, items), 0], dtype=np.int64)
+        columns = np.array([number for item in items for number in item], dtype=np.int32)
+        return SparseRows(lengths, columns, np.ones(len(columns), dtype=np.float32), len(self.names))

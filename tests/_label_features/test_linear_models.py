@@ -7,7 +7,8 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
 
 from seqclf._label_features import linear_models
-from seqclf._label_features.linear_models import decision, fit_linear_models
+from seqclf._label_features.linear_models import fit_linear_models
+from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
@@ -25,10 +26,13 @@ def draw(n_rows, n_features, n_outputs, loss, seed=0):
     """Features, targets, weights and folds; some rows are empty, and the targets depend on the features."""
     rng = np.random.default_rng(seed)
     is_filled = (rng.random((n_rows, n_features)) < 0.2) & (rng.random(n_rows) < 0.95)[:, None]
-    features = csr_array(np.where(is_filled, rng.random((n_rows, n_features), dtype=np.float32), np.float32(0)))
-    numbers = features @ rng.standard_normal((n_features, n_outputs)) + 0.5 * rng.standard_normal((n_rows, n_outputs))
+    dense = np.where(is_filled, rng.random((n_rows, n_features), dtype=np.float32), np.float32(0))
+    numbers = csr_array(dense) @ rng.standard_normal((n_features, n_outputs)) + 0.5 * rng.standard_normal(
+        (n_rows, n_outputs)
+    )
     weights = rng.uniform(0.5, 1.5, n_rows)
     fold = rng.permutation(n_rows) % 5
+    features = SparseRows.from_dense(dense)
     return features, csr_array((numbers > 0).astype(int)) if loss == "squared_hinge" else numbers, weights, fold
 
 
@@ -38,7 +42,7 @@ def scikit_learn(features, target, weights, loss, C):
         model = LinearSVC(C=C, dual=True, tol=1e-6, max_iter=100_000, random_state=0)
         model.fit(csr_matrix(features), target, sample_weight=weights)
         return model.coef_[0], model.intercept_[0]
-    with_constant = np.hstack([features.toarray(), np.ones((features.shape[0], 1))])
+    with_constant = np.hstack([features, np.ones((len(features), 1))])
     model = Ridge(alpha=1 / (2 * C), fit_intercept=False).fit(with_constant, target, sample_weight=weights)
     return model.coef_[:-1], model.coef_[-1]
 
@@ -46,15 +50,15 @@ def scikit_learn(features, target, weights, loss, C):
 def check_against_scikit_learn(loss, C):
     features, targets, weights, fold = draw(120, 30, 3, loss)
     found = fit_linear_models(features, targets, weights, fold, C, loss, **CONVERGED)
-    dense = targets.toarray() if loss == "squared_hinge" else targets
+    dense, numbers = targets.toarray() if loss == "squared_hinge" else targets, features.toarray()
     for output in range(3):
-        coef, intercept = scikit_learn(features, dense[:, output], weights, loss, C)
+        coef, intercept = scikit_learn(numbers, dense[:, output], weights, loss, C)
         np.testing.assert_allclose(found.coef[:, output], coef, atol=1e-3)
         np.testing.assert_allclose(found.intercept[output], intercept, atol=1e-3)
         for held in range(5):
             others = fold != held
-            coef, intercept = scikit_learn(features[others], dense[others, output], weights[others], loss, C)
-            expected = features[~others] @ coef + intercept
+            coef, intercept = scikit_learn(numbers[others], dense[others, output], weights[others], loss, C)
+            expected = numbers[~others] @ coef + intercept
             np.testing.assert_allclose(found.held_out[~others, output], expected, atol=1e-3)
 
 
@@ -186,12 +190,3 @@ class TestBoth:
         nothing = csr_array(targets.shape) if loss == "squared_hinge" else np.zeros(targets.shape)
         found = fit_linear_models(features, nothing, weights, fold, 1.0, loss)
         np.testing.assert_allclose(found.held_out, -1 if loss == "squared_hinge" else 0, atol=0.2)
-
-
-def test_the_decision_of_a_row_does_not_depend_on_the_others():
-    features, _, _, _ = draw(50, 30, 1, "squared_error")
-    coef = np.random.default_rng(0).standard_normal((30, 7)).astype(np.float32)
-    intercept = np.arange(7, dtype=np.float32)
-    together = decision(features, coef, intercept)
-    assert together.dtype == np.float32
-    assert all(np.array_equal(decision(features[i : i + 1], coef, intercept)[0], together[i]) for i in range(50))

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-from scipy.special import logit, logsumexp
+from scipy.special import log_expit, logit, logsumexp
 
-from seqclf._label_features.linear import linear
 from seqclf._label_features.linear_models import fit_linear_models
-from seqclf._label_features.linear_scores import LinearScores
+from seqclf._label_features.linear_scores import LinearScores, _log_expit, _log_sum_exp
 from seqclf._label_features.ridge import fit_ridge
+from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._label_features.supervision import Calibration, Supervision
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
@@ -36,11 +35,11 @@ def fit_classes(features, targets, weights, fold):
 
 def hinge(features, targets, weights, fold):
     """Of one strength: the choice of a penalty sees all rows."""
-    return fit_linear_models(csr_array(features), targets, weights, fold, C=1.0, loss="squared_hinge")
+    return fit_linear_models(SparseRows.from_dense(features), targets, weights, fold, C=1.0, loss="squared_hinge")
 
 
 def new_scores(*fits):
-    return LinearScores(Columns(), fits or (fit_classes,), linear)
+    return LinearScores(Columns(), fits or (fit_classes,))
 
 
 def make_rows(n=60, n_classes=2, seed=0):
@@ -258,3 +257,22 @@ def test_a_label_of_no_row_or_of_every_row_counts_as_if_half_a_row_were_otherwis
     expected = logit(abs(value - 0.5 / 61))
     for found in (scores.fit_transform(rows, supervise_labels(members, FOLD)), scores.transform(rows[:5])):
         np.testing.assert_allclose(found[:, 1], expected, rtol=1e-6)
+
+
+# Functions of numbers
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_logarithm_of_a_sum_is_that_of_scipy(dtype):
+    values = np.random.default_rng(0).normal(scale=20, size=(500, 4)).astype(dtype)
+    values[:9] = values[:9, :1]
+    values[9] = [900, -900, 900, 3]
+    found = _log_sum_exp(values)
+    np.testing.assert_allclose(found, logsumexp(values, axis=1, keepdims=True), rtol=4 * np.finfo(dtype).eps)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(_log_sum_exp(values[:, :1]), values[:, :1])
+
+
+def test_the_logarithm_of_the_logistic_function_is_that_of_scipy():
+    values = np.concatenate([np.linspace(-800, 800, 999), [0.0, -1e-300, 1e300, -1e300]])
+    np.testing.assert_allclose(_log_expit(values), log_expit(values), rtol=1e-14)

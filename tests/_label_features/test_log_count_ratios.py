@@ -135,8 +135,7 @@ def twin(
 
 def pairs_of(ratios):
     """The pairs of token ids that are learned."""
-    ids = np.flatnonzero(ratios.ngrams.of_tokens_)
-    return [[int(ids[first - 1]), int(last)] for first, last in np.argwhere(ratios.ngrams.of_longer_[0].toarray())]
+    return [list(pair) for pair in ratios.ngrams.spelled()[1]]
 
 
 def looked_up(learned, row, n_features):

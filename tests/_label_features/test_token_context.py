@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import token_context
-from seqclf._label_features.token_context import SpelledTokens, TokenContext, far, near, own, shape
+from seqclf._label_features.token_context import SpelledTokens, TokenContext, _Table, far, near, own, shape, unspelled
 
 TOKENS = ["<pad>", "<unk>", "Ann", "ran", "Bob", "42nd", "ann"]
 
@@ -60,6 +61,22 @@ def test_of_its_neighbours():
     assert far("Barks") == ["lower barks"]
 
 
+@pytest.mark.parametrize("known", [own, near, far, unspelled])
+def test_the_columns_of_a_place_are_those_of_scikit_learn(known):
+    """What at least two tokens have, by its name; a token that stands there often has it as often."""
+    tokens = ["Ann", "ran", "Bob", "42nd", "ann", "Über", "日本", "e\u0301", "", "aa", "banana", "-"]
+    counts = np.arange(len(tokens)) % 4
+    vectorizer = CountVectorizer(analyzer=known, binary=True)
+    expected = vectorizer.fit_transform(tokens)
+    kept = np.flatnonzero(counts @ expected >= 2)
+    table = _Table.learn(known, tokens, counts)
+    assert 0 < len(kept) < expected.shape[1] and table.names == vectorizer.get_feature_names_out()[kept].tolist()
+    new = [*tokens, "Bobby", "52nd", "x"]
+    found = table.of(new).toarray()
+    np.testing.assert_array_equal(found[:-1], vectorizer.transform(new).toarray()[:, kept])
+    assert not found[-1].any()
+
+
 # Of rows
 
 
@@ -92,7 +109,7 @@ def test_names_are_those_of_the_columns():
 def test_each_token_has_a_length_of_1():
     _, features = learned()
     dense = features.toarray()
-    assert features.dtype == np.float32
+    assert features.values.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(dense, axis=1), 1, rtol=1e-6)
     assert all(len(set(row[row > 0].tolist())) == 1 for row in dense)
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from seqclf._data.encoded import Spelling
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import token_features
 from seqclf._label_features.character_ngrams import n_entries
+from seqclf._label_features.entry_counts import count_entries
 from seqclf._label_features.ngrams import NGrams
-from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens, count_entries
+from seqclf._label_features.token_features import TokenFeatures, TokenNames, Tokens
 
 WORDS = "amber brick cedar delta ember flint grape hazel amberly bricks".split()
 TOKENS = ["", "", *WORDS]
@@ -73,7 +73,7 @@ def test_ngrams_of_tokens_are_those_of_scikit_learn(n_orders, rare):
     features.token_names = None
     expected = reference(n_orders, min_df=1 if rare else 2)
     of_rows = expected.fit_transform(written(rows))
-    assert sorted(names) == sorted(expected.vocabulary_) and found.dtype == np.float32
+    assert sorted(names) == sorted(expected.vocabulary_) and found.values.dtype == np.float32
     np.testing.assert_allclose(found.toarray(), in_columns(expected, of_rows, names), rtol=1e-6, atol=1e-7)
     of_new = in_columns(expected, expected.transform(written(new)), names)
     np.testing.assert_allclose(apply(features, new).toarray(), of_new, rtol=1e-6, atol=1e-7)
@@ -89,11 +89,11 @@ def test_characters_inside_tokens_are_those_of_scikit_learn():
     of_rows = expected.fit_transform(written(rows))
     ours = [name[1:-1] for name in names[n_tokens:]]
     assert sorted(ours) == sorted(expected.vocabulary_) and found.shape[1] == len(names)
-    np.testing.assert_allclose(found[:, n_tokens:].toarray(), in_columns(expected, of_rows, ours), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found.toarray()[:, n_tokens:], in_columns(expected, of_rows, ours), rtol=1e-5, atol=1e-7)
     of_new = in_columns(expected, expected.transform(written(new)), ours)
-    np.testing.assert_allclose(apply(features, new)[:, n_tokens:].toarray(), of_new, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(apply(features, new).toarray()[:, n_tokens:], of_new, rtol=1e-5, atol=1e-7)
     plain, of_tokens = learn(rows, tokens=None)
-    np.testing.assert_array_equal(found[:, :n_tokens].toarray(), of_tokens.toarray())
+    np.testing.assert_array_equal(found.toarray()[:, :n_tokens], of_tokens.toarray())
     assert plain.characters_ is None
 
 
@@ -119,9 +119,9 @@ def test_a_row_alone_has_the_bits_that_it_has_with_others():
     for position, row in enumerate(rows):
         names = [word for number, word in enumerate(NEW_WORDS, start=12) if number in row]
         renumbered = [len(TOKENS) + names.index(NEW_WORDS[number - 12]) if number > 11 else number for number in row]
-        alone, ours = apply(features, [renumbered], names), together[position : position + 1]
-        np.testing.assert_array_equal(alone.indices, ours.indices)
-        np.testing.assert_array_equal(alone.data, ours.data)
+        alone, ours = apply(features, [renumbered], names), together[[position]]
+        np.testing.assert_array_equal(alone.columns, ours.columns)
+        np.testing.assert_array_equal(alone.values, ours.values)
 
 
 @pytest.mark.parametrize("limit", [1, 5, 30])
@@ -179,15 +179,3 @@ def test_names_without_a_spelling_are_numbers():
     assert features.names() == ["2", "3", "2 3"]
     features, _ = learn([[2, 3], [2, 3]])
     assert features.names()[:3] == ["amber", "brick", "amber brick"] and "' ambe'" in features.names()
-
-
-@pytest.mark.parametrize("block", [1, 3, 10, 2**22])
-def test_entries_are_counted_block_by_block(monkeypatch, block):
-    monkeypatch.setattr(token_features, "_BLOCK", block)
-    rng = np.random.default_rng(0)
-    rows = [rng.integers(-2, 7, size=rng.integers(0, 9)) for _ in range(30)]
-    rows[3] = rows[29] = np.empty(0, dtype=int)
-    found = count_entries(Ragged.from_items(rows, dtype=np.int64), 7)
-    expected = np.array([np.bincount(row[row >= 0], minlength=7) for row in rows])
-    assert isinstance(found, csr_array) and found.dtype == np.float32 and (found.data > 0).all()
-    np.testing.assert_array_equal(found.toarray(), expected)
