@@ -1,7 +1,8 @@
 """SequencePadder: ragged sequences (token ids or series) become one padded array, and back."""
 
+from functools import partial
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
+from seqclf._saved import Saved, State
 from seqclf._state import fresh_state, snapshot
 from seqclf._unpickling import CheckedState
 from seqclf._validation.channels import SeriesForm, as_names
@@ -25,6 +27,8 @@ from seqclf._validation.parameters import (
     nan,
     optional,
     options,
+    parameters_state,
+    read_parameters,
     real,
 )
 from seqclf._validation.reading import reading
@@ -290,10 +294,49 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False  # taken, but as padded sequences, not as a table with a fixed width
         return tags
 
+    def _to_state(self) -> State:
+        """The parameters, the choice of `set_output`, and what was learned, None before `fit`."""
+        check_parameters(self, _CONSTRAINTS)
+        fitted = snapshot(self)
+        state = {
+            "parameters": parameters_state(fitted, _CONSTRAINTS),
+            "output": getattr(fitted, "_sklearn_output_config", {}).get("transform"),
+        }
+        if "max_length_" not in vars(fitted):
+            return state | {"input_kind": None}
+        form = fitted._form()
+        learned = {"input_kind": fitted.input_kind_, "max_length": fitted.max_length_}
+        return state | learned | {"form": None if form is None else form.to_state()}
+
+    @classmethod
+    def _from_state(cls, saved: Saved) -> Self:
+        """The padder of a saved state."""
+        padder = cls(**saved.part("parameters", partial(read_parameters, constraints=_CONSTRAINTS)))
+        padder.set_output(transform=saved.optional("output", saved.option, ["default", "pandas", "polars"]))
+        kind = saved.optional("input_kind", saved.option, ["ids", "series"])
+        if kind is None:
+            return padder
+        padder.input_kind_, padder.max_length_ = kind, saved.integer("max_length", low=1)
+        form = saved.optional("form", saved.part, SeriesForm.from_state)
+        saved.require((form is None) == (kind == "ids"), "series have a form, and ids have none")
+        if form is not None:
+            padder._keep_form(form)
+        return padder
+
+    def _restore(self, saved: Saved) -> None:
+        if "max_length_" not in saved:
+            return
+        check_parameters(self, _CONSTRAINTS)
+        saved.option("input_kind_", ["ids", "series"])
+        saved.integer("max_length_", low=1)
+        if (form := self._form()) is not None:
+            SeriesForm.from_state(Saved(form.to_state()))
+
     def _learned(self) -> tuple[str, ...]:
         if "max_length_" not in vars(self):
             return ()
-        of_series = ("n_channels_in_", "_n_row_axes") if vars(self).get("input_kind_") == "series" else ()
+        kind = vars(self).get("input_kind_")  # of a damaged state it may be anything
+        of_series = ("n_channels_in_", "_n_row_axes") if isinstance(kind, str) and kind == "series" else ()
         return ("input_kind_", "max_length_", *of_series)
 
     def _learn(self, X: Any) -> Ragged:
@@ -310,11 +353,14 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         for attribute in ("n_channels_in_", "channel_names_in_", "_n_row_axes"):
             self.__dict__.pop(attribute, None)
         if form is not None:
-            self.n_channels_in_, self._n_row_axes = form.n_channels, form.n_axes
-            if form.channel_names is not None:
-                self.channel_names_in_ = np.array(form.channel_names, dtype=object)
+            self._keep_form(form)
         self.max_length_ = longest if self.max_length is None else int(self.max_length)
         return sequences
+
+    def _keep_form(self, form: SeriesForm) -> None:
+        self.n_channels_in_, self._n_row_axes = form.n_channels, form.n_axes
+        if form.channel_names is not None:
+            self.channel_names_in_ = np.array(form.channel_names, dtype=object)
 
     def _pad(self, sequences: Ragged) -> NDArray[Any]:
         self._check_fill(sequences.values.dtype)

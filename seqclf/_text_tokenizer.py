@@ -1,8 +1,8 @@
 """TextTokenizer: learns a vocabulary, turns texts into ragged token ids and back."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._data.ragged import Ragged
+from seqclf._saved import Saved, State
 from seqclf._state import fresh_state, snapshot
 from seqclf._text import subwords
 from seqclf._text.levels import choose_level
+from seqclf._text.saved_counts import counts_to_state, read_counts
 from seqclf._text.splitter import Level, Splitter
 from seqclf._text.token_counts import TextCounts, TokenCounts, pieces
+from seqclf._text.vocabulary import N_SPECIAL, SPECIAL_TOKENS, NumberedTokens, Vocabulary
 from seqclf._unpickling import CheckedState
 from seqclf._validation.parameters import (
     boolean,
@@ -23,19 +26,19 @@ from seqclf._validation.parameters import (
     integer,
     optional,
     options,
+    parameters_state,
+    read_parameters,
 )
 from seqclf._validation.text_stream import is_stream, read_text_parts
 from seqclf._validation.texts import UNKNOWN, Kind, WrittenLists, read_text_input
 from seqclf._warn import warn
 
-_N_SPECIAL = 2  # padding and unknown come before the first token
-_SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 _COUNTED_BY = ("level", "normalize", "lowercase", "max_length")  # the parameters that counts depend on
 _LEARNED = ("vocabulary_", "tokens_", "n_tokens_", "n_truncated_", "input_kind_", "level_", "subword_model_")
 
 _CONSTRAINTS = {
     "level": options("auto", "word", "char", "subword"),
-    "vocab_size": optional(integer(_N_SPECIAL + 1)),
+    "vocab_size": optional(integer(N_SPECIAL + 1)),
     "min_frequency": integer(1),
     "normalize": optional(options("NFC", "NFKC")),
     "lowercase": boolean(),
@@ -47,13 +50,6 @@ _CONSTRAINTS = {
 _Kind = Literal["texts", "tokens"]  # what can be learned from
 
 
-class NumberedTokens(NamedTuple):
-    """The tokens of texts as ids, end to end; those that are not in the vocabulary follow behind it."""
-
-    ids: Ragged
-    new_tokens: list[str]
-
-
 class _Progress(NamedTuple):
     """What `partial_fit` knows of the texts so far."""
 
@@ -61,6 +57,37 @@ class _Progress(NamedTuple):
     parameters: dict[str, Any]
     counts: TextCounts
     written_lists: WrittenLists
+
+    def to_state(self) -> State:
+        """Plain values and arrays, with which another process can go on."""
+        return {
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "counts": counts_to_state(self.counts),
+            "written_lists": self.written_lists._asdict(),
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The same of a saved state."""
+        kind = saved.option("kind", ["texts", "tokens"])
+        constraints = {name: _CONSTRAINTS[name] for name in _COUNTED_BY}
+        parameters = saved.part("parameters", partial(read_parameters, constraints=constraints))
+        counts = _new_counts(kind, parameters)
+        saved.part("counts", lambda own: read_counts(own, counts))
+        return cls(kind, parameters, counts, saved.part("written_lists", _read_written_lists))
+
+
+def _new_counts(kind: _Kind, parameters: State) -> TextCounts:
+    level = parameters["level"]
+    levels: tuple[Level, ...] = ("word", "char") if level == "auto" else (level,)
+    splitters = [Splitter(kind, level, parameters["lowercase"], parameters["normalize"]) for level in levels]
+    return TextCounts(splitters[:1] if kind == "tokens" else splitters, parameters["max_length"])
+
+
+def _read_written_lists(saved: Saved) -> WrittenLists:
+    example = saved.optional("example", saved.text)
+    return WrittenLists(saved.boolean("all_are"), saved.integer("n_texts"), saved.integer("row"), example)
 
 
 class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
@@ -278,7 +305,8 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
             One int32 array of ids for each text, the same as from ``fit(X).transform(X)``.
         """
         with fresh_state(self) as fresh:
-            return fresh._known(fresh._fit_to_ids(*read_text_input(X)).ids).items()
+            ids = fresh._fit_to_ids(*read_text_input(X)).ids
+            return fresh._vocabulary().known(ids).items()
 
     def transform(self, X: Any) -> NDArray[np.object_]:
         """Turn texts into ids.
@@ -301,8 +329,9 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
             Where a row of X is not valid.
         """
         self._fix_ids()
-        fitted = snapshot(self)
-        return fitted._known(fitted._to_ids(read_text_input(X, kind=fitted.input_kind_)[1]).ids).items()
+        vocabulary = snapshot(self)._vocabulary()
+        rows = read_text_input(X, kind=vocabulary.splitter.kind)[1]
+        return vocabulary.known(vocabulary.to_ids(rows).ids).items()
 
     def inverse_transform(self, X: Any) -> list[str]:
         """Turn ids back into texts.
@@ -363,6 +392,29 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A subword model as the pairs of tokens that it merges, and counts as plain values and arrays."""
+        state = super().__getstate__()
+        if (model := state.get("subword_model_")) is not None:
+            state["subword_model_"] = subwords.merges_of(model)
+        if (progress := state.get("_counting")) is not None:
+            state["_counting"] = progress.to_state()
+        return state
+
+    def _restore(self, saved: Saved) -> None:
+        if "_counting" in saved:
+            self._counting = saved.part("_counting", _Progress.from_state)
+        if "vocabulary_" not in saved:
+            return
+        check_parameters(self, _CONSTRAINTS)
+        self.subword_model_: Any = None  # until the tokens that it is made of were checked
+        learned = self._vocabulary().to_state() | {"merges": saved.value("subword_model_")}
+        vocabulary = Vocabulary.from_state(Saved(learned))
+        saved.require(vocabulary.ids == saved.value("vocabulary_"), "its vocabulary_ is not that of its tokens_")
+        saved.require(saved.integer("n_tokens_") == len(vocabulary), "its n_tokens_ is not the number of its tokens_")
+        saved.optional("n_truncated_", saved.integer)
+        self.vocabulary_, self.subword_model_ = vocabulary.ids, vocabulary.subword_model
+
     def __sklearn_is_fitted__(self) -> bool:
         return "vocabulary_" in vars(self) or self._progress() is not None
 
@@ -385,32 +437,57 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         learned = self._learn(kind, rows)
         ids = None if learned is None else learned.ids
         if ids is None and self.max_length is not None:
-            ids = self._subword_ids(rows)
+            ids = self._vocabulary().subword_ids(rows)
         self._count_truncated(ids)
 
     def _fit_to_ids(self, kind: Kind, rows: Any) -> NumberedTokens:
         """`fit_transform` for rows that were validated; unknown tokens have ids too."""
         learned = self._learn(kind, rows)
         if learned is None:
-            learned = NumberedTokens(self._subword_ids(rows), [])
+            learned = NumberedTokens(self._vocabulary().subword_ids(rows), [])
         self._count_truncated(learned.ids)
-        return learned._replace(ids=self._cut(learned.ids))
+        return learned._replace(ids=self._vocabulary().cut(learned.ids))
 
     def _to_ids(self, rows: Any) -> NumberedTokens:
         """`transform` for rows that were validated; unknown tokens have ids too."""
         self._fix_ids()
-        if self.subword_model_ is not None:
-            return NumberedTokens(self._cut(self._subword_ids(rows)), [])
-        find = self.vocabulary_.get
-        new: defaultdict[str, int] = defaultdict()
-        new.default_factory = lambda: self.n_tokens_ + len(new)
-        ids = self._splitter().number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
-        return NumberedTokens(self._cut(ids), list(new))
+        return self._vocabulary().to_ids(rows)
 
-    def _known(self, ids: Ragged) -> Ragged:
-        """The ids with one for all unknown tokens."""
-        known = np.where(ids.values < self.n_tokens_, ids.values, np.int32(UNKNOWN))
-        return Ragged(known, ids.lengths)
+    def _vocabulary(self) -> Vocabulary:
+        """What was learned, with the present parameters."""
+        vocabulary = Vocabulary(self._splitter(), self.tokens_, self.max_length, self.truncate, self.subword_model_)
+        vars(vocabulary)["ids"] = self.vocabulary_  # which need not be made again
+        return vocabulary
+
+    def _to_state(self) -> State:
+        """The parameters and the vocabulary, None before `fit`; a tokenizer that counts texts fixes its ids first."""
+        check_parameters(self, _CONSTRAINTS)
+        is_fitted = self.__sklearn_is_fitted__()
+        if is_fitted:
+            self._fix_ids()
+        fitted = snapshot(self)
+        return {
+            "parameters": parameters_state(fitted, _CONSTRAINTS),
+            "vocabulary": fitted._vocabulary().to_state() if is_fitted else None,
+            "n_truncated": fitted.n_truncated_ if is_fitted else None,
+        }
+
+    @classmethod
+    def _from_state(cls, saved: Saved) -> Self:
+        """The tokenizer of a saved state."""
+        tokenizer = cls(**saved.part("parameters", partial(read_parameters, constraints=_CONSTRAINTS)))
+        vocabulary = saved.optional("vocabulary", saved.part, Vocabulary.from_state)
+        if vocabulary is None:
+            return tokenizer
+        tokenizer.input_kind_, tokenizer.level_ = vocabulary.splitter.kind, vocabulary.splitter.level
+        tokenizer.tokens_, tokenizer.vocabulary_ = vocabulary.tokens, vocabulary.ids
+        tokenizer.n_tokens_, tokenizer.subword_model_ = len(vocabulary), vocabulary.subword_model
+        tokenizer.n_truncated_ = saved.optional("n_truncated", saved.integer)
+        made = tokenizer._vocabulary()
+        alike = made.splitter == vocabulary.splitter and made.max_length == vocabulary.max_length
+        alike = alike and made.truncate == vocabulary.truncate
+        saved.require(alike, "the parameters are not those of the vocabulary")
+        return tokenizer
 
     def _learn(self, kind: Kind, rows: Any) -> NumberedTokens | None:
         """Learn the vocabulary; gives the tokens of the rows where they fall out of that."""
@@ -427,7 +504,7 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         ids = counts.add(rows)
         kept, others, tokens = self._learn_from_counts(counts)
         final = np.empty(len(tokens), dtype=np.int32)
-        final[np.concatenate([kept, others])] = np.arange(_N_SPECIAL, _N_SPECIAL + len(tokens))
+        final[np.concatenate([kept, others])] = np.arange(N_SPECIAL, N_SPECIAL + len(tokens))
         for piece in pieces(ids.values):
             piece[:] = final[piece]
         return NumberedTokens(ids, [tokens[index] for index in others])
@@ -442,7 +519,7 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
                 f"level={self.level!r} splits the texts itself and X holds lists of tokens: "
                 'pass texts (str), or use level="word".'
             )
-        least = subwords.N_BYTES + _N_SPECIAL
+        least = subwords.N_BYTES + N_SPECIAL
         if self.level == "subword" and (self.vocab_size is None or self.vocab_size < least):
             raise ValueError(
                 f'vocab_size must be an integer >= {least} for level="subword": one id for each of the '
@@ -453,24 +530,19 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
     def _count(self, before: _Progress | None, X: Any) -> _Progress:
         """Go on with the counts, or begin with them; `before` stays as it is."""
         check_parameters(self, _CONSTRAINTS)
-        parameters = {name: getattr(self, name) for name in _COUNTED_BY}
+        parameters = parameters_state(self, _COUNTED_BY)
         if before is not None:
             self._refuse_change(before.parameters, parameters)
             before = before._replace(counts=before.counts.copy())
         for kind, rows in read_text_parts(X, None if before is None else before.kind):
             if before is None:
                 learned_from = self._check(kind)
-                before = _Progress(learned_from, parameters, self._new_counts(learned_from), WrittenLists())
+                before = _Progress(learned_from, parameters, _new_counts(learned_from, parameters), WrittenLists())
             if kind == "texts":
                 before = before._replace(written_lists=before.written_lists.after(rows))
             before.counts.add(rows)
         assert before is not None  # there is at least one part
         return before
-
-    def _new_counts(self, kind: _Kind) -> TextCounts:
-        levels: tuple[Level, ...] = ("word", "char") if self.level == "auto" else (self.level,)
-        splitters = [Splitter(kind, level, self.lowercase, self.normalize) for level in levels]
-        return TextCounts(splitters[:1] if kind == "tokens" else splitters, self.max_length)
 
     def _refuse_change(self, before: dict[str, Any], now: dict[str, Any]) -> None:
         for name, value in before.items():
@@ -509,23 +581,23 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
     def _learn_from_counts(self, counts: TokenCounts) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
         """Choose the vocabulary; gives the ids of its tokens and the other ids, and the token of each id."""
         tokens = counts.tokens
-        most = None if self.vocab_size is None else self.vocab_size - _N_SPECIAL
+        most = None if self.vocab_size is None else self.vocab_size - N_SPECIAL
         kept, others = counts.choose(tokens, self.min_frequency, most)
         if counts.words is not None and (found := counts.words.find_unknown(tokens)):
             warn(f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").')
-        self.subword_model_: Any = None
+        self.subword_model_ = None
         self._keep_vocabulary([tokens[index] for index in kept])
         return kept, others, tokens
 
     def _keep_subwords(self, learn: Callable[[int, int], Any]) -> None:
         assert self.vocab_size is not None  # checked
-        self.subword_model_ = learn(self.vocab_size - _N_SPECIAL, self.min_frequency)
+        self.subword_model_ = learn(self.vocab_size - N_SPECIAL, self.min_frequency)
         self._keep_vocabulary(subwords.tokens_of(self.subword_model_))
 
     def _keep_vocabulary(self, tokens: list[str]) -> None:
-        self.tokens_ = _SPECIAL_TOKENS + tokens
+        self.tokens_ = SPECIAL_TOKENS + tokens
         self.n_tokens_ = len(self.tokens_)
-        self.vocabulary_ = {token: _N_SPECIAL + index for index, token in enumerate(tokens)}
+        self.vocabulary_ = {token: N_SPECIAL + index for index, token in enumerate(tokens)}
 
     def _splitter(self) -> Splitter:
         return Splitter(self.input_kind_, self.level_, self.lowercase, self.normalize)
@@ -536,21 +608,14 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         if ids is not None and longest is not None:
             self.n_truncated_ = int((ids.lengths > longest).sum())
 
-    def _cut(self, ids: Ragged) -> Ragged:
-        return ids.truncated(self.max_length, self.truncate)
-
-    def _subword_ids(self, texts: Sequence[str]) -> Ragged:
-        encoded = subwords.encode(self.subword_model_, map(self._splitter().line, texts))
-        return Ragged.from_items([ids + _N_SPECIAL for ids in encoded], dtype=np.int32)
-
     def _decode_subwords(self, ids: list[int]) -> str:
         """Decode each run of known ids by the library, and write the unknown token between them."""
         pieces: list[str] = []
         run: list[int] = []
         for number in [*ids, UNKNOWN]:
             if number != UNKNOWN:
-                run.append(number - _N_SPECIAL)
+                run.append(number - N_SPECIAL)
                 continue
-            pieces += [self.subword_model_.decode(run), f" {_SPECIAL_TOKENS[UNKNOWN]}"]
+            pieces += [self.subword_model_.decode(run), f" {SPECIAL_TOKENS[UNKNOWN]}"]
             run = []
         return "".join(pieces[:-1]).strip()

@@ -5,6 +5,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from seqclf._saved import Saved
 from seqclf._warn import warn
 
 # What a state calls the version of the package that has pickled it.
@@ -65,6 +66,9 @@ class CheckedState:
         """The attributes that the object must have in its present state; none before `fit`."""
         return ()
 
+    def _restore(self, saved: Saved) -> None:
+        """Check the attributes, and make of plain values what they stand for."""
+
     def __getstate__(self) -> dict[str, Any]:
         return cast(dict[str, Any], super().__getstate__()) | {VERSION: this_version()}
 
@@ -72,4 +76,8 @@ class CheckedState:
         saved_by = str(state.get(VERSION, "(no version)"))
         vars(self).update({name: value for name, value in state.items() if name != VERSION})
         refuse_missing(self, saved_by, [*type(self)._get_param_names(), *self._learned()])  # type: ignore[attr-defined]
+        try:
+            self._restore(Saved(vars(self).copy()))
+        except (AttributeError, TypeError, ValueError) as error:  # ValueError is that of Saved too
+            raise_unusable(self, saved_by, str(error).rstrip("."))
         warn_of_another_version(self, saved_by)

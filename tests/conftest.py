@@ -107,3 +107,58 @@ def parts(monkeypatch):
     monkeypatch.setattr(session, "TrainingData", spy_on_make)
     monkeypatch.setattr(session.TrainingSession, "run", spy_on_run)
     return seen
+
+
+_OTHER_VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2**62,
+    2**70,
+    0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    [],
+    ["x"],
+    ["x", "x"],
+    {},
+)
+
+
+def _altered_arrays(array):
+    yield from (array[:-1], array[:0], array[None], array[::-1], np.concatenate([array, array]), array.tolist())
+    for dtype in ("S", "c16", "f4", "i1", "M8[s]", object):
+        try:
+            yield array.astype(dtype)
+        except (TypeError, ValueError):  # no dates or numbers of such values
+            continue
+    number = {"i": (-1, 2**30), "f": (float("nan"), float("inf"), -1.0, 1e308)}.get(array.dtype.kind, ())
+    for other in (*number, array.flat[-1]):
+        changed = array.copy()
+        changed.flat[0] = other
+        yield changed
+    if array.dtype.kind == "U":
+        yield np.full(len(array), 2**31 - 1, dtype=np.uint32).view("<U1")
+
+
+def _altered(state):
+    yield from (value for value in _OTHER_VALUES if not (type(value) is type(state) and value == state))
+    yield from (np.zeros(0), np.zeros((2, 2)), np.array(2**62), np.array(["b", "a"]), np.array([{}], dtype=object))
+    if isinstance(state, np.ndarray):
+        yield from _altered_arrays(state)
+    elif isinstance(state, list):
+        yield from (state[:-1], [*state, *state], state[::-1], [3, *state[1:]], [*state, ""], [*state, "\ud800"])
+    elif isinstance(state, dict):
+        for name, value in state.items():
+            yield {other: state[other] for other in state if other != name}
+            yield from ({**state, name: changed} for changed in _altered(value))
+
+
+@pytest.fixture
+def altered():
+    """A function that gives a saved state again and again, each time with another value in it changed or missing."""
+    return _altered

@@ -1,5 +1,6 @@
 import pickle
 import re
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
 from seqclf import SequencePadder
+from seqclf._saved import Saved, SavedStateError
 
 NAN = float("nan")
 IDS = [[7, 8, 9], [5], [], [3, 4]]
@@ -436,3 +438,49 @@ def test_zeros_in_ragged_ids_are_refused_where_0_pads():
     padder = SequencePadder().fit([[1, 2, 3], [1, 2]])
     with pytest.raises(ValueError, match="ids begin at 1"):
         padder.transform([[0, 2, 3], [1]])
+
+
+SAVED = [
+    (SequencePadder(), [[7, 8, 9], [5]]),
+    (SequencePadder(max_length=np.int64(2), value=np.float32(-1), padding="start"), [[7, 8, 9], [5]]),
+    (SequencePadder(value=float("nan"), channels_first=np.bool_(True)), [np.ones((2, 3)), np.ones((2, 1))]),
+    (SequencePadder(truncate="end"), [pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})]),
+]
+
+
+@pytest.mark.parametrize(("padder", "X"), SAVED)
+def test_a_saved_padder_is_the_same(padder, X):
+    again = SequencePadder._from_state(Saved(padder._to_state()))
+    assert str(again.get_params()) == str(clone(padder).set_params(**again.get_params()).get_params())
+    assert not hasattr(again, "max_length_")
+    fitted = clone(padder).fit(X)
+    again = SequencePadder._from_state(Saved(fitted._to_state()))
+    np.testing.assert_array_equal(again.transform(X), fitted.transform(X))
+    assert again.transform(X).dtype == fitted.transform(X).dtype
+    learned = {name: value for name, value in vars(fitted).items() if name.endswith("_") or name == "_n_row_axes"}
+    assert vars(again).keys() == vars(fitted).keys()
+    for name, value in learned.items():
+        np.testing.assert_array_equal(getattr(again, name), value)
+    assert {type(value) for value in again.get_params().values()} <= {str, int, float, bool, type(None)}
+
+
+def test_the_choice_of_a_container_is_saved():
+    padder = SequencePadder().set_output(transform="pandas").fit([[1], [2, 3]])
+    again = SequencePadder._from_state(Saved(padder._to_state()))
+    assert isinstance(again.transform([[4]]), pd.DataFrame)
+
+
+@pytest.mark.filterwarnings("ignore:Row 0 of X has")  # names of channels, or none
+@pytest.mark.parametrize(("padder", "X"), SAVED)
+def test_a_changed_state_of_a_padder_is_refused_or_is_a_padder(padder, X, altered):
+    n_refused = 0
+    for state in altered(clone(padder).fit(X)._to_state()):
+        try:
+            again = SequencePadder._from_state(Saved(state))
+        except SavedStateError:
+            n_refused += 1
+            continue
+        if hasattr(again, "max_length_"):
+            with suppress(ValueError):  # other channels, or more steps than there is memory for
+                assert len(again.transform(X)) == len(X)
+    assert n_refused > 50

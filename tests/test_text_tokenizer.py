@@ -20,6 +20,7 @@ from sklearn.utils import get_tags
 
 from seqclf import SequencePadder, TextTokenizer
 from seqclf._data.ragged import Ragged
+from seqclf._saved import Saved, SavedStateError
 from seqclf._text import token_counts
 from seqclf._text.characters import clean
 from seqclf._validation.texts import read_text_input
@@ -218,7 +219,7 @@ def test_ids_end_to_end_are_those_of_each_text(level):
     ):
         assert isinstance(ids, Ragged) and ids.values.dtype == np.int32
         assert ids.values.max() < tokenizer.n_tokens_ + len(new_tokens)
-        assert_equal_ids(tokenizer._known(ids).items(), expected.transform(rows))
+        assert_equal_ids(tokenizer._vocabulary().known(ids).items(), expected.transform(rows))
     assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 
@@ -507,3 +508,54 @@ def test_neither_torch_nor_the_subword_package_is_imported_for_words():
         "sys.exit(bool({'torch', 'tokenizers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SAVED = [
+    TextTokenizer(),
+    TextTokenizer(level=np.str_("word"), vocab_size=np.int64(7), lowercase=np.bool_(False), max_length=np.int32(2)),
+    TextTokenizer(level="char", normalize=None, truncate="end", max_length=3),
+    TextTokenizer(level="subword", vocab_size=300),
+]
+
+
+@pytest.mark.parametrize("tokenizer", SAVED)
+def test_a_saved_tokenizer_is_the_same(tokenizer):
+    again = TextTokenizer._from_state(Saved(tokenizer._to_state()))
+    assert again.get_params() == tokenizer.get_params() and not hasattr(again, "vocabulary_")
+    with pytest.raises(NotFittedError):
+        again.transform(TEXTS)
+    fitted = clone(tokenizer).fit(TEXTS)
+    again = TextTokenizer._from_state(Saved(fitted._to_state()))
+    assert_equal_ids(again.transform(TEXTS), fitted.transform(TEXTS))
+    assert again.inverse_transform(again.transform(TEXTS)) == fitted.inverse_transform(fitted.transform(TEXTS))
+    names = ["tokens_", "vocabulary_", "n_tokens_", "n_truncated_", "input_kind_", "level_"]
+    assert [getattr(again, name) for name in names] == [getattr(fitted, name) for name in names]
+    assert {type(value) for value in again.get_params().values()} <= {str, int, bool, type(None)}
+    assert_equal_ids(pickle.loads(pickle.dumps(again)).transform(TEXTS), fitted.transform(TEXTS))
+
+
+def test_a_tokenizer_that_counts_is_saved_with_its_ids():
+    tokenizer = TextTokenizer().partial_fit(TEXTS)
+    again = TextTokenizer._from_state(Saved(tokenizer._to_state()))
+    assert again.tokens_ == TextTokenizer().fit(TEXTS).tokens_
+    with pytest.raises(ValueError, match="ids of this TextTokenizer are fixed"):
+        tokenizer.partial_fit(TEXTS)
+
+
+def test_a_tokenizer_whose_parameters_are_not_valid_is_not_saved():
+    with pytest.raises(ValueError, match="min_frequency"):
+        TextTokenizer(min_frequency=0)._to_state()
+
+
+@pytest.mark.parametrize("tokenizer", [TextTokenizer(max_length=3), TextTokenizer(level="subword", vocab_size=270)])
+def test_a_changed_state_of_a_tokenizer_is_refused_or_is_a_tokenizer(tokenizer, altered):
+    n_refused = 0
+    for state in altered(tokenizer.fit(TEXTS)._to_state()):
+        try:
+            again = TextTokenizer._from_state(Saved(state))
+        except SavedStateError:
+            n_refused += 1
+            continue
+        if hasattr(again, "vocabulary_") and again.input_kind_ == "texts":
+            assert len(again.transform(TEXTS)) == len(TEXTS)
+    assert n_refused > 100

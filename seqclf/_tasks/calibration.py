@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
+
+from seqclf._numeric import expit, log_expit
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +38,8 @@ def fit_log_odds(
     losses : callable
         From log-odds to the losses, (n_rows,), and their derivatives, (n_rows, n_outputs).
     """
+    from scipy.optimize import minimize
+
     shares = weights / weights.sum()
 
     def loss(parameters: NDArray[Any]) -> tuple[float, Floats]:

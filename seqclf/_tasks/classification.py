@@ -1,23 +1,25 @@
 """`Classification`: one class for each sequence."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor
-from torch.nn import functional
 
 from seqclf._data.split import Strata
-from seqclf._label_features.supervision import Calibration
+from seqclf._numeric import expit, log_expit, log_softmax, softmax
+from seqclf._saved import Saved, State
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
+from seqclf._tasks.saved_classes import read_saved_classes, saved_classes
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
 from seqclf._validation.targets import SMALLEST_SHARE, check_labels, codes_of, read_classes, refuse_one_class
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+
+    from seqclf._label_features.supervision import Calibration
 
 Array = NDArray[Any]
 
@@ -57,6 +59,10 @@ class Classification(Task):
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Array:
         """One label for each row."""
         labels = check_labels(y, len(rows), name=name, rows_name=rows_name)
+        if labels.dtype.kind == "f" and labels.dtype.itemsize > 8:
+            raise ValueError(
+                f"{name} is of {labels.dtype}, which no file can hold: use float64, whole numbers or text."
+            )
         if name == "y":  # Others are held against the classes of y.
             _refuse_other_labels(labels)
         return labels
@@ -103,11 +109,16 @@ class Classification(Task):
                 "a stream can't change. Leave classes=None, or begin with a new estimator."
             )
         self.classes, self._balance = before.classes, before._balance
-        if self.class_weight != before.class_weight:
+        # Other weights than those of "balanced" depend on the classes alone.
+        if not (self._is_balanced and before._is_balanced):
             self._weigh_classes()
 
+    @property
+    def _is_balanced(self) -> bool:
+        return isinstance(self.class_weight, str)
+
     def _weigh_classes(self) -> None:
-        if isinstance(self.class_weight, str):
+        if self._is_balanced:
             raise ValueError(
                 "class_weight='balanced' needs the classes of all rows, and partial_fit sees a part of them: give a "
                 "dict of class -> weight, as sklearn.utils.class_weight.compute_class_weight makes of y."
@@ -128,14 +139,18 @@ class Classification(Task):
         """The classes."""
         return Strata(np.unique(y, return_inverse=True)[1], "class", "classes")
 
-    def supervision_targets(self, targets: Any) -> csr_array:
+    def supervision_targets(self, targets: Any) -> "csr_array":
         """For two classes whether it is the second one, else one column for each class."""
+        from scipy.sparse import csr_array
+
         members = np.flatnonzero(targets) if self.n_outputs == 1 else np.arange(len(targets))
         columns = np.zeros(len(members), dtype=np.int64) if self.n_outputs == 1 else targets
         return csr_array((np.ones(len(members)), (members, columns)), shape=(len(targets), self.n_outputs))
 
-    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
+    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> "Calibration":
         """Scores times a temperature, and a share of the logarithms of the prior odds, where the loss is the least."""
+        from seqclf._label_features.supervision import Calibration
+
         counts = np.bincount(targets, weights=weights, minlength=len(self.classes))
         rows = sample_of_rows(len(targets), _MAX_CALIBRATION // self.n_outputs)
         scores, targets, weights = scores[rows].astype(np.float64), targets[rows], weights[rows]
@@ -173,6 +188,8 @@ class Classification(Task):
                 )
             balance = np.array([given.get(label, 1.0) for label in labels], dtype=np.float64)
         else:
+            from sklearn.utils.class_weight import compute_class_weight
+
             balance = compute_class_weight(
                 self.class_weight, classes=self.classes, y=self.classes[targets], sample_weight=weights
             )
@@ -196,18 +213,20 @@ class Classification(Task):
             )
         return weights
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """Cross-entropy of each row."""
+        from torch.nn import functional
+
         if outputs.shape[1] == 1:
             targets = targets.to(outputs.dtype)
             return functional.binary_cross_entropy_with_logits(outputs.squeeze(1), targets, reduction="none")
         return functional.cross_entropy(outputs, targets, reduction="none")
 
-    def summarise(self, outputs: Tensor) -> Tensor:
+    def summarise(self, outputs: "Tensor") -> "Tensor":
         """One number a row: the class of the largest logit, or the single logit as it is."""
         return outputs.squeeze(1) if outputs.shape[1] == 1 else outputs.argmax(dim=1)
 
-    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """The accuracy."""
         predicted = summaries > 0 if summaries.is_floating_point() else summaries
         return weighted_mean(predicted == targets, weights)
@@ -229,9 +248,28 @@ class Classification(Task):
             return np.hstack((log_expit(-outputs), log_expit(outputs)))
         return log_softmax(outputs, axis=1)
 
+    def to_state(self) -> State:
+        """The classes and their weights in the loss; `class_weight` is a parameter of the estimator."""
+        return {
+            "kind": "classification",
+            "classes": saved_classes(self.classes),
+            "weights": self._balance,
+            "balanced": self._is_balanced,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The task of a saved state; its `class_weight` says no more than whether the weights are balanced ones."""
+        task = cls("balanced" if saved.boolean("balanced") else None)
+        task.classes = read_saved_classes(saved, "classes")
+        task._balance = saved.array("weights", np.float64, (len(task.classes),), low=0)
+        return task
+
 
 def _refuse_other_labels(labels: Array) -> None:
     """Refuse what scikit-learn does not take for classes, in its words, and say what to do."""
+    from sklearn.utils.multiclass import check_classification_targets
+
     try:
         check_classification_targets(labels)
     except (TypeError, ValueError) as error:

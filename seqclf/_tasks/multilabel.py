@@ -1,20 +1,23 @@
 """`Multilabel`: any number of labels for each sequence."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.special import expit, log_expit
-from torch import Tensor
-from torch.nn import functional
 
 from seqclf._data.split import Strata
-from seqclf._label_features.supervision import Calibration
+from seqclf._numeric import expit, log_expit
+from seqclf._saved import Saved, State
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
 from seqclf._validation.indicators import check_indicator
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+
+    from seqclf._label_features.supervision import Calibration
 
 Array = NDArray[Any]
 
@@ -94,12 +97,16 @@ class Multilabel(Task):
         of_rows = np.unique(np.where(has_any, first, -1), return_inverse=True)[1]
         return Strata(of_rows, "label", "labels", needed=False)
 
-    def supervision_targets(self, targets: Any) -> csr_array:
+    def supervision_targets(self, targets: Any) -> "csr_array":
         """Which labels each sequence has."""
+        from scipy.sparse import csr_array
+
         return csr_array(targets.astype(np.float64))
 
-    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
+    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> "Calibration":
         """Each label by itself: scores times a temperature, and a share of its prior log-odds."""
+        from seqclf._label_features.supervision import Calibration
+
         shares = np.average(targets, axis=0, weights=weights)  # Without BLAS, whose sums depend on its threads.
         # Of a label that no row has, or every row, as much is known as if half a row were otherwise.
         least = 0.5 / (len(targets) + 1)
@@ -114,16 +121,18 @@ class Multilabel(Task):
         temperatures, of_priors, losses = map(np.array, zip(*found, strict=True))
         return Calibration(temperatures, of_priors * priors, float(losses.mean()))
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """The mean over the labels of each row's cross-entropies."""
+        from torch.nn import functional
+
         targets = targets.to(outputs.dtype)
         return functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(dim=1)
 
-    def summarise(self, outputs: Tensor) -> Tensor:
+    def summarise(self, outputs: "Tensor") -> "Tensor":
         """Which labels are predicted."""
         return outputs > 0
 
-    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """The share of the rows whose labels are all predicted right, and no others."""
         return weighted_mean((summaries == (targets > 0)).all(dim=1), weights)
 
@@ -140,3 +149,17 @@ class Multilabel(Task):
     def log_probabilities(outputs: Array) -> Array:
         """Their logarithms, exact where the probabilities round to 0 or 1."""
         return log_expit(outputs)
+
+    def to_state(self) -> State:
+        """The numbers of the labels."""
+        return {"kind": "multilabel", "classes": self.classes.astype(np.int64)}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The task of a saved state."""
+        numbers = saved.array("classes", np.int64, (None,))
+        if len(numbers) < 2 or (numbers != np.arange(len(numbers))).any():
+            saved.refuse("classes", "the numbers of at least two labels, from 0 on")
+        task = cls()
+        task.classes = np.arange(len(numbers))
+        return task

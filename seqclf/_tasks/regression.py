@@ -1,27 +1,27 @@
 """`Regression`: one or several numbers for each sequence."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from seqclf._label_features.supervision import Calibration
+from seqclf._saved import Saved, State
 from seqclf._tasks.task import Task
 from seqclf._validation.containers import shorten
 from seqclf._validation.target_numbers import check_numbers
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seqclf._label_features.supervision import Calibration
+
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-_LOSSES: dict[str, Any] = {
-    "squared_error": functional.mse_loss,
-    "absolute_error": functional.l1_loss,
-    "huber": functional.huber_loss,
-}
+# The functions of torch.nn.functional.
+_LOSSES = {"squared_error": "mse_loss", "absolute_error": "l1_loss", "huber": "huber_loss"}
 LOSSES = tuple(_LOSSES)
+_ARRAYS = ("center", "scale", "low", "high")
 # A normal distribution has 90 % of its values in an interval of so many standard deviations.
 _SHARE, _NORMAL = 0.9, 3.2897
 # With a loss that outliers do not dominate, linear models and n-grams see targets no larger than this.
@@ -171,8 +171,12 @@ class Regression(Task):
         numbers = targets.astype(np.float64)
         return numbers if self.loss == "squared_error" else np.clip(numbers, -_MAX_SIZE, _MAX_SIZE)
 
-    def calibrate(self, scores: Array, targets: Any, weights: Floats) -> Calibration:
+    def calibrate(self, scores: Array, targets: Any, weights: Floats) -> "Calibration":
         """For each target the line that does not fall, of the least loss."""
+        import torch
+
+        from seqclf._label_features.supervision import Calibration
+
         scores, targets = scores.astype(np.float64), targets.astype(np.float64)
         low, high = self._bounds
         lines = [self._line(scores[:, i], targets[:, i], weights) for i in range(self.n_outputs)]
@@ -198,19 +202,26 @@ class Regression(Task):
             influence = weights / np.maximum(np.abs(targets - offset - slope * scores), least)
         return slope, offset
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """The mean over the targets of each row's losses; one that was constant in fit has no part in it."""
-        errors: Tensor = _LOSSES[self.loss](outputs, targets.to(outputs.dtype), reduction="none")
+        import torch
+
+        loss = getattr(torch.nn.functional, _LOSSES[self.loss])
+        errors: Tensor = loss(outputs, targets.to(outputs.dtype), reduction="none")
         varies = torch.from_numpy(self.scale > 0).to(outputs)
         return errors @ (varies / varies.sum().clamp(min=1))
 
-    def summarise(self, outputs: Tensor) -> Tensor:
+    def summarise(self, outputs: "Tensor") -> "Tensor":
         """What is predicted, standardised."""
+        import torch
+
         low, high = (torch.from_numpy(bound).to(outputs) for bound in self._bounds)
         return torch.clamp(outputs, low, high)
 
-    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """R squared, the mean over the targets; of a constant target 1, because it is predicted as it is."""
+        import torch
+
         outputs, targets = (each.cpu().to(torch.float64) for each in (summaries, targets))
         shares = weights / weights.sum()
         residual, total = shares @ (outputs - targets) ** 2, shares @ (targets - shares @ targets) ** 2
@@ -221,6 +232,24 @@ class Regression(Task):
         """Predictions in the units of the targets, in the form of y."""
         predictions: Floats = np.clip(outputs * self.scale + self.center, self.low, self.high)
         return predictions[:, 0] if self.is_column else predictions
+
+    def to_state(self) -> State:
+        """How targets are standardised, the range of predictions, the shape of y, and the loss."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return {"kind": "regression", "loss": str.__str__(self.loss), "is_column": self.is_column, **arrays}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The task of a saved state."""
+        task = cls(saved.option("loss", LOSSES))
+        task.is_column = saved.boolean("is_column")
+        task.center = saved.array("center", np.float64, (1 if task.is_column else None,))
+        saved.require(len(task.center) > 0, "center has no target")
+        task.scale = saved.array("scale", np.float64, task.center.shape, low=0)
+        task.low = saved.array("low", np.float64, task.center.shape)
+        task.high = saved.array("high", np.float64, task.center.shape)
+        saved.require(bool((task.low <= task.high).all()), "low is above high")
+        return task
 
 
 def _quantiles(values: Floats, weights: Floats, share: float) -> Floats:

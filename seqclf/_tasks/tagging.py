@@ -1,19 +1,23 @@
 """`Tagging`: one class for each step of each sequence."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from torch import Tensor
 
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata
-from seqclf._label_features.supervision import Calibration
+from seqclf._saved import Saved, SavedStateError, State
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.task import Task
-from seqclf._tasks.transitions import best_paths, bio_moves
+from seqclf._tasks.transitions import best_paths, bio_moves, check_bio
 from seqclf._validation.tags import UNLABELLED, check_tags, codes_of_tags
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+
+    from seqclf._label_features.supervision import Calibration
 
 Array = NDArray[Any]
 
@@ -34,6 +38,7 @@ class Tagging(Task):
         The labels, sorted. Encoded targets are positions in it, -1 for steps without a label.
     """
 
+    kind = "a class for each step"
     per_step = True
     score_name = "accuracy"
     outputs_are_log_odds = True
@@ -67,7 +72,7 @@ class Tagging(Task):
         """Learn the classes."""
         self._of_steps.fit(_labels(y), weights)
         if self.transitions is not None:
-            bio_moves(self.classes)  # An error now, not in prediction.
+            check_bio(self.classes)  # An error now, not in prediction.
         return self.encode(y)
 
     def encode(self, y: Any, *, name: str = "y") -> Ragged:
@@ -103,7 +108,7 @@ class Tagging(Task):
         """The classes are given, because the first chunk may lack some of them."""
         self._of_steps.set_classes(classes)
         if self.transitions is not None:
-            bio_moves(self.classes)
+            check_bio(self.classes)
         return self.proceed(y)
 
     def proceed(self, y: Any) -> Ragged:
@@ -114,19 +119,21 @@ class Tagging(Task):
         """As a classification of the steps."""
         self._of_steps.follow(before._of_steps, classes)
         if self.transitions is not None:
-            bio_moves(self.classes)
+            check_bio(self.classes)
 
     def attributes(self) -> dict[str, Any]:
         """The classes."""
         return {"classes_": self.classes}
 
-    def supervision_targets(self, targets: Any) -> csr_array:
+    def supervision_targets(self, targets: Any) -> "csr_array":
         """Which class each step belongs to; steps without a label to none."""
+        from scipy.sparse import csr_array
+
         known = np.flatnonzero(targets.values != UNLABELLED)
         members = self._of_steps.supervision_targets(targets.values[known]).tocoo()
         return csr_array((members.data, (known[members.row], members.col)), shape=(len(targets.values), self.n_outputs))
 
-    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> Calibration:
+    def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> "Calibration":
         """As for a classification of the steps that have a label."""
         known = targets.values != UNLABELLED
         return self._of_steps.calibrate(scores[known], targets.values[known], weights[known])
@@ -151,15 +158,15 @@ class Tagging(Task):
         known: NDArray[np.bool_] = targets.values != UNLABELLED
         return known.astype(np.float64)
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """Cross-entropy of each step. Steps without a label, which have a weight of 0, get any."""
         return self._of_steps.losses(outputs, targets.clamp(min=0))
 
-    def summarise(self, outputs: Tensor) -> Tensor:
+    def summarise(self, outputs: "Tensor") -> "Tensor":
         """One number a step, as in a classification."""
         return self._of_steps.summarise(outputs)
 
-    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """The accuracy over the steps that have a label."""
         return self._of_steps.score(summaries, targets, weights)
 
@@ -174,6 +181,23 @@ class Tagging(Task):
     def probabilities(self, outputs: Any) -> Array:
         """Probabilities of the classes at each step, an object array of arrays (n_steps, n_classes)."""
         return Ragged(self._of_steps.probabilities(outputs.values), outputs.lengths).items()
+
+    def to_state(self) -> State:
+        """The classification of the steps, and which sequences of labels may be predicted."""
+        transitions = None if self.transitions is None else str.__str__(self.transitions)
+        return {"kind": "tagging", "transitions": transitions, "steps": self._of_steps.to_state()}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The task of a saved state."""
+        task = cls(transitions=saved.optional("transitions", saved.option, ["bio"]))
+        task._of_steps = saved.part("steps", Classification.from_state)
+        if task.transitions is not None:
+            try:
+                check_bio(task.classes)
+            except ValueError as error:
+                raise SavedStateError(str(error)) from error
+        return task
 
 
 def _labels(y: Ragged, name: str = "y", among: str = "") -> Array:

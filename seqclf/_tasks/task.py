@@ -1,18 +1,21 @@
 """`Task`: what the rest of the package asks of the thing that is learned, whatever that is."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from torch import Tensor
 
 from seqclf._data.dataset import Dataset, Targets
 from seqclf._data.ragged import Ragged
 from seqclf._data.split import Strata, all_alike
-from seqclf._label_features.supervision import Calibration, Supervision
+from seqclf._saved import State
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+
+    from seqclf._label_features.supervision import Calibration, Supervision
 
 
 class Task(ABC):
@@ -106,14 +109,14 @@ class Task(ABC):
         return all_alike(len(y))
 
     @abstractmethod
-    def supervision_targets(self, targets: Targets) -> csr_array | NDArray[np.float64]:
+    def supervision_targets(self, targets: Targets) -> "csr_array | NDArray[np.float64]":
         """What label-informed inputs are told of encoded targets, shape (n_units, n_outputs).
 
         Sparse: how far each unit belongs to each output, from 0 to 1. Dense: numbers that are standardised.
         """
 
     @abstractmethod
-    def calibrate(self, scores: NDArray[np.floating], targets: Targets, weights: NDArray[np.float64]) -> Calibration:
+    def calibrate(self, scores: NDArray[np.floating], targets: Targets, weights: NDArray[np.float64]) -> "Calibration":
         """How scores of linear models become estimates of the outputs, learned from scores of the training rows.
 
         Parameters
@@ -126,8 +129,10 @@ class Task(ABC):
             What each unit counts in the loss.
         """
 
-    def supervision(self, training: Dataset, fold: NDArray[np.int64]) -> Supervision:
+    def supervision(self, training: Dataset, fold: NDArray[np.int64]) -> "Supervision":
         """What label-informed inputs are told of the encoded targets of training rows; `fold` is that of each row."""
+        from seqclf._label_features.supervision import Supervision
+
         weights, targets = training.weights, training.targets
         if self.per_step:
             lengths = training.sequences.lengths
@@ -162,15 +167,15 @@ class Task(ABC):
         return np.zeros(self.n_outputs)
 
     @abstractmethod
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
         """The loss of each unit, shape (n_units,), from outputs (n_units, n_outputs) and encoded targets."""
 
-    def summarise(self, outputs: Tensor) -> Tensor:
+    def summarise(self, outputs: "Tensor") -> "Tensor":
         """What `score` needs of the outputs of a batch; the first dimension is the units."""
         return outputs
 
     @abstractmethod
-    def score(self, summaries: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """The score of an epoch, a single number.
 
         Parameters
@@ -181,13 +186,19 @@ class Task(ABC):
             What each unit counts.
         """
 
-    # Predictions
+    # Predictions, and what they are saved with
 
     @abstractmethod
     def decode(self, outputs: Any) -> Any:
         """The predictions, from outputs of shape (n_sequences, n_outputs), or with `per_step` a Ragged of them."""
 
+    def to_state(self) -> State:
+        """What predictions and later fits need of the fitted task; see :func:`seqclf._tasks.saved.task_from_state`."""
+        raise TypeError(f"A model can't be saved whose task is {type(self).__name__}: it has no way to be read again.")
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+
+def weighted_mean(values: "Tensor", weights: "Tensor") -> "Tensor":
     """The mean of one number a unit, in float64 on the CPU, because not every device has float64."""
+    import torch
+
     return values.cpu().to(torch.float64) @ weights / weights.sum()

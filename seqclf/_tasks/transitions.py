@@ -40,24 +40,30 @@ class Moves(NamedTuple):
 
 
 def bio_moves(classes: NDArray[Any]) -> Moves:
-    """The legal moves between BIO labels; a ValueError for any other label, and for I-kind without its B-kind."""
-    kinds = []
-    for label in classes.tolist():
+    """The legal moves between BIO labels; a ValueError for labels that :func:`check_bio` refuses."""
+    check_bio(classes)
+    labels = classes.tolist()
+    kinds = np.unique([label if label == "O" else label[1:] for label in labels], return_inverse=True)[1]
+    inside = np.array([label[:2] == "I-" for label in labels])
+    return Moves(~inside, ~inside | (kinds[:, None] == kinds))
+
+
+def check_bio(classes: NDArray[Any]) -> None:
+    """Raise a ValueError for labels that are not those of BIO, and for I-kind without its B-kind."""
+    labels = classes.tolist()
+    known = set(labels)
+    for label in labels:
         if not (label == "O" or (isinstance(label, str) and label[:2] in ("B-", "I-"))):
             raise ValueError(
                 f'transitions="bio" needs labels that are "O" or begin with "B-" or "I-"; y holds {shorten(label)}. '
                 "Use transitions=None for other labels."
             )
-        kinds.append(None if label == "O" else label[2:])
-    inside = np.array([label[:2] == "I-" for label in classes.tolist()])
-    for label in classes[inside].tolist():
-        if (begin := f"B-{label[2:]}") not in classes.tolist():
+    for label in labels:
+        if label[:2] == "I-" and (begin := f"B-{label[2:]}") not in known:
             raise ValueError(
                 f'transitions="bio" needs spans that begin with "B-"; y holds {shorten(label)} but no '
                 f"{shorten(begin)}. Label the first step of each span with it, or use transitions=None."
             )
-    continues = np.array([[kind == before for kind in kinds] for before in kinds])
-    return Moves(~inside, ~inside | continues)
 
 
 def best_paths(scores: Ragged, moves: Moves) -> Ragged:

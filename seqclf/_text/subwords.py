@@ -1,5 +1,6 @@
 """Pieces of words, learned by byte-level byte pair encoding: the package `tokenizers`, imported where it is used."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -18,7 +19,7 @@ def load_library() -> Any:
         import tokenizers
     except ImportError as error:
         raise ImportError(
-            'TextTokenizer(level="subword") needs the package tokenizers: pip install "seqclf[subword]"'
+            'TextTokenizer(level="subword") needs the package tokenizers: pip install tokenizers'
         ) from error
     return tokenizers
 
@@ -50,6 +51,41 @@ def tokens_of(model: Any) -> list[str]:
     return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
+def merges_of(model: Any) -> NDArray[np.int32]:
+    """The pairs of tokens that a model merges, as ids of the library, the first merge first; shape (n_merges, 2).
+
+    With the tokens they are all of a model that was learned here; a ValueError for any other model.
+    """
+    ids = model.get_vocab()
+    pairs = json.loads(model.to_str())["model"].get("merges", ())
+    merges = np.array([[ids[first], ids[second]] for first, second in pairs], dtype=np.int32).reshape(-1, 2)
+    if restored(tokens_of(model), merges).to_str() != model.to_str():
+        raise ValueError(
+            "The subword model is not as it was learned: a model that was changed afterwards can't be saved."
+        )
+    return merges
+
+
+def restored(tokens: Sequence[str], merges: NDArray[np.int32]) -> Any:
+    """The model of these tokens and merges; a ValueError where they make none.
+
+    Everything is checked before the library gets it, which ends in a panic for some of it.
+    """
+    ids = dict(zip(tokens, range(len(tokens)), strict=True))
+    if len(ids) < len(tokens) or "" in ids:
+        raise ValueError("a token is empty or occurs twice")
+    if any(map(_has_surrogate, tokens)):
+        raise ValueError("a token has half surrogates in it")
+    pairs = [(tokens[first], tokens[second]) for first, second in merges.tolist()]
+    if len(set(pairs)) < len(pairs) or any(first + second not in ids for first, second in pairs):
+        raise ValueError("a merge occurs twice, or makes something that is no token")
+    tokenizers = load_library()
+    try:
+        return _with_byte_level(tokenizers.Tokenizer(tokenizers.models.BPE(vocab=ids, merges=pairs)))
+    except Exception as error:
+        raise ValueError(f"the package tokenizers refuses it ({error})") from error
+
+
 def encode(model: Any, lines: Iterable[str]) -> Iterator[NDArray[np.int32]]:
     """The ids of the library for each line."""
     # In chunks: what the library keeps of each text is many times larger than the ids.
@@ -63,7 +99,6 @@ def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenize
     tokenizers, byte_level = load_library(), _byte_level()
     model = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = pre_tokenizer or byte_level
-    model.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=n_tokens,
         min_frequency=min_frequency,
@@ -71,7 +106,12 @@ def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenize
         show_progress=False,
     )
     model.train_from_iterator(texts, trainer)
-    model.pre_tokenizer = byte_level
+    return _with_byte_level(model)
+
+
+def _with_byte_level(model: Any) -> Any:
+    """The model with the alphabet of bytes: how it splits lines into words, and spells tokens."""
+    model.pre_tokenizer, model.decoder = _byte_level(), load_library().decoders.ByteLevel()
     return model
 
 
@@ -84,6 +124,10 @@ def _repeated(words: Sequence[str], counts: NDArray[np.int64]) -> Iterator[str]:
     for word, count in zip(words, counts.tolist(), strict=True):
         for n_before in range(0, count, _MAX_REPEATS):
             yield f"{word} " * min(count - n_before, _MAX_REPEATS)
+
+
+def _has_surrogate(token: str) -> bool:
+    return not token.isascii() and _without_surrogates(token) != token
 
 
 def _without_surrogates(line: str) -> str:

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqclf._saved import Saved, State
 from seqclf._validation.numbers import shorten
 from seqclf._warn import warn
 
+_MAX_CHANNELS = 2**31 - 1  # so that no product of sizes is beyond 64 bits
 ONE_SERIES = "a series of numbers, of shape (steps,) or (steps, channels)"
 
 
@@ -30,6 +32,23 @@ class SeriesForm:
     n_channels: int
     n_axes: int | None = None
     channel_names: tuple[str, ...] | None = None
+
+    def to_state(self) -> State:
+        """The form as a saved state has it."""
+        names = None if self.channel_names is None else [str.__str__(name) for name in self.channel_names]
+        return {"n_channels": self.n_channels, "n_axes": self.n_axes, "channel_names": names}
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The form of a saved state."""
+        form = cls(
+            saved.integer("n_channels", low=1, high=_MAX_CHANNELS),
+            saved.optional("n_axes", saved.integer, low=1, high=2),
+            saved.optional("channel_names", lambda name: tuple(saved.texts(name))),
+        )
+        names = form.channel_names
+        saved.require(names is None or len(names) == form.n_channels, "channel_names are not one for each channel")
+        return form
 
 
 @dataclass(slots=True)

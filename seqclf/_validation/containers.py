@@ -1,12 +1,13 @@
 """Taking rows out of whatever container they come in: list, array, Series or frame."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.frames import column_labels, columns, is_frame
+from seqclf._validation.frames import advice_for_frames, column_labels, columns, is_frame
 from seqclf._validation.numbers import is_missing, shorten
 from seqclf._validation.reading import names_its_input
 
@@ -24,8 +25,9 @@ __all__ = [
 
 
 def is_sparse(X: Any) -> bool:
-    """Whether X is a sparse matrix or array of scipy."""
-    return type(X).__module__.startswith("scipy.sparse")
+    """Whether X is a sparse matrix or array of scipy; where scipy was not imported, it is not."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(X))
 
 
 def plain(values: Any, name: str) -> Any:
@@ -52,14 +54,20 @@ def tensor_array(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.float() if "bfloat16" in str(tensor.dtype) else tensor)
 
 
+def is_masked(kind: type) -> bool:
+    """Whether it is a type of masked arrays, of which there is none before `numpy.ma` is imported, which takes long."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and issubclass(kind, masked.MaskedArray)
+
+
 def refuse_masked(X: Any, name: str) -> None:
     """Refuse a masked array, and a list or an object array that holds one: numpy would read what is under the mask."""
-    if isinstance(X, np.ma.MaskedArray):
+    if is_masked(type(X)):
         raise TypeError(f"{name} is a masked array: fill its masked values first, with filled(), or leave them out.")
     if isinstance(X, np.ndarray):
         X = X.ravel().tolist() if X.dtype.kind == "O" else ()
-    if isinstance(X, list | tuple) and any(issubclass(one, np.ma.MaskedArray) for one in set(map(type, X))):
-        position = next(position for position, value in enumerate(X) if isinstance(value, np.ma.MaskedArray))
+    if isinstance(X, list | tuple) and any(map(is_masked, set(map(type, X)))):
+        position = next(position for position, value in enumerate(X) if is_masked(type(value)))
         raise TypeError(
             f"{name} holds a masked array at position {position}: fill its masked values first, with filled(), "
             "or leave them out."
@@ -107,7 +115,7 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
     else:
         raise TypeError(
             f"{name} is a {type(X).__name__}: expected a list, an array, a pandas or polars Series, "
-            "or a frame, with one sequence in each row."
+            f"or a frame, with one sequence in each row.{advice_for_frames()}"
         )
     if isinstance(rows, np.ndarray):
         rows = _array_rows(rows, name, X)

@@ -1,19 +1,33 @@
-"""Frames of pandas, polars, arrow and others: their columns as arrays. narwhals tells them apart and imports none."""
+"""Frames of pandas, polars, arrow and others: their columns as arrays. narwhals tells them apart and imports none.
 
+narwhals is imported only for what looks like a frame or Series. Without it, frames of pandas, polars and arrow are read
+by their own methods, which is enough for columns of numbers and of texts.
+"""
+
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-import narwhals as nw
 import numpy as np
-from narwhals.dependencies import is_into_dataframe, is_into_series, is_pandas_dataframe
 from numpy.typing import NDArray
 
 from seqclf._validation.numbers import as_floats, first_no_number, is_missing, refuse_no_number, shorten
 
+# What rows usually are, and the attributes of which the class of any frame, or Series, has one.
+_NO_FRAMES = (list, tuple, np.ndarray, str, dict)
+_OF_FRAMES = ("columns", "column_names", "__narwhals_dataframe__")
+_OF_SERIES = ("to_numpy", "__narwhals_series__")
+_FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")}
+
 
 def is_frame(X: Any) -> bool:
     """Whether X is a frame of any library."""
-    return not isinstance(X, list | tuple | np.ndarray) and is_into_dataframe(X)  # the latter is slow for many rows
+    if isinstance(X, _NO_FRAMES) or not any(hasattr(type(X), name) for name in _OF_FRAMES):
+        return False
+    narwhals = _narwhals()
+    if narwhals is None:
+        return any((one.__module__.partition(".")[0], one.__name__) in _FRAMES for one in type(X).__mro__)
+    return bool(narwhals.dependencies.is_into_dataframe(X))
 
 
 def column_labels(X: Any, where: str) -> list[Any]:
@@ -27,8 +41,12 @@ def column_labels(X: Any, where: str) -> list[Any]:
 
 def columns(X: Any, where: str) -> Iterator[tuple[Any, NDArray[Any]]]:
     """Label and values of each column; values that are lists or arrays come as an array of objects."""
-    labels = column_labels(X, where)
-    for label, column in zip(labels, nw.from_native(X, eager_only=True).iter_columns(), strict=True):
+    labels, narwhals = column_labels(X, where), _narwhals()
+    if narwhals is None:
+        natives = map(X.__getitem__, labels)
+    else:
+        natives = narwhals.from_native(X, eager_only=True).iter_columns()
+    for label, column in zip(labels, natives, strict=True):
         values = column.to_numpy()
         if values.ndim > 1:  # polars makes one array of lists that have one length
             rows, values = values, np.empty(len(values), dtype=object)
@@ -44,7 +62,8 @@ def channel_names(X: Any, where: str) -> tuple[str, ...] | None:
 
 def numbers_of(X: Any, where: str, row_name: str = "row") -> NDArray[Any]:
     """A frame of numbers as an array (rows, columns); `row_name` is what messages call a row of it."""
-    if is_pandas_dataframe(X) or all(map(_is_plain, nw.from_native(X, eager_only=True).schema.values())):
+    dtypes = None if _is_of_pandas(X) else _dtypes(X)
+    if _is_of_pandas(X) or (dtypes is not None and all(map(_is_plain, dtypes))):
         array = np.asarray(X)
         if array.dtype.kind in "iufb":
             column_labels(X, where)
@@ -70,17 +89,48 @@ def refuse_column(label: Any, values: NDArray[Any], where: str, row_name: str = 
 
 
 def _is_plain(dtype: Any) -> bool:
-    return bool(dtype.is_numeric() or dtype == nw.Boolean)
+    return bool(dtype.is_numeric() or str(dtype) == "Boolean")
+
+
+def _dtypes(X: Any) -> list[Any] | None:
+    """What narwhals says that columns are; None without it."""
+    narwhals = _narwhals()
+    return None if narwhals is None else list(narwhals.from_native(X, eager_only=True).schema.values())
+
+
+def _is_of_pandas(X: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
 
 
 def holds_structs(X: Any, name: str) -> bool:
     """Whether a frame or Series of polars or arrow has structs in it, whose fields have names."""
-    if is_into_dataframe(X):
+    dtypes: list[Any] = []
+    if is_frame(X):
         column_labels(X, name)
-        dtypes = list(nw.from_native(X, eager_only=True).schema.values())
-    else:
-        dtypes = [nw.from_native(X, series_only=True).dtype] if is_into_series(X) else []
+        dtypes = _dtypes(X) or []
+    elif not isinstance(X, _NO_FRAMES) and any(hasattr(type(X), name) for name in _OF_SERIES):
+        narwhals = _narwhals()
+        if narwhals is not None and narwhals.dependencies.is_into_series(X):
+            dtypes = [narwhals.from_native(X, series_only=True).dtype]
     return any("Struct(" in str(dtype) for dtype in dtypes)
+
+
+def advice_for_frames() -> str:
+    """What to say of something that can't be read, where narwhals might read it."""
+    if _narwhals() is not None:
+        return ""
+    return " Frames of other libraries than pandas, polars and arrow need the package narwhals: pip install narwhals."
+
+
+def _narwhals() -> Any:
+    """The package narwhals, or None where it is not installed."""
+    try:
+        import narwhals
+        import narwhals.dependencies
+    except ImportError:
+        return None
+    return narwhals
 
 
 def is_nested(X: Any, name: str) -> bool:

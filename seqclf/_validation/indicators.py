@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from seqclf._validation.containers import as_array, shorten
+from seqclf._validation.containers import as_array, is_sparse, shorten
 from seqclf._validation.reading import names_its_input
 from seqclf._warn import warn
 
@@ -14,7 +13,7 @@ from seqclf._warn import warn
 @names_its_input
 def is_indicator(y: Any, name: str = "y") -> bool:
     """Whether y is a matrix of several columns, dense or sparse, that holds 0 and 1 only."""
-    if issparse(y):
+    if is_sparse(y):
         return y.ndim == 2 and y.shape[1] > 1
     if y is None or isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
         return False
@@ -28,7 +27,7 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
 
     A matrix of y with exactly one 1 in each row may be a one-hot encoding of classes; a warning says what to do then.
     """
-    array = y.toarray() if issparse(y) else as_array(y, name)
+    array = y.toarray() if is_sparse(y) else as_array(y, name)
     expected = f"expected an indicator matrix of shape ({n_rows}, n_labels), 1 where a row of {rows_name} has a label"
     if array.ndim != 2:
         raise ValueError(f"{name} has the shape {array.shape}: {expected}, as in fit.")

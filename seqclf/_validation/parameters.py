@@ -5,13 +5,14 @@ A constraint is a test and the words that describe it, so that every message say
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
 import numpy as np
 
+from seqclf._saved import Saved, State
 from seqclf._validation.containers import shorten
 
 # The largest number that the network can compute with.
@@ -31,15 +32,24 @@ def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> N
     """Raise a ValueError for the first parameter of `estimator` that its constraint does not accept."""
     for name, constraint in constraints.items():
         value = getattr(estimator, name)
-        try:
-            accepted = constraint.accepts(value)
-        except Exception:  # of classes whose attributes or comparisons raise
-            accepted = False
-        if not accepted:
+        if not _accepted(constraint, value):
             raise ValueError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {constraint.expected}. "
                 f"Got {shorten(value)} instead{_size_note(value)}."
             )
+
+
+def parameters_state(estimator: Any, names: Iterable[str]) -> State:
+    """These parameters of an estimator as a state has them: texts and numbers become Python's."""
+    return {name: _plain(getattr(estimator, name)) for name in names}
+
+
+def read_parameters(saved: Saved, constraints: Mapping[str, Constraint]) -> State:
+    """The parameters of a saved state, each of which its constraint accepts."""
+    for name, constraint in constraints.items():
+        if not _accepted(constraint, saved.value(name)):
+            saved.refuse(name, constraint.expected)
+    return {name: saved.value(name) for name in constraints}
 
 
 def check_output_container(transform: Any) -> None:
@@ -151,6 +161,24 @@ def sequence_of(constraint: Constraint) -> Constraint:
         f"a tuple or list, each item of it {constraint.expected}",
         lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
     )
+
+
+def _accepted(constraint: Constraint, value: Any) -> bool:
+    try:
+        return bool(constraint.accepts(value))
+    except Exception:  # of classes whose attributes or comparisons raise
+        return False
+
+
+def _plain(value: Any) -> Any:
+    """Texts and numbers of any class as Python's."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def _size_note(value: Any) -> str:

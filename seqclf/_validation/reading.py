@@ -1,13 +1,12 @@
 """Errors that come out of what users hand in: each becomes a ValueError or TypeError that names the argument."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
-
-from sklearn.exceptions import NotFittedError
 
 from seqclf._validation.numbers import shorten
 
@@ -24,9 +23,11 @@ def reading(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (NotFittedError, MemoryError, Warning):
+    except (MemoryError, Warning):
         raise
     except BaseException as error:
+        if _is_not_fitted(error):
+            raise
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # how Rust's libraries fail
             raise
         try:
@@ -42,6 +43,12 @@ def reading(name: str) -> Iterator[None]:
         if re.search(rf"\b{re.escape(name)}\b", text) is None:
             raise kind(f"{name}: {text}") from error
         raise
+
+
+def _is_not_fitted(error: BaseException) -> bool:
+    """Whether it is scikit-learn's error of that name; where scikit-learn was not imported, it is not."""
+    exceptions = sys.modules.get("sklearn.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.NotFittedError)
 
 
 def names_its_input(function: Function) -> Function:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from seqclf._data.ragged import Ragged
 from seqclf._validation.channels import ONE_SERIES, ChannelMatcher, Row, SeriesForm
 from seqclf._validation.containers import (
+    is_masked,
     is_missing,
     is_sparse,
     is_text,
@@ -102,7 +103,7 @@ def is_table(X: Any, name: str = "X") -> bool:
     transformers of sequences give, and a list of arrays hold ragged series even where their lengths are equal.
     What is neither is left to scikit-learn's messages.
     """
-    if is_sparse(X) or isinstance(X, np.ma.MaskedArray):
+    if is_sparse(X) or is_masked(type(X)):
         return True
     if is_frame(X):
         cells = [values for _, values in columns(X, name)]

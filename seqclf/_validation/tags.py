@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from seqclf._data.ragged import Ragged
-from seqclf._validation.containers import is_missing, plain, shorten
+from seqclf._validation.containers import is_missing, is_sparse, plain, shorten
 from seqclf._validation.frames import columns, is_frame
 from seqclf._validation.numbers import is_infinite
 from seqclf._validation.reading import names_its_input, reading
@@ -23,7 +22,7 @@ def check_tags(y: Any, n_rows: int, *, name: str, rows_name: str) -> Ragged:
     expected = f"expected a list of labels for each of the {n_rows} rows of {rows_name}, one label for each step"
     if y is None:
         raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
-    if issparse(y):
+    if is_sparse(y):
         raise TypeError(f"{name} is a sparse matrix: {expected}.")
     y = plain(y, name)
     if not _is_list(y):

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from seqclf._validation.containers import as_array, shorten
+from seqclf._validation.containers import as_array, is_sparse, shorten
 from seqclf._validation.numbers import as_floats, first_no_number, refuse_no_number
 from seqclf._validation.reading import names_its_input
 
@@ -17,7 +16,7 @@ def check_numbers(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X")
     expected = f"expected a number for each row of {rows_name}, ({n_rows},), or several, ({n_rows}, n_targets)"
     if y is None:
         raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
-    if issparse(y):
+    if is_sparse(y):
         raise TypeError(f"{name} is a sparse matrix: {expected}. Make it dense, with {name}.toarray().")
     if isinstance(y, str | bytes | dict):
         raise ValueError(f"{name} is {shorten(y)}: {expected}.")

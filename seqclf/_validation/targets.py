@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
-from sklearn.utils.validation import column_or_1d
 
-from seqclf._validation.containers import as_array, is_missing, plain, shorten
+from seqclf._validation.containers import as_array, is_missing, is_sparse, plain, shorten
 from seqclf._validation.indicators import first_other
 from seqclf._validation.numbers import as_floats, first_no_number, is_infinite
 from seqclf._validation.reading import names_its_input
@@ -23,6 +21,8 @@ _MAX_EXACT = 2**53  # the whole numbers up to here are floats too
 @names_its_input
 def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:
     """The labels as an array: one for each row of `rows_name`, none of them missing, all of one sort."""
+    from sklearn.utils.validation import column_or_1d
+
     if y is None:
         raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
     y = plain(y, name)
@@ -240,7 +240,7 @@ _SEVERAL = "Rows of several labels are read as an indicator matrix: sklearn.prep
 
 def _refuse_several_labels(y: Any, name: str) -> None:
     """Refuse rows of several labels, and frames of several columns, and say what to do with them."""
-    if issparse(y):
+    if is_sparse(y):
         raise TypeError(
             f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row, or an indicator matrix "
             f"with a column for each of several labels. Make it dense, with {name}.toarray()."

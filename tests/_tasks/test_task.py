@@ -11,7 +11,7 @@ from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.ragged import Ragged
-from seqclf._kernels import is_exact
+from seqclf._inference.dispatch import is_compiled
 from seqclf._tasks.task import Task, weighted_mean
 
 
@@ -115,7 +115,7 @@ def test_the_outputs_of_a_step_are_those_of_its_own_step():
     order = np.random.default_rng(1).permutation(40)
     shuffled = model._outputs([X[i] for i in order])
     # Other kernels add up in an order that depends on the batch, in float64.
-    tolerance = 0 if is_exact("lstm", "tanh") else 1e-12
+    tolerance = 0 if is_compiled("lstm", "tanh") else 1e-12
     np.testing.assert_allclose(shuffled.values, outputs.take(order).values, rtol=tolerance, atol=tolerance)
     for i in (0, 3, 7):
         alone = model._outputs([X[i]]).values

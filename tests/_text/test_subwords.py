@@ -46,3 +46,41 @@ def test_texts_are_encoded_in_chunks(monkeypatch):
     expected = [ids.tolist() for ids in subwords.encode(model, LINES)]
     monkeypatch.setattr(subwords, "_CHUNK", 4)
     assert [ids.tolist() for ids in subwords.encode(model, iter(LINES))] == expected
+
+
+def learned():
+    return subwords.learn(["hello there, hello you", "the hell of it 漢字"] * 5, 300, 1)
+
+
+def test_tokens_and_merges_are_all_of_a_model():
+    model = learned()
+    merges = subwords.merges_of(model)
+    assert len(merges) > 10 and merges.dtype == np.int32
+    again = subwords.restored(subwords.tokens_of(model), merges)
+    assert again.to_str() == model.to_str()
+    lines = ["hello, the new one", "漢"]
+    assert [ids.tolist() for ids in subwords.encode(again, lines)] == [
+        ids.tolist() for ids in subwords.encode(model, lines)
+    ]
+
+
+def test_a_model_that_was_changed_has_no_merges():
+    model = learned()
+    model.enable_truncation(3)
+    with pytest.raises(ValueError, match="changed afterwards"):
+        subwords.merges_of(model)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "merges"),
+    [
+        (["a", "a"], []),
+        (["a", ""], [[0, 1]]),
+        (["a", "\ud800"], []),
+        (["a", "b"], [[0, 1]]),
+        (["a", "aa"], [[0, 0], [0, 0]]),
+    ],
+)
+def test_what_makes_no_model_is_refused_before_the_library_sees_it(tokens, merges):
+    with pytest.raises(ValueError, match=r"token|merge"):
+        subwords.restored(tokens, np.array(merges, dtype=np.int32).reshape(-1, 2))

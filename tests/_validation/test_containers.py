@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 
-from seqclf._validation.containers import as_array, plain, refuse_masked, unpack_rows
+from seqclf._validation.containers import as_array, is_sparse, plain, refuse_masked, unpack_rows
 
 MASKED = np.ma.masked_array([1.0, 2.0], mask=[False, True])
 IN_CONTAINERS = {
@@ -63,3 +64,12 @@ def test_values_as_an_array():
 def test_a_table_of_tokens_gets_both_answers():
     with pytest.raises(ValueError, match=r"pick the one .*X\[:, 0\]\. If each row is a list of tokens: X\.tolist\(\)"):
         unpack_rows(np.array([["a", "b"], ["c", "d"]]), "X")
+
+
+def test_what_is_sparse():
+    class Counts(scipy.sparse.csr_array):
+        """A class of somebody else."""
+
+    for one in (scipy.sparse.eye(2), scipy.sparse.dok_matrix((2, 2)), scipy.sparse.csr_array((2, 2)), Counts((2, 2))):
+        assert is_sparse(one)
+    assert not any(map(is_sparse, (np.eye(2), [scipy.sparse.eye(2)], None, pd.DataFrame([[1]]), {})))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from seqclf._saved import Saved, SavedStateError
 from seqclf._validation.parameters import (
     any_of,
     boolean,
@@ -16,8 +17,10 @@ from seqclf._validation.parameters import (
     nan,
     optional,
     options,
+    parameters_state,
     path,
     random_state,
+    read_parameters,
     real,
     sequence_of,
 )
@@ -161,3 +164,27 @@ def test_why_a_large_number_is_refused():
             check_parameters(SimpleNamespace(size=value), {"size": any_of(integer(1), sequence_of(integer(1)))})
     with pytest.raises(ValueError, match=r"Got 0 instead\.$"):
         check_parameters(SimpleNamespace(size=0), {"size": integer(1)})
+
+
+def test_parameters_in_a_state_are_values_of_python():
+    class Estimator:
+        name, n, x, yes, units = np.str_("a"), np.int64(3), np.float32(0.5), np.True_, (np.int8(4), 5)
+        wide, missing, filters = np.longdouble(1), None, [np.int64(1)]
+
+    names = ["name", "n", "x", "yes", "units", "wide", "missing", "filters"]
+    state = parameters_state(Estimator, names)
+    assert state == dict(zip(names, ["a", 3, 0.5, True, (4, 5), 1.0, None, [1]], strict=True))
+    values = [*state.values(), *state["units"], *state["filters"]]
+    assert {type(value) for value in values} == {str, int, float, bool, tuple, list, type(None)}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, "an integer >= 1"), ("a", "an integer >= 1"), (np.zeros(2), "an integer >= 1")]
+)
+def test_parameters_of_a_state_are_checked(value, expected):
+    constraints = {"n": integer(1), "name": options("a", "b")}
+    assert read_parameters(Saved({"n": 3, "name": "a", "more": 5}), constraints) == {"n": 3, "name": "a"}
+    with pytest.raises(SavedStateError, match=f"parameters.n is .*; expected {expected}"):
+        read_parameters(Saved({"n": value, "name": "a"}, "parameters"), constraints)
+    with pytest.raises(SavedStateError, match="n is missing"):
+        read_parameters(Saved({"name": "a"}), constraints)

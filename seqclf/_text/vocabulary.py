@@ -1,0 +1,138 @@
+"""`Vocabulary`: a fitted tokenizer. It turns texts into ids; it is what prediction needs of a `TextTokenizer`."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from seqclf._data.ragged import Ragged, Side
+from seqclf._saved import Saved, SavedStateError, State
+from seqclf._text import subwords
+from seqclf._text.splitter import Splitter
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
+N_SPECIAL = len(SPECIAL_TOKENS)  # padding and unknown come before the first token
+_UNKNOWN = SPECIAL_TOKENS.index("[UNK]")
+
+
+class NumberedTokens(NamedTuple):
+    """The tokens of texts as ids, end to end; those that are not in the vocabulary follow behind it."""
+
+    ids: Ragged
+    new_tokens: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The tokens that have an id, and how texts are split into tokens.
+
+    Parameters
+    ----------
+    splitter : Splitter
+    tokens : list of str
+        The token of each id; padding and unknown are the first two.
+    max_length : int or None
+        Longer texts are cut to so many tokens.
+    truncate : {"start", "end"}
+        The side that is cut off.
+    subword_model : tokenizers.Tokenizer or None
+        The model of the library where tokens are subwords. Its ids are those of `tokens` less 2.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary(Splitter("texts", "word", True, "NFC"), ["[PAD]", "[UNK]", "good"], None, "start")
+    >>> ids, new_tokens = vocabulary.to_ids(["A good film"])
+    >>> ids.values.tolist(), new_tokens, vocabulary.known(ids).values.tolist()
+    ([3, 2, 4], ['a', 'film'], [1, 2, 1])
+    """
+
+    splitter: Splitter
+    tokens: list[str]
+    max_length: int | None
+    truncate: Side
+    subword_model: Any = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each token; padding and unknown have none, so that no text can contain them."""
+        return dict(zip(self.tokens[N_SPECIAL:], range(N_SPECIAL, len(self.tokens)), strict=True))
+
+    def to_ids(self, rows: Sequence[Any]) -> NumberedTokens:
+        """The ids of the tokens of validated rows; unknown tokens have ids too."""
+        if self.subword_model is not None:
+            return NumberedTokens(self.cut(self.subword_ids(rows)), [])
+        find, n_tokens = self.ids.get, len(self.tokens)
+        new: defaultdict[str, int] = defaultdict()
+        new.default_factory = lambda: n_tokens + len(new)
+        ids = self.splitter.number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
+        return NumberedTokens(self.cut(ids), list(new))
+
+    def known(self, ids: Ragged) -> Ragged:
+        """The ids with one for all unknown tokens."""
+        known = np.where(ids.values < len(self.tokens), ids.values, np.int32(_UNKNOWN))
+        return Ragged(known, ids.lengths)
+
+    def subword_ids(self, texts: Sequence[str]) -> Ragged:
+        """The ids of the subwords of whole texts."""
+        encoded = subwords.encode(self.subword_model, map(self.splitter.line, texts))
+        return Ragged.from_items([ids + N_SPECIAL for ids in encoded], dtype=np.int32)
+
+    def cut(self, ids: Ragged) -> Ragged:
+        """No text longer than `max_length`."""
+        return ids.truncated(self.max_length, self.truncate)
+
+    def to_state(self) -> State:
+        """The tokens and the settings; of a subword model the pairs of tokens that it merges."""
+        merges = None if self.subword_model is None else subwords.merges_of(self.subword_model)
+        return {
+            "kind": str.__str__(self.splitter.kind),
+            "level": str.__str__(self.splitter.level),
+            "lowercase": bool(self.splitter.lowercase),
+            "normalize": None if self.splitter.form is None else str.__str__(self.splitter.form),
+            "tokens": list(self.tokens),
+            "max_length": None if self.max_length is None else int(self.max_length),
+            "truncate": str.__str__(self.truncate),
+            "merges": merges,
+        }
+
+    @classmethod
+    def from_state(cls, saved: Saved) -> Self:
+        """The vocabulary of a saved state."""
+        splitter = Splitter(
+            saved.option("kind", ["texts", "tokens"]),
+            saved.option("level", ["word", "char", "subword"]),
+            saved.boolean("lowercase"),
+            saved.optional("normalize", saved.option, ["NFC", "NFKC"]),
+        )
+        tokens = saved.texts("tokens")
+        vocabulary = cls(
+            splitter,
+            tokens,
+            saved.optional("max_length", saved.integer, low=1),
+            saved.option("truncate", ["start", "end"]),
+            _subword_model(saved, splitter.level, tokens[N_SPECIAL:]),
+        )
+        saved.require(tokens[:N_SPECIAL] == SPECIAL_TOKENS, f"tokens do not begin with {', '.join(SPECIAL_TOKENS)}")
+        saved.require(
+            len(vocabulary.ids) == len(tokens) - N_SPECIAL > 0, "tokens are none, or one of them occurs twice"
+        )
+        saved.require(splitter.kind == "texts" or splitter.level == "word", "tokens can't be split again")
+        return vocabulary
+
+
+def _subword_model(saved: Saved, level: str, tokens: list[str]) -> Any:
+    """The model of the library, made again of its tokens and merges; None for other levels."""
+    if level != "subword":
+        saved.require(saved.value("merges") is None, f"merges are only for subwords, and the level is {level}")
+        return None
+    merges = saved.array("merges", np.int32, (None, 2), low=0, high=len(tokens) - 1)
+    try:
+        return subwords.restored(tokens, merges)
+    except ValueError as error:
+        raise SavedStateError(f"the subword model can't be made again: {error}") from error
