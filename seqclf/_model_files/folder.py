@@ -1,0 +1,119 @@
+"""A model file as a folder."""
+
+import os
+from errno import EEXIST, ELOOP
+from types import TracebackType
+from typing import Self
+
+from seqclf._model_file_error import ModelFileError
+from seqclf._model_files import config, strict_json
+from seqclf._model_files.atomic import replace_folder
+from seqclf._model_files.regular_file import open_regular
+
+_CAN_HOLD = (
+    os.open in os.supports_dir_fd
+    and os.stat in os.supports_dir_fd
+    and hasattr(os, "O_DIRECTORY")
+    and os.listdir in os.supports_fd
+)
+_TRIES = 100  # while other writers replace the folder
+
+
+class Folder:
+    """A folder that is open for reading. Where the system can do it, all files are read from this very folder, even if
+    a writer puts another one in its place meanwhile.
+
+    Files that config.json doesn't name, as a README.md, are never opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if _CAN_HOLD else None
+        status = os.stat(path if self._descriptor is None else self._descriptor)
+        self._identity = status.st_dev, status.st_ino
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def where(self, name: str) -> str:
+        """The name of a file in messages."""
+        return os.path.join(self._path, name)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The bytes of a file."""
+        where = self.where(name)
+        try:
+            file = open_regular(where if self._descriptor is None else name, where, self._descriptor)
+        except FileNotFoundError:
+            raise ModelFileError(f"{where} is missing") from None
+        except OSError as error:
+            if error.errno == ELOOP:
+                raise ModelFileError(f"{where} is a link that leads to itself") from None
+            raise
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise ModelFileError(f"{where} is damaged: it has {size:,} bytes; expected {limit:,} or fewer")
+            return file.read(size)
+
+    def names(self) -> list[str]:
+        """What is in the folder."""
+        try:
+            return os.listdir(self._path if self._descriptor is None else self._descriptor)
+        except FileNotFoundError:  # it has been removed
+            return []
+
+    def check_names(self, names: set[str]) -> None:
+        """Other files are ignored: registries of models add some."""
+
+    def was_replaced(self) -> bool:
+        """Whether the path leads to another folder by now, or to none."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return True
+        return (status.st_dev, status.st_ino) != self._identity
+
+
+def write_folder(path: str, files: dict[str, bytes]) -> None:
+    """Write a model as a folder; an older model at `path` is replaced."""
+    replace_folder(path, files, _check_replaceable)
+
+
+def _check_replaceable(path: str) -> None:
+    """Raise an error unless there is nothing at `path`, an empty folder, or a model and nothing else."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise FileExistsError(
+            EEXIST, "there is a file, and a model is a folder, or a file whose name ends in .zip", path
+        )
+    for _ in range(_TRIES):
+        try:
+            folder = Folder(path)
+        except FileNotFoundError:
+            return
+        with folder:
+            obstacle = _obstacle(folder)
+            if obstacle is None:
+                return
+            if not folder.was_replaced():  # else another writer has just moved and emptied it
+                raise FileExistsError(EEXIST, obstacle, path)
+
+
+def _obstacle(folder: Folder) -> str | None:
+    """Why a folder must not be replaced, or None."""
+    names = set(folder.names())
+    if not names:
+        return None
+    try:
+        found = strict_json.load(folder.read(config.CONFIG, config.limit_of(config.CONFIG)), config.CONFIG)
+    except ModelFileError:
+        found = None
+    if not config.is_ours(found):
+        return "the folder is not empty, and holds no model of seqclf"
+    files = found["files"] if isinstance(found.get("files"), dict) else {}
+    others = sorted(names - set(files) - {config.CONFIG})
+    return f"the folder holds a model and other files, which would be lost: {', '.join(others[:5])}" if others else None
