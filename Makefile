@@ -20,7 +20,7 @@ endif
 export MPLBACKEND ?= Agg
 # Waiting threads sleep instead of spinning: on a machine that is busy with other work the many small fits of tests and
 # examples are several times faster. The demo, which shows times, runs as a user would run it.
-test test-all test-oldest test-newest examples: export OMP_WAIT_POLICY ?= PASSIVE
+test test-all test-oldest test-newest test-mlflow examples: export OMP_WAIT_POLICY ?= PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Pins what the build itself needs too; newer pips read the second variable for that.
 export PIP_CONSTRAINT := constraints.txt
@@ -33,7 +33,7 @@ INSTALL := $(RUN) -m pip install --quiet --no-input --progress-bar off
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest test-newest sanitize sanitize-threads emulate lint types examples setup clean
+.PHONY: help demo test test-all test-oldest test-newest test-mlflow sanitize sanitize-threads emulate lint types examples setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ test-oldest: ## the quick tests with every lower bound of pyproject.toml, in an 
 
 test-newest: ## the quick tests with the newest Python and the newest version of everything, in an environment of its own
 	$(PYTHON) tools/test_versions newest $(PYTEST_ARGS)
+
+test-mlflow: ## the tests with MLflow and skops, in an environment of its own
+	$(PYTHON) tools/test_versions mlflow $(PYTEST_ARGS)
 
 sanitize: $(STAMP) ## the kernels' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, which checks its calls
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)

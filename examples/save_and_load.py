@@ -2,10 +2,9 @@
 Saving a model and loading it elsewhere
 =======================================
 
-A fitted classifier is one file. It holds the weights, the vocabulary and the training history, but no optimiser and no
-training data; a model trained on a GPU loads on a machine without one.
-
-Like every pickle the file runs code when it is loaded: open only files you trust.
+A fitted model can be saved in three ways: as a model file, which is safe to load; as a pickle, which
+keeps everything and runs code when it is loaded; or through skops, which is how pipelines are shipped. Where a model
+only has to answer, `load_predictor` reads the model file without torch and scikit-learn.
 """
 
 # %%
@@ -19,31 +18,58 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from seqclf import RNNTextClassifier, datasets
+from seqclf import RNNTextClassifier, datasets, load_model, load_predictor, save_model
 
 QUICK = os.environ.get("SEQCLF_EXAMPLES_QUICK", "0") not in ("", "0")
 
 X, y = datasets.make_order_reviews(200 if QUICK else 600, random_state=0)
 classifier = RNNTextClassifier(max_epochs=15, random_state=0).fit(X, y)
 print(f"accuracy on its own texts {classifier.score(X, y):.3f}")
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 
 # %%
-# One file, written with joblib.
-folder = tempfile.TemporaryDirectory()
-path = Path(folder.name) / "model.joblib"
-joblib.dump(classifier, path)
-print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB for {classifier.n_parameters_:,} parameters")
+# A model file is a folder, or a single file where the name ends in .zip. It holds numbers and texts and nothing that
+# could be run, so it may come from anyone: a damaged or malformed file is an error, a :class:`~seqclf.ModelFileError`.
+save_model(classifier, folder / "reviews.zip")
+print(f"reviews.zip: {(folder / 'reviews.zip').stat().st_size / 1e3:.0f} kB")
+
+loaded = load_model(folder / "reviews.zip")
+np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+print("the loaded estimator predicts the same, to the last bit")
 
 # %%
-# Another process reads it and gives the same answers, to the last bit.
-answers = Path(folder.name) / "answers.npy"
+# Where it only has to answer, the predictor is enough. It imports numpy and safetensors, and no other library, as a
+# separate process shows.
 script = f"""
-import joblib, numpy as np
-from seqclf import datasets
-X, _ = datasets.make_order_reviews({len(X)}, random_state=0)
-np.save({str(answers)!r}, joblib.load({str(path)!r}).predict_proba(X))
+import sys
+from seqclf import load_predictor
+predictor = load_predictor({str(folder / "reviews.zip")!r})
+print("the predictor says", predictor.predict({X[:2]!r}).tolist())
+print("libraries:", [name for name in ("torch", "sklearn", "scipy", "safetensors", "numpy") if name in sys.modules])
 """
 subprocess.run([sys.executable, "-c", script], check=True)
-np.testing.assert_array_equal(np.load(answers), classifier.predict_proba(X))
-print("a fresh process predicts the same")
-folder.cleanup()
+np.testing.assert_array_equal(load_predictor(folder / "reviews.zip").predict_proba(X), classifier.predict_proba(X))
+
+# %%
+# joblib and pickle keep all that a model file keeps, and the state of the optimiser too, with which `partial_fit` goes
+# on. They run code when they are loaded: open only files that you trust.
+joblib.dump(classifier, folder / "model.joblib")
+again = joblib.load(folder / "model.joblib")
+np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+print(f"model.joblib: {(folder / 'model.joblib').stat().st_size / 1e3:.0f} kB")
+
+# %%
+# A pipeline goes through skops, which loads only types that it is told to trust. Those of this package are one
+# constant; MLflow takes it too::
+#
+#     import skops.io
+#     from seqclf import SKOPS_TRUSTED_TYPES
+#
+#     skops.io.dump(pipeline, "pipeline.skops")
+#     pipeline = skops.io.load("pipeline.skops", trusted=list(SKOPS_TRUSTED_TYPES))
+#
+#     import mlflow.sklearn
+#
+#     mlflow.sklearn.log_model(pipeline, name="model", skops_trusted_types=list(SKOPS_TRUSTED_TYPES))
+temporary.cleanup()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seqclf import datasets
+    from seqclf._model_file_error import ModelFileError
+    from seqclf._persistence import load_model, load_predictor, save_model
     from seqclf._rnn_classifier import RNNClassifier
     from seqclf._rnn_regressor import RNNRegressor
     from seqclf._rnn_tagger import RNNTagger
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from seqclf._sequence_padder import SequencePadder
     from seqclf._series_from_frame import series_from_frame
     from seqclf._show_versions import show_versions
+    from seqclf._skops_types import SKOPS_TRUSTED_TYPES
     from seqclf._text_tokenizer import TextTokenizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKOPS_TRUSTED_TYPES",
+    "ModelFileError",
     "RNNClassifier",
     "RNNRegressor",
     "RNNTagger",
@@ -31,11 +36,16 @@ __all__ = [
     "TextTokenizer",
     "__version__",
     "datasets",
+    "load_model",
+    "load_predictor",
+    "save_model",
     "series_from_frame",
     "show_versions",
 ]
 
 _HOMES = {
+    "SKOPS_TRUSTED_TYPES": "seqclf._skops_types",
+    "ModelFileError": "seqclf._model_file_error",
     "RNNClassifier": "seqclf._rnn_classifier",
     "RNNRegressor": "seqclf._rnn_regressor",
     "RNNTagger": "seqclf._rnn_tagger",
@@ -43,6 +53,9 @@ _HOMES = {
     "RNNTextRegressor": "seqclf._rnn_text_regressor",
     "SequencePadder": "seqclf._sequence_padder",
     "TextTokenizer": "seqclf._text_tokenizer",
+    "load_model": "seqclf._persistence",
+    "load_predictor": "seqclf._persistence",
+    "save_model": "seqclf._persistence",
     "series_from_frame": "seqclf._series_from_frame",
     "show_versions": "seqclf._show_versions",
 }
@@ -53,9 +66,22 @@ def __getattr__(name: str) -> Any:
         return import_module("seqclf.datasets")
     if name not in _HOMES:
         raise AttributeError(f"module 'seqclf' has no attribute {name!r}; its public names are {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        _name_the_way_out(name, error)
+        raise
     globals()[name] = value  # found at once from now on
     return value
+
+
+def _name_the_way_out(name: str, error: ModuleNotFoundError) -> None:
+    """Say what to install where a package is missing that `pip install seqclf` brings."""
+    if error.name is not None and error.name.partition(".")[0] != "seqclf":
+        error.msg = (
+            f"seqclf.{name} needs the package {error.name.partition('.')[0]!r}, which is not installed here: "
+            "`pip install seqclf` brings it. With numpy and safetensors alone there is seqclf.load_predictor."
+        )
 
 
 def __dir__() -> list[str]:

@@ -1,41 +1,24 @@
-"""What all estimators share: parameters, hooks, the network, predictions, pickles. What X and y are, others know."""
+"""What all estimators share: parameters, the hooks of the recipes, predictions. What X and y are, others know."""
 
-from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
-from dataclasses import asdict
+from abc import abstractmethod
 from math import inf
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from seqclf._base_saved import BaseSavedRNN
+from seqclf._cells import ACTIVATIONS, CELLS
 from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
-from seqclf._data.ragged import Ragged
-from seqclf._kernels import ACTIVATIONS, CELLS
-from seqclf._label_features.blas import reserve_blas_buffers
+from seqclf._devices import computes_on_cpu
+from seqclf._inference.config import MAX_LAYERS, POOLINGS, NetworkConfig
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_scores import LinearScores
-from seqclf._nn.config import NetworkConfig
-from seqclf._nn.network import Network
-from seqclf._nn.pooling import POOLINGS
+from seqclf._prediction import predicted
 from seqclf._state import snapshot
 from seqclf._tasks.task import Task
 from seqclf._training.config import OPTIMIZERS, SCHEDULES
-from seqclf._training.device import resolve_device, use_threads
-from seqclf._training.guard import guarded
-from seqclf._training.predict import predict_outputs, predict_states
-from seqclf._unpickling import (
-    VERSION,
-    raise_too_old,
-    raise_unusable,
-    refuse_missing,
-    refuse_not_finite_arrays,
-    this_version,
-    warn_of_another_version,
-)
 from seqclf._validation.containers import shorten
 from seqclf._validation.memory import refuse_size
 from seqclf._validation.parameters import (
@@ -63,13 +46,13 @@ class AutoEpochs(NamedTuple):
     max_epochs: int
 
 
-class BaseRNN(BaseEstimator, metaclass=ABCMeta):
+class BaseRNN(BaseSavedRNN):
     """Fit and predict over ragged sequences; the subclasses say what X is, and what is learned."""
 
     _constraints: dict[str, Any] = {
         "cell": options(*CELLS),
         "units": any_of(integer(1), sequence_of(integer(1))),
-        "n_layers": integer(1, 1_000),
+        "n_layers": integer(1, MAX_LAYERS),
         "bidirectional": boolean(),
         "pooling": options(*POOLINGS),
         "activation": options(*ACTIVATIONS),
@@ -99,8 +82,6 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
     _step_name: str
     _auto_epochs: AutoEpochs
     _auto_epochs_alone: AutoEpochs
-    _task: Task
-    _label_features: LabelFeatures | None
 
     @property
     def _is_warm(self) -> bool:
@@ -206,7 +187,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         >>> [states.shape for states in classifier.hidden_states(["good, not bad", "not good", ""])]
         [(4, 16), (2, 16), (0, 16)]
         """
-        return list(self._fitted()._predict(X, predict_states).items())
+        return list(self._fitted()._predict(X, "states").items())
 
     def _fitted(self) -> Self:
         """The estimator as it is now, for a prediction that a fit in another thread does not change."""
@@ -215,7 +196,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _outputs(self, X: Any) -> Any:
         """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
-        return self._predict(X, predict_outputs)
+        return self._predict(X, "outputs")
 
     def _fit(self, *args: Any) -> Self:
         from seqclf._fit import fit  # It imports torch, which predictions do without.
@@ -229,17 +210,15 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
         partial_fit(self, *args)
         return self
 
-    @guarded
-    def _predict(self, X: Any, predict: Callable[[Network, EncodedSequences, torch.device], Any]) -> Any:
-        """What `predict` makes of X with the fitted network."""
-        reserve_blas_buffers()
+    def _predict(self, X: Any, what: str) -> Any:
+        """The "outputs" or "states" of the network for X."""
         rows = self._validate_X(X, reset=False)
-        device = resolve_device(self.device)
-        with use_threads(self.n_threads, device, self.cell, self.activation):
-            sequences = self._add_label_features(self._encode(rows))
-            values = predict(self.network_, sequences, device)
-        refuse_not_finite(values)
-        return values
+        if not computes_on_cpu(self.device):
+            from seqclf._device_prediction import predict_on_device  # It imports torch.
+
+            return predict_on_device(self, rows, what)
+        compute = getattr(self._inference_network(), what)
+        return predicted(lambda: self._encode(rows), self._label_features, compute, self.n_threads)
 
     def _network_config(self, task: Task) -> NetworkConfig:
         if isinstance(self.units, tuple | list):
@@ -272,77 +251,7 @@ class BaseRNN(BaseEstimator, metaclass=ABCMeta):
 
     def _learned(self) -> tuple[str, ...]:
         """The attributes that every fitted estimator of this kind has."""
-        return ("_task", "_label_features", "network_", "history_", "n_iter_", "best_epoch_", "n_parameters_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The network as its configuration and numpy arrays: no device, no optimiser, no data."""
-        state = super().__getstate__() | {VERSION: this_version()}
-        if "network_" in state:
-            state["network_"] = (asdict(self.network_.config), self.network_.to_arrays())
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network on the CPU, where prediction takes it to `device`, and check what belongs together."""
-        state = dict(state)
-        if "network_" in state and "_task" not in state and VERSION not in state:
-            raise_too_old()
-        saved_by = str(state.pop(VERSION, "(no version)"))
-        if "network_" in state:
-            state["network_"] = self._restored_network(state["network_"], saved_by)
-        super().__setstate__(state)
-        refuse_missing(self, saved_by, self._get_param_names())
-        if "network_" in state:
-            refuse_missing(self, saved_by, self._learned())
-            try:
-                self._refuse_mismatch(saved_by)
-            except (AttributeError, TypeError) as error:
-                raise_unusable(self, saved_by, f"its parts do not fit ({error})")
-        warn_of_another_version(self, saved_by)
-
-    def _restored_network(self, saved: Any, saved_by: str) -> Network:
-        try:
-            config, arrays = saved
-            network = Network.from_arrays(NetworkConfig(**config), arrays)
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise_unusable(self, saved_by, f"its network_ can't be rebuilt ({error})")
-        refuse_not_finite_arrays(self, saved_by, arrays)
-        return network
-
-    def _refuse_mismatch(self, saved_by: str) -> None:
-        """Raise an error where network, targets and inputs do not fit each other."""
-        config, task = self.network_.config, self._task
-        if config.n_outputs != task.n_outputs:
-            raise_unusable(self, saved_by, f"its network has {config.n_outputs} outputs for {task.n_outputs}")
-        for name, value in task.attributes().items():
-            if name not in vars(self) or not np.array_equal(value, vars(self)[name]):
-                raise_unusable(self, saved_by, f"its {name} is not what its network was trained for")
-        for name in self._learned():
-            value = vars(self)[name]
-            if isinstance(value, np.ndarray) and (len(value) != config.n_channels or not np.isfinite(value).all()):
-                raise_unusable(self, saved_by, f"its {name} is not a finite number for each channel")
-        scores = None if self._label_features is None else self._label_features.scores
-        if scores is not None:
-            refuse_not_finite_arrays(
-                self, saved_by, {"wide_.coef_": scores.coef_, "wide_.intercept_": scores.intercept_}
-            )
-        inputs = self._input_config()
-        for name in {"vocab_size", "n_channels", "n_step_features"} & set(inputs):
-            if (trained := getattr(config, name)) != inputs[name]:
-                raise_unusable(self, saved_by, f"its network was trained with {name}={trained}, not {inputs[name]}")
-
-
-def refuse_not_finite(values: np.ndarray | Ragged) -> None:
-    """Raise an error that names the first row of X for which the network gave a number that is not finite."""
-    numbers = values.values if isinstance(values, Ragged) else values
-    finite = np.isfinite(numbers).all(axis=1)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        row = values.row_of(first) if isinstance(values, Ragged) else first
-        raise ValueError(
-            f"What the network gives for row {row} of X is not finite: the row is out of the range in which the "
-            "network can compute. Expected numbers of about the size of those in fit: scale the row as these were, "
-            "or leave it out."
-        )
+        return ("_task", "_label_features", "history_", "n_iter_", "best_epoch_", "n_parameters_")
 
 
 def has_constant_rate(estimator: Any) -> bool:

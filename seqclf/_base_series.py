@@ -10,15 +10,17 @@ from seqclf._base import AutoEpochs, BaseRNN
 from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inputs.series_encoder import MISSING, SeriesEncoder, no_table, series_of_table
+from seqclf._inputs.text_encoder import TextEncoder
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.series_label_features import SeriesLabelFeatures
 from seqclf._tasks.task import Task
+from seqclf._text_tokenizer import TextTokenizer
 from seqclf._validation.channels import SeriesForm, as_names
-from seqclf._validation.containers import shorten
 from seqclf._validation.holes import fill_holes
 from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
 from seqclf._validation.reading import names_its_input
-from seqclf._validation.series import clean_series, is_table, read_series
+from seqclf._validation.series import is_table, read_series
 from seqclf._validation.series_input import open_series
 from seqclf._validation.table import refuse_no_table
 
@@ -28,7 +30,7 @@ class BaseSeriesRNN(BaseRNN):
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {
         "channels_first": boolean(),
-        "missing": options("raise", "interpolate", "forward"),
+        "missing": options(*MISSING),
         "scale": boolean(),
         "conv_filters": any_of(integer(0), sequence_of(integer(1))),
     }
@@ -82,10 +84,7 @@ class BaseSeriesRNN(BaseRNN):
     def _read_table(self, X: Any, reset: bool, name: str) -> Ragged:
         """A table, as scikit-learn reads it, as series of one channel."""
         if not (reset or is_table(X, name)):
-            raise ValueError(
-                f"{name} must be a table of {self.n_features_in_} steps (2-D), as in fit; "
-                "got ragged or 3-D series. Fit on those to allow series of any length."
-            )
+            raise no_table(name, self.n_features_in_)
         refuse_no_table(X, name)
         read = self._first_table if name == "X" else self._other_table
         try:
@@ -97,8 +96,7 @@ class BaseSeriesRNN(BaseRNN):
             f'{type(self).__name__}(missing="interpolate") fills holes. If the NaN pads series of different lengths, '
             f"hand in {three_axes}."
         )
-        series = Ragged(array.reshape(-1, 1), np.full(array.shape[0], array.shape[1], dtype=np.int64))
-        return clean_series(series, name, False, False, advice if self.missing == "raise" else None)
+        return series_of_table(array, name, advice if self.missing == "raise" else None)
 
     def _first_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
         return validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
@@ -143,20 +141,29 @@ class BaseSeriesRNN(BaseRNN):
 
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
         assert isinstance(rows, Ragged)
-        missing = np.isnan(rows.values)
-        values = np.where(missing, self._mean_of_fit, rows.values) if missing.any() else rows.values
-        with np.errstate(over="ignore"):
-            values = ((values - self.channel_mean_) / self.channel_scale_).astype(np.float32)
-        too_large = ~np.isfinite(values).all(axis=1)
-        if too_large.any():
-            step = int(np.argmax(too_large))
-            row = rows.row_of(step)
-            raise ValueError(
-                f"{name} holds {shorten(rows.values[step].tolist())} in row {row}, step {step - rows.offsets[row]}: "
-                f"too large to compute with in float32{' after scaling' if self.scale else ''}; expected numbers "
-                "below 3.4e38 in size" + ("." if self.scale else ", or scale=True.")
-            )
-        return EncodedSequences(Ragged(values, rows.lengths))
+        return self._encoder().encode(rows, name)
+
+    def _encoder(self) -> SeriesEncoder:
+        return SeriesEncoder(
+            form=self._form(),
+            mean=self.channel_mean_,
+            scale=self.channel_scale_,
+            fill=self._mean_of_fit,
+            n_features=getattr(self, "n_features_in_", None),
+            feature_names=as_names(getattr(self, "feature_names_in_", None)),
+            channels_first=bool(self.channels_first),
+            missing=self.missing,
+            scales=bool(self.scale),
+        )
+
+    def _keep_encoder(self, encoder: TextEncoder | SeriesEncoder, tokenizer: TextTokenizer | None) -> None:
+        assert isinstance(encoder, SeriesEncoder)
+        self._keep_form(encoder.form, forget=())
+        self.channel_mean_, self.channel_scale_, self._mean_of_fit = encoder.mean, encoder.scale, encoder.fill
+        if encoder.n_features is not None:
+            self.n_features_in_ = encoder.n_features
+        if encoder.feature_names is not None:
+            self.feature_names_in_ = np.array(encoder.feature_names, dtype=object)
 
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
         return SeriesLabelFeatures(int(rng.randint(2**31))) if self.wide and not task.per_step else None

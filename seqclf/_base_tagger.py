@@ -11,8 +11,11 @@ from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
+from seqclf._inputs.series_encoder import SeriesEncoder
+from seqclf._inputs.text_encoder import TextEncoder
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.tag_label_features import TagLabelFeatures
+from seqclf._prediction import refuse_lost_tokens
 from seqclf._tasks.tagging import Tagging
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
@@ -88,17 +91,14 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         return sequences
 
     def _refuse_lost_tokens(self, rows: Rows, sequences: EncodedSequences, name: str) -> None:
-        """Each token needs an id of its own, or labels would be those of other tokens."""
-        if not isinstance(rows, list):
-            return
-        n_tokens = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-        if (n_tokens != sequences.lengths).any():
-            row = int(np.argmax(n_tokens != sequences.lengths))
-            tokenizer = type(self.tokenizer_).__name__
-            raise ValueError(
-                f"The tokenizer, {tokenizer}, has made {sequences.lengths[row]} ids of the {n_tokens[row]} tokens in "
-                f"row {row} of {name}: expected one for each. Use a tokenizer that drops no token, without max_length."
-            )
+        refuse_lost_tokens(rows, sequences, name, type(getattr(self, "tokenizer_", None)).__name__)
+
+    def _encoder(self) -> TextEncoder | SeriesEncoder:  # type: ignore[override]
+        return self._inputs._encoder(self)
+
+    def _keep_encoder(self, encoder: TextEncoder | SeriesEncoder, tokenizer: TextTokenizer | None) -> None:
+        self._reads_series = isinstance(encoder, SeriesEncoder)
+        self._inputs._keep_encoder(self, encoder, tokenizer)
 
     def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         sequences = self._inputs._start_encoder(self, rows, weights)
@@ -121,7 +121,7 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             return None
         if not self.wide:
             return None
-        names = self._names()
+        names = BaseTextRNN._encoder(self).names
         return TagLabelFeatures(None if names is None else names.tokens)
 
     def fit(

@@ -11,15 +11,17 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from seqclf._base import AutoEpochs, BaseRNN
 from seqclf._data.dataset import Rows
-from seqclf._data.encoded import EncodedSequences, Spelling
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inputs.series_encoder import SeriesEncoder
+from seqclf._inputs.text_encoder import TextEncoder
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.target_means import TargetMeans
 from seqclf._label_features.text_label_features import TextLabelFeatures
-from seqclf._label_features.token_features import TokenNames
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import NumberedTokens, TextTokenizer
+from seqclf._validation.channels import as_names
 from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.parameters import has_methods, integer, optional, raise_change, real
 from seqclf._validation.reading import names_its_input
@@ -94,7 +96,7 @@ class BaseTextRNN(BaseRNN):
             return EncodedSequences(self._learn_ids(ids, n_tokens))
         self.__dict__.pop("renumbered_ids_", None)
         self.vocab_size_ = n_tokens
-        return self._with_spelling(ids, new_tokens)
+        return self._encoder().with_spelling(ids, new_tokens)
 
     def _learned(self) -> tuple[str, ...]:
         of_tokens = () if getattr(self, "input_kind_", None) == "ids" else ("tokenizer_",)
@@ -114,16 +116,30 @@ class BaseTextRNN(BaseRNN):
         return NumberedTokens(self._as_ids(output, len(rows), in_fit=True), [])
 
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
-        if isinstance(rows, Ragged):
-            return EncodedSequences(self._known_ids(rows))
-        if type(self.tokenizer_) is TextTokenizer:
-            return self._with_spelling(*self.tokenizer_._to_ids(rows))
-        return EncodedSequences(self._known_ids(self._as_ids(self.tokenizer_.transform(rows), len(rows))))
+        encoder = self._encoder()
+        if isinstance(rows, Ragged) or encoder.vocabulary is not None:
+            return encoder.encode(rows)
+        return EncodedSequences(encoder.known(self._as_ids(self.tokenizer_.transform(rows), len(rows))))
 
-    def _with_spelling(self, ids: Ragged, new_tokens: list[str]) -> EncodedSequences:
-        """Ids of our own tokenizer, as the network knows them, with their spelling where words have one."""
-        spelling = Spelling(ids.values, new_tokens) if self.tokenizer_.level_ == "word" else None
-        return EncodedSequences(self._known_ids(ids), spelling=spelling)
+    def _encoder(self) -> TextEncoder:
+        tokenizer = getattr(self, "tokenizer_", None)
+        return TextEncoder(
+            kind=self.input_kind_,
+            vocabulary=tokenizer._vocabulary() if type(tokenizer) is TextTokenizer else None,
+            vocab_size=self.vocab_size_,
+            renumbered_ids=getattr(self, "renumbered_ids_", None),
+            feature_names=as_names(getattr(self, "feature_names_in_", None)),
+        )
+
+    def _keep_encoder(self, encoder: TextEncoder | SeriesEncoder, tokenizer: TextTokenizer | None) -> None:
+        assert isinstance(encoder, TextEncoder)
+        self.input_kind_, self.vocab_size_ = encoder.kind, encoder.vocab_size
+        if tokenizer is not None:
+            self.tokenizer_ = tokenizer
+        if encoder.renumbered_ids is not None:
+            self.renumbered_ids_ = encoder.renumbered_ids
+        if encoder.feature_names is not None:
+            self.feature_names_in_ = np.array(encoder.feature_names, dtype=object)
 
     def _learn_ids(self, ids: Ragged, n_tokens: int = 0) -> Ragged:
         """Learn which ids there are, and number them anew where most numbers up to the largest are not among them."""
@@ -134,18 +150,7 @@ class BaseTextRNN(BaseRNN):
             if self.vocab_size_ > _MAX_IDS_PER_DISTINCT * len(distinct) + _FREE_IDS:
                 self.renumbered_ids_ = distinct[distinct > UNKNOWN]
                 self.vocab_size_ = UNKNOWN + 1 + len(self.renumbered_ids_)
-        return self._known_ids(ids)
-
-    def _known_ids(self, ids: Ragged) -> Ragged:
-        """The ids as the network numbers them; those that it does not know are the unknown token."""
-        if hasattr(self, "renumbered_ids_"):
-            place = np.searchsorted(self.renumbered_ids_, ids.values)
-            found = self.renumbered_ids_.take(place, mode="clip") == ids.values
-            return Ragged(np.where(found, UNKNOWN + 1 + place, UNKNOWN).astype(np.int32), ids.lengths)
-        unknown = ids.values >= self.vocab_size_
-        if not unknown.any():
-            return ids
-        return Ragged(np.where(unknown, UNKNOWN, ids.values).astype(np.int32), ids.lengths)
+        return self._encoder().known(ids)
 
     def _as_ids(self, output: Any, n_rows: int, in_fit: bool = False) -> Ragged:
         """What any other tokenizer has made of texts."""
@@ -164,22 +169,15 @@ class BaseTextRNN(BaseRNN):
             return None
         tokenizer = getattr(self, "tokenizer_", None)
         n_orders = _WIDE_NGRAMS_OF_CHARACTERS if getattr(tokenizer, "level_", None) == "char" else _WIDE_NGRAMS
-        return TextLabelFeatures(int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, self._names())
+        return TextLabelFeatures(
+            int(self.nb_ngrams), n_orders if self.wide else 0, self.vocab_size_, self._encoder().names
+        )
 
     def _refuse_other_features(self, task: Task) -> None:
         BaseRNN._refuse_other_features(self, task)
         learned = getattr(self._label_features, "nb_ngrams", 0)
         if not task.per_step and self.nb_ngrams != learned:
             raise_change("nb_ngrams", learned, self.nb_ngrams)
-
-    def _names(self) -> TokenNames | None:
-        """What the tokens are called; None where their ids are their names."""
-        tokenizer = getattr(self, "tokenizer_", None)
-        if type(tokenizer) is TextTokenizer:
-            return TokenNames(tokenizer.tokens_, "" if tokenizer.level_ == "char" else " ")
-        if hasattr(self, "renumbered_ids_"):
-            return TokenNames(["0", "1", *map(str, self.renumbered_ids_.tolist())], " ")
-        return None
 
     def _input_config(self) -> dict[str, Any]:
         features = self._label_features

@@ -21,7 +21,7 @@ from seqclf._tasks.task import Task
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
 from seqclf._training.memory import check_training
-from seqclf._training.session import TrainingSession
+from seqclf._training.session import TrainingSession, as_tensors, without_tensors
 from seqclf._training_parts import dataset_of, keep, new_network, refuse_divergence, training_config, warm_network
 from seqclf._validation.alignment import match_rows
 from seqclf._validation.parameters import check_parameters, raise_change
@@ -84,7 +84,7 @@ def _train_on(estimator: Any, task: Task, chunk: Dataset, device: torch.device) 
     if state is not None:
         if (before := state["config"]["optimizer"]) != estimator.optimizer:
             raise_change("optimizer", before, estimator.optimizer)
-        session.load_state_dict(state | {"network": network.state_dict()}, with_own_settings=True)
+        session.load_state_dict(as_tensors(state) | {"network": network.state_dict()}, with_own_settings=True)
     session.step(chunk)
     refuse_divergence(estimator, network, chunk.sequences, device)
 
@@ -92,7 +92,8 @@ def _train_on(estimator: Any, task: Task, chunk: Dataset, device: torch.device) 
     estimator.n_iter_ = estimator.best_epoch_ = n_before + 1
     estimator.history_ = [*history, session.history[-1] | {"epoch": estimator.n_iter_}]
     keep(estimator, task, session)
-    estimator._training_state = session.state_dict() | {"network": {}, "history": []}
+    # Without torch's tensors, so that what is pickled can be read without torch.
+    estimator._training_state = without_tensors(session.state_dict() | {"network": {}, "history": []})
 
 
 def _chunk_features(estimator: Any, chunk: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:

@@ -105,8 +105,8 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
     n_threads : int or None, default=None
-        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``); 1 is best in
-        grid searches that run in parallel. torch's own number is put back afterwards.
+        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``), or that of
+        the processors where torch is not loaded; 1 is best in grid searches that run in parallel.
     verbose : int, default=0
         1 prints a line per epoch, 2 shows a bar inside each epoch as well.
 

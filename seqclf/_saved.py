@@ -5,7 +5,7 @@ arrays, and a class method ``from_state(saved)``, which makes the same part of i
 or from one that was made to do harm, so `from_state` gets it as a `Saved`, and takes no value from it unchecked.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -49,6 +49,11 @@ class Saved:
 
     def __contains__(self, name: str) -> bool:
         return name in self._state
+
+    def refuse_others(self, names: Iterable[str]) -> None:
+        """Raise an error for a value that has none of these names."""
+        if others := self._state.keys() - set(names):
+            raise SavedStateError(f"{self._path(min(others))} is not known")
 
     def value(self, name: str) -> Any:
         """The value as it is, which the caller checks."""
@@ -126,7 +131,7 @@ class Saved:
         value, wanted = self.value(name), np.dtype(dtype)
         lengths = ", ".join("any" if length is None else str(length) for length in shape)
         expected = f"an array of {wanted} of shape ({lengths})"
-        if not isinstance(value, np.ndarray) or value.dtype != wanted or value.ndim != len(shape):
+        if type(value) not in (np.ndarray, np.memmap) or value.dtype != wanted or value.ndim != len(shape):
             self.refuse(name, expected)
         if any(length is not None and length != found for length, found in zip(shape, value.shape, strict=True)):
             self.refuse(name, expected)
@@ -138,7 +143,7 @@ class Saved:
                 raise SavedStateError(
                     f"{self._path(name)} holds numbers from {least} to {most}; expected {low} to {high}"
                 )
-        return np.ascontiguousarray(value)
+        return np.asarray(value, order="C")  # `ascontiguousarray` makes one number an array of length 1
 
     def part(self, name: str, read: Callable[["Saved"], Part]) -> Part:
         """A part that has a state of its own; `read` makes it of that."""

@@ -50,8 +50,10 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _torch() -> list[tuple[str, str]]:
-    import torch
-
+    try:
+        import torch
+    except ImportError:  # for predictions alone
+        return [("threads", "torch is not installed")]
     return [
         ("threads", str(torch.get_num_threads())),
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "not available"),
@@ -59,6 +61,10 @@ def _torch() -> list[tuple[str, str]]:
 
 
 def _kernels() -> list[tuple[str, str]]:
-    from seqclf import _kernels
+    from seqclf._native import library
 
+    try:
+        from seqclf import _kernels
+    except ImportError:
+        return [("predictions", library.available()[1])]
     return _kernels.describe()

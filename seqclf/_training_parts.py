@@ -101,4 +101,5 @@ def keep(estimator: Any, task: Task, session: TrainingSession) -> None:
     for name, value in task.attributes().items():
         setattr(estimator, name, value)
     estimator.network_ = session.network
+    estimator.__dict__.pop("_network", None)  # of a loaded estimator
     estimator.n_parameters_ = sum(parameter.numel() for parameter in session.network.parameters())

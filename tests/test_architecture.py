@@ -40,6 +40,8 @@ MAP = {
     "__init__.py": May(
         modules=(
             "datasets",
+            "_model_file_error",
+            "_persistence",
             "_rnn_classifier",
             "_rnn_regressor",
             "_rnn_tagger",
@@ -48,14 +50,17 @@ MAP = {
             "_sequence_padder",
             "_series_from_frame",
             "_show_versions",
+            "_skops_types",
             "_text_tokenizer",
         ),
         numpy=False,
         dynamic=True,
     ),
-    "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "torch"), numpy=False),
-    "_text_tokenizer.py": May(("_validation/", "_data/", "_text/", "_state", "_unpickling", "_warn"), ("sklearn",)),
-    "_sequence_padder.py": May(("_validation/", "_data/", "_state", "_unpickling"), ("sklearn",)),
+    "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "seqclf._native", "torch"), numpy=False),
+    "_text_tokenizer.py": May(
+        ("_validation/", "_data/", "_text/", "_saved", "_state", "_unpickling", "_warn"), ("sklearn",)
+    ),
+    "_sequence_padder.py": May(("_validation/", "_data/", "_saved", "_state", "_unpickling"), ("sklearn",)),
     "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
     "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
     "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
@@ -65,6 +70,8 @@ MAP = {
     "_base_tagger.py": May(
         (
             "_base",
+            "_inputs/",
+            "_prediction",
             "_base_series",
             "_base_text",
             "_tasks/",
@@ -78,25 +85,58 @@ MAP = {
     "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
     "_base_text.py": May(
-        ("_base", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
+        ("_base", "_inputs/", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base_series.py": May(("_base", "_tasks/", "_label_features/", "_validation/", "_data/"), ("sklearn",)),
+    "_base_series.py": May(
+        ("_base", "_inputs/", "_text_tokenizer", "_tasks/", "_label_features/", "_validation/", "_data/"), ("sklearn",)
+    ),
     "_base.py": May(
         (
-            "_fit",
-            "_partial_fit",
-            "_training/",
+            "_base_saved",
+            "_training.config",
             "_tasks/",
-            "_nn/",
-            "_kernels/",
+            "_inference/",
+            "_cells/",
             "_label_features/",
             "_validation/",
             "_data/",
+            "_prediction",
+            "_devices",
             "_state",
+        ),
+        ("sklearn",),
+        in_functions=("seqclf._fit", "seqclf._partial_fit", "seqclf._device_prediction"),
+    ),
+    "_base_saved.py": May(
+        (
+            "_saved_model",
+            "_text_tokenizer",
+            "_inputs/",
+            "_inference/",
+            "_tasks/",
+            "_label_features/",
+            "_validation/",
+            "_saved",
             "_unpickling",
         ),
-        ("sklearn", "torch"),
+        ("sklearn",),
+        in_functions=("seqclf._nn", "seqclf._training"),
     ),
+    "_device_prediction.py": May(("_training/", "_prediction")),
+    "_devices.py": May(numpy=False),
+    "_persistence.py": May(
+        ("_devices", "_model_files/", "_model_file_error", "_predictor", "_saved_model", "_saved"),
+        in_functions=("seqclf._training",),
+        numpy=False,
+        dynamic=True,
+    ),
+    "_predictor.py": May(("_inputs/", "_inference/", "_tasks/", "_label_features/", "_data/", "_prediction")),
+    "_prediction.py": May(("_label_features/", "_native/", "_data/")),
+    "_saved_model.py": May(
+        ("_predictor", "_inputs/", "_inference/", "_tasks/", "_label_features/", "_text/", "_saved"), numpy=False
+    ),
+    "_inputs/": May(("_inputs/", "_label_features/", "_validation/", "_text/", "_data/", "_saved")),
+    "_skops_types.py": May(numpy=False),
     "_training_parts.py": May(("_training/", "_tasks/", "_nn/", "_validation/", "_data/"), ("torch",)),
     "_fit.py": May(
         (
@@ -126,24 +166,30 @@ MAP = {
     ),
     "_state.py": May(numpy=False),
     "_saved.py": May(),
+    "_model_file_error.py": May(numpy=False),
+    "_model_files/": May(("_model_files/", "_model_file_error"), in_functions=("safetensors",)),
+    "_numeric.py": May(),
     "_identity.py": May(("_data/", "_native/"), ("joblib",)),
     "_warn.py": May(numpy=False),
-    "_unpickling.py": May(("_warn",), in_functions=("seqclf",)),
+    "_unpickling.py": May(("_saved", "_warn"), in_functions=("seqclf",)),
     "_sequences/": May(("_unpickling",)),
     "_native/": May(("_native/",)),
     "_data/": May(("_data/", "_warn")),
-    "_validation/": May(("_validation/", "_data/", "_warn"), ("narwhals", "scipy", "sklearn")),
+    "_validation/": May(("_validation/", "_data/", "_saved", "_warn"), in_functions=("narwhals", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
-    "_label_features/": May(
-        ("_label_features/", "_data/", "_native/", "_saved"), ("scipy", "sklearn", "threadpoolctl")
-    ),
+    "_label_features/": May(("_label_features/", "_data/", "_native/", "_saved"), in_functions=("scipy",)),
+    "_label_features/ridge.py": May(("_label_features/", "_data/"), ("scipy", "threadpoolctl")),
+    "_label_features/blas.py": May(libraries=("scipy",)),
     "_tasks/": May(
-        ("_tasks/", "_label_features.supervision", "_validation/", "_data/", "_saved"), ("scipy", "sklearn", "torch")
+        ("_tasks/", "_validation/", "_data/", "_numeric", "_saved"),
+        in_functions=("scipy", "seqclf._label_features.supervision", "sklearn", "torch"),
     ),
-    "_kernels/": May(("_kernels/", "_native/", "_warn"), ("torch",)),
-    "_nn/": May(("_nn/", "_kernels/"), ("torch",)),
+    "_cells/": May(("_cells/",)),
+    "_inference/": May(("_inference/", "_cells/", "_native/", "_data/", "_saved")),
+    "_kernels/": May(("_kernels/", "_inference/", "_cells/", "_native/", "_warn"), ("torch",)),
+    "_nn/": May(("_nn/", "_kernels/", "_inference/"), ("torch",)),
     "_training/": May(
-        ("_training/", "_tasks/", "_nn/", "_kernels/", "_native/", "_data/", "_warn"),
+        ("_training/", "_tasks/", "_nn/", "_kernels/", "_inference/", "_native/", "_data/", "_warn"),
         ("filelock", "skorch", "torch", "tqdm"),
     ),
     "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
@@ -297,14 +343,15 @@ def test_the_picture_of_the_floors_is_that_of_the_imports():
 
 
 def test_no_folder_is_a_list_of_names_from_elsewhere():
-    """An `__init__.py` has a docstring; operations of the kernels and cells are listed too, none of another folder."""
+    """An `__init__.py` has a docstring; cells are listed too, and operations on tensors with what these use."""
     for file in FILES:
         folder, _, name = file.rpartition("/")
         if name != "__init__.py" or not folder or folder == "datasets":
             continue
         names = {found.name for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)}
-        listed = {"_kernels": "seqclf._kernels", "_kernels/cells": "seqclf._kernels.cells"}
-        assert all(folder in listed and within(name, listed[folder]) for name in names), file
+        kernels = ("seqclf._kernels", "seqclf._cells", "seqclf._native.forced")
+        listed = {"_cells": ("seqclf._cells",), "_kernels": kernels}
+        assert all(any(within(name, place) for place in listed.get(folder, ())) for name in names), file
 
 
 # Lengths are counted without docstrings, comments and blank lines.
@@ -408,6 +455,11 @@ def test_the_map_has_no_way_up():
         ("_data/ragged.py", "import torch"),
         ("_data/__init__.py", "from seqclf._training.batches import Batch"),
         ("_text_tokenizer.py", "import torch.nn.functional as F"),
+        ("_cells/gru.py", "import torch"),
+        ("_cells/gru.py", "from seqclf._inference.layout import BatchLayout"),
+        ("_inference/network.py", "def outputs():\n    import torch"),
+        ("_inference/network.py", "from scipy.special import expit"),
+        ("_inference/config.py", "from seqclf._kernels import CELLS"),
         ("_native/library.py", "import torch"),
         ("_native/abi.py", "def address(tensor):\n    from torch import Tensor"),
         ("_native/threads.py", "from seqclf._kernels import StepLayout"),
@@ -419,6 +471,9 @@ def test_the_map_has_no_way_up():
         ("_base.py", "import skorch"),
         ("_base.py", "class A:\n    def fit(self):\n        import matplotlib.pyplot as plt"),
         ("_tasks/task.py", "from seqclf._nn.head import Head"),
+        ("_tasks/task.py", "import torch"),
+        ("_tasks/task.py", "from seqclf._label_features.supervision import Supervision"),
+        ("_validation/frames.py", "import narwhals"),
         ("_tasks/task.py", "from seqclf._label_features.ngrams import NGrams"),
         ("_label_features/ngrams.py", "import torch"),
         ("_training/session.py", "from seqclf._label_features.ngrams import NGrams"),

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
+from seqclf._inference.network import InferenceNetwork
 from seqclf._kernels import dispatch
 from seqclf._native import library
+from seqclf._native.threads import n_threads as usual_threads
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
 from seqclf._training.session import TrainingSession
@@ -104,13 +106,18 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
     """Our kernels alone get the threads where they compute, else torch."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     seen, outside = [], torch.get_num_threads()
-    forward = Network.features
 
-    def spy(self, *args, **kwargs):
-        seen.append((_kernels.n_threads(), torch.get_num_threads()))
-        return forward(self, *args, **kwargs)
+    def spy_on(owner, name):
+        compute = getattr(owner, name)
 
-    monkeypatch.setattr(Network, "features", spy)
+        def spy(self, *args, **kwargs):
+            seen.append((usual_threads(), torch.get_num_threads()))
+            return compute(self, *args, **kwargs)
+
+        monkeypatch.setattr(owner, name, spy)
+
+    spy_on(Network, "features")
+    spy_on(InferenceNetwork, "_features")
     for kernels_are_there in (True, False):
         monkeypatch.setattr(library, "available", lambda there=kernels_are_there: (there, "test"))
         if kernels_are_there and library.load()[0] is None:
@@ -122,8 +129,9 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
         classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
         in_fit = len(seen)
         classifier.predict(SERIES)
-        assert set(seen) == {(expected, 1 if kernels_are_there else expected)} and len(seen) > in_fit > 0
-        assert (_kernels.n_threads(), torch.get_num_threads()) == (outside, outside)
+        assert set(seen[:in_fit]) == {(expected, 1 if kernels_are_there else expected)}
+        assert set(seen[in_fit:]) == {(expected, outside)}, "a prediction leaves torch alone"
+        assert (usual_threads(), torch.get_num_threads()) == (outside, outside)
 
 
 @pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])
@@ -247,9 +255,9 @@ def test_a_tokenizer_that_loses_rows_is_named():
 def test_the_pickle_holds_no_torch_object():
     """The network goes as its configuration and numpy arrays, so that no version or device of torch is in the file."""
     state = series_classifier().fit(SERIES, LABELS).__getstate__()
-    config, arrays = state["network_"]
-    assert isinstance(config, dict)
-    assert all(type(array) is np.ndarray for array in arrays.values())
+    network = state["_network"]
+    assert isinstance(network["config"], dict) and "network_" not in state
+    assert all(type(array) is np.ndarray for array in network["weights"].values())
     assert not any(isinstance(value, torch.Tensor | torch.nn.Module) for value in state.values())
 
 

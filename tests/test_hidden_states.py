@@ -9,10 +9,10 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, _kernels
+from seqclf._inference import batches
 from seqclf._kernels import CELLS
 from seqclf._native import library
 from seqclf._nn.pooling import POOLINGS
-from seqclf._training import batches
 
 LENGTHS = (5, 1, 12, 0, 3, 12, 8, 2, 1, 7)
 LABELS = np.arange(len(LENGTHS)) % 3

@@ -14,9 +14,10 @@ import torch
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
+from seqclf._inference import batches
 from seqclf._kernels import CELLS
 from seqclf._nn.pooling import POOLINGS
-from seqclf._training import batches
+from seqclf._training import batches as training_batches
 
 # Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
 # seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.
@@ -343,7 +344,9 @@ def test_a_fit_that_fails_leaves_the_world_as_it_was(fault, n_threads, monkeypat
         match = "loss became"
     else:
         error = KeyboardInterrupt
-        monkeypatch.setattr(batches.TrainingData, "__getitem__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        monkeypatch.setattr(
+            training_batches.TrainingData, "__getitem__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
+        )
     before = world()
     with pytest.raises(error, match=match):
         model.fit(X, y)

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from seqclf import RNNClassifier, RNNTextClassifier
-from seqclf._training import batches
+from seqclf._inference import batches
 
 QUICK = {"units": 4, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 WORDS = np.array([f"w{i}" for i in range(12)])

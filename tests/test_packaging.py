@@ -1,6 +1,7 @@
 """What pip makes of the sources: a wheel for every Python, and pure Python where there is no compiler."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import seqclf
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_COMPILER = "no-such-compiler"
@@ -58,6 +62,66 @@ def test_the_archive_becomes_one_wheel_for_every_python(unpacked, tmp_path):
         ["seqclf/_native/_cpu.dll"],
     )
     assert not [name for name in names if "csrc" in name or name.startswith(("tests", "tools"))]
+
+
+ALONE = """
+import pickle, sys
+from pathlib import Path
+import numpy as np
+from seqclf import load_predictor
+
+for name in ("texts", "tokens", "series"):
+    X, expected = pickle.loads(Path(f"{name}.pickle").read_bytes())
+    np.testing.assert_array_equal(load_predictor(f"{name}.zip").predict_proba(X), expected)
+for name in ("torch", "sklearn", "scipy"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError:
+        continue
+    sys.exit(f"{name} is there")
+import seqclf
+from seqclf._native import library
+print(seqclf.__file__, library.load()[0] is not None)
+try:
+    from seqclf import RNNClassifier
+except ImportError as error:
+    print(error)
+"""
+
+
+def saved_models(folder):
+    """Models as files, with rows and the answers of the estimators."""
+    texts, labels = ["good film", "bad film, not good", "fine", "a poor plot"] * 10, ["yes", "no"] * 20
+    rows = {
+        "texts": (seqclf.RNNTextClassifier, texts),
+        "tokens": (seqclf.RNNTextClassifier, [text.split() for text in texts]),
+        "series": (seqclf.RNNClassifier, np.random.default_rng(0).normal(size=(40, 12))),
+    }
+    for name, (cls, X) in rows.items():
+        model = cls(units=3, max_epochs=1, random_state=0, n_threads=1).fit(X, labels)
+        seqclf.save_model(model, folder / f"{name}.zip")
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps((X, model.predict_proba(X))))
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
+def test_a_saved_model_predicts_where_there_are_numpy_and_safetensors_alone(unpacked, tmp_path):
+    done = pip_wheel(unpacked, tmp_path / "wheel", SEQCLF_REQUIRE_KERNELS="1")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheel").iterdir()
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [str(python), "-m", "pip", "install", "--quiet"]
+    # The numpy of this environment: the answers are compared to the bit.
+    subprocess.run([*install, f"numpy=={np.__version__}", "safetensors"], check=True)
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True)
+    saved_models(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(python), "-W", "error", "-c", ALONE]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    where, message = ran.stdout.splitlines()
+    assert "site-packages" in where and where.endswith(" True")
+    assert "seqclf.RNNClassifier needs the package" in message and "`pip install seqclf` brings it" in message
 
 
 def test_without_a_compiler_it_is_pure_python(unpacked, tmp_path):

@@ -118,7 +118,7 @@ def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypa
         features = one._label_features
         of_ngrams = getattr(features, "of_ngrams", None)
         tables = [] if of_ngrams is None else [table[1:] for table in of_ngrams.fold_tables_]
-        models_without = [coef for coef, _ in features.scores._without_fold]
+        models_without = [coef for coef, _ in features.scores.without_fold_]
         told.append((own, tables, models_without))
     (own, tables, coefs), (same, other_tables, other_coefs) = told
     assert own == same

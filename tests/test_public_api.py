@@ -11,7 +11,10 @@ import seqclf
 
 ESTIMATORS = ["RNNClassifier", "RNNRegressor", "RNNTagger", "RNNTextClassifier", "RNNTextRegressor"]
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
-PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, "__version__", "datasets", "series_from_frame", "show_versions"])
+FILES = ["load_model", "load_predictor", "save_model"]
+CONSTANTS = ["SKOPS_TRUSTED_TYPES", "__version__"]
+OTHERS = ["ModelFileError", "datasets", "series_from_frame", "show_versions"]
+PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, *FILES, *CONSTANTS, *OTHERS])
 
 HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
 
@@ -24,7 +27,7 @@ def loaded_by(code):
 
 
 def public_objects():
-    names = [name for name in PUBLIC_NAMES if name not in ("__version__", "datasets")]
+    names = [name for name in PUBLIC_NAMES if name not in (*CONSTANTS, "ModelFileError", "datasets")]
     functions = [f"datasets.{name}" for name in seqclf.datasets.__all__]
     return names + functions
 
@@ -54,6 +57,25 @@ def test_unknown_name_says_what_there_is():
         seqclf.RNNTextClasifier  # noqa: B018
 
 
+def test_a_missing_library_is_named_with_what_brings_it():
+    code = """
+import sys
+for name in ("torch", "sklearn"):
+    sys.modules[name] = None
+import seqclf
+for name in ("RNNClassifier", "TextTokenizer"):
+    try:
+        getattr(seqclf, name)
+    except ImportError as error:
+        assert error.name.partition(".")[0] == "sklearn"
+        print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for line, name in zip(found.splitlines(), ("RNNClassifier", "TextTokenizer"), strict=True):
+        assert line.startswith(f"seqclf.{name} needs the package 'sklearn', which is not installed here: ")
+        assert "`pip install seqclf`" in line and "load_predictor" in line
+
+
 def test_version_is_that_of_the_distribution():
     from importlib.metadata import version
 
@@ -81,6 +103,11 @@ def test_looking_for_frames_imports_no_library_of_frames():
 def test_classifiers_import_nothing_optional():
     loaded = loaded_by("from seqclf import RNNClassifier, RNNTextClassifier")
     assert not {"matplotlib", "tokenizers"} & set(loaded)
+
+
+def test_estimators_import_no_torch_before_they_are_fitted():
+    loaded = loaded_by("from seqclf import *; RNNClassifier(); RNNTextClassifier()._repr_html_()")
+    assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", public_objects())
@@ -119,7 +146,8 @@ def test_public_methods_are_documented(name):
 @pytest.mark.parametrize("name", public_objects())
 def test_arguments_are_keyword_only_after_the_first(name):
     parameters = list(inspect.signature(resolve(name)).parameters.values())
-    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:]), f"{name}: {parameters}"
+    first = 2 if name == "save_model" else 1  # what, and where to
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[first:]), f"{name}: {parameters}"
 
 
 @pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])

@@ -17,8 +17,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNRegressor, RNNTextRegressor, SequencePadder, TextTokenizer
+from seqclf._inference import batches
 from seqclf._tasks.regression import LOSSES
-from seqclf._training import batches
 
 QUICK = {"units": 4, "max_epochs": 2, "batch_size": 8, "random_state": 0}
 WORDS = {"awful": -2.0, "poor": -1.0, "so": 0.0, "fine": 1.0, "superb": 2.0}

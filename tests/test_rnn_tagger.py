@@ -17,9 +17,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNTagger, SequencePadder, TextTokenizer
+from seqclf._inference import batches
 from seqclf._kernels.dispatch import is_native_enabled
 from seqclf._label_features.tag_label_features import TagLabelFeatures
-from seqclf._training import batches
 
 QUICK = {"units": 4, "embedding_dim": 4, "conv_filters": 4, "max_epochs": 2, "batch_size": 8, "random_state": 0}
 WORDS = {"NAME": ["Ann", "Bob", "Zoë"], "VERB": ["eats", "sleeps", "sees"], "NOUN": ["fish", "cats", "bread"]}

@@ -63,3 +63,8 @@ def test_numbers_are_finite(number):
     for read in (lambda: saved.number("x"), lambda: saved.array("array", np.float64, (2,))):
         with pytest.raises(SavedStateError):
             read()
+
+
+def test_a_single_number_stays_an_array_without_dimensions():
+    saved = Saved({"n": np.array(3.0, dtype=np.float32)})
+    assert saved.array("n", np.float32, ()).shape == ()

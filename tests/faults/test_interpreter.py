@@ -10,7 +10,7 @@ def test_without_docstrings_the_reason_is_named(run_program):
     print(seqclf.TextTokenizer().fit_transform(["a b"])[0].tolist())
     for name in ("RNNClassifier", "RNNTextClassifier", "RNNTagger"):
         try:
-            getattr(seqclf, name)
+            getattr(seqclf, name)().fit([[1.0, 2.0]] * 4, [0, 1] * 2)
         except ImportError as error:
             print(error)
     """

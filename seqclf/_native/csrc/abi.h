@@ -215,7 +215,8 @@ struct CountEntries {
   int64_t n_threads;
 };
 
-// outputs = rows coef + intercept, where most of a row is zero: summed in float, each row by itself in the order of its entries.
+// outputs = rows coef + intercept, where most of a row is zero: summed in float, each row by itself in the order of its
+// entries.
 struct SparseLinear {
   int64_t n_rows, n_columns, n_outputs;
   const int64_t *offsets;  // (n_rows + 1,) where each row begins in the next two

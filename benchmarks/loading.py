@@ -1,0 +1,135 @@
+"""From a file to the first answer, in a fresh process: our model, its predictor, and TF-IDF with logistic regression.
+
+    SEQCLF_DATA=... python benchmarks/loading.py              models of 25,000 reviews
+    python benchmarks/loading.py --smoke                      models of a few texts, to see that it works
+
+The rival reads words. Each way runs in processes of its own, in turn. The time is that from the start of the process
+to its end, with the first prediction of one text in it; the memory is the largest that the process ever had, as Linux
+tells it in /proc. The time of one more text is taken inside the process, after the first one.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import joblib
+from _data import Texts, load_texts
+from _report import load as load_of_machine
+from _report import machine, print_load, print_table, reached, seconds_of
+from _rivals import linear_model
+
+from seqclf import RNNTextClassifier, save_model
+
+_RIVAL = "TF-IDF + LR, joblib"
+# How each way loads a file.
+_WAYS = {
+    _RIVAL: ("rival.joblib", "from joblib import load"),
+    "load_predictor, folder": ("model", "from seqclf import load_predictor as load"),
+    "load_predictor, zip": ("model.zip", "from seqclf import load_predictor as load"),
+    "load_model, folder": ("model", "from seqclf import load_model as load"),
+    "joblib": ("model.joblib", "from joblib import load"),
+}
+# The largest time and memory of a way, as shares of those of the rival.
+_GOALS = {"load_predictor, folder": (0.35, 0.5), "load_model, folder": (1.1, 1.2)}
+_MAX_ONE_TEXT = 1.0e-3
+_WORKER = """
+{imports}
+import json, sys, time
+model, text = load({file!r}), open({text!r}, encoding="utf-8").read()
+answer = str(model.predict([text])[0])
+times = []
+for _ in range({n_texts}):
+    start = time.perf_counter()
+    model.predict([text])
+    times.append(time.perf_counter() - start)
+# Not that of getrusage, in which the process counts that has started this one.
+memory = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+heavy = [name for name in ("torch", "skorch", "sklearn", "scipy") if name in sys.modules]
+print(json.dumps({{"answer": answer, "memory": memory, "one": sorted(times)[len(times) // 2], "heavy": heavy}}))
+"""
+
+
+def run(way: str, folder: Path, n_texts: int) -> dict:
+    """One process: what it answers, its seconds and its bytes."""
+    file, imports = _WAYS[way]
+    code = _WORKER.format(imports=imports, file=str(folder / file), text=str(folder / "text.txt"), n_texts=n_texts)
+    found: dict = {}
+
+    def process() -> None:
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        found.update(json.loads(done.stdout))
+
+    return {"seconds": seconds_of(process)} | found
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of those in a folder."""
+    return path.stat().st_size if path.is_file() else sum(each.stat().st_size for each in path.iterdir())
+
+
+def make_models(folder: Path, data: Texts, n_threads: int) -> None:
+    """Fit both models and save them in all ways, with the text that they are asked about."""
+    ours = RNNTextClassifier(random_state=0, n_threads=n_threads).fit(data.train, data.train_labels)
+    save_model(ours, folder / "model")
+    save_model(ours, folder / "model.zip")
+    joblib.dump(ours, folder / "model.joblib")
+    joblib.dump(linear_model("words + LR").fit(data.train, data.train_labels), folder / "rival.joblib")
+    text = min(data.test[:100], key=lambda text: abs(len(text.split()) - 233))
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print the table and the goals."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=7, help="processes of each way")
+    parser.add_argument("--models", help="a folder that keeps the models, and has those of an earlier call")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--smoke", action="store_true", help="small models, two processes each")
+    options = parser.parse_args()
+    before, repeat = load_of_machine(), 2 if options.smoke else options.repeat
+    data = load_texts(smoke=options.smoke)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(options.models or name)
+        if not (folder / "text.txt").exists():
+            make_models(folder, data, options.threads)
+        runs: dict[str, list[dict]] = {way: [] for way in _WAYS}
+        for _ in range(repeat):
+            for way, found in runs.items():
+                found.append(run(way, folder, 20 if options.smoke else 300))
+        sizes = {way: size_of(folder / file) for way, (file, _) in _WAYS.items()}
+    rows, shares = [], {}
+    rival_seconds, rival_bytes = (statistics.median(r[key] for r in runs[_RIVAL]) for key in ("seconds", "memory"))
+    for way, found in runs.items():
+        seconds, used, one = (statistics.median(r[key] for r in found) for key in ("seconds", "memory", "one"))
+        shares[way] = seconds / rival_seconds, used / rival_bytes, one
+        rows.append(
+            [
+                way,
+                f"{sizes[way] / 1e6:.1f}",
+                f"{seconds:.2f}",
+                f"{shares[way][0]:.2f}",
+                f"{used / 1e6:.0f}",
+                f"{shares[way][1]:.2f}",
+                f"{one * 1e3:.2f}",
+                ", ".join(found[0]["heavy"]) or "none of them",
+            ]
+        )
+    header = ["way", "file, MB", "start to first answer, s", "ratio", "memory, MB", "ratio", "one text, ms"]
+    print_table([*header, "imports torch, skorch, sklearn, scipy"], rows)
+    print()
+    for way, (most_time, most_memory) in _GOALS.items():
+        time, memory, one = shares[way]
+        print(f"{way}: at most {most_time} of the rival's time: {time:.2f}, {reached(time <= most_time)};", end=" ")
+        print(f"at most {most_memory} of its memory: {memory:.2f}, {reached(memory <= most_memory)};", end=" ")
+        print(f"one text in at most 1.0 ms: {one * 1e3:.2f}, {reached(one <= _MAX_ONE_TEXT)}.")
+    print()
+    print(f"{data.description}; medians of {repeat} processes.", machine(options.threads))
+    print_load(before)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Files that were changed by someone who knows the format, checksums and all: an error, or a model that works.
+
+The values of a saved model are exchanged, left out and damaged one at a time, and the file is written anew, so that
+its checksums are right. What is then loaded predicts, or refuses the rows by an ordinary error: it never crashes, and
+takes no more time and memory than the file warrants.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+
+from seqclf import ModelFileError, RNNClassifier, RNNTagger, RNNTextClassifier, load_model, load_predictor, save_model
+from seqclf._model_files.container import read, write
+
+SMALL = {"units": 2, "max_epochs": 1, "random_state": 0, "n_threads": 1}
+TEXTS = ["good film", "bad film", "good plot", "not so good"] * 5
+TOKENS = [text.split() for text in TEXTS]
+SERIES = np.sin(np.arange(20 * 9).reshape(20, 9) % 17)
+ODD = [None, True, 0, 1, -1, 2**31, 2**70, 1e300, -0.5, "", "x", "relu", [], [1], [[]], {}, {"kind": "x"}]
+
+
+def saved(tmp_path, kind):
+    """The documents and arrays of a model, and rows for it."""
+    if kind == "texts":
+        model, rows = RNNTextClassifier(**SMALL).fit(TEXTS, ["a", "b", "c", "a"] * 5), TEXTS[:3]
+    elif kind == "tags":
+        model, rows = RNNTagger(**SMALL).fit(TOKENS, [["X", "Y", "X"][: len(row)] for row in TOKENS]), TOKENS[:3]
+    else:
+        model, rows = RNNClassifier(**SMALL).fit(SERIES, [0, 1] * 10), SERIES[:3]
+    save_model(model, tmp_path / "model.zip")
+    return *read(tmp_path / "model.zip"), rows
+
+
+def places_of(value, path=()):
+    """The path to each value inside."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in list(items)[:40]:
+        yield from places_of(each, (*path, key))
+
+
+def forged(documents, arrays, rng):
+    """A copy of both with one change."""
+    documents, arrays = copy.deepcopy(documents), dict(arrays)
+    if rng.random() < 0.5:
+        name = rng.choice(sorted(arrays))
+        arrays[name] = forged_array(arrays[name], rng)
+        return documents, arrays
+    places = list(places_of(documents))
+    *path, last = places[rng.integers(len(places))]
+    holder = documents
+    for key in path:
+        holder = holder[key]
+    kind = rng.integers(3)
+    if kind == 0 and isinstance(holder, dict):
+        del holder[last]
+    elif kind == 1 and isinstance(holder[last], int | float):
+        holder[last] = holder[last] * [-1, 2, 10**6][rng.integers(3)] + int(rng.integers(-1, 2))
+    else:
+        holder[last] = copy.deepcopy(ODD[rng.integers(len(ODD))])
+    return documents, arrays
+
+
+def forged_array(array, rng):
+    kind = rng.integers(7)
+    if kind == 0:
+        return array[: len(array) // 2].copy() if array.ndim else array
+    if kind == 1:
+        return np.concatenate([array, array]) if array.ndim else array
+    if kind == 2:
+        return array.astype(rng.choice(["int8", "int32", "int64", "float16", "float32", "float64", "bool"]))
+    if kind == 3:
+        return array.reshape(-1)[None] if rng.random() < 0.5 else array.T.copy()
+    array = array.copy()
+    if array.size:
+        flat, at = array.reshape(-1), rng.integers(array.size)
+        if array.dtype.kind == "f":
+            flat[at] = rng.choice([np.nan, np.inf, -1e30, 1e30, 0])
+        elif array.dtype.kind in "iu":
+            info = np.iinfo(array.dtype)
+            flat[at] = [info.max, info.min, 0, int(flat[at]) + 1 if flat[at] < info.max else 0][rng.integers(4)]
+        else:
+            flat[at] = not flat[at]
+        if kind == 4 and len(array) > 1:
+            array[[0, -1]] = array[[-1, 0]]
+    return array
+
+
+def check(tmp_path, kind, n, seed):
+    documents, arrays, rows = saved(tmp_path, kind)
+    rng = np.random.default_rng(seed)
+    refused = 0
+    for _ in range(n):
+        one, some = forged(documents, arrays, rng)
+        if "model" not in one:
+            continue
+        write(tmp_path / "forged.zip", one, some)
+        for load in (load_predictor, load_model):
+            try:
+                model = load(tmp_path / "forged.zip")
+            except ModelFileError:
+                refused += 1
+                continue
+            if not hasattr(model, "predict"):
+                continue
+            try:
+                predicted = model.predict(rows)
+            except (ValueError, TypeError):
+                continue
+            assert len(predicted) == len(rows)
+    assert refused > n / 4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["texts", "tags", "series"])
+def test_forged_files(tmp_path, kind):
+    check(tmp_path, kind, n=170, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_000)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["texts", "tags", "series"])
+def test_many_forged_files(tmp_path, kind):
+    check(tmp_path, kind, n=6_700, seed=1)

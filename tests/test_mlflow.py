@@ -1,0 +1,115 @@
+"""MLflow keeps our models by skops, its default; and by a file of `save_model`, with neither pickle nor skops."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from seqclf import (
+    SKOPS_TRUSTED_TYPES,
+    RNNClassifier,
+    RNNTextClassifier,
+    SequencePadder,
+    TextTokenizer,
+    save_model,
+)
+
+pytestmark = [
+    pytest.mark.skipif(not all(map(find_spec, ("mlflow", "skops"))), reason="MLflow and skops are not here"),
+    pytest.mark.timeout(600),
+    # Of MLflow itself: what it says of its own type hints and of a model's, in colours, and of its database.
+    pytest.mark.filterwarnings("ignore:.*type hint"),
+    pytest.mark.filterwarnings("ignore:.*``noload`` loader strategy"),
+]
+
+SMALL = {"units": 2, "max_epochs": 1, "random_state": 0, "n_threads": 1}
+RNG = np.random.default_rng(0)
+WORDS = "good bad fine poor film plot actor scene not very too never ever and or but so if as".split()
+TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, 9, 60)]
+LABELS = np.array(["yes", "no", "maybe"])[RNG.integers(0, 3, 60)]
+SERIES = RNG.normal(size=(60, 14))
+MODELS = {
+    "texts": (lambda: RNNTextClassifier(**SMALL), TEXTS),
+    "series": (lambda: RNNClassifier(**SMALL), SERIES),
+    "pipeline": (
+        lambda: Pipeline(
+            [("ids", TextTokenizer()), ("array", SequencePadder()), ("model", RNNTextClassifier(**SMALL))]
+        ),
+        TEXTS,
+    ),
+}
+
+
+@pytest.fixture
+def mlflow(tmp_path, monkeypatch):
+    """MLflow with a database and a folder of its own, within a run."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+    import mlflow.pyfunc
+    import mlflow.sklearn
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = mlflow.create_experiment("models", artifact_location=(tmp_path / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
+        yield mlflow
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_are_kept_by_skops(name, mlflow):
+    make, X = MODELS[name]
+    model = make().fit(X, LABELS)
+    logged = mlflow.sklearn.log_model(
+        model, name="model", skops_trusted_types=list(SKOPS_TRUSTED_TYPES), pip_requirements=["seqclf"]
+    )
+    flavor = mlflow.models.get_model_info(logged.model_uri).flavors["sklearn"]
+    assert flavor["serialization_format"] == "skops"
+    loaded = mlflow.sklearn.load_model(logged.model_uri)
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(mlflow.pyfunc.load_model(logged.model_uri).predict(X), model.predict(X))
+
+
+def test_models_are_not_kept_by_skops_where_nobody_trusts_them(mlflow):
+    model = RNNClassifier(**SMALL).fit(SERIES, LABELS)
+    with pytest.raises(mlflow.MlflowException, match=r"seqclf\._rnn_classifier\.RNNClassifier"):
+        mlflow.sklearn.log_model(model, name="model", pip_requirements=["seqclf"])
+
+
+CODE = """
+import mlflow
+from seqclf import load_predictor
+
+
+class Saved(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.predictor = load_predictor(context.artifacts["file"])
+
+    def predict(self, context, model_input, params=None):
+        return self.predictor.predict_proba(model_input)
+
+
+mlflow.models.set_model(Saved())
+"""
+
+
+@pytest.mark.parametrize("name", ["texts", "series"])
+def test_a_saved_model_needs_neither_pickle_nor_skops(name, mlflow, tmp_path):
+    """A model made of code, as MLflow calls it: the class is kept as its source, the network as our own file."""
+    make, X = MODELS[name]
+    model = make().fit(X, LABELS)
+    save_model(model, tmp_path / "model.zip")
+    (tmp_path / "saved.py").write_text(CODE)
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(tmp_path / "saved.py"),
+        artifacts={"file": str(tmp_path / "model.zip")},
+        pip_requirements=["seqclf"],
+    )
+    files = {path.suffix for path in (tmp_path / "artifacts").rglob("*") if path.is_file()}
+    assert ".zip" in files and not files & {".pkl", ".skops"}
+    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict_proba(X))
