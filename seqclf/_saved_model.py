@@ -65,14 +65,16 @@ class FittedParts(NamedTuple):
         reads, learns = _KINDS[name]
         saved.require(
             isinstance(encoder, reads) and isinstance(task, learns),
-            f"its class is {name}, and it reads {type(encoder).__name__[:-7].lower()} and predicts {task.kind}",
+            f"its class is {name}, and it reads {encoder.reads} and predicts {task.kind}",
         )
         parts.refuse_mismatch(saved)
         return parts
 
     def refuse_mismatch(self, saved: Saved) -> None:
         """Raise an error where the parts do not fit each other."""
-        config, task, inputs = self.network.config, self.task, self._input_kind()
+        config, task, features, inputs = self.network.config, self.task, self.features, self._input_kind()
+        n_step_features = 0 if features is None else features.n_step_features
+        has_scores = features is not None and features.scores is not None and not task.per_step
         saved.require(
             config.n_outputs == task.n_outputs, f"its network has {config.n_outputs} outputs for {task.n_outputs}"
         )
@@ -80,15 +82,11 @@ class FittedParts(NamedTuple):
         for name, found, wanted in (
             ("vocab_size", config.vocab_size, inputs.n_ids),
             ("n_channels", config.n_channels, inputs.n_channels),
-            ("n_step_features", config.n_step_features, 0 if self.features is None else self.features.n_step_features),
-            (
-                "scores",
-                config.scores,
-                self.features is not None and self.features.scores is not None and not task.per_step,
-            ),
+            ("n_step_features", config.n_step_features, n_step_features),
+            ("scores", config.scores, has_scores),
         ):
             saved.require(found == wanted, f"its network was trained with {name}={found}, not {wanted}")
-        fault = None if self.features is None else self.features.mismatch(inputs, task.n_outputs)
+        fault = None if features is None else features.mismatch(inputs, task.n_outputs)
         saved.require(fault is None, str(fault))
 
     def _input_kind(self) -> InputKind:

@@ -83,7 +83,7 @@ def forged_array(array, rng):
             flat[at] = [info.max, info.min, 0, int(flat[at]) + 1 if flat[at] < info.max else 0][rng.integers(4)]
         else:
             flat[at] = not flat[at]
-        if kind == 4 and len(array) > 1:
+        if kind == 4 and array.ndim and len(array) > 1:
             array[[0, -1]] = array[[-1, 0]]
     return array
 

@@ -1,7 +1,7 @@
 """`SeriesEncoder`: series as the network reads them: filled, scaled, of float32."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class SeriesEncoder:
         The parameters `channels_first`, `missing` and `scale` of the estimator.
     """
 
+    reads: ClassVar[str] = "series"
     form: SeriesForm
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]

@@ -1,7 +1,7 @@
 """`TextEncoder`: texts, tokens or token ids as the ids that the network knows."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ class TextEncoder:
         The names of the columns, where X of fit was a frame of ids with a step a column.
     """
 
+    reads: ClassVar[str] = "texts"
     kind: Kind
     vocabulary: Vocabulary | None
     vocab_size: int
