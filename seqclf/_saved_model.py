@@ -9,25 +9,21 @@ from seqclf._label_features.label_features import InputKind, LabelFeatures
 from seqclf._label_features.saved import label_features_from_state
 from seqclf._predictor import Predictor
 from seqclf._saved import Saved, State
-from seqclf._tasks.classification import Classification
-from seqclf._tasks.multilabel import Multilabel
-from seqclf._tasks.regression import Regression
 from seqclf._tasks.saved import task_from_state
-from seqclf._tasks.tagging import Tagging
 from seqclf._tasks.task import Task
 from seqclf._text.vocabulary import Vocabulary
 
 _MAX_THREADS = 1_024
 
 
-# What the estimators read, and what they learn.
-_TEXTS, _SERIES, _CLASSES = (TextEncoder,), (SeriesEncoder,), (Classification, Multilabel)
-_KINDS: dict[str, tuple[tuple[type, ...], tuple[type, ...]]] = {
-    "RNNClassifier": (_SERIES, _CLASSES),
-    "RNNRegressor": (_SERIES, (Regression,)),
-    "RNNTagger": ((*_SERIES, *_TEXTS), (Tagging,)),
-    "RNNTextClassifier": (_TEXTS, _CLASSES),
-    "RNNTextRegressor": (_TEXTS, (Regression,)),
+# What the estimators read, and the names of what they learn.
+_CLASSES = ("Classification", "Multilabel")
+_KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "RNNClassifier": (("series",), _CLASSES),
+    "RNNRegressor": (("series",), ("Regression",)),
+    "RNNTagger": (("series", "texts"), ("Tagging",)),
+    "RNNTextClassifier": (("texts",), _CLASSES),
+    "RNNTextRegressor": (("texts",), ("Regression",)),
 }
 
 
@@ -64,7 +60,7 @@ class FittedParts(NamedTuple):
         parts, name = cls(encoder, features, network, task), saved.option("class", tuple(_KINDS))
         reads, learns = _KINDS[name]
         saved.require(
-            isinstance(encoder, reads) and isinstance(task, learns),
+            encoder.reads in reads and type(task).__name__ in learns,
             f"its class is {name}, and it reads {encoder.reads} and predicts {task.kind}",
         )
         parts.refuse_mismatch(saved)

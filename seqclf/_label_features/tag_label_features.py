@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._label_features.label_features import InputKind, LabelFeatures
-from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.token_context import SpelledTokens, TokenContext
@@ -45,6 +44,8 @@ class TagLabelFeatures(LabelFeatures):
     ) -> EncodedSequences:
         """Learn the linear models; `supervision` is of tokens."""
         n_scores = sequences.steps.n_steps * supervision.n_outputs
+        from seqclf._label_features.linear_models import fit_linear_models
+
         strengths = _STRENGTHS if n_scores <= _MAX_TO_CHOOSE else _STRENGTHS[:1]
         fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in strengths]
         self.scores = LinearScores(TokenContext(), fits)

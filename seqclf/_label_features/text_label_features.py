@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import InputKind, LabelFeatures
-from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._label_features.log_count_ratios import MAX_LABELS, MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
@@ -89,6 +88,8 @@ class TextLabelFeatures(LabelFeatures):
             features = self.of_ngrams.fit_transform(learned, supervision, keep_folds)
         if self._wide_ngrams:
             of_tokens = TokenFeatures(self._ngrams, self._wide_ngrams, self._names, _MAX_WEIGHTS // n_outputs)
+            from seqclf._label_features.linear_models import fit_linear_models
+
             strengths = _STRENGTHS if ids.n_steps * n_outputs <= _MAX_TO_CHOOSE else _STRENGTHS[1:2]
             loss: Literal["squared_error", "squared_hinge"] = "squared_error" if of_numbers else "squared_hinge"
             fits = [partial(fit_linear_models, C=C, loss=loss) for C in strengths]

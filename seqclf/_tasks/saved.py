@@ -1,22 +1,27 @@
-"""Tasks from their saved states."""
+"""Tasks from their saved states. A model has one of them, so no other one is imported."""
 
 from seqclf._saved import Saved
-from seqclf._tasks.classification import Classification
-from seqclf._tasks.multilabel import Multilabel
-from seqclf._tasks.regression import Regression
-from seqclf._tasks.tagging import Tagging
+from seqclf._tasks.task import Task
 
-SavedTask = Classification | Multilabel | Regression | Tagging
-
-# By what `to_state` calls its kind.
-TASKS: dict[str, type[SavedTask]] = {
-    "classification": Classification,
-    "multilabel": Multilabel,
-    "regression": Regression,
-    "tagging": Tagging,
-}
+# What `to_state` calls their kinds.
+KINDS = ("classification", "multilabel", "regression", "tagging")
 
 
-def task_from_state(saved: Saved) -> SavedTask:
+def task_from_state(saved: Saved) -> Task:
     """The task that a `to_state` of a task has given."""
-    return TASKS[saved.option("kind", list(TASKS))].from_state(saved)
+    kind = saved.option("kind", KINDS)
+    if kind == "classification":
+        from seqclf._tasks.classification import Classification
+
+        return Classification.from_state(saved)
+    if kind == "multilabel":
+        from seqclf._tasks.multilabel import Multilabel
+
+        return Multilabel.from_state(saved)
+    if kind == "regression":
+        from seqclf._tasks.regression import Regression
+
+        return Regression.from_state(saved)
+    from seqclf._tasks.tagging import Tagging
+
+    return Tagging.from_state(saved)

@@ -22,6 +22,8 @@ _PAGE = 256  # characters that are looked up together
 _N_PAGES = 0x2000  # four bytes of UTF-8 have 21 bits: whatever they are, there is a page
 
 Form = Literal["NFC", "NFKC"]
+# What `word_pattern` is to texts of ASCII alone, without its table of marks, which takes long to make.
+_ASCII_WORDS = re.compile(r"\w++(?:'\w++)*+|[^\w\s]")
 
 
 def clean(text: str, lowercase: bool, form: Form | None) -> str:
@@ -66,6 +68,11 @@ def _visible(text: str, form: Form | None) -> str:
 def _lower(text: str, lowercase: bool, form: Form | None) -> str:
     # A small letter may form one character with its accent where the capital does not.
     return normalized(text.lower(), form) if lowercase else text
+
+
+def find_words(text: str) -> list[str]:
+    """The words and single marks of a text, in their order."""
+    return (_ASCII_WORDS if text.isascii() else word_pattern()).findall(text)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._text.characters import word_pattern
+from seqclf._text.characters import find_words
 
 # A sample is enough: this many texts, and this many characters from the start of each.
 _MAX_TEXTS, _MAX_CHARACTERS = 1_000, 500
@@ -70,7 +70,6 @@ class LevelSample:
         """
         if _unspaced_share("".join(self._texts)) >= _MIN_UNSPACED:
             return "char"
-        find_words = word_pattern().findall
         n_tokens = np.array([len(find_words(text)) for text in self._texts])
         one_token = int((n_tokens == 1).sum()) >= _MIN_ONE_TOKEN * max(int((n_tokens > 0).sum()), 1)
         return "char" if one_token else "word"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
 from seqclf._native import abi, library
-from seqclf._text.characters import Characters, Form, clean_for_words, normalized, word_pattern
+from seqclf._text.characters import Characters, Form, clean_for_words, find_words, normalized
 
 TokenIndexer = Callable[[Iterable[str]], Iterable[int]]
 
@@ -50,7 +50,6 @@ def number_words(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bo
 
 def number_plain(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:
     """The definition of :func:`number_words`."""
-    find_words = word_pattern().findall
     return number_tokens((find_words(clean_for_words(text, lowercase, form)) for text in texts), index_tokens)
 
 

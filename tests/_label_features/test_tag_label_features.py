@@ -5,7 +5,7 @@ import pytest
 
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import tag_label_features, token_context
+from seqclf._label_features import linear_models, tag_label_features, token_context
 from seqclf._label_features.supervision import Calibration, Supervision
 from seqclf._label_features.tag_label_features import TagLabelFeatures
 from seqclf._tasks.tagging import Tagging
@@ -159,9 +159,9 @@ def test_new_tokens_are_read_by_their_spelling():
 def test_many_scores_are_fitted_once(monkeypatch):
     ids = random_ids(40)
     n_calls = []
-    fit = tag_label_features.fit_linear_models
+    fit = linear_models.fit_linear_models
     monkeypatch.setattr(
-        tag_label_features,
+        linear_models,
         "fit_linear_models",
         lambda *args, **kwargs: n_calls.append(kwargs["C"]) or fit(*args, **kwargs),
     )

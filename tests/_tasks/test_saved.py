@@ -8,7 +8,7 @@ from seqclf._saved import Saved, SavedStateError
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.multilabel import Multilabel
 from seqclf._tasks.regression import Regression
-from seqclf._tasks.saved import TASKS, task_from_state
+from seqclf._tasks.saved import KINDS, task_from_state
 from seqclf._tasks.tagging import Tagging
 from seqclf._tasks.task import Task
 
@@ -61,8 +61,10 @@ def test_a_saved_task_predicts_as_before(task):
 
 def test_a_state_names_its_kind():
     states = {kind: build().to_state() for kind, build in TASKS_OF_ALL_KINDS.items()}
-    assert {state["kind"] for state in states.values()} == set(TASKS)
-    assert all(TASKS[state["kind"]] is type(TASKS_OF_ALL_KINDS[kind]()) for kind, state in states.items())
+    assert {state["kind"] for state in states.values()} == set(KINDS)
+    assert all(
+        type(task_from_state(Saved(state))) is type(TASKS_OF_ALL_KINDS[kind]()) for kind, state in states.items()
+    )
     with pytest.raises(SavedStateError, match="kind"):
         task_from_state(Saved(states["numbers"] | {"kind": "__import__"}))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqclf._text import characters
-from seqclf._text.characters import Characters, clean, clean_for_words, clean_token, word_pattern
+from seqclf._text.characters import Characters, clean, clean_for_words, clean_token, find_words, word_pattern
 
 LETTER, MARK, SPACE, ALNUM, ASK, REGIONAL, JOINER = (1 << place for place in range(7))
 
@@ -110,3 +110,11 @@ def test_tokens_are_cleaned_but_keep_their_marks():
 def test_keycaps_are_set_apart_for_words_only():
     assert clean_for_words("a1\ufe0f\u20e32\u20e3", True, "NFC").split() == ["a", "1\ufe0f\u20e3", "2\u20e3"]
     assert clean("a1\ufe0f\u20e3", True, "NFC") == "a1\ufe0f\u20e3"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_texts_of_ascii_need_no_table_of_marks(seed):
+    rng = np.random.default_rng(seed)
+    text = "".join(map(chr, rng.integers(0, 128, 2_000))) + " don't 'tis rock'n'roll a_b 1,5 ''' x"
+    assert find_words(text) == word_pattern().findall(text)
+    assert find_words(text + "\u00e9") == word_pattern().findall(text + "\u00e9")
