@@ -496,7 +496,7 @@ def test_subwords_leave_the_environment_and_a_forked_child_in_peace():
 
 def test_without_the_subword_package_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ImportError, match=r'pip install tokenizers'):
+    with pytest.raises(ImportError, match=r"pip install tokenizers"):
         TextTokenizer(level="subword").fit(TEXTS)
 
 

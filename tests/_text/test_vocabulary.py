@@ -94,5 +94,5 @@ def test_without_the_library_subwords_say_what_to_install(monkeypatch):
     pytest.importorskip("tokenizers")
     state = VOCABULARIES["subwords"]().to_state()
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ImportError, match=r'pip install tokenizers'):
+    with pytest.raises(ImportError, match=r"pip install tokenizers"):
         Vocabulary.from_state(Saved(state))
