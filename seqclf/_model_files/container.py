@@ -65,7 +65,8 @@ def read(path: Path) -> tuple[Documents, Arrays]:
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            if attempt == _TRIES - 1 or not being_replaced(path):
+            # A writer may have finished since: then the model is there now.
+            if attempt == _TRIES - 1 or not (being_replaced(path) or os.path.exists(path)):
                 raise FileNotFoundError(ENOENT, "there is no model", path) from None
         else:
             if not S_ISDIR(status.st_mode):

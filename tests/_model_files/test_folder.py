@@ -81,7 +81,7 @@ def test_a_huge_file_is_not_read(folder):
     for name in ("config.json", "weights.safetensors"):
         with open(folder.path / name, "r+b") as file:
             file.truncate(2**40)  # sparse
-        with pytest.raises(ModelFileError, match=f"{name} has 1,099,511,627,776 bytes"):
+        with pytest.raises(ModelFileError, match=f"{name} is damaged: it has 1,099,511,627,776 bytes"):
             folder.read()
         folder.put(folder.files)
 
@@ -144,6 +144,6 @@ def test_a_damaged_or_newer_model_is_replaced(folder):
 
 def test_a_file_stays(tmp_path):
     (tmp_path / "a").write_bytes(b"mine")
-    with pytest.raises(FileExistsError, match="a file is there"):
+    with pytest.raises(FileExistsError, match="there is a file"):
         container.write(tmp_path / "a", *NEW)
     assert (tmp_path / "a").read_bytes() == b"mine"
