@@ -61,12 +61,14 @@ def read(path: Path) -> tuple[Documents, Arrays]:
         If there is nothing at `path`, or it may not be read.
     """
     path = os.fspath(path)
+    n_missing = 0
     for attempt in range(_TRIES):
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            # A writer may have finished since: then the model is there now.
-            if attempt == _TRIES - 1 or not (being_replaced(path) or os.path.exists(path)):
+            # A writer may have finished in the meantime, and another one begun: so look three times.
+            n_missing += 1
+            if attempt == _TRIES - 1 or (n_missing > 2 and not being_replaced(path)):
                 raise FileNotFoundError(ENOENT, "there is no model", path) from None
         else:
             if not S_ISDIR(status.st_mode):
