@@ -2,6 +2,7 @@
 
 import os
 from errno import EEXIST, ELOOP
+from stat import S_ISDIR
 from types import TracebackType
 from typing import Self
 
@@ -86,10 +87,12 @@ def write_folder(path: str, files: dict[str, bytes]) -> None:
 
 def _check_replaceable(path: str) -> None:
     """Raise an error unless there is nothing at `path`, an empty folder, or a model and nothing else."""
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise FileExistsError(
-            EEXIST, "there is a file, and a model is a folder, or a file whose name ends in .zip", path
-        )
+    try:
+        is_folder = S_ISDIR(os.stat(path).st_mode)  # one look: another writer may be about to move it
+    except FileNotFoundError:
+        return
+    if not is_folder:
+        raise FileExistsError(EEXIST, "there is a file, and a model is a folder, or a file named *.zip", path)
     for _ in range(_TRIES):
         try:
             folder = Folder(path)
