@@ -87,6 +87,11 @@ def test_series_from_frame():
     assert "| arrow | texts |" in output
 
 
+def test_loading():
+    output = run("loading.py")
+    assert output.count("| none of them |") == 2 and output.count("of its memory") == 2
+
+
 def test_streaming():
     output = run("streaming.py")
     assert "| 2,000 |" in output
