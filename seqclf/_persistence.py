@@ -15,17 +15,10 @@ from seqclf._model_file_error import ModelFileError
 from seqclf._model_files.states import read_states, write_states
 from seqclf._predictor import Predictor
 from seqclf._saved import Saved, SavedStateError, State
+from seqclf._skops_types import SKOPS_TRUSTED_TYPES
 
 # The classes that files may name, and where they are.
-_HOMES = {
-    "RNNClassifier": "seqclf._rnn_classifier",
-    "RNNRegressor": "seqclf._rnn_regressor",
-    "RNNTagger": "seqclf._rnn_tagger",
-    "RNNTextClassifier": "seqclf._rnn_text_classifier",
-    "RNNTextRegressor": "seqclf._rnn_text_regressor",
-    "SequencePadder": "seqclf._sequence_padder",
-    "TextTokenizer": "seqclf._text_tokenizer",
-}
+_HOMES = {name: module for module, _, name in (kind.rpartition(".") for kind in SKOPS_TRUSTED_TYPES)}
 _TRANSFORMERS = ("SequencePadder", "TextTokenizer")
 # Large parts of a state, which have documents of their own.
 _DOCUMENTS = ("tokenizer", "label_features")

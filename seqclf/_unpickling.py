@@ -1,9 +1,7 @@
 """What a pickled state has to be, and the errors that say what is wrong with one that can't be used."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NoReturn, cast
-
-import numpy as np
 
 from seqclf._saved import Saved
 from seqclf._warn import warn
@@ -34,13 +32,6 @@ def refuse_missing(estimator: Any, saved_by: str, names: Iterable[str]) -> None:
     missing = [name for name in names if name not in vars(estimator)]
     if missing:
         raise_unusable(estimator, saved_by, f"its state has no {', '.join(missing)}")
-
-
-def refuse_not_finite_arrays(estimator: Any, saved_by: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise an error if a weight is not a finite number."""
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise_unusable(estimator, saved_by, f"its weights {name!r} are not all finite")
 
 
 def warn_of_another_version(estimator: Any, saved_by: str) -> None:

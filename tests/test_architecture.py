@@ -125,7 +125,7 @@ MAP = {
     "_device_prediction.py": May(("_training/", "_prediction")),
     "_devices.py": May(numpy=False),
     "_persistence.py": May(
-        ("_devices", "_model_files/", "_model_file_error", "_predictor", "_saved_model", "_saved"),
+        ("_devices", "_model_files/", "_model_file_error", "_predictor", "_saved_model", "_saved", "_skops_types"),
         in_functions=("seqclf._training",),
         numpy=False,
         dynamic=True,
@@ -177,7 +177,7 @@ MAP = {
     "_data/": May(("_data/", "_warn")),
     "_validation/": May(("_validation/", "_data/", "_saved", "_warn"), in_functions=("narwhals", "sklearn")),
     "_text/": May(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
-    "_label_features/": May(("_label_features/", "_data/", "_native/", "_saved"), in_functions=("scipy",)),
+    "_label_features/": May(("_label_features/", "_data/", "_native/", "_numeric", "_saved"), in_functions=("scipy",)),
     "_label_features/ridge.py": May(("_label_features/", "_data/"), ("scipy", "threadpoolctl")),
     "_label_features/blas.py": May(libraries=("scipy",)),
     "_tasks/": May(

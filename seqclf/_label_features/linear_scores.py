@@ -26,6 +26,7 @@ from seqclf._label_features.linear import linear
 from seqclf._label_features.sparse_linear import sparse_linear
 from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._label_features.supervision import Calibration, Supervision
+from seqclf._numeric import log_expit
 from seqclf._saved import Saved, State
 
 # The share of the largest weight that a row counts at least: with less, equations can't be solved.
@@ -210,7 +211,7 @@ class LinearScores:
                 estimates[:, unknown] = self._priors + _log_sum_exp(others)
             else:  # Shares of several outputs that exclude each other add up to 1 as they are.
                 estimates[:, unknown] = (
-                    _log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
+                    log_expit(self._priors) if self._exclusive and len(unknown) > 1 else self._priors
                 )
         with np.errstate(over="ignore"):  # Callers check that they are finite.
             return estimates.astype(np.float32)
@@ -223,10 +224,6 @@ def scores_of(
     if isinstance(features, SparseRows):
         return sparse_linear(features, coef, intercept)
     return linear(features, coef, intercept)
-
-
-def _log_expit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.minimum(values, 0.0) - np.log1p(np.exp(-np.abs(values)))
 
 
 def _log_sum_exp(values: NDArray[np.floating]) -> NDArray[np.floating]:

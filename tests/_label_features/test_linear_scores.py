@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, logit, logsumexp
 
+from seqclf import _numeric
 from seqclf._label_features.linear_models import fit_linear_models
-from seqclf._label_features.linear_scores import LinearScores, _log_expit, _log_sum_exp
+from seqclf._label_features.linear_scores import LinearScores, _log_sum_exp
 from seqclf._label_features.ridge import fit_ridge
 from seqclf._label_features.sparse_rows import SparseRows
 from seqclf._label_features.supervision import Calibration, Supervision
@@ -275,4 +276,4 @@ def test_the_logarithm_of_a_sum_is_that_of_scipy(dtype):
 
 def test_the_logarithm_of_the_logistic_function_is_that_of_scipy():
     values = np.concatenate([np.linspace(-800, 800, 999), [0.0, -1e-300, 1e300, -1e300]])
-    np.testing.assert_allclose(_log_expit(values), log_expit(values), rtol=1e-14)
+    np.testing.assert_allclose(_numeric.log_expit(values), log_expit(values), rtol=1e-14)
