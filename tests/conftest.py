@@ -8,6 +8,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from _tuning import TUNING
+
 
 def pytest_configure(config):
     """An environment made for another checkout would run these tests on that one's code, and all would look well."""
@@ -83,6 +85,18 @@ def _every_instruction_set(request):
         pytest.skip(f"no {request.param} here")
     yield
     loaded.seqclf_use_instructions(before)
+
+
+@pytest.fixture
+def tune(monkeypatch):
+    """A function that sets constants of `_tuning.py` during a test: `tune(min_parallel_work=-1)`."""
+
+    def set_constants(**values):
+        for name, value in values.items():
+            module, constant = TUNING[name]
+            monkeypatch.setattr(f"{module}.{constant}", value)
+
+    return set_constants
 
 
 @pytest.fixture

@@ -7,21 +7,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer
+from _factories import series_classifier, text_classifier
+from seqclf import TextTokenizer
 from seqclf._nn.network import Network
 
 TEXTS = ["good film", "bad film", "good plot", "bad plot"]
 IDS = [[2, 3], [4, 3], [2, 5], [4, 5]]
 SERIES = [np.arange(3.0), -np.arange(4.0), np.arange(2.0), -np.arange(5.0)]
 Y = ["yes", "no", "yes", "no"]
-
-
-def text_classifier(**changes):
-    return RNNTextClassifier(**({"units": 2, "max_epochs": 1, "patience": None, "random_state": 0} | changes))
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**({"units": 2, "max_epochs": 1, "random_state": 0} | changes))
 
 
 def with_nan(step, channel=None, n=4):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
+from _factories import series_classifier, text_classifier
+from seqclf import RNNTextClassifier, _kernels, datasets
 from seqclf._inference.network import InferenceNetwork
 from seqclf._kernels import dispatch
 from seqclf._native import library
@@ -18,14 +19,6 @@ from seqclf._training.session import TrainingSession
 SLOW_WITHOUT_KERNELS = pytest.mark.filterwarnings("ignore:cell=.* is many times slower")
 SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
 TEXTS, TEXT_LABELS = datasets.make_order_reviews(40, random_state=0)
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**({"units": 3, "max_epochs": 2, "random_state": 0} | changes))
-
-
-def text_classifier(**changes):
-    return RNNTextClassifier(**({"units": 3, "max_epochs": 2, "patience": None, "random_state": 0} | changes))
 
 
 def sessions_of(monkeypatch, note=lambda session: session):

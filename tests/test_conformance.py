@@ -117,13 +117,8 @@ QUICK = {"units": 4, "batch_size": 8, "max_epochs": 2, "learning_rate": 3e-3, "s
 QUICK |= {"random_state": 0}
 
 
-def text_classifier(**changes):
-    settings = {"embedding_dim": 6, "dropout": 0.5, "token_dropout": 0.2, "nb_ngrams": 2}
-    return RNNTextClassifier(**(QUICK | settings | changes))
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**(QUICK | changes))
+text_classifier = partial(RNNTextClassifier, **QUICK, embedding_dim=6, dropout=0.5, token_dropout=0.2, nb_ngrams=2)
+series_classifier = partial(RNNClassifier, **QUICK)
 
 
 def word_tokenizer(**changes):

@@ -9,7 +9,6 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, _kernels
-from seqclf._inference import batches
 from seqclf._kernels import CELLS
 from seqclf._native import library
 from seqclf._nn.pooling import POOLINGS
@@ -169,7 +168,7 @@ def test_other_kernels_give_the_same_states(kernel):
 @needs_kernels
 @every_cell
 @pytest.mark.parametrize("kind", ["series", "ids"])
-def test_neither_the_other_rows_nor_batches_nor_threads_change_a_bit(cell, kind, monkeypatch):
+def test_neither_the_other_rows_nor_batches_nor_threads_change_a_bit(cell, kind, tune):
     rng = np.random.RandomState(0)
     lengths = rng.randint(0, 40, size=200)
     if kind == "series":
@@ -184,8 +183,8 @@ def test_neither_the_other_rows_nor_batches_nor_threads_change_a_bit(cell, kind,
     for n_threads in (2, 3, None):
         assert_same(model.set_params(n_threads=n_threads).hidden_states(X), expected)
     for rows, steps in [(1, 2**16), (17, 2**16), (512, 99)]:
-        monkeypatch.setattr(batches, "PREDICTION_ROWS", rows)
-        monkeypatch.setattr(batches, "PREDICTION_STEPS", steps)
+        tune(prediction_rows=rows)
+        tune(prediction_steps=steps)
         assert_same(model.hidden_states(X), expected)
 
 

@@ -6,6 +6,7 @@ change its answer. A model that is wrong here looks right in every other test.
 
 import threading
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,13 +47,8 @@ QUICK = {"units": 5, "max_epochs": 2, "learning_rate": 0.02, "schedule": "consta
 QUICK |= {"random_state": 0}
 
 
-def text_classifier(**changes):
-    settings = {"embedding_dim": 4, "dropout": 0.5, "token_dropout": 0.2, "nb_ngrams": 0}
-    return RNNTextClassifier(**(QUICK | settings | changes))
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**(QUICK | {"dropout": 0.1} | changes))
+text_classifier = partial(RNNTextClassifier, **QUICK, embedding_dim=4, dropout=0.5, token_dropout=0.2, nb_ngrams=0)
+series_classifier = partial(RNNClassifier, **QUICK, dropout=0.1)
 
 
 def networks():
@@ -149,11 +145,11 @@ def test_padding_is_invisible(kind, network, fitted):
 
 @every_network
 @every_kind
-def test_batches_of_prediction_are_invisible(kind, network, fitted, monkeypatch):
+def test_batches_of_prediction_are_invisible(kind, network, fitted, tune):
     model, X, expected = fitted(kind, network)
     for rows, steps in [(1, 2**16), (3, 2**16), (512, 7), (2, 13), (512, 1)]:
-        monkeypatch.setattr(batches, "PREDICTION_ROWS", rows)
-        monkeypatch.setattr(batches, "PREDICTION_STEPS", steps)
+        tune(prediction_rows=rows)
+        tune(prediction_steps=steps)
         sequences = EncodedSequences(Ragged(np.zeros(sum(LENGTHS)), np.array(LENGTHS)))
         n_batches = len(batches.prediction_rows(sequences))
         assert n_batches > 1, "the setting did not reach the batches"
@@ -162,7 +158,7 @@ def test_batches_of_prediction_are_invisible(kind, network, fitted, monkeypatch)
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("make", [text_classifier, series_classifier])
-def test_threads_are_invisible_in_prediction(make, cell, monkeypatch):
+def test_threads_are_invisible_in_prediction(make, cell, tune):
     """Large enough for torch to share the work out."""
     rng = np.random.RandomState(0)
     lengths = rng.randint(1, 40, size=300)
@@ -171,7 +167,7 @@ def test_threads_are_invisible_in_prediction(make, cell, monkeypatch):
     expected = model.predict_proba(rows)
     for n_threads in (2, 3, None):
         np.testing.assert_allclose(model.set_params(n_threads=n_threads).predict_proba(rows), expected, atol=ATOL)
-    monkeypatch.setattr(batches, "PREDICTION_ROWS", 17)
+    tune(prediction_rows=17)
     np.testing.assert_allclose(model.set_params(n_threads=2).predict_proba(rows), expected, atol=ATOL)
 
 

@@ -6,6 +6,7 @@ estimators gives is compared with the same done by hand wherever that can be don
 
 import subprocess
 import sys
+from functools import partial
 
 import joblib
 import numpy as np
@@ -50,12 +51,8 @@ TEXT_LEARNING = LEARNING | {"embedding_dim": 8, "token_dropout": 0, "nb_ngrams":
 QUICK = {"units": 4, "patience": None, "max_epochs": 2, "batch_size": 16, "wide": True}
 
 
-def text_classifier(**changes):
-    return RNNTextClassifier(**(TEXT_LEARNING | {"random_state": 0} | changes))
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**(LEARNING | {"random_state": 0} | changes))
+text_classifier = partial(RNNTextClassifier, **TEXT_LEARNING, random_state=0)
+series_classifier = partial(RNNClassifier, **LEARNING, random_state=0)
 
 
 def text_pipeline(**changes):

@@ -16,7 +16,6 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from seqclf import RNNClassifier, RNNTextClassifier
-from seqclf._inference import batches
 
 QUICK = {"units": 4, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 WORDS = np.array([f"w{i}" for i in range(12)])
@@ -387,7 +386,7 @@ def test_cross_val_predict(method, rows):
 
 
 @every_kind
-def test_a_row_gets_the_same_answer_whatever_is_with_it(kind, fitted, rows, monkeypatch):
+def test_a_row_gets_the_same_answer_whatever_is_with_it(kind, fitted, rows, tune):
     model, X = fitted[kind], rows[kind][2]
     expected = model.decision_function(X)
     assert len(np.unique(expected.round(6), axis=0)) > 20
@@ -396,7 +395,7 @@ def test_a_row_gets_the_same_answer_whatever_is_with_it(kind, fitted, rows, monk
     order = np.random.default_rng(0).permutation(40)
     found = model.decision_function([X[row] for row in order])
     np.testing.assert_allclose(found, expected[order], rtol=0, atol=1e-13)
-    monkeypatch.setattr(batches, "PREDICTION_ROWS", 3)
+    tune(prediction_rows=3)
     np.testing.assert_allclose(model.decision_function(X), expected, rtol=0, atol=1e-13)
 
 

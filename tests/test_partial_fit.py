@@ -7,7 +7,6 @@ import pytest
 from sklearn.base import clone
 
 from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, TextTokenizer, datasets
-from seqclf._label_features import tag_label_features
 from seqclf._training.session import TrainingSession
 
 STREAM = {"units": 3, "schedule": "constant", "random_state": 0, "n_threads": 1}
@@ -99,10 +98,10 @@ def test_after_an_interruption_everything_is_as_before(kind, first, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["texts", "series", "tags", "labels"])
-def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, monkeypatch):
+def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, tune):
     """What it looks up does not change with its target; what other rows look up does."""
     # Else the target has a say in how closely models fit.
-    monkeypatch.setattr(tag_label_features, "_STRENGTHS", (1.0,))
+    tune(tag_penalties=(1.0,))
     model, X, y, classes = models()[kind]
     other = list(y) if isinstance(y, list) else y.copy()
     if kind == "tags":

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import make_pipeline
 
 import seqclf
+from _factories import assert_same_predictions
 from seqclf import (
     ModelFileError,
     RNNClassifier,
@@ -109,16 +110,6 @@ def fitted():
     return get
 
 
-def assert_same(one, other):
-    if isinstance(one, list) or (isinstance(one, np.ndarray) and one.dtype == object and one.ndim == 1):
-        assert len(one) == len(other)
-        for left, right in zip(one, other, strict=True):
-            np.testing.assert_array_equal(left, right)
-    else:
-        np.testing.assert_array_equal(one, other)
-    assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
-
-
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("file", ["model", "model.zip"])
 def test_an_estimator_comes_back(name, file, fitted, tmp_path):
@@ -132,12 +123,12 @@ def test_an_estimator_comes_back(name, file, fitted, tmp_path):
     for method in METHODS:
         assert hasattr(loaded, method) == hasattr(model, method)
         if hasattr(model, method):
-            assert_same(getattr(loaded, method)(X), getattr(model, method)(X))
-    assert_same(loaded.hidden_states(X), model.hidden_states(X))
+            assert_same_predictions(getattr(loaded, method)(X), getattr(model, method)(X))
+    assert_same_predictions(loaded.hidden_states(X), model.hidden_states(X))
     assert loaded.history_ == model.history_ and loaded.n_parameters_ == model.n_parameters_
     assert loaded.n_iter_ == model.n_iter_ and loaded.best_epoch_ == model.best_epoch_
     assert loaded.network_.to_arrays().keys() == model.network_.to_arrays().keys()
-    assert_same(loaded.predict(X), model.predict(X))  # now that network_ is a torch module again
+    assert_same_predictions(loaded.predict(X), model.predict(X))  # now that network_ is a torch module again
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -148,10 +139,10 @@ def test_a_predictor_gives_the_same(name, fitted, tmp_path):
     for method in METHODS:
         assert hasattr(predictor, method) == hasattr(model, method)
         if hasattr(model, method):
-            assert_same(getattr(predictor, method)(X), getattr(model, method)(X))
+            assert_same_predictions(getattr(predictor, method)(X), getattr(model, method)(X))
     assert hasattr(predictor, "classes_") == hasattr(model, "classes_")
     if hasattr(model, "classes_"):
-        assert_same(predictor.classes_, model.classes_)
+        assert_same_predictions(predictor.classes_, model.classes_)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -174,7 +165,7 @@ def test_a_loaded_model_is_trained_further(name, fitted, tmp_path):
     }[name]
     warm = load_model(tmp_path / "model").set_params(warm_start=True).fit(X, y)
     same = pickle.loads(pickle.dumps(model)).set_params(warm_start=True).fit(X, y)
-    assert_same(warm.predict(X), same.predict(X))
+    assert_same_predictions(warm.predict(X), same.predict(X))
     streamed = load_model(tmp_path / "model").set_params(schedule="constant").partial_fit(X, y)
     assert streamed.n_iter_ == model.n_iter_ + 1
     assert clone(warm).fit(X, y).n_iter_ > 0
@@ -197,7 +188,7 @@ def test_tokenizers_come_back(level, tmp_path):
     save_model(tokenizer, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert vars(loaded).keys() == vars(tokenizer).keys()
-    assert_same(loaded.transform(NEW_TEXTS), tokenizer.transform(NEW_TEXTS))
+    assert_same_predictions(loaded.transform(NEW_TEXTS), tokenizer.transform(NEW_TEXTS))
     assert loaded.inverse_transform(loaded.transform(NEW_TEXTS)) == tokenizer.inverse_transform(
         tokenizer.transform(NEW_TEXTS)
     )
@@ -206,14 +197,14 @@ def test_tokenizers_come_back(level, tmp_path):
 def test_a_subword_model_comes_back(tmp_path):
     model = RNNTextClassifier(TextTokenizer(level="subword", vocab_size=300), **SMALL).fit(TEXTS, LABELS)
     save_model(model, tmp_path / "model")
-    assert_same(load_model(tmp_path / "model").predict_proba(NEW_TEXTS), model.predict_proba(NEW_TEXTS))
-    assert_same(load_predictor(tmp_path / "model").predict_proba(NEW_TEXTS), model.predict_proba(NEW_TEXTS))
+    assert_same_predictions(load_model(tmp_path / "model").predict_proba(NEW_TEXTS), model.predict_proba(NEW_TEXTS))
+    assert_same_predictions(load_predictor(tmp_path / "model").predict_proba(NEW_TEXTS), model.predict_proba(NEW_TEXTS))
 
 
 def test_padders_come_back(tmp_path):
     padder = SequencePadder().fit(RAGGED)
     save_model(padder, tmp_path / "model")
-    assert_same(load_model(tmp_path / "model").transform(RAGGED), padder.transform(RAGGED))
+    assert_same_predictions(load_model(tmp_path / "model").transform(RAGGED), padder.transform(RAGGED))
 
 
 def test_frames_keep_the_names_of_their_columns(tmp_path):
@@ -223,7 +214,7 @@ def test_frames_keep_the_names_of_their_columns(tmp_path):
     save_model(model, tmp_path / "model")
     loaded, predictor = load_model(tmp_path / "model"), load_predictor(tmp_path / "model")
     assert loaded.feature_names_in_.tolist() == model.feature_names_in_.tolist()
-    assert_same(predictor.predict_proba(frame), model.predict_proba(frame))
+    assert_same_predictions(predictor.predict_proba(frame), model.predict_proba(frame))
     for other in (loaded, predictor):
         with pytest.raises(ValueError, match="t0"):
             other.predict(frame.rename(columns={"t0": "first"}))
@@ -502,7 +493,7 @@ def test_a_predictor_is_shown_and_pickled(name, fitted, tmp_path):
     predictor.predict(X)
     assert repr(predictor).startswith("<Predictor of ")
     assert [method in dir(predictor) for method in METHODS] == [hasattr(model, method) for method in METHODS]
-    assert_same(pickle.loads(pickle.dumps(predictor)).predict(X), model.predict(X))
+    assert_same_predictions(pickle.loads(pickle.dumps(predictor)).predict(X), model.predict(X))
 
 
 def test_a_device_that_is_none_is_refused_at_once(tmp_path):

@@ -17,7 +17,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNRegressor, RNNTextRegressor, SequencePadder, TextTokenizer
-from seqclf._inference import batches
 from seqclf._tasks.regression import LOSSES
 
 QUICK = {"units": 4, "max_epochs": 2, "batch_size": 8, "random_state": 0}
@@ -161,7 +160,7 @@ def test_noise_is_predicted_by_its_mean(make, data):
 
 
 @every_case
-def test_a_row_alone_shuffled_or_in_other_batches_gets_the_same_bits(make, data, monkeypatch):
+def test_a_row_alone_shuffled_or_in_other_batches_gets_the_same_bits(make, data, tune):
     X, y = data(40)
     model = make(**QUICK).fit(X, y)
     expected = model.predict(X)
@@ -171,7 +170,7 @@ def test_a_row_alone_shuffled_or_in_other_batches_gets_the_same_bits(make, data,
     np.testing.assert_array_equal(model.predict(take(X, order)), expected[order])
     for n_threads in (1, 2, 3):
         np.testing.assert_array_equal(model.set_params(n_threads=n_threads).predict(X), expected)
-    monkeypatch.setattr(batches, "PREDICTION_ROWS", 3)
+    tune(prediction_rows=3)
     np.testing.assert_array_equal(model.predict(X), expected)
 
 

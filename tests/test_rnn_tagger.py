@@ -17,7 +17,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 
 from seqclf import RNNTagger, SequencePadder, TextTokenizer
-from seqclf._inference import batches
 from seqclf._kernels.dispatch import is_native_enabled
 from seqclf._label_features.tag_label_features import TagLabelFeatures
 
@@ -451,7 +450,7 @@ def test_bio_refuses_other_labels(rows):
 
 
 @every_kind
-def test_a_sequence_has_one_answer(kind, fitted, rows, monkeypatch):
+def test_a_sequence_has_one_answer(kind, fitted, rows, tune):
     """Alone, shuffled, in other batches, on other numbers of threads."""
     X, tagger = rows[kind][2], fitted[kind]
     expected = tagger.predict_proba(X)
@@ -461,7 +460,7 @@ def test_a_sequence_has_one_answer(kind, fitted, rows, monkeypatch):
     assert_same_answer(tagger.predict_proba([X[row] for row in order]), expected[order])
     for n_threads in (1, 2, 3):
         assert_same_answer(clone_of(tagger).set_params(n_threads=n_threads).predict_proba(X), expected)
-    monkeypatch.setattr(batches, "PREDICTION_ROWS", 7)
+    tune(prediction_rows=7)
     assert_same_answer(tagger.predict_proba(X), expected)
 
 

@@ -1,6 +1,7 @@
 """RNNTextClassifier: what `nb_ngrams` lets the network read, of which rows it is counted, and who may see it."""
 
 import pickle
+from functools import partial
 
 import joblib
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+import _factories
+from _factories import ragged_ids, step_features_by_row
 from seqclf import RNNTextClassifier, TextTokenizer, _fit
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import ngrams
 from seqclf._label_features.log_count_ratios import LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
@@ -33,29 +35,9 @@ QUICK = {
     "n_threads": 1,
 }
 WORDS = "amber brick cedar delta ember flint grape hazel".split()
-
-
-def text_classifier(**changes):
-    return RNNTextClassifier(**(QUICK | changes))
-
-
-def make_texts(n=40, n_classes=2, seed=0):
-    """Each class prefers words of its own; row 0 has none."""
-    rng = np.random.default_rng(seed)
-    codes = np.arange(n) % n_classes
-    texts = []
-    for code in codes:
-        chances = np.ones(len(WORDS))
-        chances[code % len(WORDS)] = 6
-        texts.append(" ".join(rng.choice(WORDS, size=rng.integers(1, 9), p=chances / chances.sum())))
-    return ["", *texts[1:]], codes
-
-
+text_classifier = partial(RNNTextClassifier, **QUICK)
+make_texts = partial(_factories.make_texts, WORDS)
 TEXTS, CODES = make_texts()
-
-
-def as_ids(rows):
-    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
 
 
 def memberships_of(codes):
@@ -77,10 +59,6 @@ def learned(ids, codes, n_orders, vocab_size, weights=None, fold=None):
 def with_ratios(ratios, ids):
     """Rows that are not of the training data."""
     return EncodedSequences(ids, ratios.transform(ratios.ngrams.numbers(ids), len(ids)))
-
-
-def by_row(encoded):
-    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
 
 
 def assert_same_ratios(one, other):
@@ -109,7 +87,7 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
     X = {"texts": texts, "tokens": [text.split() for text in texts], "ids": list(ids)}[kind]
     labels = np.array([f"class {code:02}" for code in range(n_classes)])[codes]
     fitted = text_classifier(nb_ngrams=nb_ngrams).fit(X, labels)
-    expected, _ = learned(as_ids(ids), codes, nb_ngrams, fitted.vocab_size_)
+    expected, _ = learned(ragged_ids(ids), codes, nb_ngrams, fitted.vocab_size_)
     assert_same_ratios(fitted.nb_ratios_, expected)
     n_step_features = nb_ngrams * (1 if n_classes == 2 else n_classes)
     network = fitted.network_
@@ -118,7 +96,7 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
     assert fitted.n_parameters_ == sum(parameter.numel() for parameter in network.parameters())
     assert fitted.predict_proba(X).shape == (80, n_classes)
 
-    encoded = with_ratios(fitted.nb_ratios_, as_ids(ids))
+    encoded = with_ratios(fitted.nb_ratios_, ragged_ids(ids))
     with torch.inference_mode():
         features = torch.from_numpy(encoded.step_features)
         values = torch.from_numpy(encoded.steps.values).long()
@@ -211,7 +189,7 @@ def test_weights_of_rows_count_and_those_of_classes_do_not():
     weights = np.random.default_rng(0).uniform(0.2, 5, size=40)
     plain, weighted = text_classifier().fit(TEXTS, CODES), text_classifier().fit(TEXTS, CODES, sample_weight=weights)
     ids = weighted.tokenizer_.transform(TEXTS)
-    expected, _ = learned(as_ids(ids), CODES, 2, weighted.vocab_size_, weights)
+    expected, _ = learned(ragged_ids(ids), CODES, 2, weighted.vocab_size_, weights)
     assert_same_ratios(weighted.nb_ratios_, expected)
     balanced = text_classifier(class_weight={0: 1, 1: 9}).fit(TEXTS, CODES)
     assert_same_ratios(balanced.nb_ratios_, plain.nb_ratios_)
@@ -238,7 +216,7 @@ def test_rows_that_are_held_out_are_no_part_of_the_ratios_and_get_those_of_the_t
     kept, held_out = (np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in parts)
     assert len(kept) == 60 and sorted([*kept, *held_out]) == list(range(80))
 
-    ids = as_ids(fitted.tokenizer_.transform(texts))
+    ids = ragged_ids(fitted.tokenizer_.transform(texts))
     version = training.sequences.features.version
     assert (version > 0).all()
     of_training, expected = learned(
@@ -280,7 +258,7 @@ def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
     assert_same_ratios(fitted.nb_ratios_, plain.nb_ratios_)
     training, watched = parts
     assert (training.sequences.features.version > 0).all()
-    expected = with_ratios(fitted.nb_ratios_, as_ids(fitted.tokenizer_.transform(X_val)))
+    expected = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(X_val)))
     np.testing.assert_array_equal(watched.sequences.step_features, expected.step_features)
 
 
@@ -292,12 +270,14 @@ def test_no_training_row_sees_its_own_label(parts, monkeypatch):
     fold = np.random.default_rng(0).integers(0, 5, size=40)
     monkeypatch.setattr(_fit, "cross_fitting_folds", lambda *_: fold)
     text_classifier().fit(TEXTS, CODES)
-    before = by_row(parts[0].sequences)
+    before = step_features_by_row(parts[0].sequences)
     for flipped in (3, 20):
         y = CODES.copy()
         y[flipped] = 1 - y[flipped]
         text_classifier().fit(TEXTS, y)
-        changed = np.array([not np.array_equal(*pair) for pair in zip(before, by_row(parts[0].sequences), strict=True)])
+        changed = np.array(
+            [not np.array_equal(*pair) for pair in zip(before, step_features_by_row(parts[0].sequences), strict=True)]
+        )
         assert not changed[fold == fold[flipped]].any()
         assert changed[fold != fold[flipped]].mean() > 0.9
 
@@ -318,14 +298,14 @@ def test_a_group_is_counted_without_all_of_its_rows(parts):
     groups = np.arange(40) // 4
     names = [f"{text} name{group}" for text, group in zip(TEXTS, groups, strict=True)]
     fitted = text_classifier(nb_ngrams=1, random_state=0).fit(names, groups % 2, groups=groups)
-    last = np.array([found[-1, 0] for found in by_row(parts[0].sequences)])
+    last = np.array([found[-1, 0] for found in step_features_by_row(parts[0].sequences)])
     np.testing.assert_array_equal(last, 0)
     of_group = [set(parts[0].sequences.features.version[groups == group].tolist()) for group in range(10)]
     assert all(len(versions) == 1 for versions in of_group)
-    known = with_ratios(fitted.nb_ratios_, as_ids(fitted.tokenizer_.transform(names)))
-    assert all(abs(found[-1, 0]) > 0.5 for found in by_row(known))
+    known = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(names)))
+    assert all(abs(found[-1, 0]) > 0.5 for found in step_features_by_row(known))
     text_classifier(nb_ngrams=1).fit(names, groups % 2)
-    told = np.array([abs(found[-1, 0]) > 0.3 for found in by_row(parts[0].sequences)])
+    told = np.array([abs(found[-1, 0]) > 0.3 for found in step_features_by_row(parts[0].sequences)])
     assert told.mean() > 0.9, "without groups the name tells"
 
 
@@ -342,7 +322,7 @@ def test_groups_of_the_rows_that_early_stopping_leaves_are_in_one_fold(parts, mo
 
 
 @pytest.mark.parametrize("words", ["in a few rows", "in one row"])
-def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
+def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, tune, words):
     """Labels have nothing to do with the texts: a network that reads its own label in training believes they have."""
     rng = np.random.default_rng(0)
     n_words = 400 if words == "in a few rows" else 1_200
@@ -353,7 +333,7 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, words):
     honest = text_classifier(**settings).fit(2 + X, y)
 
     def features_of_their_own_labels(estimator, training, task, *_):
-        monkeypatch.setattr(ngrams, "_MIN_ROWS", 1)
+        tune(min_ngram_rows=1)
         estimator._label_features = estimator._new_label_features(task, None)
         ids, memberships, n = training.sequences.steps, task.supervision_targets(training.targets), len(training)
         one_fold = np.zeros(n, dtype=int)
@@ -380,7 +360,7 @@ def test_warm_start_keeps_the_ratios_and_cross_fits_again(parts):
     assert classifier.nb_ratios_ is ratios and pickle.dumps(ratios) == before
     sequences = parts[0].sequences
     assert (sequences.features.version > 0).all()
-    ids, fold = as_ids(classifier.tokenizer_.transform(X_more)), sequences.features.version - 1
+    ids, fold = ragged_ids(classifier.tokenizer_.transform(X_more)), sequences.features.version - 1
     _, expected = learned(ids, y_more, 2, classifier.vocab_size_, fold=fold)
     np.testing.assert_array_equal(sequences.step_features, expected.step_features)
 

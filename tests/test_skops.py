@@ -6,6 +6,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 import seqclf
+from _factories import assert_same_predictions
 from seqclf import (
     SKOPS_TRUSTED_TYPES,
     RNNClassifier,
@@ -124,15 +125,6 @@ def saved_and_loaded(model):
     return io.loads(data, trusted=list(SKOPS_TRUSTED_TYPES))
 
 
-def assert_same(one, other):
-    if isinstance(one, np.ndarray) and one.dtype == object and one.ndim == 1:
-        for left, right in zip(one, other, strict=True):
-            np.testing.assert_array_equal(left, right)
-    else:
-        np.testing.assert_array_equal(one, other)
-    assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_predicts_the_same(name):
     model, X = MODELS[name]()
@@ -140,7 +132,7 @@ def test_a_model_predicts_the_same(name):
     for method in ("predict", "predict_proba", "decision_function"):
         assert hasattr(loaded, method) == hasattr(model, method)
         if hasattr(model, method):
-            assert_same(getattr(loaded, method)(X), getattr(model, method)(X))
+            assert_same_predictions(getattr(loaded, method)(X), getattr(model, method)(X))
     assert loaded.get_params().keys() == model.get_params().keys()
 
 
@@ -149,7 +141,7 @@ def test_a_transformer_gives_the_same(name):
     transformer, X = TRANSFORMERS[name]()
     loaded = saved_and_loaded(transformer)
     assert vars(loaded).keys() == vars(transformer).keys()
-    assert_same(loaded.transform(X), transformer.transform(X))
+    assert_same_predictions(loaded.transform(X), transformer.transform(X))
 
 
 @pytest.mark.parametrize("model", UNFITTED, ids=lambda model: type(model).__name__)
@@ -170,7 +162,7 @@ def test_a_stream_goes_on(name):
     model, X = MODELS[name]()
     rows = SERIES if X is SERIES else TEXTS
     loaded = saved_and_loaded(model).partial_fit(rows, LABELS)
-    assert_same(loaded.predict_proba(X), model.partial_fit(rows, LABELS).predict_proba(X))
+    assert_same_predictions(loaded.predict_proba(X), model.partial_fit(rows, LABELS).predict_proba(X))
 
 
 @pytest.mark.parametrize("name", SKOPS_TRUSTED_TYPES)

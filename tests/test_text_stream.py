@@ -19,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNTextClassifier, SequencePadder, TextTokenizer
-from seqclf._text import levels, unknown_words
 from seqclf._validation import text_stream
 
 FIXED = "ids of this TextTokenizer are fixed.*clone"
@@ -71,8 +70,8 @@ def case(request):
 
 
 @pytest.fixture
-def short_parts(monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_ROWS", 300)
+def short_parts(tune):
+    tune(stream_rows=300)
 
 
 def test_an_iterator_is_read_as_a_list_is(case, short_parts):
@@ -132,11 +131,11 @@ def test_lines_of_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("level", ["auto", "word", "char", "subword"])
-def test_memory_does_not_grow_with_the_number_of_texts(level, short_parts, monkeypatch):
+def test_memory_does_not_grow_with_the_number_of_texts(level, short_parts, tune):
     if level == "subword":
         pytest.importorskip("tokenizers")
-    monkeypatch.setattr(levels, "_MAX_TEXTS", 100)
-    monkeypatch.setattr(unknown_words, "_SAMPLE", 1_000)
+    tune(max_level_texts=100)
+    tune(unknown_word_sample=1_000)
 
     def peak(n):
         texts = (f"{'even' if row % 2 else 'odd'} and row {row % 500}" for row in range(n))

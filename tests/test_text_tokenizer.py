@@ -21,7 +21,6 @@ from sklearn.utils import get_tags
 from seqclf import SequencePadder, TextTokenizer
 from seqclf._data.ragged import Ragged
 from seqclf._saved import Saved, SavedStateError
-from seqclf._text import token_counts
 from seqclf._text.characters import clean
 from seqclf._validation.texts import read_text_input
 
@@ -223,11 +222,11 @@ def test_ids_end_to_end_are_those_of_each_text(level):
     assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 
-def test_ids_are_counted_piece_by_piece(monkeypatch):
+def test_ids_are_counted_piece_by_piece(tune):
     texts = ["a b c a", "b a", "d"]
     tokenizer = TextTokenizer()
     expected = tokenizer.fit_transform(texts)
-    monkeypatch.setattr(token_counts, "_PIECE", 2)
+    tune(count_chunk=2)
     in_pieces = TextTokenizer()
     assert_equal_ids(in_pieces.fit_transform(texts), expected)
     assert in_pieces.tokens_ == tokenizer.tokens_ == ["[PAD]", "[UNK]", "a", "b", "c", "d"]

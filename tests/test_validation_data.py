@@ -1,5 +1,7 @@
 """What early stopping watches: rows of one's own (`X_val`), or whole groups held out of X (`groups`)."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,12 +13,8 @@ from seqclf.datasets import make_order_reviews, make_order_series
 SMALL = {"units": 4, "max_epochs": 4, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
 
 
-def text_classifier(**changes):
-    return RNNTextClassifier(**(SMALL | {"embedding_dim": 4, "nb_ngrams": 2} | changes))
-
-
-def series_classifier(**changes):
-    return RNNClassifier(**(SMALL | changes))
+text_classifier = partial(RNNTextClassifier, **SMALL, embedding_dim=4, nb_ngrams=2)
+series_classifier = partial(RNNClassifier, **SMALL)
 
 
 REVIEWS = make_order_reviews(40, random_state=0, return_X_y=False)

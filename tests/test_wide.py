@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 
+import _factories
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _fit
 
 QUICK = {"units": 3, "max_epochs": 2, "batch_size": 16, "patience": None, "random_state": 0, "n_threads": 1}
@@ -18,15 +19,7 @@ WORDS = [f"{first}{last}" for first in ("am", "bri", "ced", "del", "em", "fli") 
 
 
 def make_texts(n=60, n_classes=2, seed=0):
-    """Each class prefers words of its own; row 0 has none."""
-    rng = np.random.default_rng(seed)
-    codes = np.arange(n) % n_classes
-    texts = []
-    for code in codes:
-        chances = np.ones(len(WORDS))
-        chances[3 * code : 3 * code + 3] = 6
-        texts.append(" ".join(rng.choice(WORDS, size=rng.integers(2, 9), p=chances / chances.sum())))
-    return ["", *texts[1:]], codes
+    return _factories.make_texts(WORDS, n, n_classes, seed, words_per_class=3, min_length=2)
 
 
 def make_tokens(*args, **kwargs):

@@ -123,9 +123,9 @@ def test_take_equals_a_plain_loop(rows, data):
 
 
 @pytest.mark.parametrize("long", [0, 10**9])
-def test_take_of_long_and_of_short_sequences(long, monkeypatch):
+def test_take_of_long_and_of_short_sequences(long, tune):
     """They are copied in two ways; here each way copies all of them."""
-    monkeypatch.setattr("seqclf._data.ragged._LONG", long)
+    tune(long_span=long)
     rng = np.random.default_rng(0)
     rows = [rng.standard_normal((length, 2)) for length in (3, 0, 5, 1, 0, 7)]
     for chosen in ([2, 5, 1, 2], [1, 4], [], [0]):

@@ -18,8 +18,8 @@ def rated_ids(lengths, seed=0):
     return EncodedSequences(Ragged(ids, np.array(lengths)), features, scores)
 
 
-def test_a_batch_says_where_its_steps_are(monkeypatch):
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", 3)
+def test_a_batch_says_where_its_steps_are(tune):
+    tune(prediction_rows=3)
     sequences = rated_ids([3, 0, 2, 5, 1])
     seen = []
     for batch in prediction_batches(sequences):
@@ -50,9 +50,9 @@ def test_no_sequences_have_no_batch():
     assert list(prediction_batches(EncodedSequences(Ragged(np.empty(0, np.int32), np.empty(0, np.int64))))) == []
 
 
-def test_prediction_batches_read_every_row_once_within_the_budget(monkeypatch):
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_STEPS", 100)
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_NUMBERS", 300)
+def test_prediction_batches_read_every_row_once_within_the_budget(tune):
+    tune(prediction_steps=100)
+    tune(prediction_values=300)
     lengths = np.random.default_rng(0).integers(0, 150, 300)
     ids, series = np.ones(lengths.sum(), dtype=np.int32), np.zeros((lengths.sum(), 5))
     tables = (np.zeros((1, 1, 3), dtype=np.float32), np.zeros((1, 1, 2), dtype=np.float32))

@@ -8,7 +8,7 @@ import pytest
 
 from seqclf._inference import gather
 from seqclf._inference.layout import BatchLayout
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.forced import use
 from seqclf._native.threads import kernel_threads
 
@@ -75,8 +75,8 @@ def test_the_library_runs_unless_others_are_asked_for(monkeypatch):
 @BOTH
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize(("table", "entry"), [(0, 5), (1, -1), (2, 2**31 - 1)])
-def test_an_entry_that_no_table_has_is_refused(kernel, table, entry, n_threads, monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_an_entry_that_no_table_has_is_refused(kernel, table, entry, n_threads, tune):
+    tune(min_parallel_work=-1)
     entries, tables, versions = asked(2)
     entries[41, table] = entry
     with use(kernel), kernel_threads(n_threads), pytest.raises(IndexError, match=f"Looked up .*{entry}"):

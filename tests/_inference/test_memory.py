@@ -18,8 +18,8 @@ SEQUENCES = EncodedSequences(Ragged(np.zeros((100, 2), np.float32), np.array([10
 
 
 @pytest.fixture(autouse=True)
-def _every_byte_counts(monkeypatch):
-    monkeypatch.setattr(memory, "_FREED", 0)
+def _every_byte_counts(tune):
+    tune(freed_bytes=0)
 
 
 def test_the_bytes_of_a_step_are_those_of_the_widest_layer_with_what_it_reads():

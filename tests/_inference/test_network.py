@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import _factories
 from seqclf._cells import ACTIVATIONS, CELLS
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._data.ragged import Ragged
@@ -21,7 +22,6 @@ from seqclf._native.call import loaded
 from seqclf._native.forced import use
 from seqclf._native.threads import kernel_threads
 from seqclf._nn import pooling as torch_pooling
-from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 
 N_IDS, N_CHANNELS, N_OUTPUTS = 30, 3, 3
@@ -53,18 +53,10 @@ def make_network():
     """A function that gives a network of torch with weights like those of a trained one."""
 
     def make(**changes):
-        settings = {
-            "n_outputs": N_OUTPUTS,
-            "cell": "gru",
-            "units": (9, 16),
-            "bidirectional": True,
-            "pooling": "max",
-            "activation": "tanh",
-            "dropout": 0.5,
-            "recurrent_dropout": 0.5,
-        }
-        generator = torch.Generator().manual_seed(0)
-        network = Network(NetworkConfig(**(settings | changes))).reset_parameters(generator).eval()
+        settings = {"n_outputs": N_OUTPUTS, "units": (9, 16), "bidirectional": True, "pooling": "max"}
+        settings |= {"dropout": 0.5, "recurrent_dropout": 0.5}
+        generator = torch.Generator().manual_seed(1)
+        network = _factories.make_network(**(settings | changes)).eval()
         with torch.no_grad():
             for name, tensor in network.state_dict().items():
                 if name.endswith(("bias", "bias_recurrent", "mean", "score_weights")):
@@ -252,7 +244,9 @@ def test_the_library_really_computes(make_network, make_sequences, light, monkey
 
 
 @compiled
-def test_ids_are_projected_where_there_are_fewer_of_them_than_steps(make_network, make_sequences, light, monkeypatch):
+def test_ids_are_projected_where_there_are_fewer_of_them_than_steps(
+    make_network, make_sequences, light, monkeypatch, tune
+):
     """And where the result fits the cache, or the vectors are wide."""
     calls, project = [], Recurrence.project
     monkeypatch.setattr(Recurrence, "project", lambda *args: calls.append(args) or project(*args))
@@ -263,7 +257,7 @@ def test_ids_are_projected_where_there_are_fewer_of_them_than_steps(make_network
         (64, 31, 0, 1),
         (63, 31, 0, 0),
     ):
-        monkeypatch.setattr("seqclf._inference.network._MAX_CACHED_BYTES", most_bytes)
+        tune(max_cached_bytes=most_bytes)
         network = make_network(vocab_size=30, embedding_dim=dim)
         calls.clear()
         light(network).outputs(make_sequences(network.config, [n_steps]))
@@ -296,11 +290,11 @@ def test_sequences_without_a_step(make_network, make_sequences, light, pooling, 
 
 @pytest.mark.parametrize("rows", [1, 17])
 @KINDS
-def test_the_batches_of_a_prediction_do_not_show(make_network, make_sequences, light, monkeypatch, pooling, rows):
+def test_the_batches_of_a_prediction_do_not_show(make_network, make_sequences, light, tune, pooling, rows):
     network = make_network(pooling=pooling, **INPUTS["embedding and features"])
     sequences, twin = make_sequences(network.config), light(network)
     expected = values_of(twin.outputs(sequences)), twin.states(sequences).values
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", rows)
+    tune(prediction_rows=rows)
     for found, once in zip((values_of(twin.outputs(sequences)), twin.states(sequences).values), expected, strict=True):
         assert np.array_equal(found, once) or not library.available()[0]
         np.testing.assert_allclose(found, once, rtol=0, atol=1e-12)

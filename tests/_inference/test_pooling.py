@@ -5,7 +5,7 @@ import pytest
 
 from seqclf._inference.layout import BatchLayout
 from seqclf._inference.pooling import attend, last, pool
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
@@ -76,8 +76,8 @@ def test_values_are_left_as_they_are(dtype):
 
 
 @compiled
-def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_any_number_of_threads_gives_the_same_bits(tune):
+    tune(min_parallel_work=-1)
     values = draw(LAYOUT.n_steps, 19, dtype=np.float32)
     weights = [draw(*shape, seed=4, dtype=np.float32) for shape in ((19, 19), (19,), (19,))]
     found = []

@@ -9,7 +9,7 @@ from seqclf._inference.inputs import LayerInputs
 from seqclf._inference.layout import BatchLayout
 from seqclf._inference.recurrence import Recurrence
 from seqclf._kernels import Inputs, StepLayout, reference
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 compiled = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
@@ -103,8 +103,8 @@ def test_projected_ids_stand_for_their_vectors_to_the_last_bit(cell, activation,
 
 @compiled
 @pytest.mark.parametrize("kind", ["numbers", "table and numbers"])
-def test_any_number_of_threads_gives_the_same_bits(kind, monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_any_number_of_threads_gives_the_same_bits(kind, tune):
+    tune(min_parallel_work=-1)
     layer, inputs = make(kind, units=21)
     found = []
     for n_threads in (1, 2, 5):

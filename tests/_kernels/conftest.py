@@ -1,14 +1,12 @@
 import pytest
 import torch
 
-from seqclf._native import call
-
 
 @pytest.fixture
-def use_threads(monkeypatch):
+def use_threads(tune):
     """A function that sets torch's number of threads, and has the smallest call shared out among them."""
     before = torch.get_num_threads()
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+    tune(min_parallel_work=-1)
     yield torch.set_num_threads
     torch.set_num_threads(before)
 

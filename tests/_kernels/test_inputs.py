@@ -7,7 +7,7 @@ import torch
 from seqclf import _kernels
 from seqclf._kernels import Inputs, StepLayout, Weights, reference, torch_native
 from seqclf._kernels.cpu import recurrence
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 COMPILED = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in _kernels.ACTIVATIONS]
@@ -69,8 +69,8 @@ def test_the_reference_reads_ids_and_numbers_as_one_vector(cell, activation, rev
 @pytest.mark.parametrize("units", [1, 8, 13, 32])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @ALL_CELLS
-def test_the_kernels_equal_the_reference(cell, activation, reverse, units, n_threads, monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", 0)
+def test_the_kernels_equal_the_reference(cell, activation, reverse, units, n_threads, tune):
+    tune(min_parallel_work=0)
     with kernel_threads(n_threads):
         found = results(recurrence, cell, activation, reverse, units)
     expected = results(reference, cell, activation, reverse, units, torch.float64)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from _factories import random_series
 from seqclf._data.ragged import Ragged
 from seqclf._label_features import convolutions
 from seqclf._label_features.convolutions import KERNELS, N_TAPS, Convolutions, convolve, write_compiled, write_plain
@@ -13,11 +14,6 @@ from seqclf._native.threads import kernel_threads
 
 needs_library = pytest.mark.skipif(not library.available()[0], reason=library.available()[1])
 LENGTHS = [0, 1, 8, 9, 10, 16, 17, 25, 40, 41, 100]
-
-
-def random_series(n_channels=3, lengths=LENGTHS, seed=0):
-    values = np.random.default_rng(seed).normal(size=(sum(lengths), n_channels)).astype(np.float32)
-    return Ragged(values, np.array(lengths, dtype=np.int64))
 
 
 def random_convolutions(n_channels=3, dilations=(1, 2, 5), seed=0):
@@ -42,7 +38,7 @@ def features_by(write, drawn, series):
 
 
 def test_outputs_are_those_of_numpys_convolution():
-    drawn, values = random_convolutions(), random_series(lengths=[60]).values
+    drawn, values = random_convolutions(), random_series([60], n_channels=3).values
     for i in range(len(drawn.dilations)):
         dilation = drawn.dilations[i]
         kernel = np.zeros(8 * dilation + 1)
@@ -79,7 +75,7 @@ def test_features_by_hand():
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("n_channels", [1, 3, 12])
 def test_compiled_equals_plain_to_the_bit(n_channels):
-    drawn, series = random_convolutions(n_channels), random_series(n_channels)
+    drawn, series = random_convolutions(n_channels), random_series(LENGTHS, n_channels)
     plain = features_by(write_plain, drawn, series)
     np.testing.assert_array_equal(features_by(write_compiled, drawn, series), plain)
     needed, lengths = drawn.needed_steps, series.lengths
@@ -88,7 +84,7 @@ def test_compiled_equals_plain_to_the_bit(n_channels):
 
 @needs_library
 def test_threads_and_company_change_no_bit():
-    drawn, series = random_convolutions(), random_series()
+    drawn, series = random_convolutions(), random_series(LENGTHS, n_channels=3)
     together = features_by(write_compiled, drawn, series)
     with kernel_threads(3):
         np.testing.assert_array_equal(features_by(write_compiled, drawn, series), together)
@@ -103,15 +99,15 @@ def test_the_compiled_code_is_called(monkeypatch):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     monkeypatch.setattr(convolutions, "write_compiled", lambda *args: called.append("compiled"))
     monkeypatch.setattr(convolutions, "write_plain", lambda *args: called.append("plain"))
-    features_by(Convolutions.write_features, random_convolutions(), random_series())
+    features_by(Convolutions.write_features, random_convolutions(), random_series(LENGTHS, n_channels=3))
     monkeypatch.setenv("SEQCLF_KERNELS", "reference")
-    features_by(Convolutions.write_features, random_convolutions(), random_series())
+    features_by(Convolutions.write_features, random_convolutions(), random_series(LENGTHS, n_channels=3))
     assert called == ["compiled", "plain"]
 
 
 @needs_library
 def test_other_forms_of_memory_are_read():
-    drawn, series = random_convolutions(), random_series()
+    drawn, series = random_convolutions(), random_series(LENGTHS, n_channels=3)
     expected = features_by(write_plain, drawn, series)
     strided = Ragged(np.asfortranarray(series.values.astype(np.float64)), series.lengths)
     np.testing.assert_array_equal(features_by(Convolutions.write_features, drawn, strided), expected)

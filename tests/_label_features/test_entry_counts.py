@@ -74,8 +74,8 @@ def test_nothing_at_all(by):
 
 
 @pytest.mark.parametrize("block", [1, 30, 2**22])
-def test_numpy_counts_block_by_block(monkeypatch, block):
-    monkeypatch.setattr(module, "_BLOCK", block)
+def test_numpy_counts_block_by_block(tune, block):
+    tune(entry_count_block=block)
     known, new = draw(10, 30, 0, 50, seed=1), draw(3, 5, 0, 50, seed=2)
     rows = draw(30, 9, -2, 7)
     assert_counts(count_plain(rows, 7), dense_counts(rows, 7))

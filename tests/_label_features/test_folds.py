@@ -5,17 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from _factories import ragged_ids
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.folds import N_FOLDS, StreamFolds, cross_fitting_folds
 
 
-def as_ids(rows):
-    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
-
-
 def different(n):
     """Rows of one token, each another one."""
-    return as_ids([[2 + row] for row in range(n)])
+    return ragged_ids([[2 + row] for row in range(n)])
 
 
 def draw(rows, strata, groups=None, seed=0):
@@ -38,7 +35,7 @@ def test_equal_rows_are_in_one_fold():
     """Whatever their strata; rows of the same values that are cut elsewhere are not equal."""
     rows = [[2, 3, 4], [2, 3], [4], [], [3, 2]]
     others = [[9 + row] for row in range(20)]
-    folds = [draw(as_ids(rows * 4 + others), np.arange(40) // 5 % 2, seed=seed) for seed in range(20)]
+    folds = [draw(ragged_ids(rows * 4 + others), np.arange(40) // 5 % 2, seed=seed) for seed in range(20)]
     for fold in folds:
         assert [len(set(fold[one:20:5].tolist())) for one in range(5)] == [1] * 5
     assert len({tuple(fold[:5]) for fold in folds}) > 10
@@ -70,7 +67,7 @@ def test_groups_are_in_one_fold(n_groups):
 def test_equal_rows_of_different_groups_are_strangers():
     """One short text that all groups have would make one group of them."""
     rows = [[2] if row % 2 else [3 + row] for row in range(80)]
-    fold = draw(as_ids(rows), np.arange(80) // 2 % 2, np.arange(80) // 4)
+    fold = draw(ragged_ids(rows), np.arange(80) // 2 % 2, np.arange(80) // 4)
     assert np.bincount(fold).tolist() == [16] * 5
 
 
@@ -79,7 +76,7 @@ def test_equal_rows_are_in_one_fold_where_they_are_exceptions(n_repeated):
     content = np.concatenate([np.arange(100), np.arange(n_repeated) % 25])
     strata = content % 3
     for seed in range(10):
-        fold = draw(as_ids([[2 + one] for one in content]), strata, None, seed)
+        fold = draw(ragged_ids([[2 + one] for one in content]), strata, None, seed)
         assert all(len(set(fold[content == one].tolist())) == 1 for one in range(25))
         assert np.ptp(np.bincount(fold[:100])) <= 1
 
@@ -87,9 +84,9 @@ def test_equal_rows_are_in_one_fold_where_they_are_exceptions(n_repeated):
 def test_equal_rows_are_spread_where_they_are_the_rule():
     """New rows will be repetitions too: no model should miss all that there is to know of one."""
     content = np.arange(210) % 100
-    together = draw(as_ids([[2 + one] for one in content[:199]]), content[:199] % 2)
+    together = draw(ragged_ids([[2 + one] for one in content[:199]]), content[:199] % 2)
     assert all(len(set(together[content[:199] == one].tolist())) == 1 for one in range(100))
-    fold = draw(as_ids([[2 + one] for one in content]), content % 2)
+    fold = draw(ragged_ids([[2 + one] for one in content]), content % 2)
     assert np.ptp(np.bincount(fold)) <= 1 and any(len(set(fold[content == one].tolist())) > 1 for one in range(100))
 
 
@@ -97,7 +94,7 @@ def test_equal_rows_are_spread_where_they_are_the_rule():
 def test_a_stratum_of_few_different_rows_is_spread(n_different):
     """In one fold each, some models would know nothing of them."""
     rows = [[2 + row % n_different] for row in range(20)] + [[9 + row] for row in range(30)]
-    fold = draw(as_ids(rows), np.repeat([0, 1], [20, 30]))
+    fold = draw(ragged_ids(rows), np.repeat([0, 1], [20, 30]))
     assert np.bincount(fold[:20]).tolist() == [4] * 5 and np.bincount(fold).tolist() == [10] * 5
 
 
@@ -124,16 +121,16 @@ def test_what_rows_hold_does_not_decide_where_they_go():
     """Other tokens, the same draw: only which rows are equal counts."""
     rng = np.random.default_rng(0)
     content, codes = rng.integers(0, 60, size=60), rng.integers(0, 3, size=60)
-    one = draw(as_ids([[2 + number] for number in content]), codes)
+    one = draw(ragged_ids([[2 + number] for number in content]), codes)
     pairs = np.equal.outer(one, one)
-    other = draw(as_ids([[900 - 7 * number, 3] for number in content]), codes)
+    other = draw(ragged_ids([[900 - 7 * number, 3] for number in content]), codes)
     equal = np.equal.outer(content, content)
     assert pairs[equal].all() and np.equal.outer(other, other)[equal].all()
 
 
 @pytest.mark.parametrize("rows", [[[]], [[2]], [[], []], [[2], [2]]])
 def test_few_rows_and_empty_ones(rows):
-    fold = draw(as_ids(rows), np.arange(len(rows)) % 2)
+    fold = draw(ragged_ids(rows), np.arange(len(rows)) % 2)
     assert fold.tolist() in ([0], [0, 1], [1, 0])
 
 
@@ -177,7 +174,7 @@ def test_windows_are_cut_in_each_stratum_apart():
         windows().take(np.random.default_rng(0).permutation(111)),
         Ragged(np.ones((400, 1), dtype=np.float32), np.full(40, 10)),
         Ragged(np.zeros((0, 1), dtype=np.float32), np.zeros(40, dtype=np.int64)),
-        as_ids([list(range(start, start + 9)) for start in range(2, 42)]),
+        ragged_ids([list(range(start, start + 9)) for start in range(2, 42)]),
     ],
     ids=["next to each other", "less than half", "shuffled", "constant", "empty", "token ids"],
 )

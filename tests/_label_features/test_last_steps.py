@@ -5,7 +5,6 @@ import pytest
 
 from seqclf import RNNRegressor
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import last_steps
 from seqclf._label_features.last_steps import LastSteps
 
 
@@ -18,8 +17,8 @@ def by_hand(row, n_steps, means):
 
 @pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("most", [1_000, 6])
-def test_the_features_are_those_by_hand(n_channels, most, monkeypatch):
-    monkeypatch.setattr(last_steps, "_MAX_FEATURES", most)
+def test_the_features_are_those_by_hand(n_channels, most, tune):
+    tune(max_last_step_features=most)
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=(length, n_channels)).astype(np.float32) for length in (4, 1, 0, 9, 2, 0)]
     steps = LastSteps()
@@ -40,11 +39,11 @@ def test_series_without_a_step():
     assert LastSteps().fit_transform(empty).tolist() == [[0.0]] * 3
 
 
-def test_blocks_hold_all_rows_in_order(monkeypatch):
+def test_blocks_hold_all_rows_in_order(tune):
     series = Ragged.from_items(list(np.arange(21, dtype=np.float32).reshape(7, 3, 1)))
     steps = LastSteps()
     whole = steps.fit_transform(series)
-    monkeypatch.setattr(last_steps, "_MAX_AT_ONCE", 6)
+    tune(last_steps_at_once=6)
     parts = [steps.transform(part) for part in steps.blocks(series)]
     assert len(parts) == 4
     np.testing.assert_array_equal(np.concatenate(parts), whole)

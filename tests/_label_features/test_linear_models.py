@@ -148,10 +148,10 @@ class TestBoth:
         np.testing.assert_allclose(alone.held_out[:, 0], together.held_out[:, 7], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(alone.coef[:, 0], together.coef[:, 7], rtol=1e-4, atol=1e-5)
 
-    def test_many_outputs_are_fitted_in_parts(self, monkeypatch):
+    def test_many_outputs_are_fitted_in_parts(self, monkeypatch, tune):
         args = (*draw(60, 20, 40, "squared_hinge"), 1.0, "squared_hinge")
         whole = fit_linear_models(*args)
-        monkeypatch.setattr(linear_models, "_MAX_CELLS", 1)
+        tune(max_dense_cells=1)
         sizes = []
         for name in ("_fit_compiled", "_fit_plain"):
             fit = getattr(linear_models, name)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from _factories import ragged_ids, step_features_by_row
 from seqclf._data.encoded import EncodedSequences
-from seqclf._data.ragged import Ragged
 from seqclf._label_features.log_count_ratios import MAX_OUTPUTS, LogCountRatios
 from seqclf._label_features.ngrams import NGrams
 from seqclf._label_features.supervision import Supervision
@@ -19,10 +19,6 @@ def random_rows(n=40, seed=0, vocab_size=VOCAB, longest=12):
     rng = np.random.default_rng(seed)
     rows = [rng.integers(1, vocab_size, size=rng.integers(0, longest)).tolist() for _ in range(n)]
     return [[], *rows[1:-1], []]
-
-
-def as_ids(rows):
-    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
 
 
 def memberships_of(codes, n_classes):
@@ -57,7 +53,7 @@ def learn(
         calibrate=None,
         exclusive=exclusive,
     )
-    ngrams, ids = NGrams(n_orders, vocab_size), as_ids(rows)
+    ngrams, ids = NGrams(n_orders, vocab_size), ragged_ids(rows)
     ratios = LogCountRatios(ngrams, n_orders)
     features = ratios.fit_transform(list(ngrams.learn(ids, limit)), supervision)
     return ratios, EncodedSequences(ids, features)
@@ -65,13 +61,8 @@ def learn(
 
 def apply(ratios, rows):
     """Rows that are not of the training data, with their ratios."""
-    ids = as_ids(rows)
+    ids = ragged_ids(rows)
     return EncodedSequences(ids, ratios.transform(ratios.ngrams.numbers(ids), len(ids)))
-
-
-def by_row(encoded):
-    """The ratios of each sequence."""
-    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
 
 
 def ngrams_of(row, n):
@@ -172,13 +163,13 @@ def test_ratios_are_those_of_the_twin(n_orders, n_classes, weighted):
     assert [len(ngrams) for ngrams in learned[1:]] == [table.shape[1] for table in ratios.tables_[1:]]
     assert n_orders == 1 or len(learned[1]) > 20, "pairs are kept"
     new = random_rows(30, seed=99)
-    for row, found in zip(rows + new, by_row(apply(ratios, rows + new)), strict=True):
+    for row, found in zip(rows + new, step_features_by_row(apply(ratios, rows + new)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
 
     for one in range(4):
         learned = twin(rows, codes, without=np.flatnonzero(fold == one), **settings)
         for position in np.flatnonzero(fold == one):
-            found = by_row(training)[position]
+            found = step_features_by_row(training)[position]
             np.testing.assert_allclose(found, looked_up(learned, rows[position], n_features), rtol=0, atol=1e-5)
             assert found.dtype == np.float32
 
@@ -201,13 +192,13 @@ def test_a_row_may_belong_to_outputs_in_part(n_outputs, weighted, rest):
     # Of two columns the twin gives the second one alone.
     whole = np.hstack([1 - shares, shares]) if n_outputs == 1 else shares
     learned = twin(rows, None, weights=weights, shares=whole)
-    for row, found in zip(rows, by_row(apply(ratios, rows)), strict=True):
+    for row, found in zip(rows, step_features_by_row(apply(ratios, rows)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_outputs), rtol=0, atol=1e-5)
     for one in range(4):
         learned = twin(rows, None, weights=weights, shares=whole, without=np.flatnonzero(fold == one))
         for position in np.flatnonzero(fold == one):
             expected = looked_up(learned, rows[position], n_outputs)
-            np.testing.assert_allclose(by_row(training)[position], expected, rtol=0, atol=1e-5)
+            np.testing.assert_allclose(step_features_by_row(training)[position], expected, rtol=0, atol=1e-5)
     assert training.step_features.any(axis=0).all()
 
 
@@ -244,11 +235,11 @@ def test_a_training_row_never_sees_its_own_label(n_classes, weighted):
     rows, codes = random_rows(50), np.arange(50) % n_classes
     fold = rng.integers(0, 5, size=50)
     weights = rng.uniform(0.1, 3, size=50) if weighted else None
-    before = by_row(learn(rows, codes, weights=weights, fold=fold)[1])
+    before = step_features_by_row(learn(rows, codes, weights=weights, fold=fold)[1])
     for flipped in (7, 18, 33):
         other = codes.copy()
         other[flipped] = (other[flipped] + 1) % n_classes
-        after = by_row(learn(rows, other, weights=weights, fold=fold)[1])
+        after = step_features_by_row(learn(rows, other, weights=weights, fold=fold)[1])
         changed = np.array([not np.array_equal(one, two) for one, two in zip(before, after, strict=True)])
         assert rows[flipped] and not changed[fold == fold[flipped]].any()
         seen = np.array([bool(row) for row in rows]) & (fold != fold[flipped])
@@ -260,9 +251,9 @@ def test_what_only_one_fold_holds_says_nothing_there():
     rows = [[2, 3], [2, 3], [4, 5], [5, 4], [4], [5]]
     weights = [0.1, 0.7, 1 / 3, 3.3, 0.9, 1e-3]
     ratios, training = learn(rows, [0, 1, 0, 1, 1, 0], n_orders=2, weights=weights, fold=[0, 0, 1, 1, 1, 1])
-    for found in by_row(training)[:2]:
+    for found in step_features_by_row(training)[:2]:
         np.testing.assert_array_equal(found, 0)
-    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in by_row(apply(ratios, rows))[:2])
+    assert all(np.abs(found[:, 0]).min() > 1e-3 for found in step_features_by_row(apply(ratios, rows))[:2])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -367,13 +358,13 @@ def test_unseen_ngrams_have_ratios_of_zero():
     """Of a token that no row holds; of a pair of known tokens; and across the end of a row there is no pair."""
     rows = [[2, 3, 4], [2, 3, 4], [5, 2, 6], [5, 2, 6]]
     ratios, _ = learn(rows, [0, 0, 1, 1])
-    unseen, pair, across = by_row(apply(ratios, [[7, 8], [4, 5], [4]]))
+    unseen, pair, across = step_features_by_row(apply(ratios, [[7, 8], [4, 5], [4]]))
     np.testing.assert_array_equal(unseen, 0)
     assert pair[:, 0].all() and not pair[:, 1:].any()
     assert across[0, 0] and not across[0, 1:].any()
     assert pairs_of(ratios) == [[2, 3], [2, 6], [3, 4], [5, 2]]
     found = apply(ratios, [[2, 3, 4], [7, 3, 4]])
-    known, after_unseen = by_row(found)
+    known, after_unseen = step_features_by_row(found)
     assert known[2].all()
     assert after_unseen[2, :2].tolist() == known[2, :2].tolist() and after_unseen[2, 2] == 0
 
@@ -389,7 +380,7 @@ def test_ngrams_without_a_number_are_summed_over(limit, n_classes):
     assert ratios.tables_[0].shape[1] == 1 + min(limit, VOCAB - 1)
     assert len(learned[1]) <= 1 + limit
     n_features = 1 if n_classes == 2 else n_classes
-    for row, found in zip(rows, by_row(apply(ratios, rows)), strict=True):
+    for row, found in zip(rows, step_features_by_row(apply(ratios, rows)), strict=True):
         np.testing.assert_allclose(found, looked_up(learned, row, n_features), rtol=0, atol=1e-5)
     assert training.step_features.shape == (sum(map(len, rows)), 3 * n_features)
 
@@ -442,7 +433,7 @@ def test_rows_are_taken_with_their_ratios(trained):
         assert isinstance(taken, EncodedSequences) and len(taken) == len(positions)
         assert taken.lengths.tolist() == [len(rows[position]) for position in positions]
         assert taken.steps.values.tolist() == [token for position in positions for token in rows[position]]
-        expected = [by_row(encoded)[position] for position in positions]
+        expected = [step_features_by_row(encoded)[position] for position in positions]
         np.testing.assert_array_equal(taken.step_features, np.concatenate([np.zeros((0, 9)), *expected]))
 
 
@@ -450,10 +441,10 @@ def test_a_row_has_the_same_ratios_in_any_company():
     rows, codes = random_rows(), np.arange(40) % 2
     ratios, _ = learn(rows, codes)
     new = random_rows(25, seed=5)
-    together = by_row(apply(ratios, new))
+    together = step_features_by_row(apply(ratios, new))
     for row, expected in zip(new, together, strict=True):
         np.testing.assert_array_equal(apply(ratios, [row]).step_features, expected)
-    for row, expected in zip(new[::-1], by_row(apply(ratios, new[::-1])), strict=True):
+    for row, expected in zip(new[::-1], step_features_by_row(apply(ratios, new[::-1])), strict=True):
         np.testing.assert_array_equal(apply(ratios, [row]).step_features, expected)
 
 
@@ -494,7 +485,7 @@ def test_ratios_of_shorter_ngrams_than_are_numbered():
     """The numbers of longer ones are for others to read."""
     rows, codes = random_rows(), np.arange(40) % 3
     expected, expected_training = learn(rows, codes, n_orders=2)
-    ids = as_ids(rows)
+    ids = ragged_ids(rows)
     ngrams = NGrams(5, VOCAB)
     ratios = LogCountRatios(ngrams, 2)
     fold = expected_training.features.version - 1

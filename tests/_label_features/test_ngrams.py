@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from seqclf._data.ragged import Ragged
+from _factories import ragged_ids
 from seqclf._label_features.ngrams import NGrams
 
 VOCAB = 9
@@ -14,10 +14,6 @@ VOCAB = 9
 def random_rows(n=40, seed=0):
     rng = np.random.default_rng(seed)
     return [[], *(rng.integers(1, VOCAB, size=rng.integers(0, 12)).tolist() for _ in range(n)), []]
-
-
-def as_ids(rows):
-    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
 
 
 def ending(row, n):
@@ -45,9 +41,9 @@ def twin(rows, n_orders, limit):
 def test_numbers_and_holders_are_those_of_the_twin(n_orders, limit):
     rows, new = random_rows(), random_rows(seed=1)
     ngrams = NGrams(n_orders, VOCAB)
-    found = list(ngrams.learn(as_ids(rows), limit))
+    found = list(ngrams.learn(ragged_ids(rows), limit))
     expected = twin(rows, n_orders, limit)
-    looked_up = ngrams.numbers(as_ids(new))
+    looked_up = ngrams.numbers(ragged_ids(new))
     assert len(found) == len(looked_up) == n_orders
     for n, ((numbers, holders), (number_of, held_by)) in enumerate(zip(found, expected, strict=True), start=1):
         assert numbers.tolist() == [number_of.get(ngram, 0) for row in rows for ngram in ending(row, n)]
@@ -66,8 +62,8 @@ def test_numbers_and_holders_are_those_of_the_twin(n_orders, limit):
 @pytest.mark.parametrize("rows", [[[], []], [[2], []], [[2], [2]]])
 def test_rows_without_a_pair_or_without_a_token(rows):
     ngrams = NGrams(3, VOCAB)
-    assert len(list(ngrams.learn(as_ids(rows), 10))) == 3
-    assert [numbers.tolist() for numbers in ngrams.numbers(as_ids([[], [2, 3, 4]]))] == [
+    assert len(list(ngrams.learn(ragged_ids(rows), 10))) == 3
+    assert [numbers.tolist() for numbers in ngrams.numbers(ragged_ids([[], [2, 3, 4]]))] == [
         [int(rows == [[2], [2]]), 0, 0],
         [0, 0, 0],
         [0, 0, 0],
@@ -79,7 +75,7 @@ def test_memory_grows_with_what_occurs():
     far = 2**22
     rows = [[far - 1 - token if token % 2 else token for token in row] for row in random_rows()]
     tracemalloc.start()
-    (numbers, holders), *_ = NGrams(3, far).learn(as_ids(rows), 1_000)
+    (numbers, holders), *_ = NGrams(3, far).learn(ragged_ids(rows), 1_000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert holders.kept.shape == (VOCAB, 42) and numbers.max() == VOCAB - 1

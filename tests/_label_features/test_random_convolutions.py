@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from _factories import random_series
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import convolve
 from seqclf._label_features.random_convolutions import (
@@ -15,11 +16,6 @@ from seqclf._label_features.random_convolutions import (
     spread_biases,
 )
 from seqclf._label_features.series_statistics import series_statistics
-
-
-def random_series(lengths, n_channels=2, seed=0):
-    values = np.random.default_rng(seed).normal(size=(sum(lengths), n_channels)).astype(np.float32)
-    return Ragged(values, np.array(lengths, dtype=np.int64))
 
 
 def fitted(series, n_features=1000, seed=0):

@@ -11,7 +11,6 @@ from scipy.sparse import csr_array
 
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import token_features
 from seqclf._label_features.last_steps import LastSteps
 from seqclf._label_features.random_convolutions import RandomConvolutions
 from seqclf._label_features.saved import label_features_from_state, label_features_to_state
@@ -218,8 +217,8 @@ def test_folds_are_not_saved():
     assert not is_same(features.transform(encode(ids, False), fold), features.transform(encode(ids, False)))
 
 
-def test_texts_with_too_many_characters(monkeypatch):
-    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", 0)
+def test_texts_with_too_many_characters(tune):
+    tune(max_character_entries=0)
     features, new, names = texts("two", 2, 2)
     assert features.scores.features.characters_ is None
     assert_same(read(label_features_to_state(features), names).transform(new), features.transform(new))

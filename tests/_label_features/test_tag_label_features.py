@@ -5,7 +5,7 @@ import pytest
 
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import linear_models, tag_label_features, token_context
+from seqclf._label_features import linear_models, tag_label_features
 from seqclf._label_features.supervision import Calibration, Supervision
 from seqclf._label_features.tag_label_features import TagLabelFeatures
 from seqclf._tasks.tagging import Tagging
@@ -135,14 +135,14 @@ def test_a_fold_without_steps():
     assert np.isfinite(training.step_features).all() and len(training) == 22
 
 
-def test_a_sequence_alone_has_the_scores_that_it_has_among_others(monkeypatch):
+def test_a_sequence_alone_has_the_scores_that_it_has_among_others(tune):
     ids, new = random_ids(60), random_ids(30, seed=3)
     features, _ = learn(ids, codes_of_ids(ids, 3))
     together = Ragged(features.transform(encoded(new)).step_features, new.lengths).items()
     for row in range(30):
         alone = features.transform(encoded(new.take([row]))).step_features
         np.testing.assert_array_equal(alone, together[row], strict=True)
-    monkeypatch.setattr(token_context, "_MAX_AT_ONCE", 7)
+    tune(token_contexts_at_once=7)
     in_parts = features.transform(encoded(new)).step_features
     np.testing.assert_array_equal(in_parts, np.concatenate(list(together)))
 
@@ -156,7 +156,7 @@ def test_new_tokens_are_read_by_their_spelling():
     assert (found > 0).tolist() == [False, True, False, True, False]
 
 
-def test_many_scores_are_fitted_once(monkeypatch):
+def test_many_scores_are_fitted_once(monkeypatch, tune):
     ids = random_ids(40)
     n_calls = []
     fit = linear_models.fit_linear_models
@@ -167,6 +167,6 @@ def test_many_scores_are_fitted_once(monkeypatch):
     )
     learn(ids, codes_of_ids(ids, 3))
     assert n_calls == list(tag_label_features._STRENGTHS)
-    monkeypatch.setattr(tag_label_features, "_MAX_TO_CHOOSE", 3 * ids.n_steps - 1)
+    tune(max_steps_to_choose=3 * ids.n_steps - 1)
     learn(ids, codes_of_ids(ids, 3))
     assert n_calls == [*tag_label_features._STRENGTHS, tag_label_features._STRENGTHS[0]]

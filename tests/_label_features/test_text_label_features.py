@@ -6,7 +6,6 @@ from sklearn.metrics import roc_auc_score
 
 from seqclf._data.encoded import EncodedSequences, Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import text_label_features
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.text_label_features import TextLabelFeatures
@@ -95,9 +94,9 @@ def test_rows_alone_have_the_bits_that_they_have_with_others():
         np.testing.assert_array_equal(alone.scores[0], together.scores[row])
 
 
-def test_limits_to_memory_are_shared_by_the_outputs(monkeypatch):
-    monkeypatch.setattr(text_label_features, "_MAX_RATIOS", 90)
-    monkeypatch.setattr(text_label_features, "_MAX_WEIGHTS", 60)
+def test_limits_to_memory_are_shared_by_the_outputs(tune):
+    tune(max_ratios=90)
+    tune(max_linear_weights=60)
     features, _ = learn(random_rows(90), np.arange(90) % 3)
     assert [table.shape[1] for table in features.of_ngrams.tables_] == [31, 31]
     assert features.scores.coef_.shape == (20, 3)

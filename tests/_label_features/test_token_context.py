@@ -5,7 +5,6 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import token_context
 from seqclf._label_features.token_context import SpelledTokens, TokenContext, _Table, far, near, own, shape, unspelled
 
 TOKENS = ["<pad>", "<unk>", "Ann", "ran", "Bob", "42nd", "ann"]
@@ -193,8 +192,8 @@ def test_no_pair_twice_means_no_pair():
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
-def test_blocks_are_the_rows_in_order(at_once, monkeypatch):
-    monkeypatch.setattr(token_context, "_MAX_AT_ONCE", at_once)
+def test_blocks_are_the_rows_in_order(at_once, tune):
+    tune(token_contexts_at_once=at_once)
     context, features = learned()
     blocks = list(context.blocks(TRAINING))
     assert [len(block.ids) for block in blocks] == {1: [1] * 6, 3: [1, 3, 1, 1], 100: [6]}.get(at_once) or len(blocks)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from _factories import ragged_ids
 from seqclf._data.encoded import Spelling
 from seqclf._data.ragged import Ragged
-from seqclf._label_features import token_features
 from seqclf._label_features.character_ngrams import n_entries
 from seqclf._label_features.entry_counts import count_entries
 from seqclf._label_features.ngrams import NGrams
@@ -23,17 +23,13 @@ def random_rows(n=40, seed=0, most=10):
     return [[], *(rng.integers(2, 2 + most, size=rng.integers(0, 12)).tolist() for _ in range(n - 1))]
 
 
-def as_ids(rows):
-    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
-
-
 def written(rows, names=TOKENS):
     return [" ".join(names[number] for number in row) for row in rows]
 
 
 def learn(rows, n_orders=2, tokens=TOKENS, max_features=10_000, n_rare=0):
     """The learned features, and those of the training rows."""
-    ngrams, ids = NGrams(n_orders, len(TOKENS), n_rare), as_ids(rows)
+    ngrams, ids = NGrams(n_orders, len(TOKENS), n_rare), ragged_ids(rows)
     numbers = [each for each, _ in ngrams.learn(ids, limit=10_000)]
     features = TokenFeatures(ngrams, n_orders, tokens and TokenNames(tokens, " "), max_features)
     spelling = None if tokens is None else Spelling(ids.values, [])
@@ -42,7 +38,7 @@ def learn(rows, n_orders=2, tokens=TOKENS, max_features=10_000, n_rare=0):
 
 def apply(features, rows, new_tokens=()):
     """Features of other rows, whose ids from the size of the vocabulary on are those of new tokens."""
-    spelled = as_ids(rows)
+    spelled = ragged_ids(rows)
     ids = Ragged(np.where(spelled.values < len(TOKENS), spelled.values, 1).astype(np.int32), spelled.lengths)
     spelling = None if features.token_names is None else Spelling(spelled.values, list(new_tokens))
     return features.transform(Tokens(ids, features.ngrams.numbers(ids), spelling))
@@ -144,14 +140,14 @@ def test_the_features_that_most_rows_hold_are_kept(limit):
     assert lengths.max() < np.sqrt(2) + 1e-6
 
 
-def test_too_many_characters_are_left_out(monkeypatch):
+def test_too_many_characters_are_left_out(tune):
     """Then the features are those without a spelling, in prediction too."""
     rows = random_rows()
     plain, of_tokens = learn(rows, tokens=None)
-    most = n_entries(count_entries(as_ids(rows), len(TOKENS)), TOKENS)
-    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", most)
+    most = n_entries(count_entries(ragged_ids(rows), len(TOKENS)), TOKENS)
+    tune(max_character_entries=most)
     assert learn(rows)[0].characters_ is not None
-    monkeypatch.setattr(token_features, "_MAX_CHARACTER_ENTRIES", most - 1)
+    tune(max_character_entries=most - 1)
     features, found = learn(rows)
     assert features.characters_ is None and not any(name.startswith("'") for name in features.names())
     np.testing.assert_array_equal(found.toarray(), of_tokens.toarray())

@@ -120,13 +120,13 @@ def test_what_is_allowed():
     assert strict_json.load(b'"\\ud800"', "file") == "\ud800" and strict_json.load('"é"'.encode(), "file") == "é"
 
 
-def test_limits_hold_for_writing_too(monkeypatch):
+def test_limits_hold_for_writing_too(tune):
     deep = 1
     for _ in range(97):
         deep = [deep]
     with pytest.raises(ValueError, match="nested"):
         strict_json.dump(deep)
-    monkeypatch.setattr(strict_json, "MAX_JSON_BYTES", 10)
+    tune(max_json_bytes=10)
     with pytest.raises(ValueError, match="11 bytes"):
         strict_json.dump("a" * 9)
     with pytest.raises(ModelFileError, match="11 bytes"):

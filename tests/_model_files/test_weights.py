@@ -40,8 +40,8 @@ def test_bools_with_other_bytes_become_bools():
     assert weights.load(weights.dump({"a": odd}), "file")["a"].view(np.uint8).tolist() == [0, 1, 1, 1]
 
 
-def test_too_many_bytes_are_refused(monkeypatch):
-    monkeypatch.setattr(weights, "MAX_WEIGHTS_BYTES", 7)
+def test_too_many_bytes_are_refused(tune):
+    tune(max_weights_bytes=7)
     with pytest.raises(ValueError, match="8 bytes"):
         weights.dump({"a": np.zeros(8, bool)})
 

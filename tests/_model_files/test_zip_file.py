@@ -197,8 +197,8 @@ def test_comments_and_bytes_around_are_refused(archive):
             archive.read()
 
 
-def test_too_many_bytes_for_a_zip_are_refused_before_writing(tmp_path, monkeypatch):
-    monkeypatch.setattr(zip_file, "_MAX_BYTES", 100)
+def test_too_many_bytes_for_a_zip_are_refused_before_writing(tmp_path, tune):
+    tune(max_zip_bytes=100)
     with pytest.raises(ValueError, match="save it as a folder"):
         zip_file.write_zip(str(tmp_path / "a.zip"), {"a": bytes(101)})
     assert os.listdir(tmp_path) == []

@@ -5,8 +5,8 @@ import pytest
 from seqclf._native import call, library
 
 
-def test_small_calls_have_one_thread(monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", 1_000)
+def test_small_calls_have_one_thread(tune):
+    tune(min_parallel_work=1_000)
     assert [call.thread_count(3, work) for work in (0, 1_000, 1_001)] == [1, 1, 3]
 
 

@@ -3,12 +3,12 @@
 Each in a process of its own, since a mistake here hangs or kills it.
 """
 
-import subprocess
 import sys
 import textwrap
 
 import pytest
 
+import _factories
 from seqclf._native import library
 
 pytestmark = [
@@ -71,15 +71,8 @@ SETTING = """
 """
 
 
-def run_python(code, timeout=120):
-    """What a program of its own prints; a deadlock fails instead of hanging."""
-    program = textwrap.dedent(SETTING) + textwrap.dedent(code)
-    try:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        pytest.fail(f"no answer after {timeout} s: {error.stdout!r} {error.stderr!r}")
-    assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
-    return done.stdout.split()
+def run_python(code):
+    return _factories.run_python(textwrap.dedent(SETTING) + textwrap.dedent(code)).split()
 
 
 def test_threads_are_made_once_and_only_when_asked_for():

@@ -1,11 +1,13 @@
 """Convolution over ragged rows: against plain loops, blind to padding and company, normalised by what it has seen."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+import _factories
 from seqclf import _kernels
-from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import StepLayout, reference
 from seqclf._kernels.cpu import convolution
 from seqclf._native import library
@@ -151,10 +153,7 @@ def test_the_stack_is_its_layers_one_after_the_other():
     np.testing.assert_allclose(stack(values, layout).detach(), expected.detach(), rtol=1e-10, atol=1e-10)
 
 
-def make_network(**changes):
-    config = {"n_outputs": 3, "n_channels": 2, "cell": "gru", "units": (5,), "bidirectional": True, "pooling": "max"}
-    config |= {"activation": "tanh", "dropout": 0.0, "recurrent_dropout": 0.0, "conv_filters": (4, 6, 3)}
-    return Network(NetworkConfig(**(config | changes))).reset_parameters(generator())
+make_network = partial(_factories.make_network, n_channels=2, bidirectional=True, pooling="max", conv_filters=(4, 6, 3))
 
 
 def trained_network(**changes):

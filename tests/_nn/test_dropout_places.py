@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqclf._inference.config import NetworkConfig
+import _factories
 from seqclf._kernels import StepLayout, written_out
-from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
 
 LENGTHS = np.array([4, 0, 6, 6])
@@ -18,15 +17,11 @@ def make_network(units, **changes):
         "n_outputs": 1,
         "vocab_size": 12,
         "embedding_dim": 40,
-        "cell": "gru",
-        "units": units,
         "bidirectional": True,
         "pooling": "max",
-        "activation": "tanh",
         "dropout": 0.5,
-        "recurrent_dropout": 0.0,
     }
-    return Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(0)).train()
+    return _factories.make_network(**(config | {"units": units} | changes)).train()
 
 
 def inputs_of(network, module):

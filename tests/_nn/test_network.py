@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import _factories
 from seqclf import _kernels
-from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import torch_native
 from seqclf._native import library
 from seqclf._nn.network import Network
@@ -16,20 +16,8 @@ from seqclf._nn.sequence_batch import SequenceBatch
 
 
 def make_network(seed=0, **changes):
-    config = {
-        "n_outputs": 3,
-        "vocab_size": 11,
-        "embedding_dim": 4,
-        "cell": "lstm",
-        "units": (5,),
-        "bidirectional": False,
-        "pooling": "last",
-        "activation": "tanh",
-        "dropout": 0.0,
-        "recurrent_dropout": 0.0,
-        "token_dropout": 0.0,
-    }
-    network = Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(seed))
+    config = {"vocab_size": 11, "embedding_dim": 4, "cell": "lstm", "token_dropout": 0.0}
+    network = _factories.make_network(seed, **(config | changes))
     network.head.start(np.zeros(network.head.n_outputs), as_sum_of_means=True)
     return network
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqclf._inference.config import NetworkConfig
-from seqclf._nn.network import Network
+import _factories
 from seqclf._nn.predictor import Predictor
 from seqclf._nn.sequence_batch import SequenceBatch
 
@@ -14,12 +13,9 @@ IDS = torch.from_numpy(np.random.default_rng(1).integers(1, 30, LENGTHS.sum()))
 BATCH = SequenceBatch(IDS, LENGTHS)
 
 
-def make_network(**changes):
-    config = NetworkConfig(
-        n_outputs=3, vocab_size=30, embedding_dim=12, cell="lstm", units=(9, 16), bidirectional=True,
-        pooling="max", activation="tanh", dropout=0.5, recurrent_dropout=0.5, **changes,
-    )  # fmt: skip
-    return Network(config).reset_parameters(torch.Generator().manual_seed(0))
+def make_network():
+    config = {"vocab_size": 30, "embedding_dim": 12, "cell": "lstm", "units": (9, 16), "bidirectional": True}
+    return _factories.make_network(**config, pooling="max", dropout=0.5, recurrent_dropout=0.5)
 
 
 def test_it_computes_in_float64_without_dropout_and_leaves_the_network_as_it_was():

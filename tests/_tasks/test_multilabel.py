@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from seqclf._tasks import multilabel
 from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_of_rows
 from seqclf._tasks.multilabel import Multilabel
 
@@ -167,10 +166,10 @@ def test_a_label_of_no_row_or_of_every_row(value):
     np.testing.assert_allclose(found.slope[::2], others.slope, rtol=1e-6)
 
 
-def test_many_rows_are_calibrated_by_a_sample_but_priors_by_all(monkeypatch):
+def test_many_rows_are_calibrated_by_a_sample_but_priors_by_all(tune):
     scores, targets, weights = make_scores()
     whole = calibrated(scores, targets, weights)
-    monkeypatch.setattr(multilabel, "_MAX_CALIBRATION", 40)
+    tune(max_calibration_rows=40)
     found, rows = calibrated(scores, targets, weights), sample_of_rows(150, 40)
     prior = np.average(targets, axis=0, weights=weights)
     priors = np.log(prior / (1 - prior))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from seqclf._data.ragged import Ragged
-from seqclf._tasks import transitions
 from seqclf._tasks.transitions import Moves, best_paths, bio_moves
 
 LENGTHS = [3, 0, 1, 5, 2, 5, 0, 4]
@@ -55,8 +54,8 @@ def test_where_all_is_legal_each_step_is_by_itself():
 
 
 @pytest.mark.parametrize("at_once", [1, 9, 18, 10**6])
-def test_a_sequence_alone_has_the_path_that_it_has_among_others(at_once, monkeypatch):
-    monkeypatch.setattr(transitions, "_MAX_AT_ONCE", at_once)
+def test_a_sequence_alone_has_the_path_that_it_has_among_others(at_once, tune):
+    tune(transitions_at_once=at_once)
     rng = np.random.default_rng(3)
     moves = random_moves(rng, 3)
     lengths = rng.integers(0, 12, size=40)

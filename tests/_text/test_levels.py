@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from seqclf import RNNTextClassifier, TextTokenizer
-from seqclf._text import levels
 from seqclf._text.levels import LevelSample, choose_level
 
 UNSPACED = [
@@ -61,8 +60,8 @@ def test_a_sample_of_all_rows_decides():
 
 
 @pytest.mark.parametrize("part", [1, 7, 400, 5_000])
-def test_the_sample_does_not_depend_on_the_parts(part, monkeypatch):
-    monkeypatch.setattr(levels, "_MAX_TEXTS", 90)
+def test_the_sample_does_not_depend_on_the_parts(part, tune):
+    tune(max_level_texts=90)
     texts = [f"{number} " + "x" * 600 for number in range(1_000)]
     whole, parts = LevelSample(), LevelSample()
     whole.add(texts)

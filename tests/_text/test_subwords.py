@@ -21,8 +21,8 @@ LINES = [
 
 @pytest.mark.parametrize("min_frequency", [1, 4, 9])
 @pytest.mark.parametrize("repeats", [2, 100])
-def test_counts_of_words_are_enough(min_frequency, repeats, monkeypatch):
-    monkeypatch.setattr(subwords, "_MAX_REPEATS", repeats)
+def test_counts_of_words_are_enough(min_frequency, repeats, tune):
+    tune(max_repeats=repeats)
     find_words = subwords.word_finder()
     counts = Counter(word for line in LINES for word in find_words(line))
     expected = subwords.learn(iter(LINES), 300, min_frequency)
@@ -41,10 +41,10 @@ def test_words_are_those_that_the_library_looks_into():
         assert "".join(find_words(line)) == "".join(tokens[number] for number in ids)
 
 
-def test_texts_are_encoded_in_chunks(monkeypatch):
+def test_texts_are_encoded_in_chunks(tune):
     model = subwords.learn(LINES, 280, 1)
     expected = [ids.tolist() for ids in subwords.encode(model, LINES)]
-    monkeypatch.setattr(subwords, "_CHUNK", 4)
+    tune(subword_chunk=4)
     assert [ids.tolist() for ids in subwords.encode(model, iter(LINES))] == expected
 
 

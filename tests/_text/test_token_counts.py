@@ -19,8 +19,8 @@ def counted(counts):
 
 
 @pytest.mark.parametrize("piece", [1, 2, 1_000])
-def test_tokens_are_counted_in_the_order_in_which_they_come(piece, monkeypatch):
-    monkeypatch.setattr(token_counts, "_PIECE", piece)
+def test_tokens_are_counted_in_the_order_in_which_they_come(piece, tune):
+    tune(count_chunk=piece)
     counts = TokenCounts(WORDS, max_length=1)
     assert [row.tolist() for row in counts.add(ROWS[:2]).items()] == [[0, 1], [1, 2, 1]]
     assert [row.tolist() for row in counts.add(ROWS[2:]).items()] == [[], [0]]

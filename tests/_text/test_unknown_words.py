@@ -11,7 +11,6 @@ import pytest
 
 from seqclf import RNNTextClassifier, TextTokenizer, datasets
 from seqclf._data.ragged import Ragged
-from seqclf._text import unknown_words
 from seqclf._text.unknown_words import WordSample
 
 ONE_EACH = 'Nearly all texts are one token each, and .* occur once.*level="char"'
@@ -87,8 +86,8 @@ def test_other_texts(texts):
 
 
 @pytest.mark.parametrize("n_texts", [10, 1_000, 2_500, 9_000])
-def test_the_sample_does_not_depend_on_the_parts(n_texts, monkeypatch):
-    monkeypatch.setattr(unknown_words, "_SAMPLE", 1_000)
+def test_the_sample_does_not_depend_on_the_parts(n_texts, tune):
+    tune(unknown_word_sample=1_000)
     generator = np.random.default_rng(0)
     lengths = generator.integers(0, 5, n_texts)
     ids = Ragged(generator.integers(0, 90, lengths.sum()).astype(np.int32), lengths)

@@ -143,14 +143,14 @@ def test_no_texts_and_empty_texts():
 
 
 @compiled
-def test_long_tokens_and_many_tokens(monkeypatch):
+def test_long_tokens_and_many_tokens(tune):
     generator = random.Random(0)
     letters = "".join(generator.choices("abcdefghijé한", k=200_000))
     same_beginning = [letters[:9] + letters[:end] for end in range(0, 3_000, 7)]
     many = " ".join(str(number) for number in range(60_000))
     for _ in range(2):
         assert_same([letters, letters[1:], letters, "!" * 70_000, many, " ".join(same_beginning)])
-        monkeypatch.setattr(words, "_MAX_BYTES", 1_000)
+        tune(max_split_bytes=1_000)
 
 
 @compiled

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
+import _factories
 from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._inference.config import NetworkConfig
-from seqclf._nn.network import Network
 from seqclf._tasks.classification import Classification
 from seqclf._training.config import TrainingConfig
 from seqclf._training.session import TrainingSession
@@ -45,20 +43,8 @@ def make_network():
     """A function that gives a network for such data, always with the same weights."""
 
     def make(**changes):
-        settings = {
-            "n_outputs": 1,
-            "vocab_size": 9,
-            "embedding_dim": 4,
-            "cell": "gru",
-            "units": (4,),
-            "bidirectional": False,
-            "pooling": "last",
-            "activation": "tanh",
-            "dropout": 0.0,
-            "recurrent_dropout": 0.0,
-        }
-        network = Network(NetworkConfig(**(settings | changes)))
-        return network.reset_parameters(torch.Generator().manual_seed(0))
+        settings = {"n_outputs": 1, "vocab_size": 9, "embedding_dim": 4, "units": (4,)}
+        return _factories.make_network(**(settings | changes))
 
     return make
 

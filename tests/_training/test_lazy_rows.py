@@ -15,9 +15,9 @@ N_WORDS, N_TEXTS = 26_000, 600
 
 
 @pytest.fixture(autouse=True)
-def _in_smaller_tables(monkeypatch):
+def _in_smaller_tables(tune):
     """More words make for longer fits, in which roundings grow until two fits are not the same."""
-    monkeypatch.setattr("seqclf._kernels.cpu.lazy_rows._MIN_LAZY_ROWS", 25_000)
+    tune(min_lazy_rows=25_000)
 
 
 @pytest.fixture(scope="module")

@@ -123,9 +123,9 @@ def test_other_kernels_take_more_than_the_estimate(what, kernels, monkeypatch):
 
 
 @pytest.fixture
-def left(monkeypatch):
+def left(monkeypatch, tune):
     """A function that sets how many bytes are left, and gives the estimates of the calls that follow."""
-    monkeypatch.setattr(memory, "_FREED", 0)
+    tune(freed_bytes=0)
 
     def set_left(n_bytes):
         for place in (memory, training_memory):
@@ -202,8 +202,8 @@ def test_where_little_is_needed_the_system_is_not_asked(monkeypatch):
     model().fit(X, y).predict(X)
 
 
-def test_where_nothing_is_known_nothing_is_refused(left, monkeypatch):
-    monkeypatch.setattr(memory, "_FREED", 0)
+def test_where_nothing_is_known_nothing_is_refused(left, monkeypatch, tune):
+    tune(freed_bytes=0)
     for place in (memory, training_memory):
         monkeypatch.setattr(place, "left_memory", lambda: None)
     model().fit(X, y).predict(X)

@@ -11,10 +11,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from seqclf import RNNTextClassifier, _kernels
-from seqclf._kernels import ops
-from seqclf._kernels.cpu import lazy_rows
 from seqclf._kernels.cpu.optimizer import FusedStep
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 from seqclf._nn.embedding import Embedding
 from seqclf._training.optimizers import OPTIMIZERS, FusedOptimizer
@@ -29,9 +27,9 @@ SHAPES = {"table": (N_ROWS, DIM), "matrix": (7, 5), "long": (20_011,), "one": ()
 
 
 @pytest.fixture(autouse=True)
-def _small_tables_are_lazy(monkeypatch):
+def _small_tables_are_lazy(tune):
     """Rows without a gradient are updated lazily in tables of any size."""
-    monkeypatch.setattr(lazy_rows, "_MIN_LAZY_ROWS", 0)
+    tune(min_lazy_rows=0)
 
 
 @pytest.fixture
@@ -233,8 +231,8 @@ def test_settings_that_change_on_the_way():
 @ALL
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("max_grad_norm", [None, 1.0])
-def test_the_same_bits_for_any_number_of_threads(name, sparse, max_grad_norm, monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_the_same_bits_for_any_number_of_threads(name, sparse, max_grad_norm, tune):
+    tune(min_parallel_work=-1)
     results = []
     for n_threads in (1, 2, 5, 1):
         parameters = make_parameters()
@@ -402,8 +400,8 @@ def fit(**changes):
 @ALL
 @pytest.mark.parametrize("changes", [{}, {"weight_decay": 0.01}, {"l1": 1e-4}, {"cell": "lstm", "max_grad_norm": None}])
 @pytest.mark.parametrize("min_sparse_values", [0, 10**9], ids=["rows", "whole"])
-def test_a_fit_is_what_it_is_with_torchs(name, changes, min_sparse_values, steps_of, monkeypatch):
-    monkeypatch.setattr(ops, "_MIN_SPARSE_VALUES", min_sparse_values)
+def test_a_fit_is_what_it_is_with_torchs(name, changes, min_sparse_values, steps_of, monkeypatch, tune):
+    tune(min_sparse_values=min_sparse_values)
     kinds, update = set(), FusedOptimizer.update
 
     def watched(optimizer):
@@ -423,9 +421,9 @@ def test_a_fit_is_what_it_is_with_torchs(name, changes, min_sparse_values, steps
     np.testing.assert_array_equal(again.decision_function(TEXTS), expected.decision_function(TEXTS))
 
 
-def test_a_fit_that_fails_leaves_the_network_as_it_was(monkeypatch):
+def test_a_fit_that_fails_leaves_the_network_as_it_was(monkeypatch, tune):
     classifier = fit()
-    monkeypatch.setattr(ops, "_MIN_SPARSE_VALUES", 0)
+    tune(min_sparse_values=0)
     monkeypatch.setattr(FusedOptimizer, "update", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         classifier.set_params(warm_start=True).fit(TEXTS, CLASSES)

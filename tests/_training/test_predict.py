@@ -16,9 +16,9 @@ LENGTHS = [3, 0, 9, 1, 1, 0, 7, 2, 12, 5]
 
 @pytest.mark.parametrize("n_rows", [2, 512])
 @pytest.mark.parametrize("pooling", ["last", None])
-def test_outputs_are_those_of_each_sequence_alone(monkeypatch, make_data, make_network, pooling, n_rows):
+def test_outputs_are_those_of_each_sequence_alone(tune, make_data, make_network, pooling, n_rows):
     """In the order given; without pooling a Ragged, with a row for each step."""
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", n_rows)
+    tune(prediction_rows=n_rows)
     network, sequences = make_network(pooling=pooling, n_outputs=3), make_data(LENGTHS).sequences
     outputs = predict_outputs(network, sequences, CPU)
     if pooling is None:
@@ -44,9 +44,9 @@ def test_outputs_of_no_sequence(make_data, make_network, pooling):
 @pytest.mark.parametrize("n_rows", [2, 512])
 @pytest.mark.parametrize("pooling", ["last", None])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_states_are_those_of_each_sequence_alone(monkeypatch, make_data, make_network, pooling, n_rows, bidirectional):
+def test_states_are_those_of_each_sequence_alone(tune, make_data, make_network, pooling, n_rows, bidirectional):
     """A Ragged with a row for each step, whether the network pools them or not."""
-    monkeypatch.setattr("seqclf._inference.batches.PREDICTION_ROWS", n_rows)
+    tune(prediction_rows=n_rows)
     network, sequences = make_network(pooling=pooling, bidirectional=bidirectional), make_data(LENGTHS).sequences
     states = predict_states(network, sequences, CPU)
     assert isinstance(states, Ragged) and states.lengths.tolist() == LENGTHS

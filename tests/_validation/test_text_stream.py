@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqclf._validation import text_stream
 from seqclf._validation.text_stream import is_stream, read_text_parts
 
 
@@ -18,9 +17,9 @@ def test_others(X):
     assert not is_stream(X)
 
 
-def test_parts_have_a_limit_of_rows_and_of_characters(monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_ROWS", 3)
-    monkeypatch.setattr(text_stream, "_MAX_ITEMS", 10)
+def test_parts_have_a_limit_of_rows_and_of_characters(tune):
+    tune(stream_rows=3)
+    tune(stream_items=10)
     texts = ["a", "b", "c", "d", "e" * 30, "f" * 9, "g" * 9, "h"]
     expected = [("texts", texts[:3]), ("texts", texts[3:5]), ("texts", texts[5:7]), ("texts", texts[7:])]
     assert list(read_text_parts(iter(texts), None)) == expected
@@ -29,8 +28,8 @@ def test_parts_have_a_limit_of_rows_and_of_characters(monkeypatch):
     assert list(read_text_parts(iter(tokens), "tokens")) == [("tokens", tokens[:3]), ("tokens", tokens[3:])]
 
 
-def test_the_first_row_says_the_kind(monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_ROWS", 2)
+def test_the_first_row_says_the_kind(tune):
+    tune(stream_rows=2)
     for rows in ([[], [], [], ["a"]], [[], []]):
         assert {kind for kind, _ in read_text_parts(iter(rows), None)} == {"tokens"}
         assert [row for _, part in read_text_parts(iter(rows), None) for row in part] == rows
@@ -52,8 +51,8 @@ def test_the_first_row_says_the_kind(monkeypatch):
         (["b", 1], r"Row 5 of X is \['b', 1\] \(list\): expected a text"),
     ],
 )
-def test_messages_count_all_rows(row, words, monkeypatch):
-    monkeypatch.setattr(text_stream, "_MAX_ROWS", 2)
+def test_messages_count_all_rows(row, words, tune):
+    tune(stream_rows=2)
     with pytest.raises(ValueError, match=words):
         list(read_text_parts(iter(["a"] * 5 + [row]), None))
 

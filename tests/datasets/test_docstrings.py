@@ -234,8 +234,8 @@ def test_texts_that_differ_in_the_package_name_only_are_duplicates(write_package
     assert sorted(load_docstrings(packages=["numpy", "scipy"]).names) == ["numpy.a.own", "scipy.a.own"]
 
 
-def test_no_package_gives_more_than_the_maximum(write_package, monkeypatch):
-    monkeypatch.setattr(_docstrings, "_MAX_TEXTS_PER_PACKAGE", 5)
+def test_no_package_gives_more_than_the_maximum(write_package, tune):
+    tune(max_texts_per_package=5)
     write_package("numpy", {"a.py": "".join(function(f"f{i}", words(i)) for i in range(9))})
     write_package("scipy", {"a.py": function("few", words("few"))})
     assert_array_equal(np.bincount(load_docstrings(packages=["numpy", "scipy"]).target), [5, 1])

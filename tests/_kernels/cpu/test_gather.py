@@ -7,7 +7,7 @@ import torch
 from seqclf import _kernels
 from seqclf._kernels import LookUp, StepLayout, reference
 from seqclf._kernels.cpu import gather
-from seqclf._native import call, library
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
@@ -86,8 +86,8 @@ def test_arranged_steps_are_those_of_the_plain_twin(lengths, shape, dtype):
 @ALL_LENGTHS
 @pytest.mark.parametrize("channels", [(1, 1, 1), (3, 3, 3), (0, 2, 5)], ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_looked_up_numbers_are_those_of_the_plain_twin(lengths, channels, n_threads, monkeypatch, poison_memory):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_looked_up_numbers_are_those_of_the_plain_twin(lengths, channels, n_threads, tune, poison_memory):
+    tune(min_parallel_work=-1)
     layout, given = somewhere(lengths), asked(len(lengths), channels)
     versions = torch.from_numpy(given.versions[layout.order.numpy()])[layout.row_of_step]
     columns = zip(given.tables, one_by_one(given.entries, layout).T, strict=True)
@@ -168,8 +168,8 @@ def test_as_many_starts_as_lengths():
 @pytest.mark.parametrize("step", [0, 30, N_STEPS - 1])
 @pytest.mark.parametrize(("table", "entry"), [(0, -1), (1, N_ENTRIES[1]), (2, 2**31 - 1), (2, -(2**31))])
 @BOTH_KERNELS
-def test_an_entry_that_no_table_has_is_refused(kernel, table, entry, step, n_threads, monkeypatch):
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+def test_an_entry_that_no_table_has_is_refused(kernel, table, entry, step, n_threads, tune):
+    tune(min_parallel_work=-1)
     given = asked(2)
     given.entries[step, table] = entry
     layout = StepLayout([40, 30])

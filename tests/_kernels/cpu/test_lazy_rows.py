@@ -6,8 +6,8 @@ import torch
 
 from seqclf import _kernels
 from seqclf._kernels import FusedStep, Hyperparameters, State, supports_lazy_rows
-from seqclf._kernels.cpu import lazy_rows, update_rules
-from seqclf._native import call, library
+from seqclf._kernels.cpu import update_rules
+from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 pytestmark = [
@@ -22,8 +22,8 @@ HYPERPARAMETERS = Hyperparameters(RATE, 0.0, *DEFAULT, 1e-8)
 
 
 @pytest.fixture
-def _small_tables_are_lazy(monkeypatch):
-    monkeypatch.setattr(lazy_rows, "_MIN_LAZY_ROWS", 0)
+def _small_tables_are_lazy(tune):
+    tune(min_lazy_rows=0)
 
 
 class DenseAdam:
@@ -95,9 +95,9 @@ def some_rows(rng, step, gaps):
 @pytest.mark.parametrize("betas", [DEFAULT, (0.0, 0.999), (0.5, 0.9), (0.9, 0.99), (0.99, 0.999)])
 @pytest.mark.parametrize("eps", [0.0, 1e-8, 1e-3])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_gaps_of_any_length(betas, eps, n_threads, monkeypatch):
+def test_gaps_of_any_length(betas, eps, n_threads, tune):
     """1,100 steps at changing rates, more than there is room for; what is read is up to date, the rest at the end."""
-    monkeypatch.setattr(call, "_MIN_PARALLEL_WORK", -1)
+    tune(min_parallel_work=-1)
     pair = Pair(dim=13)
     gaps = np.concatenate(([1, 2, 3, 1_000, 1_023, 1_024, 1_025], pair.rng.integers(1, 1_000, N_ROWS - 7)))
     gaps[-20:] = pair.rng.integers(1, 30, 20)
@@ -115,8 +115,8 @@ def test_gaps_of_any_length(betas, eps, n_threads, monkeypatch):
 
 @pytest.mark.parametrize("dim", [1, 7, 8, 32, 33])
 @pytest.mark.parametrize("room", [1, 2, 5, 1_024])
-def test_no_more_room_for_pending_steps(dim, room, monkeypatch):
-    monkeypatch.setattr(lazy_rows, "_MAX_PENDING_STEPS", room)
+def test_no_more_room_for_pending_steps(dim, room, tune):
+    tune(max_pending_updates=room)
     pair = Pair(dim)
     for step in range(60):
         pair.step(some_rows(pair.rng, step, 1 + np.arange(N_ROWS) % 30))
@@ -227,7 +227,7 @@ def test_a_table_of_another_type_is_refused():
         pair.fused.flush()
 
 
-def test_which_tables_are_lazy(monkeypatch):
+def test_which_tables_are_lazy(tune):
     table, decaying = torch.zeros(10, 3), HYPERPARAMETERS._replace(weight_decay=0.1)
     slow = HYPERPARAMETERS._replace(momentum=0.9986)
 
@@ -237,5 +237,5 @@ def test_which_tables_are_lazy(monkeypatch):
     assert lazy_rules(HYPERPARAMETERS) == ["rmsprop", "adam", "adamw"]
     assert lazy_rules(decaying) == ["adamw"]
     assert lazy_rules(slow) == ["rmsprop"]
-    monkeypatch.setattr(lazy_rows, "_MIN_LAZY_ROWS", 10)
+    tune(min_lazy_rows=10)
     assert lazy_rules(HYPERPARAMETERS) == ["rmsprop"]

@@ -4,8 +4,6 @@ Weights and inputs are drawn in float32 and widened for the reference, so that b
 """
 
 import os
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from _factories import run_python
 from seqclf import RNNClassifier, _kernels
 from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import Inputs, StepLayout, Weights, reference
@@ -722,19 +721,6 @@ def test_two_fits_in_two_threads_are_both_right(monkeypatch):
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
 
 
-def run_python(code, timeout=90):
-    """Run a program of its own; what it prints. A deadlock fails instead of hanging."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-            capture_output=True, text=True, timeout=timeout,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        pytest.fail(f"no answer after {timeout} s: {error.stdout!r} {error.stderr!r}")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 FORK = """
     import os, signal, sys, time
     import numpy as np
@@ -798,7 +784,7 @@ def test_a_forked_child_runs_after_the_parent_has_used_threads(function):
         assert torch.allclose({function}()[0], {function}()[0])
         print("parent is well")
     """)
-    assert run_python(program).splitlines() == ["0", "parent is well"]
+    assert run_python(program, "-W", "ignore").splitlines() == ["0", "parent is well"]
 
 
 def test_in_loky_workers():
@@ -827,7 +813,7 @@ def test_in_loky_workers():
         np.testing.assert_allclose(a[1], b[1], rtol=1e-4, atol=1e-5)
     print("well")
     """
-    assert run_python(code) == "well\n"
+    assert run_python(code, "-W", "ignore") == "well\n"
 
 
 # ---- what else may come ---------------------------------------------------------------------------------------------

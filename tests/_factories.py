@@ -1,0 +1,83 @@
+"""Estimators, data and checks that the tests of several files share."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from seqclf import RNNClassifier, RNNTextClassifier
+from seqclf._data.ragged import Ragged
+
+SMALL = {"units": 3, "max_epochs": 2, "patience": None, "random_state": 0}
+
+
+def text_classifier(**changes):
+    return RNNTextClassifier(**(SMALL | changes))
+
+
+def series_classifier(**changes):
+    return RNNClassifier(**(SMALL | changes))
+
+
+def make_texts(words, n=40, n_classes=2, seed=0, words_per_class=1, min_length=1):
+    """Texts and their classes: each class draws words of its own six times as often as others; row 0 is empty."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) % n_classes
+    texts = []
+    for code in codes:
+        chances = np.ones(len(words))
+        chances[(code * words_per_class + np.arange(words_per_class)) % len(words)] = 6
+        length = rng.integers(min_length, 9)
+        texts.append(" ".join(rng.choice(words, size=length, p=chances / chances.sum())))
+    return ["", *texts[1:]], codes
+
+
+def ragged_ids(rows):
+    """Lists of token ids as one ragged array."""
+    return Ragged.from_items([np.array(row, dtype=np.int32) for row in rows], dtype=np.int32)
+
+
+def random_series(lengths, n_channels=2, seed=0):
+    values = np.random.default_rng(seed).normal(size=(sum(lengths), n_channels)).astype(np.float32)
+    return Ragged(values, np.array(lengths, dtype=np.int64))
+
+
+def step_features_by_row(encoded):
+    return np.split(encoded.step_features, np.cumsum(encoded.lengths)[:-1])
+
+
+def make_network(seed=0, **changes):
+    """A network with its first weights: three outputs, one layer, nothing dropped."""
+    import torch
+
+    from seqclf._inference.config import NetworkConfig
+    from seqclf._nn.network import Network
+
+    config = {"n_outputs": 3, "cell": "gru", "units": (5,), "bidirectional": False, "pooling": "last"}
+    config |= {"activation": "tanh", "dropout": 0.0, "recurrent_dropout": 0.0}
+    return Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(seed))
+
+
+def run_python(code, *options, timeout=120):
+    """What a program prints that runs in a process of its own; a deadlock fails instead of hanging."""
+    command = [sys.executable, *options, "-c", textwrap.dedent(code)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        pytest.fail(f"no answer after {timeout} s: {error.stdout!r} {error.stderr!r}")
+    assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
+    return done.stdout
+
+
+def assert_same_predictions(found, expected):
+    """Equal to the bit, of one type; lists and arrays of arrays row by row."""
+    is_ragged = isinstance(expected, np.ndarray) and expected.dtype == object and expected.ndim == 1
+    if isinstance(expected, list) or is_ragged:
+        assert len(found) == len(expected)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    else:
+        np.testing.assert_array_equal(found, expected)
+    assert getattr(found, "dtype", None) == getattr(expected, "dtype", None)
