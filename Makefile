@@ -3,10 +3,13 @@
 PYTHON ?= python3
 # more arguments for pytest: make test PYTEST_ARGS="-k tokenizer -x"
 PYTEST_ARGS ?=
+# processes that run tests at the same time; 0 runs them in the process of pytest itself, which --pdb needs
+PYTEST_WORKERS ?= auto
 
 SHELL := /bin/bash
 VENV := .venv
 RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest -n $(PYTEST_WORKERS) --maxprocesses 4 --dist worksteal --doctest-modules --durations=15
 STAMP := $(VENV)/.installed
 
 # Real data (see README.md, "Data"): a folder beside the project, unless the caller names another one.
@@ -42,10 +45,10 @@ demo: $(STAMP) ## train on real reviews (or on docstrings), print accuracy and t
 	$(RUN) examples/demo.py
 
 test: $(STAMP) ## all quick tests and the examples of the docstrings
-	$(RUN) -m pytest -m "not slow" --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" seqclf tests $(PYTEST_ARGS)
 
 test-all: $(STAMP) ## the slow tests too
-	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
+	$(PYTEST) seqclf tests $(PYTEST_ARGS)
 
 test-oldest: ## the quick tests with every lower bound of pyproject.toml, in an environment of its own
 	$(PYTHON) tools/test_versions oldest $(PYTEST_ARGS)
