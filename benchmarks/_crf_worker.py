@@ -1,25 +1,25 @@
-"""Fits a linear-chain CRF (Lafferty et al., ICML 2001) where sklearn-crfsuite is installed.
+"""Fits a linear-chain CRF (Lafferty et al., ICML 2001) in an environment with sklearn-crfsuite.
 
-The request that it answers (see `_serve.py`):
+It accepts one request (see `_serve.py`):
 
 ``{"fit": {file}}``
     Reads the token lists `X_train` and `X_test` and the labels `y_train` from a JSON file, and fits with the settings
-    of sklearn-crfsuite's tutorial; answers what is predicted of the test half and the seconds of both. They include
-    the making of the features. CRFsuite computes with one thread.
+    of sklearn-crfsuite's tutorial. Returns the predictions of the test half and the seconds of fit and prediction,
+    both including the computation of the features. CRFsuite uses one thread.
 """
 
 import json
 import time
 from importlib.metadata import version
 
-from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+from _serve import serve  # isort: skip  # first: it reserves the standard output for the responses
 
 from _tag_features import features_of
 from sklearn_crfsuite import CRF
 
 
 def fit(file):
-    """One fit, and the prediction of the test half."""
+    """Fit once, and predict the test half."""
     with open(file, encoding="utf-8") as content:
         data = json.load(content)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What is reported of one model on one set of data: `Run` is one fit, `Row` sums up the runs of one model."""
+"""The results of one model on one data set: `Run` is one fit, `Row` summarises the runs of one model."""
 
 import statistics
 import time
@@ -11,13 +11,13 @@ from _sets import Split
 from sklearn.metrics import f1_score
 
 N_BINS = 15
-# So many times labels are drawn to see what a perfect model's calibration error would be.
+# How often labels are drawn to estimate the calibration error of a perfectly calibrated model.
 N_SIMULATIONS = 20
 
 
 @dataclass
 class Run:
-    """One fit: what was predicted of the test rows, and how long it took."""
+    """One fit: the predictions of the test rows, and the times."""
 
     predicted: np.ndarray
     probabilities: np.ndarray | None
@@ -28,11 +28,11 @@ class Run:
 
 @dataclass
 class Row:
-    """One model on one set of data; lists have one value a run.
+    """One model on one data set; lists have one value per run.
 
-    `role` says what a summary does with the row: "ours" are the defaults, "rival" is what they are compared with, and
-    "column" is one of the models that the rival was chosen from. Shown only are "further" settings of ours and "other"
-    rivals.
+    `role` says how a summary uses the row: "ours" are the defaults, "rival" is the model that they are compared with,
+    and "column" is one of the models that the rival was chosen from. "further" settings of ours and "other" rivals are
+    only shown.
     """
 
     data: str
@@ -74,7 +74,7 @@ def calibration_error(confidence: np.ndarray, hits: np.ndarray) -> float:
 
 
 def error_by_chance(confidence: np.ndarray) -> float:
-    """The calibration error that a model of this confidence shows on average when it is right as often as it says."""
+    """The mean calibration error of a perfectly calibrated model with these confidences."""
     rng = np.random.default_rng(0)
     drawn = (rng.random(len(confidence)) < confidence for _ in range(N_SIMULATIONS))
     return statistics.mean(calibration_error(confidence, hits) for hits in drawn)
@@ -83,8 +83,8 @@ def error_by_chance(confidence: np.ndarray) -> float:
 def paired_difference(ours: np.ndarray, rival: np.ndarray, rows: np.ndarray | None = None) -> tuple[float, float]:
     """The mean of the differences, and its standard error over rows.
 
-    `rows` says which row each difference is of, where a row occurs more than once: what one row contributes is summed
-    before it is squared.
+    If a row occurs more than once, `rows` is the row of each difference: the contributions of one row are summed before
+    they are squared.
     """
     differences = ours - rival
     mean = differences.mean()
@@ -93,12 +93,12 @@ def paired_difference(ours: np.ndarray, rival: np.ndarray, rows: np.ndarray | No
 
 
 def pack_hits(hits: np.ndarray) -> str:
-    """Right or wrong for each test row, as text for JSON."""
+    """Correct or not for each test row, as text for JSON."""
     return np.packbits(hits).tobytes().hex()
 
 
 def mean_hits(row: Row) -> np.ndarray:
-    """How often each test row was right, over the runs."""
+    """The fraction of the runs that predicted each test row correctly."""
     n_test = row.n_rows[1]
     runs = [np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=n_test) for text in row.hits]
     return np.mean(runs, axis=0)
@@ -113,16 +113,16 @@ def row_of(
     n_train: int,
     **extra: Any,
 ) -> Row:
-    """Judge runs on the same test rows."""
+    """Score runs on the same test rows."""
     hits = [run.predicted == y_test for run in runs]
-    judged = {"average": "macro", "labels": np.unique(y_test), "zero_division": 0}
+    options = {"average": "macro", "labels": np.unique(y_test), "zero_division": 0}
     row = Row(
         data,
         model,
         role,
         (n_train, len(y_test)),
         accuracies=[float(hit.mean()) for hit in hits],
-        macro_f1=[float(f1_score(y_test, run.predicted, **judged)) for run in runs],
+        macro_f1=[float(f1_score(y_test, run.predicted, **options)) for run in runs],
         hits=[pack_hits(hit) for hit in hits],
         fit_seconds=statistics.median(run.fit_seconds for run in runs),
         predict_seconds=statistics.median(run.predict_seconds for run in runs),

@@ -1,23 +1,23 @@
-"""Trains the textbook model in Keras for `epoch.py`, which starts this in an environment that has Keras and a backend.
+"""Trains the textbook model in Keras for `epoch.py`, which starts this in an environment with Keras and a backend.
 
-The requests that it answers (see `_serve.py`):
+It accepts these requests (see `_serve.py`):
 
 ``{"setup": {data, cell, units, n_layers, dropout, ...}}``
-    Loads the ids and labels from an ``.npz`` file, builds and compiles the model, and trains it on as many rows as a
-    whole batch and the last, smaller one of an epoch hold, so that both shapes are compiled; answers how long this took
-    from building on, and the number of parameters.
+    Loads the ids and labels from an ``.npz`` file, builds and compiles the model, and trains it on the rows of a whole
+    batch and of the last, smaller batch of an epoch, so that both shapes are compiled. Returns the seconds from the
+    start of building, and the number of parameters.
 ``{"probabilities": {weights, n_rows}}``
-    Takes the weights from an ``.npz`` file (torch's order of gates), and answers the probabilities of the first rows.
+    Loads the weights from an ``.npz`` file (torch's order of gates), and returns the probabilities of the first rows.
 ``{"epoch": {}}``
-    Trains for one epoch; answers its seconds, loss and number of batches.
+    Trains for one epoch. Returns its seconds, loss and number of batches.
 
-The ids come padded at the start with zeros, as `pad_sequences` does it, and the embedding masks them.
+The ids are padded at the start with zeros, as by `pad_sequences`, and the embedding masks them.
 """
 
 import os
 import time
 
-from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+from _serve import serve  # isort: skip  # first: it reserves the standard output for the responses
 
 import keras
 import numpy as np
@@ -26,12 +26,12 @@ STATE = {}
 
 
 class CountBatches(keras.callbacks.Callback):
-    """How many batches an epoch had."""
+    """Counts the batches of an epoch."""
 
     n_batches = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Count one."""
+        """Count one batch."""
         self.n_batches += 1
 
 
@@ -61,15 +61,15 @@ def setup(*, data, cell, units, n_layers, dropout, vocab_size, embedding_dim, ba
 
 
 def probabilities(weights, n_rows):
-    """What the model says with these weights."""
+    """The predictions of the model with these weights."""
     with np.load(weights) as arrays:
-        STATE["model"].set_weights([arrays[str(place)] for place in range(len(arrays))])
-    found = STATE["model"].predict(STATE["ids"][:n_rows], batch_size=STATE["batch_size"], verbose=0)
-    return {"probabilities": found[:, 0].tolist()}
+        STATE["model"].set_weights([arrays[str(index)] for index in range(len(arrays))])
+    predicted = STATE["model"].predict(STATE["ids"][:n_rows], batch_size=STATE["batch_size"], verbose=0)
+    return {"probabilities": predicted[:, 0].tolist()}
 
 
 def epoch():
-    """One `fit` of one epoch."""
+    """Call `fit` for one epoch."""
     count = CountBatches()
     start = time.perf_counter()
     history = STATE["model"].fit(
@@ -80,7 +80,7 @@ def epoch():
 
 
 def versions():
-    """Of Keras and what it runs on."""
+    """The versions of Keras and its backend."""
     library = __import__({"jax": "jax", "tensorflow": "tensorflow"}[os.environ["KERAS_BACKEND"]])
     return f"Keras {keras.__version__} on {library.__name__} {library.__version__}"
 

@@ -1,15 +1,15 @@
-"""Times bare Keras layers on JAX for `kernels.py`, which starts this in an environment that has Keras and JAX.
+"""Times single Keras layers on JAX for `kernels.py`, which starts this in an environment with Keras and JAX.
 
-It answers two requests (see `_serve.py`):
+It accepts two requests (see `_serve.py`):
 
 ``{"setup": {cell, n_inputs, units, lengths, seed}}``
     Builds the layer and compiles both functions (outside any measured time).
-``{"run": {"what": "training"}}`` or ``"inference"``
-    Runs one of them once, waits for its results, and answers ``{"seconds": ...}``.
+``{"run": {"mode": "training"}}`` or ``"inference"``
+    Runs one of them once, waits for its results, and returns ``{"seconds": ...}``.
 
-Training is ``value_and_grad`` of a projection of the layer's outputs for weights and inputs, inference the layer's
-``stateless_call``, both under ``jax.jit``. Inputs lie in JAX's memory already. Ragged batches are padded at the end and
-masked, as a model with ``mask_zero`` does; batches of equal lengths have no mask.
+Training is ``value_and_grad`` of a projection of the layer's outputs with respect to weights and inputs. Inference is
+the layer's ``stateless_call``. Both run under ``jax.jit``, on inputs that are in JAX's memory already. Ragged batches
+are padded at the end and masked, as by a model with ``mask_zero``; batches of equal lengths have no mask.
 """
 
 import os
@@ -17,7 +17,7 @@ import time
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+from _serve import serve  # isort: skip  # first: it reserves the standard output for the responses
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ import numpy as np
 
 
 def functions(cell, n_inputs, units, lengths, seed):
-    """The compiled training step and inference, without arguments, by name."""
+    """The compiled training step and inference by name, as functions without arguments."""
     rng = np.random.default_rng(seed)
     n_rows, n_times = len(lengths), max(lengths)
     real = np.arange(n_times) < np.array(lengths)[:, None]  # (rows, times)
@@ -38,10 +38,10 @@ def functions(cell, n_inputs, units, lengths, seed):
     )
     layer.build(inputs.shape)
     weights = [variable.value for variable in layer.trainable_variables]
-    others = [variable.value for variable in layer.non_trainable_variables]
+    state = [variable.value for variable in layer.non_trainable_variables]
 
     def outputs(weights, inputs):
-        return layer.stateless_call(weights, others, inputs, mask=mask)[0]
+        return layer.stateless_call(weights, state, inputs, mask=mask)[0]
 
     def loss(weights, inputs):
         return (outputs(weights, inputs) * projection).sum()
@@ -54,7 +54,7 @@ READY = {}
 
 
 def setup(**case):
-    """Build the layer, and compile and check both functions."""
+    """Build the layer, compile both functions and check their results."""
     READY.update(functions(**case))
     for function in READY.values():
         results = jax.block_until_ready(function())
@@ -62,10 +62,10 @@ def setup(**case):
     return {"ready": True}
 
 
-def run(what):
-    """Run one of them once."""
+def run(mode):
+    """Run one of the functions once."""
     start = time.perf_counter()
-    jax.block_until_ready(READY[what]())
+    jax.block_until_ready(READY[mode]())
     return {"seconds": time.perf_counter() - start}
 
 

@@ -1,8 +1,8 @@
-"""The memory that a fit with the defaults takes, and the size of the saved model; `accuracy.py` starts this.
+"""The memory of a fit with the defaults, and the size of the saved model; `accuracy.py` starts this.
 
     python benchmarks/_memory_worker.py imdb [--rows N] [--threads 2]
 
-A process of its own, so that nothing else is counted. The answer is one line of JSON.
+It runs in a separate process, so that nothing else is counted, and prints one line of JSON.
 """
 
 import argparse
@@ -20,9 +20,9 @@ MEGABYTE = 1e6
 
 
 def _peak() -> float:
-    """The most memory that this process has held, in megabytes.
+    """The peak memory of this process in megabytes.
 
-    On Linux `getrusage` would begin with what the parent held when it started this process; /proc does not.
+    On Linux `getrusage` would include the memory of the parent at the start of this process; /proc does not.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -33,7 +33,7 @@ def _peak() -> float:
 
 
 def main() -> None:
-    """Fit once, save once."""
+    """Fit and save once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--rows", type=int)

@@ -1,21 +1,21 @@
-"""Fits Rocket and MiniRocket (Dempster et al., DMKD 2020, KDD 2021) where aeon is installed.
+"""Fits Rocket and MiniRocket (Dempster et al., DMKD 2020, KDD 2021) in an environment with aeon.
 
-The requests that it answers (see `_serve.py`):
+It accepts these requests (see `_serve.py`):
 
 ``{"load": {file, n_threads, model}}``
     Loads both halves from an ``.npz`` file (`values_train` of all steps, `lengths_train`, `y_train`, the same for the
-    test half) and fits once, so that numba has compiled everything before a time is taken. `model` is one of `MODELS`.
+    test half) and fits once, so that numba has compiled everything before the measurement. `model` is one of `MODELS`.
 ``{"fit": {seed}}``
-    Fits 10,000 kernels with aeon's ridge model, which chooses its penalty itself; answers what is predicted of the
-    test half and the seconds of both.
+    Fits 10,000 kernels with aeon's ridge model, which chooses its penalty itself. Returns the predictions of the test
+    half and the seconds of fit and prediction.
 
-aeon reads series of one length only. All are brought to the longest of the training half with zeros at the end, and the
-rest of longer ones is cut.
+aeon supports only series of one length. All series get the length of the longest one in the training half: shorter ones
+are padded with zeros at the end, longer ones are truncated.
 """
 
 import time
 
-from _serve import serve  # isort: skip  # first: it keeps the standard output for the answers
+from _serve import serve  # isort: skip  # first: it reserves the standard output for the responses
 
 import aeon
 import numpy as np
@@ -28,23 +28,23 @@ MODELS = {
     "MiniRocket, numbers": MiniRocketRegressor,
     "Rocket, numbers": RocketRegressor,
 }
-LEAST_STEPS = 9
+MIN_STEPS = 9
 STATE = {}
 
 
 def padded(values, lengths, n_steps):
     """(series, channels, steps), zeros at the end."""
     filled = np.zeros((len(lengths), values.shape[1], n_steps), dtype=np.float32)
-    for place, series in zip(filled, np.split(values, np.cumsum(lengths)[:-1]), strict=True):
-        part = series[:n_steps]
-        place[:, : len(part)] = part.T
+    for row, series in zip(filled, np.split(values, np.cumsum(lengths)[:-1]), strict=True):
+        truncated = series[:n_steps]
+        row[:, : len(truncated)] = truncated.T
     return filled
 
 
 def load(file, n_threads, model):
-    """Read, pad, compile."""
+    """Load, pad and compile."""
     with np.load(file, allow_pickle=False) as arrays:
-        n_steps = max(LEAST_STEPS, int(arrays["lengths_train"].max()))
+        n_steps = max(MIN_STEPS, int(arrays["lengths_train"].max()))
         for half in ("train", "test"):
             STATE[f"X_{half}"] = padded(arrays[f"values_{half}"], arrays[f"lengths_{half}"], n_steps)
         STATE["y_train"] = arrays["y_train"]
@@ -54,7 +54,7 @@ def load(file, n_threads, model):
 
 
 def fit(seed):
-    """One fit, and the prediction of the test half."""
+    """Fit once, and predict the test half."""
     n_threads = STATE["n_threads"]
     model = STATE["model"](n_kernels=10_000, n_jobs=n_threads, random_state=seed)
     with threadpool_limits(n_threads, user_api="blas"):

@@ -1,4 +1,4 @@
-"""Our models in `accuracy.py`: the defaults, and further settings that are shown next to them."""
+"""Our models in `accuracy.py`: the defaults, and further settings for comparison."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from _sets import TEXTS, Split
 
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer
 
-# The best setting that we know for reviews of this length, whatever it costs.
+# The best known setting for reviews of this length, regardless of its time.
 BEST: dict[str, Any] = {"units": 64, "embedding_dim": 64}
 
 
 def defaults(data: str, **common: Any) -> Any:
-    """The estimator as it comes."""
+    """The estimator with its default parameters."""
     return RNNTextClassifier(**common) if data in TEXTS else RNNClassifier(**common)
 
 
 def further(data: str, seeds: list[int], split: Split, ours: list[Run], common: dict[str, Any]) -> list[Row]:
-    """Rows of other settings, where there are any for this set."""
+    """The rows of other settings for this set, if there are any."""
     if data == "nsmc":
         name = 'RNNTextClassifier(TextTokenizer(level="char"))'
         runs = [run(RNNTextClassifier(TextTokenizer(level="char"), random_state=s, **common), split) for s in seeds]
@@ -34,13 +34,13 @@ def further(data: str, seeds: list[int], split: Split, ours: list[Run], common: 
 
 
 def _reviews(seeds: list[int], split: Split, ours: list[Run], common: dict[str, Any]) -> list[Row]:
-    """A larger network, NB-SVM, and means of both."""
+    """A larger network, NB-SVM, and blends of both."""
 
     def row(model: str, runs: list[Run]) -> Row:
         return row_of("imdb", model, "further", runs, split.y_test, len(split.y_train))
 
-    def mean(parts: list[Run]) -> list[Run]:
-        probabilities = np.mean([part.probabilities for part in parts], axis=0)
+    def mean(runs: list[Run]) -> list[Run]:
+        probabilities = np.mean([run.probabilities for run in runs], axis=0)
         return [Run(classes[probabilities.argmax(axis=1)], probabilities, np.nan, np.nan)]
 
     classes = np.unique(split.y_train)

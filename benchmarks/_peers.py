@@ -1,7 +1,7 @@
-"""Other libraries in environments of their own under ``benchmarks/.peers``, and workers that run in them.
+"""Other libraries in separate environments under ``benchmarks/.peers``, and the workers that run in them.
 
-A worker is a script of this folder that answers JSON requests (see `_serve.py`). Its environment is made at the first
-use with venv and pip.
+A worker is a script of this folder that handles JSON requests (see `_serve.py`). Its environment is created at
+the first use with venv and pip.
 """
 
 import json
@@ -13,27 +13,27 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / ".peers"
-# TensorFlow's build without CUDA has a name of its own where there is one with.
+# On systems with a CUDA build of TensorFlow, the build without CUDA has a different name.
 _TENSORFLOW = "tensorflow" if sys.platform == "darwin" else "tensorflow-cpu"
 _PACKAGES = {"jax": ["keras>=3.10", "jax[cpu]"], "tensorflow": ["keras>=3.10", _TENSORFLOW]}
 NAMES = {"jax": "Keras on JAX", "tensorflow": "Keras on TensorFlow"}
 
 
 class Peer:
-    """A worker in an environment of its own, if it can be had; `problem` says why not.
+    """A worker in a separate environment; if it cannot be started, `problem` says why.
 
     Parameters
     ----------
     name : str
-        What to call it.
+        The name in messages and tables.
     folder : str
-        Where its environment is, under ``benchmarks/.peers``.
+        The folder of its environment, under ``benchmarks/.peers``.
     packages : list of str
-        What pip installs there.
+        The packages that pip installs there.
     script : str
         The worker, a file of this folder.
     n_threads : int
-        How many cores it may use.
+        How many cores it can use.
     variables : dict, optional
         Environment variables for the worker.
     """
@@ -60,7 +60,7 @@ class Peer:
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         done = folder / "installed"
         if not done.exists():
-            print(f"Making an environment with {self.name} in {folder} ...", file=sys.stderr)
+            print(f"Creating an environment with {self.name} in {folder} ...", file=sys.stderr)
             venv.create(folder, with_pip=True, clear=True)
             (FOLDER / ".gitignore").write_text("*\n")
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -76,7 +76,7 @@ class Peer:
         environment.pop("PYTHONPATH", None)
         before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
         if before is not None and n_threads < len(before):
-            # XLA makes a thread for each core that it sees, and a process inherits these.
+            # XLA creates a thread for each core that it sees; the worker inherits the affinity of this process.
             os.sched_setaffinity(0, sorted(before)[:n_threads])
         try:
             self.process = subprocess.Popen(
@@ -86,24 +86,24 @@ class Peer:
         finally:
             if before is not None:
                 os.sched_setaffinity(0, before)
-        self.versions = self._read()["versions"]
+        self.versions = self._receive()["versions"]
 
-    def _read(self) -> dict:
+    def _receive(self) -> dict:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"the worker with {self.name} ended with status {self.process.wait()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise RuntimeError(f"{self.name}: {answer['error']}")
-        return answer
+        response = json.loads(line)
+        if "error" in response:
+            raise RuntimeError(f"{self.name}: {response['error']}")
+        return response
 
-    def ask(self, **request) -> dict:
-        """Send a request, wait for the answer."""
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return self._read()
+    def request(self, **content) -> dict:
+        """Send a request and wait for the response."""
+        print(json.dumps(content), file=self.process.stdin, flush=True)
+        return self._receive()
 
     def close(self) -> None:
-        """End the worker."""
+        """Stop the worker."""
         if self.process is not None:
             self.process.stdin.close()
             self.process.wait(30)
@@ -115,11 +115,11 @@ class KerasPeer(Peer):
     Parameters
     ----------
     backend : {"jax", "tensorflow"}
-        What Keras runs on.
+        The backend of Keras.
     script : str
         The worker, a file of this folder.
     n_threads : int
-        How many cores it may use.
+        How many cores it can use.
     """
 
     def __init__(self, backend: str, script: str, n_threads: int):
@@ -132,12 +132,12 @@ class KerasPeer(Peer):
 
 
 def start_peers(backends: list[str], script: str, n_threads: int) -> list[KerasPeer]:
-    """The workers that can be had; says which are left out, and why."""
+    """The workers that can be started; print which are skipped, and why."""
     peers = []
     for backend in backends:
         peer = KerasPeer(backend, script, n_threads)
         if peer.problem is None:
             peers.append(peer)
         else:
-            print(f"{peer.name} is left out: {peer.problem}")
+            print(f"{peer.name} is skipped: {peer.problem}")
     return peers

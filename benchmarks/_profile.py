@@ -1,8 +1,8 @@
-"""Which part of a batch takes how long, for `epoch.py --profile`.
+"""The time of each section of a batch, for `epoch.py --profile`.
 
-Hooks of torch and a few wrapped methods tell when a part begins and ends; the time of a part is what it spends itself,
-without the parts inside it. Backward is taken apart by the nodes of the graph. The hooks cost something too: the same
-fit without them is measured in the same rounds.
+torch's hooks and a few wrapped methods mark where a section begins and ends. The time of a section excludes the
+sections inside it. Backward is divided by the nodes of the graph. The hooks take time too, so the same fit is also
+measured without them, in the same rounds.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from seqclf._training.optimizers import FusedOptimizer
 
 GOAL_MS = 8.0
 RECURRENCE = ("recurrence, forward", "recurrence, backward")
-_REST, _HOOKS, _OUTSIDE = "Python and all else", "these measurements", "fit, around the epoch"
+_REMAINDER, _HOOKS, _OUTSIDE = "Python and everything else", "these measurements", "fit, around the epoch"
 _MODULES = {
     "Network": "between the layers (layout, token dropout)",
     "RecurrentLayer": "recurrence, forward",
@@ -37,14 +37,14 @@ _MODULES = {
 }
 _NODES = {
     "_RecurrenceBackward": "recurrence, backward",
-    "EmbeddingBackward": "embedding, backward",  # where it isn't in the kernels
+    "EmbeddingBackward": "embedding, backward",  # if the kernels do not compute it
     "_PoolBackward": "pooling",
 }
 _OTHER_NODES = "other backward (dropout, pooling, classifier, sums)"
 
 
 class Clock:
-    """Seconds of each part, exclusive of the parts inside it."""
+    """The seconds of each section, without the sections inside it."""
 
     def __init__(self):
         self.seconds: Counter[str] = Counter()
@@ -57,25 +57,25 @@ class Clock:
         self.seconds[self._inside[-1]] += now - self._since
         self._since = now
 
-    def enter(self, part: str | None) -> None:
-        """A part begins; None goes on with the part around it."""
+    def enter(self, section: str | None) -> None:
+        """Begin a section; None continues the enclosing one."""
         self._charge()
-        self._inside.append(part or self._inside[-1])
+        self._inside.append(section or self._inside[-1])
 
     def leave(self) -> None:
-        """The part that began last ends."""
+        """End the innermost section."""
         self._charge()
         self._inside.pop()
 
     def stop(self) -> None:
-        """Nothing runs any more."""
+        """Count the time until now."""
         self._charge()
 
-    def wrapped(self, part: str, function):
-        """The function as a part."""
+    def wrapped(self, section: str, function):
+        """The function, with its calls timed as a section."""
 
         def run(*args, **kwargs):
-            self.enter(part)
+            self.enter(section)
             try:
                 return function(*args, **kwargs)
             finally:
@@ -85,26 +85,26 @@ class Clock:
 
 
 def _hook_nodes(root: torch.autograd.graph.Node, clock: Clock) -> None:
-    """Tell the clock when each node of the graph begins and ends."""
-    seen, waiting = {root}, [root]
-    while waiting:
-        node = waiting.pop()
-        part = next((part for name, part in _NODES.items() if node.name().startswith(name)), _OTHER_NODES)
-        if not node.name().endswith("AccumulateGrad"):  # Its hooks are those of the tensor; it is part of "other".
-            node.register_prehook(lambda _, part=part: clock.enter(part))
+    """Add hooks that time each node of the graph."""
+    seen, pending = {root}, [root]
+    while pending:
+        node = pending.pop()
+        section = next((section for name, section in _NODES.items() if node.name().startswith(name)), _OTHER_NODES)
+        if not node.name().endswith("AccumulateGrad"):  # its hooks would be hooks of the tensor; counted in "other"
+            node.register_prehook(lambda _, section=section: clock.enter(section))
             node.register_hook(lambda *_: clock.leave())
-        for following, _ in node.next_functions:
-            if following is not None and following not in seen:
-                seen.add(following)
-                waiting.append(following)
+        for child, _ in node.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                pending.append(child)
 
 
 @contextmanager
-def _watched(clock: Clock) -> Iterator[None]:
-    """Hooks and wrappers, taken off at the end."""
+def _instrumented(clock: Clock) -> Iterator[None]:
+    """Install hooks and wrappers, and remove them at the end."""
     backward, step = torch.Tensor.backward, TrainingLoop.train_step
 
-    def watched_backward(tensor, *args, **kwargs):
+    def timed_backward(tensor, *args, **kwargs):
         clock.wrapped(_HOOKS, _hook_nodes)(tensor.grad_fn, clock)
         clock.wrapped(_OTHER_NODES, backward)(tensor, *args, **kwargs)
 
@@ -118,23 +118,23 @@ def _watched(clock: Clock) -> Iterator[None]:
             register_module_forward_hook(lambda *_: clock.leave(), always_call=True),
         ):
             stack.callback(handle.remove)
-        for place, name, part in (
+        for owner, name, section in (
             (TrainingData, "__getitem__", "choosing the batch"),
-            (_kernels, "arrange", "reading the batch (order of steps, numbers beside)"),
+            (_kernels, "gather_steps", "gathering the batch (steps, step features)"),
             (FusedOptimizer, "zero_grad", "optimiser"),
             (FusedOptimizer, "update", "optimiser"),
             (TrainingLoop, "get_loss", "classifier and loss"),
-            (TrainingLoop, "notify", _REST),
-            (TrainingLoop, "fit_loop", _REST),
+            (TrainingLoop, "notify", _REMAINDER),
+            (TrainingLoop, "fit_loop", _REMAINDER),
         ):
-            stack.enter_context(patch.object(place, name, clock.wrapped(part, getattr(place, name))))
-        stack.enter_context(patch.object(torch.Tensor, "backward", watched_backward))
+            stack.enter_context(patch.object(owner, name, clock.wrapped(section, getattr(owner, name))))
+        stack.enter_context(patch.object(torch.Tensor, "backward", timed_backward))
         stack.enter_context(patch.object(TrainingLoop, "train_step", counted_step))
         yield
 
 
 def print_profile(model: RNNTextClassifier, ids: Sequence[np.ndarray], labels: np.ndarray, n_rounds: int) -> None:
-    """Fit with hooks and without, in turn, and print milliseconds a batch of each part."""
+    """Fit with and without hooks, interleaved, and print the milliseconds per batch of each section."""
     model.fit(ids, labels)  # warm up
     plain: list[float] = []
     outside: list[float] = []
@@ -143,29 +143,29 @@ def print_profile(model: RNNTextClassifier, ids: Sequence[np.ndarray], labels: n
         model.fit(ids, labels)
         without_hooks = model.history_[0]["seconds"]
         clock = Clock()
-        with _watched(clock):
+        with _instrumented(clock):
             model.fit(ids, labels)
         clock.stop()
         scale = 1e3 / clock.n_batches
         plain.append(scale * without_hooks)
-        rounds.append(Counter({part: scale * seconds for part, seconds in clock.seconds.items() if part != _OUTSIDE}))
+        rounds.append(Counter({name: scale * seconds for name, seconds in clock.seconds.items() if name != _OUTSIDE}))
         outside.append(1e3 * clock.seconds[_OUTSIDE])
-    totals = [sum(parts.values()) - parts[_HOOKS] for parts in rounds]
-    others = [total - sum(parts[name] for name in RECURRENCE) for total, parts in zip(totals, rounds, strict=True)]
-    medians = {name: statistics.median(parts[name] for parts in rounds) for name in set().union(*rounds) - {_HOOKS}}
+    totals = [sum(times.values()) - times[_HOOKS] for times in rounds]
+    others = [total - sum(times[name] for name in RECURRENCE) for total, times in zip(totals, rounds, strict=True)]
+    medians = {name: statistics.median(times[name] for times in rounds) for name in set().union(*rounds) - {_HOOKS}}
     total = statistics.median(totals)
 
     def row(name: str, values: Sequence[float]) -> list[str]:
-        middle = statistics.median(values)
-        return [name, f"{middle:.3f} ±{spread(values):.0%}", f"{middle / total:.0%}"]
+        median = statistics.median(values)
+        return [name, f"{median:.3f} ±{spread(values):.0%}", f"{median / total:.0%}"]
 
     order = sorted(medians, key=medians.__getitem__, reverse=True)
     print(f"\n{model.n_layers} x {model.cell}({model.units}), dropout {model.dropout}: ", end="")
-    print(f"milliseconds a batch, medians of {n_rounds} rounds\n")
+    print(f"milliseconds per batch, medians of {n_rounds} rounds\n")
     print_table(
-        ["part", "ms", "share"],
+        ["section", "ms", "fraction"],
         [
-            *(row(name, [parts[name] for parts in rounds]) for name in order),
+            *(row(name, [times[name] for times in rounds]) for name in order),
             row("**the batch, with these hooks**", totals),
             row("the batch, without them", plain),
             row("**all but the recurrence**", others),
@@ -173,5 +173,5 @@ def print_profile(model: RNNTextClassifier, ids: Sequence[np.ndarray], labels: n
     )
     other = statistics.median(others)
     goal = f"goal under {GOAL_MS:.0f} ms: {reached(other < GOAL_MS)}"
-    print(f"\nAll but the recurrence: {other:.2f} ms a batch, {goal}.", end=" ")
-    print(f"Around the epoch (reading, building, checking) a fit takes {statistics.median(outside):.0f} ms.")
+    print(f"\nAll but the recurrence: {other:.2f} ms per batch, {goal}.", end=" ")
+    print(f"Around the epoch (validating, encoding, building) a fit takes {statistics.median(outside):.0f} ms.")

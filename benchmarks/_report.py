@@ -1,4 +1,4 @@
-"""What the benchmarks print alike: the machine, tables, medians with their spread, and goals reached or missed."""
+"""The output that all benchmarks have in common: the machine, tables, medians with spread, goals reached or missed."""
 
 import os
 import platform
@@ -15,22 +15,22 @@ from seqclf._native import library
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
-    """How long one call takes."""
+    """The seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def spread(seconds: Sequence[float]) -> float:
-    """Half the range between the quartiles, as a share of the median."""
+    """Half the interquartile range, as a fraction of the median."""
     low, high = np.percentile(seconds, [25, 75])
     return float((high - low) / 2 / statistics.median(seconds))
 
 
 def with_spread(seconds: Sequence[float], *, unit: float = 1.0, digits: int = 2) -> str:
-    """The median in that unit (in seconds) and, from three values on, the spread."""
-    middle = f"{statistics.median(seconds) / unit:,.{digits}f}"
-    return middle if len(seconds) < 3 else f"{middle} ±{spread(seconds):.0%}"
+    """The median in that unit (in seconds) and, for three values or more, the spread."""
+    median = f"{statistics.median(seconds) / unit:,.{digits}f}"
+    return median if len(seconds) < 3 else f"{median} ±{spread(seconds):.0%}"
 
 
 def as_line(cells: Sequence[str]) -> str:
@@ -39,17 +39,17 @@ def as_line(cells: Sequence[str]) -> str:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A markdown table."""
+    """Print a markdown table."""
     print(as_line(header), as_line(["---"] * len(header)), *map(as_line, rows), sep="\n", flush=True)
 
 
 def reached(good: bool) -> str:
-    """The end of a sentence about a goal."""
+    """The text for a goal that was reached or missed."""
     return "reached" if good else "**missed**"
 
 
 def processor() -> str:
-    """The name of the processor, where the system tells."""
+    """The name of the processor, or the architecture if the system does not report a name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -57,9 +57,9 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def machine(n_threads: int, *others: str) -> str:
-    """Processor, threads, kernels and versions in one line."""
-    versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}", *filter(None, others)]
+def machine(n_threads: int, *other_versions: str) -> str:
+    """Processor, threads, kernels and versions on one line."""
+    versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}", *filter(None, other_versions)]
     return (
         f"{processor()}, {os.cpu_count()} cores, {n_threads} thread{'s' * (n_threads > 1)}; {library.available()[1]}; "
         f"{', '.join(versions)}."
@@ -67,11 +67,11 @@ def machine(n_threads: int, *others: str) -> str:
 
 
 def load() -> float | None:
-    """The load of the machine over the last minute, where the system tells."""
+    """The load of the machine over the last minute, or None if the system does not report it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def print_load(before: float | None) -> None:
-    """How busy the machine was before and after."""
+    """Print the load before and after."""
     if before is not None:
         print(f"Load of the machine (1 minute) before: {before:.1f}, after: {load():.1f}.")

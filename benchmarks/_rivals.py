@@ -1,8 +1,8 @@
-"""The linear models that one would pick for texts in place of ours, and nearest neighbours for series.
+"""The usual linear models for texts, and nearest neighbours for series, as rivals.
 
 The columns are TF-IDF with sublinear counts of words, of words and pairs, or of 2 to 5 characters inside words, with
-logistic regression (C=10) or a linear support vector machine. Where words are not divided by spaces there are two
-more columns. Which column is the rival of a set is chosen on its training half, by cross-validation.
+logistic regression (C=10) or a linear support vector machine. Languages without spaces have two more columns. The rival
+of a set is the best column in cross-validation of its training half.
 """
 
 import statistics
@@ -39,8 +39,8 @@ _COLUMNS = {
 }
 _COLUMNS_WITHOUT_SPACES = {"characters + LR": (_CHARACTERS, "LR"), "characters + SVC": (_CHARACTERS, "SVC")}
 _N_FOLDS = 5
-# The choice of a column is made on at most so many training rows.
-_N_ROWS_OF_CHOICE = 25_000
+# The number of training rows for the choice of a column.
+_MAX_CHOICE_ROWS = 25_000
 
 
 def columns(*, without_spaces: bool) -> list[str]:
@@ -57,19 +57,19 @@ def _linear(kind: str) -> Any:
 
 
 def linear_model(column: str) -> Any:
-    """From raw texts to labels."""
+    """A pipeline from raw texts to labels."""
     vectorizer, kind = _settings(column)
     return make_pipeline(TfidfVectorizer(sublinear_tf=True, **vectorizer), _linear(kind))
 
 
 def nearest_neighbour() -> Any:
-    """Series of one length, as rows of a table."""
+    """One nearest neighbour on series of one length, flattened."""
     return make_pipeline(FunctionTransformer(lambda X: X.reshape(len(X), -1)), KNeighborsClassifier(1))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Classes with fewer rows than folds, and solvers that stop early, are as they are."""
+    """Ignore warnings about classes with fewer rows than folds, and about solvers that stop early."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
@@ -77,7 +77,7 @@ def _quiet() -> Iterator[None]:
 
 
 def timed(model: Any, split: Split) -> tuple[Run, dict[str, float]]:
-    """Run with one BLAS thread and with two; gives the predictions of the first, the faster times, and both sums."""
+    """Run with one and with two BLAS threads; return the predictions of the first, the faster times, and both sums."""
     runs = {}
     for n_threads in (1, 2):
         with _quiet(), threadpool_limits(n_threads, user_api="blas"):
@@ -89,7 +89,7 @@ def timed(model: Any, split: Split) -> tuple[Run, dict[str, float]]:
 
 
 class _Present(TransformerMixin, BaseEstimator):
-    """Drops the n-grams that no row of `fit` has: what is left is what a vectoriser of these rows alone would count."""
+    """Drops the n-grams that no row of `fit` has, so that the result is that of a vectoriser fitted on these rows."""
 
     def fit(self, X: sparse.csr_matrix, y: Any = None) -> "_Present":
         self.present_ = np.flatnonzero(X.getnnz(axis=0))
@@ -100,11 +100,11 @@ class _Present(TransformerMixin, BaseEstimator):
 
 
 def cross_validated(names: list[str], X: list[str], y: np.ndarray) -> dict[str, float]:
-    """The accuracy of each column in five stratified folds of a training half; n-grams are counted once."""
-    if len(y) > _N_ROWS_OF_CHOICE:
-        X, _, y, _ = train_test_split(X, y, train_size=_N_ROWS_OF_CHOICE, random_state=0)
+    """The accuracy of each column in five stratified folds of a training half; n-grams are counted only once."""
+    if len(y) > _MAX_CHOICE_ROWS:
+        X, _, y, _ = train_test_split(X, y, train_size=_MAX_CHOICE_ROWS, random_state=0)
     folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=0)
-    found = {}
+    accuracies = {}
     counted: tuple[Any, Any] = (None, None)
     for name in names:
         vectorizer, kind = _settings(name)
@@ -117,12 +117,12 @@ def cross_validated(names: list[str], X: list[str], y: np.ndarray) -> dict[str, 
                 model = make_pipeline(_Present(), TfidfTransformer(sublinear_tf=True), _linear(kind))
                 model.fit(counts[rows], y[rows])
                 scores.append(float((model.predict(counts[held_out]) == y[held_out]).mean()))
-        found[name] = statistics.mean(scores)
-    return found
+        accuracies[name] = statistics.mean(scores)
+    return accuracies
 
 
 class NBFeatures(TransformerMixin, BaseEstimator):
-    """Counts of two classes as presence times log-count ratio."""
+    """Multiplies binary counts by the log-count ratios of two classes."""
 
     def fit(self, X: sparse.csr_matrix, y: np.ndarray) -> "NBFeatures":
         positive, negative = (1 + np.asarray(X[y == label].sum(axis=0)).ravel() for label in np.unique(y)[::-1])

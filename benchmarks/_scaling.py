@@ -1,8 +1,9 @@
-"""What an epoch costs against the number of tokens, for `epoch.py --scaling`: printed, and drawn.
+"""The time of an epoch against the number of tokens, for `epoch.py --scaling`, as tables and as a plot.
 
-Two series of data, both made of the words of the reviews: 1, 2, 4 and 8 times the documents; and one number of words in
-documents of other lengths, cut out of the reviews laid end to end. The first should cost in proportion. The second
-should cost the same wherever a batch holds enough words to drown what each batch costs whatever is in it.
+There are two series of data sets, both from the words of the reviews: 1, 2, 4 and 8 times the documents; and the same
+number of words in documents of different lengths, cut from the concatenated reviews. In the first the time should be
+proportional to the number of words. In the second it should be constant if a batch has enough words to make its fixed
+cost negligible.
 """
 
 import statistics
@@ -24,14 +25,14 @@ Maker = Callable[[], RNNTextClassifier]
 
 
 def more_documents(ids: Sequence[np.ndarray], labels: np.ndarray) -> dict[int, Data]:
-    """An eighth of the documents, a quarter, half, and all, by how many times the least that is."""
+    """An eighth, a quarter, half, and all of the documents, by their multiple of the smallest set."""
     rows = np.random.default_rng(0).permutation(len(ids))
     chosen = {factor: rows[: len(ids) * factor // FACTORS[-1]] for factor in FACTORS}
     return {factor: ([ids[row] for row in some], labels[some]) for factor, some in chosen.items()}
 
 
 def other_lengths(ids: Sequence[np.ndarray], labels: np.ndarray) -> dict[int, Data]:
-    """The same words in documents of those lengths that give two or more; of half of the reviews. Labels alternate."""
+    """The words of half of the reviews in documents of each length that gives two or more. Labels alternate."""
     flat = np.concatenate(ids[: len(ids) // 2])
     lengths = [length for length in LENGTHS if 2 * length <= len(flat)]
     n_words = len(flat) // lengths[-1] * lengths[-1]
@@ -43,13 +44,13 @@ def other_lengths(ids: Sequence[np.ndarray], labels: np.ndarray) -> dict[int, Da
 
 
 def seconds_of_epochs(makers: Mapping[str, Maker], data: Mapping[int, Data], n_rounds: int) -> dict[str, Seconds]:
-    """Seconds of an epoch of each model on each data, all in turn in each round."""
+    """The seconds of an epoch of each model on each data set; each round measures all of them."""
     seconds: dict[str, Seconds] = {name: {key: [] for key in data} for name in makers}
     for round_ in range(n_rounds + 1):
         for key, (ids, labels) in data.items():
             for name, maker in makers.items():
                 model = maker().fit(ids, labels)
-                if round_:  # the first one warms up
+                if round_:  # the first one is a warm-up
                     seconds[name][key].append(model.history_[0]["seconds"])
     return seconds
 
@@ -57,29 +58,31 @@ def seconds_of_epochs(makers: Mapping[str, Maker], data: Mapping[int, Data], n_r
 def print_scaling(
     makers: Mapping[str, Maker], ids: Sequence[np.ndarray], labels: np.ndarray, n_rounds: int, path: Path
 ) -> None:
-    """Measure, print both tables for each model, and draw them."""
+    """Measure, print both tables for each model, and plot them."""
     documents, lengths = more_documents(ids, labels), other_lengths(ids, labels)
     by_factor = seconds_of_epochs(makers, documents, n_rounds)
     by_length = seconds_of_epochs(makers, lengths, n_rounds)
     for name in makers:
         print(f"\n{name}: an epoch against the number of documents, medians of {n_rounds} interleaved rounds\n")
         print_costs("", documents, by_factor[name], FACTORS[0])
-        print(f"\n{name}: the same words in documents of other lengths\n")
-        print_costs("words each", lengths, by_length[name], max(lengths))
+        print(f"\n{name}: the same words in documents of different lengths\n")
+        print_costs("words per document", lengths, by_length[name], max(lengths))
         each, fixed = cost_of_words_and_batches(makers[name](), lengths, by_length[name])
-        if min(each, fixed) > 0:  # else there is too little data
-            print(f"\nLeast squares of the last table: {1e9 * each:.0f} ns a word and {1e3 * fixed:.2f} ms a batch.")
+        if min(each, fixed) > 0:  # otherwise there is too little data
+            print(
+                f"\nLeast squares of the last table: {1e9 * each:.0f} ns per word and {1e3 * fixed:.2f} ms per batch."
+            )
     draw(by_factor, by_length, documents, lengths, path)
-    print(f"\nDrawn: {path}")
+    print(f"\nPlot: {path}")
 
 
-def print_costs(what: str, data: Mapping[int, Data], seconds: Seconds, base: int) -> None:
-    """A table with the cost of a word, and how it compares with that of the line `base`."""
+def print_costs(unit: str, data: Mapping[int, Data], seconds: Seconds, base: int) -> None:
+    """Print a table with the cost of a word, also relative to the line `base`."""
     n_words = {key: count_words(some) for key, some in data.items()}
     each = {key: statistics.median(seconds[key]) / n_words[key] for key in data}
     rows = [
         [
-            str(key) if what else f"{key}x",
+            str(key) if unit else f"{key}x",
             f"{len(data[key][0]):,}",
             f"{n_words[key]:,}",
             with_spread(seconds[key], digits=3),
@@ -88,21 +91,21 @@ def print_costs(what: str, data: Mapping[int, Data], seconds: Seconds, base: int
         ]
         for key in data
     ]
-    print_table([what, "documents", "words", "epoch, s", "ns a word", f"against {base}{'' if what else 'x'}"], rows)
+    print_table([unit, "documents", "words", "epoch, s", "ns per word", f"against {base}{'' if unit else 'x'}"], rows)
 
 
 def cost_of_words_and_batches(
     model: RNNTextClassifier, data: Mapping[int, Data], seconds: Seconds
 ) -> tuple[float, float]:
-    """What a word costs and what a batch does, in seconds, if an epoch costs their sum; errors count as shares."""
-    middle = np.array([statistics.median(seconds[key]) for key in data])
+    """The cost of a word and the fixed cost of a batch in seconds, by least squares of relative errors."""
+    medians = np.array([statistics.median(seconds[key]) for key in data])
     counts = [(count_words(some), -(-len(some[0]) // model.batch_size)) for some in data.values()]
-    each, fixed = np.linalg.lstsq(np.array(counts) / middle[:, None], np.ones(len(middle)))[0]
+    each, fixed = np.linalg.lstsq(np.array(counts) / medians[:, None], np.ones(len(medians)))[0]
     return float(each), float(fixed)
 
 
 def count_words(data: Data) -> int:
-    """In all documents together."""
+    """The number of words of all documents."""
     return sum(map(len, data[0]))
 
 
@@ -113,7 +116,7 @@ def draw(
     lengths: Mapping[int, Data],
     path: Path,
 ) -> None:
-    """Left seconds against words, with the line of proportion; right nanoseconds a word against the length."""
+    """Left: seconds against words, with a proportional line; right: nanoseconds per word against the length."""
     mpl.use("Agg")  # writes files, needs no screen
     import matplotlib.pyplot as plt
 
@@ -129,8 +132,8 @@ def draw(
         left.plot([0, million[-1]], [0, middle[-1]], ":", color=points[0].get_color())
         low, middle, high = quartiles(by_length[name]) * 1e9 / n_words
         right.errorbar(list(lengths), middle, (middle - low, high - middle), fmt="o-", capsize=3, label=name)
-    left.set(xlabel="words, millions", ylabel="an epoch, seconds", title="More documents (dotted: in proportion)")
-    right.set(xlabel="words in each document", ylabel="nanoseconds a word", title="The same words, other lengths")
+    left.set(xlabel="words, millions", ylabel="seconds per epoch", title="More documents (dotted: proportional)")
+    right.set(xlabel="words in each document", ylabel="nanoseconds per word", title="The same words, other lengths")
     right.set_xscale("log", base=2)
     right.set_xticks(list(lengths), [str(length) for length in lengths])
     for axes in (left, right):

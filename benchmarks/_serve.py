@@ -1,7 +1,7 @@
-"""The side of the worker: one JSON request a line on the standard input, one JSON answer a line on the standard output.
+"""The worker's side of the protocol: one line of JSON per request on stdin, one per response on stdout.
 
-A request ``{"epoch": {...}}`` calls the handler of that name with those arguments; the answer is the dict that it
-returns, or ``{"error": ...}``. Runs in the environments of the peers: nothing but the standard library here.
+A request ``{"epoch": {...}}`` calls the handler of that name with those arguments. The response is the dict that it
+returns, or ``{"error": ...}``. This runs in the environments of the peers, so it imports only the standard library.
 """
 
 import json
@@ -9,19 +9,19 @@ import sys
 from collections.abc import Callable, Mapping
 
 # A library that prints must not break the protocol.
-_answers, sys.stdout = sys.stdout, sys.stderr
+_responses, sys.stdout = sys.stdout, sys.stderr
 
 
 def serve(versions: str, handlers: Mapping[str, Callable[..., dict]]) -> None:
-    """Answer requests until the input ends; the first line tells the versions."""
+    """Handle requests until the input ends; the first line of output has the versions."""
 
-    def answer(content: dict) -> None:
-        print(json.dumps(content), file=_answers, flush=True)
+    def respond(content: dict) -> None:
+        print(json.dumps(content), file=_responses, flush=True)
 
-    answer({"versions": versions})
+    respond({"versions": versions})
     for line in sys.stdin:
         ((name, arguments),) = json.loads(line).items()
         try:
-            answer(handlers[name](**arguments))
-        except Exception as error:  # told to the other side
-            answer({"error": f"{type(error).__name__}: {error}"})
+            respond(handlers[name](**arguments))
+        except Exception as error:  # reported to the other side
+            respond({"error": f"{type(error).__name__}: {error}"})

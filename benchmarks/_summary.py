@@ -1,4 +1,4 @@
-"""What the rows of `accuracy.py` say together: where our defaults are behind what one would pick instead."""
+"""The summary of `accuracy.py`: the sets on which our defaults are behind their rivals."""
 
 import statistics
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ from _sets import SERIES, TEN_TEXTS, TEXTS
 
 MINIROCKET = "MiniRocket"
 CHOSEN = "column chosen by cross-validation"
-# Series: a difference counts from so many test rows or this accuracy on, whichever is more.
-_ROWS, _ACCURACY = 2, 0.01
+# Series: a difference up to this many test rows, or this accuracy, does not count.
+_MAX_ROWS_BEHIND, _MAX_ACCURACY_BEHIND = 2, 0.01
 
 
 def accuracy(row: Row) -> float:
@@ -24,14 +24,14 @@ def _find(rows: Iterable[Row], data: str, role: str) -> Row | None:
 
 
 def _pairs(rows: list[Row], names: Iterable[str]) -> list[tuple[Row, Row]]:
-    """Our row and the rival's, of the sets that have both."""
+    """Our row and the rival's row of each set that has both."""
     both = ((_find(rows, name, "ours"), _find(rows, name, "rival")) for name in names)
     return [(ours, rival) for ours, rival in both if ours and rival]
 
 
 def _line(ours: Row, rival: Row, allowed: float | None = None) -> list[str]:
     difference, error = paired_difference(mean_hits(ours), mean_hits(rival))
-    behind = difference < -(error if allowed is None else allowed) - 1e-9  # sums of shares are not exact
+    behind = difference < -(error if allowed is None else allowed) - 1e-9  # the sums are not exact
     chosen = rival.extra.get("chosen", [rival.model])
     cells = [ours.data, f"{accuracy(ours):.4f}", f"{accuracy(rival):.4f}", " / ".join(dict.fromkeys(chosen))]
     return [*cells, f"{difference:+.4f} ± {error:.4f}", "**behind**" if behind else ""]
@@ -44,10 +44,8 @@ def _print_texts(rows: list[Row]) -> None:
     pairs = _pairs(rows, TEXTS)
     if not pairs:
         return
-    print(
-        "\nTexts; the rival is the linear model that is best in cross-validation of the training half; behind is more"
-    )
-    print("than one standard error below it.\n")
+    print("\nTexts; the rival is the linear model that is best in cross-validation of the training half;")
+    print("behind means more than one standard error below it.\n")
     print_table(_HEADER, [_line(*pair) for pair in pairs])
     ten = [pair for pair in pairs if pair[0].data in TEN_TEXTS]
     if not ten:
@@ -64,7 +62,7 @@ def _print_texts(rows: list[Row]) -> None:
     lines = [
         ["ours", statistics.mean(accuracy(ours) for ours, _ in ten)],
         [f"best single column: {best}", means[best]],
-        ["each set's column of cross-validation", statistics.mean(accuracy(rival) for _, rival in ten)],
+        ["each set's rival", statistics.mean(accuracy(rival) for _, rival in ten)],
         ["each set's best column on the test rows themselves", statistics.mean(of_test)],
     ]
     print_table(["model", "mean accuracy"], [[str(name), f"{value:.4f}"] for name, value in lines])
@@ -74,33 +72,35 @@ def _print_series(rows: list[Row]) -> None:
     pairs = _pairs(rows, SERIES)
     if not pairs:
         return
-    print(f"\nSeries; behind is more than {_ROWS} test rows and more than {_ACCURACY} below {MINIROCKET}.\n")
-    print_table(_HEADER, [_line(*pair, allowed=max(_ROWS / pair[0].n_rows[1], _ACCURACY)) for pair in pairs])
-    ours, theirs = (statistics.mean(accuracy(pair[place]) for pair in pairs) for place in (0, 1))
+    print(
+        f"\nSeries; behind means more than {_MAX_ROWS_BEHIND} test rows "
+        f"and more than {_MAX_ACCURACY_BEHIND} below {MINIROCKET}.\n"
+    )
+    lines = [_line(*pair, allowed=max(_MAX_ROWS_BEHIND / pair[0].n_rows[1], _MAX_ACCURACY_BEHIND)) for pair in pairs]
+    print_table(_HEADER, lines)
+    ours, theirs = (statistics.mean(accuracy(pair[i]) for pair in pairs) for i in (0, 1))
     print(f"\nMean over {len(pairs)} sets: ours {ours:.4f}, {MINIROCKET} {theirs:.4f}.")
 
 
 def chosen_row(data: str, choice: list[dict[str, float]], columns: list[Row]) -> Row:
-    """The rival of a set of texts: in each draw the column that is best in cross-validation there."""
+    """The rival of a text data set: in each draw, the column that is best in cross-validation."""
     by_name = {row.model: row for row in columns}
     chosen = [max(scores, key=lambda name: scores[name]) for scores in choice]
-    parts = [by_name[name] for name in chosen]
+    rows = [by_name[name] for name in chosen]
 
     def draws(field: str) -> list:
-        return [getattr(part, field)[place] for place, part in enumerate(parts)]
+        return [getattr(row, field)[draw] for draw, row in enumerate(rows)]
 
-    times = {
-        f"{what}_seconds": float(np.mean([getattr(p, f"{what}_seconds") for p in parts])) for what in ("fit", "predict")
-    }
-    spam = draws("f1_of_spam") if parts[0].f1_of_spam else None
+    times = {name: float(np.mean([getattr(row, name) for row in rows])) for name in ("fit_seconds", "predict_seconds")}
+    spam = draws("f1_of_spam") if rows[0].f1_of_spam else None
     return Row(
-        data, CHOSEN, "rival", parts[0].n_rows,
+        data, CHOSEN, "rival", rows[0].n_rows,
         draws("accuracies"), draws("macro_f1"), draws("hits"), **times,
         f1_of_spam=spam, extra={"chosen": chosen, "cross-validation": choice},
     )  # fmt: skip
 
 
 def print_summary(rows: list[Row]) -> None:
-    """Tables of texts and of series."""
+    """Print the tables of texts and of series."""
     _print_texts(rows)
     _print_series(rows)

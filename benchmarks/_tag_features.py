@@ -1,6 +1,6 @@
-"""The features that taggers usually read of a token and its neighbours.
+"""The usual features of taggers for a token and its neighbours.
 
-A worker imports this in its own environment: nothing but the standard library here.
+A worker imports this in a separate environment, so it imports only the standard library.
 """
 
 import re
@@ -9,7 +9,7 @@ _SHAPES = ((re.compile(r"[A-Z]+"), "X"), (re.compile(r"[a-z]+"), "x"), (re.compi
 
 
 def shape_of(token: str) -> str:
-    """Runs of capitals, small letters and digits, each as one character."""
+    """The token with each run of capitals, small letters or digits as one character."""
     for pattern, character in _SHAPES:
         token = pattern.sub(character, token)
     return token

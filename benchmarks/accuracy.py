@@ -1,26 +1,28 @@
-"""How right the defaults are, on official test halves, next to what one would pick instead.
+"""The accuracy of the defaults on official test halves, next to common alternatives.
 
     python benchmarks/accuracy.py --data all [--seeds 0,1,2] [--threads 2] [--json FILE]
     python benchmarks/accuracy.py --data texts --models ours --rivals FILE
     python benchmarks/accuracy.py --data customer_reviews,GunPoint --rows 200
 
-`--rivals` takes the rivals' rows from the `--json` of an earlier run on the same machine. Ours are fitted once for each
-seed (`random_state`). Fit and predict go from raw texts or series to labels, all in one run.
+`--rivals` reads the rows of the rivals from the `--json` file of an earlier run on the same machine. Our models are
+fitted once per seed (`random_state`). Fit and predict include everything from raw texts or series to labels, all in one
+run.
 
 | data | ours | rivals |
 |---|---|---|
-| ten sets of texts, nsmc, sms_spam, imdb and draws of it | defaults | linear models on TF-IDF (`_rivals.py`) |
-| nsmc | `TextTokenizer(level="char")` too | the same |
-| imdb | `BEST` of `_ours.py` too; blends with NB-SVM | the same; NB-SVM |
-| eight sets of series | defaults | MiniRocket (`_minirocket.py`); nearest neighbour (series of one length) |
+| ten text data sets, nsmc, sms_spam, imdb and draws of it | defaults | linear models on TF-IDF (`_rivals.py`) |
+| nsmc | also `TextTokenizer(level="char")` | the same |
+| imdb | also `BEST` of `_ours.py`; blends with NB-SVM | the same; NB-SVM |
+| eight series data sets | defaults | MiniRocket (`_minirocket.py`); nearest neighbour (series of one length) |
 | mnist | defaults; `cell="lstm", units=128` | none |
 
-The linear models are timed with one and with two BLAS threads, and the faster counts. MiniRocket is compiled before a
-time is taken. Macro F1 is over the classes of the test rows. The expected calibration error has 15 bins of equal width;
-next to it is what a perfect model of the same confidence would show (labels drawn from its own probabilities).
+The linear models are timed with one and with two BLAS threads, and the faster time is reported. MiniRocket is compiled
+before the measurement. Macro F1 is over the classes of the test rows. The expected calibration error has 15 bins of
+equal width; next to it is that of a perfectly calibrated model with the same confidences (labels drawn from its
+probabilities).
 
-Which linear model is the rival of a set is chosen by cross-validation of its training half. The summary at the end
-compares row by row: the difference is that of the mean over the seeds, its standard error is over the test rows.
+The linear model that is the rival of a set is chosen by cross-validation of its training half. The summary at the end
+is a paired comparison: the difference is that of the means over the seeds, its standard error is over the test rows.
 """
 
 import argparse
@@ -45,7 +47,7 @@ from _summary import MINIROCKET, accuracy, chosen_row, print_summary
 
 
 def measure_ours(data: str, draws: list[Split], options: argparse.Namespace) -> list[Row]:
-    """The defaults, and further settings where there are any."""
+    """Measure the defaults, and further settings if there are any."""
     common = {"n_threads": options.threads}
     runs = [run(defaults(data, random_state=seed, **common), draw) for draw in draws for seed in options.seeds]
     first = draws[0]
@@ -59,7 +61,7 @@ def _name(data: str) -> str:
 
 
 def memory(data: str, options: argparse.Namespace) -> dict[str, float]:
-    """The answer of `_memory_worker.py`."""
+    """The result of `_memory_worker.py`."""
     worker = Path(__file__).with_name("_memory_worker.py")
     rows = [] if options.rows is None else ["--rows", str(options.rows)]
     command = [sys.executable, str(worker), data, "--threads", str(options.threads), *rows]
@@ -67,7 +69,7 @@ def memory(data: str, options: argparse.Namespace) -> dict[str, float]:
 
 
 def measure_linear(data: str, draws: list[Split]) -> list[Row]:
-    """The columns, and the one that cross-validation chooses."""
+    """Measure the columns, and the one that cross-validation chooses."""
     names = _rivals.columns(without_spaces=data in WITHOUT_SPACES)
     y_test, n_train = draws[0].y_test, len(draws[0].y_train)
     rows = []
@@ -80,25 +82,25 @@ def measure_linear(data: str, draws: list[Split]) -> list[Row]:
 
 
 def measure_series(data: str, split: Split, peer: Peer | None, options: argparse.Namespace) -> list[Row]:
-    """MiniRocket, and one nearest neighbour where series have one length."""
-    found = {}
+    """Measure MiniRocket, and one nearest neighbour if all series have one length."""
+    models = {}
     if peer is not None:
-        found[MINIROCKET] = "rival", _minirocket.runs(peer, split, options.seeds, options.threads)
+        models[MINIROCKET] = "rival", _minirocket.runs(peer, split, options.seeds, options.threads)
     if isinstance(split.X_train, np.ndarray):
-        found["one nearest neighbour"] = "other", [run(_rivals.nearest_neighbour(), split)]
+        models["one nearest neighbour"] = "other", [run(_rivals.nearest_neighbour(), split)]
     n_train = len(split.y_train)
-    return [row_of(data, model, role, runs, split.y_test, n_train) for model, (role, runs) in found.items()]
+    return [row_of(data, model, role, runs, split.y_test, n_train) for model, (role, runs) in models.items()]
 
 
-def measure(data: str, peer: Peer | None, known: list[Row], options: argparse.Namespace) -> list[Row]:
-    """All rows of one set of data."""
+def measure(data: str, peer: Peer | None, earlier: list[Row], options: argparse.Namespace) -> list[Row]:
+    """All rows of one data set; `earlier` are the rows of `--rivals`."""
     draws = [draw.head(options.rows) for draw in load_draws(data)]
     rows = measure_ours(data, draws, options) if options.models != "rivals" else []
-    earlier = [row for row in known if row.data == data and row.role in ("rival", "column", "other")]
-    if any(row.n_rows != (len(draws[0].y_train), len(draws[0].y_test)) for row in earlier):
-        raise SystemExit(f"The rivals' rows of {data} are of other numbers of rows: leave --rivals away.")
-    if earlier:
-        rows += earlier
+    rivals = [row for row in earlier if row.data == data and row.role in ("rival", "column", "other")]
+    if any(row.n_rows != (len(draws[0].y_train), len(draws[0].y_test)) for row in rivals):
+        raise SystemExit(f"The rivals of {data} were measured with different numbers of rows: omit --rivals.")
+    if rivals:
+        rows += rivals
     elif options.models != "ours" and data in TEXTS:
         rows += measure_linear(data, draws)
     elif options.models != "ours" and data in SERIES:
@@ -112,7 +114,7 @@ HEADER = ["data", "model", "accuracy (each)", "macro F1", "calibration error (ch
 
 
 def as_cells(row: Row) -> list[str]:
-    """A row of the printed table."""
+    """The cells of a row of the printed table."""
     scores = f"{accuracy(row):.4f}"
     if len(row.accuracies) > 1:
         scores = f"**{scores}** ({' / '.join(f'{score:.4f}' for score in row.accuracies)})"
@@ -131,7 +133,7 @@ def as_cells(row: Row) -> list[str]:
 
 
 def read_rows(file: Path | None) -> list[Row]:
-    """The rows that `--json` has written."""
+    """The rows of a file that `--json` has written."""
     if file is None:
         return []
     return [Row(**{**row, "n_rows": tuple(row["n_rows"])}) for row in json.loads(file.read_text())["rows"]]
@@ -140,15 +142,17 @@ def read_rows(file: Path | None) -> list[Row]:
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = f"texts, series, all, or names with commas between: {', '.join(NAMES)}"
-    parser.add_argument("--data", default="all", type=names_of, help=known)
+    data_help = f"texts, series, all, or names separated by commas: {', '.join(NAMES)}"
+    parser.add_argument("--data", default="all", type=names_of, help=data_help)
     parser.add_argument("--models", default="both", choices=["ours", "rivals", "both"])
-    parser.add_argument("--rivals", type=Path, help="take the rivals' rows from there: the --json of an earlier run")
+    parser.add_argument(
+        "--rivals", type=Path, help="read the rows of the rivals from this file, the --json of an earlier run"
+    )
     parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(seed) for seed in text.split(",")])
-    parser.add_argument("--rows", type=int, help="at most so many rows of each half (to try it out)")
+    parser.add_argument("--rows", type=int, help="maximum number of rows of each half, for a trial")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="write the rows there too, after each set of data")
-    parser.add_argument("--smoke", action="store_true", help="60 rows, one seed, no MiniRocket: does this still run?")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file, after each data set")
+    parser.add_argument("--smoke", action="store_true", help="60 rows, one seed, no MiniRocket, to test this script")
     options = parser.parse_args(arguments)
     if options.smoke:
         options.rows, options.seeds = 60, [0]
@@ -156,18 +160,18 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     options = options_of()
-    known = read_rows(options.rivals)
+    earlier = read_rows(options.rivals)
     before = load_of_machine()
     needed = options.models != "ours" and not options.smoke and set(options.data) & set(SERIES)
-    missing = set(options.data) & set(SERIES) - {row.data for row in known}
-    peer = _minirocket.start(options.threads) if needed and missing else None
+    unmeasured = set(options.data) & set(SERIES) - {row.data for row in earlier}
+    peer = _minirocket.start(options.threads) if needed and unmeasured else None
     described = machine(options.threads, peer.versions if peer else "")
     print(described, flush=True)
     rows: list[Row] = []
     for data in options.data:
-        rows += measure(data, peer, known, options)
+        rows += measure(data, peer, earlier, options)
         if options.json:
             content: dict[str, Any] = {"machine": described, "rows": [asdict(row) for row in rows]}
             options.json.write_text(json.dumps(content, indent=1))

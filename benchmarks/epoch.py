@@ -1,28 +1,28 @@
-"""An epoch of `fit` of the textbook model on film reviews, beside the same model in Keras on JAX and on TensorFlow.
+"""An epoch of `fit` of the textbook model on film reviews, compared with the same model in Keras on JAX and TensorFlow.
 
     python benchmarks/epoch.py [--reviews N] [--rounds 3] [--threads 2] [--models lstm,gru] [--peers jax,tensorflow]
-    python benchmarks/epoch.py --profile [--reviews N]          which part of a batch of ours takes how long
+    python benchmarks/epoch.py --profile [--reviews N]          the time of each section of our batch
     python benchmarks/epoch.py --scaling FILE.png [--reviews N] our time against the number of tokens
 
 The model: 10,000 words, the last 500 of each review, an embedding of 16, then lstm(8), or two layers of gru(8) with
 dropout 0.3 before, between and after them, the last state, one logit; batches of 64, RMSprop with a learning rate of
-1e-4; no gradient clipping, no ratios of naive Bayes beside the ids. Keras gets the reviews padded to 500 at the start,
-and masks the padding; we get lists of ids. Splitting the texts into words is in nobody's time. The figures of the
-comparison are seconds of a whole call of `fit` for one epoch; the profile and the scaling leave out what `fit` does
+1e-4; no gradient clipping, no log-count ratios as step features. Keras gets the reviews padded to 500 at the start, and
+masks the padding; seqclf gets lists of ids. No time includes the splitting of texts into words. The times of the
+comparison are seconds of a complete call of `fit` for one epoch. The profile and the scaling exclude the work of `fit`
 before and after the epoch.
 
-What is compiled or loaded at a first call is done in a warm-up on two batches (of both sizes that an epoch has), for
-every column; the time with it is told as well. Each round trains every column for one epoch, one after the other, so
-that a noisy machine disturbs all alike; the figures are medians over the rounds, with half the range between the
-quartiles as the spread.
+A warm-up on two batches (with both sizes of an epoch) compiles or loads everything that a first call needs, for every
+column; the time including it is reported too. Each round trains every column for one epoch, one after the other, so
+that other load affects all columns equally. The figures are medians over the rounds; the spread is half the
+interquartile range.
 
-Before any time is printed: the columns have the same number of parameters and steps of the optimiser an epoch; with our
-weights Keras gives our probabilities; and, where an epoch has 100 batches or more, each column's loss falls from the
-first epoch to the last. (Losses are not the same: the order of the rows and the masks of dropout differ, and each `fit`
-of ours starts RMSprop anew, whose first steps are larger.)
+Before any time is printed, the script checks that the columns have the same number of parameters and of optimiser
+updates per epoch; that Keras with our weights gives our probabilities; and, if an epoch has 100 batches or more, that
+the loss of each column falls from the first epoch to the last. (Losses are not equal: the order of the rows and the
+dropout masks differ, and each `fit` of ours restarts RMSprop, whose first updates are larger.)
 
-Keras runs in environments of its own under ``benchmarks/.peers``, made at the first run with venv and pip. Without
-reviews (the environment variable SEQCLF_DATA) it is docstrings that are read.
+Keras runs in separate environments under ``benchmarks/.peers``, which the first run creates with venv and pip. Without
+reviews (the environment variable SEQCLF_DATA) the texts are docstrings.
 """
 
 import argparse
@@ -46,21 +46,21 @@ from seqclf import RNNTextClassifier, TextTokenizer
 from seqclf._training.optimizers import FusedOptimizer
 
 OURS = "ours"
-VOCABULARY, LONGEST, BATCH, EMBEDDING, LEARNING_RATE = 10_000, 500, 64, 16, 1e-4
+VOCAB_SIZE, MAX_LENGTH, BATCH, EMBEDDING, LEARNING_RATE = 10_000, 500, 64, 16, 1e-4
 MODELS = {
     "lstm": {"cell": "lstm", "units": 8, "n_layers": 1, "dropout": 0.0},
     "gru": {"cell": "gru", "units": 8, "n_layers": 2, "dropout": 0.3},
 }
-# How many times faster than the peer an epoch is meant to be.
+# The goal for the time of the peer divided by ours.
 GOALS = {"jax": 5.0, "tensorflow": 20.0}
-# Float32 on both sides: probabilities within this.
+# Maximum difference of probabilities, float32 on both sides.
 PROBABILITY_TOLERANCE = 1e-5
-# So many batches an epoch are needed to see a loss fall at this learning rate.
-BATCHES_TO_LEARN = 100
+# Batches per epoch that are needed for the loss to fall at this learning rate.
+MIN_BATCHES_TO_LEARN = 100
 
 
 def classifier(model: str, n_threads: int, **changes) -> RNNTextClassifier:
-    """The textbook model; each `fit` goes on for an epoch."""
+    """The textbook model; each `fit` continues for one epoch."""
     settings = {
         **MODELS[model], "bidirectional": False, "embedding_dim": EMBEDDING, "pooling": "last", "token_dropout": 0.0,
         "nb_ngrams": 0, "optimizer": "rmsprop", "learning_rate": LEARNING_RATE, "schedule": "constant",
@@ -72,12 +72,12 @@ def classifier(model: str, n_threads: int, **changes) -> RNNTextClassifier:
 
 def tokenize(texts: Texts) -> list[np.ndarray]:
     """The ids of the training texts."""
-    return list(TextTokenizer(vocab_size=VOCABULARY, max_length=LONGEST).fit_transform(texts.train))
+    return list(TextTokenizer(vocab_size=VOCAB_SIZE, max_length=MAX_LENGTH).fit_transform(texts.train))
 
 
 @dataclass
 class Column:
-    """What was measured of one side."""
+    """The measurements of one side."""
 
     name: str
     n_parameters: int = 0
@@ -88,7 +88,7 @@ class Column:
 
     @property
     def with_warm_up(self) -> float:
-        """A first epoch, compilation and all."""
+        """The time of a first epoch, including compilation."""
         return self.warm_up + self.seconds[0]
 
 
@@ -101,64 +101,66 @@ class Comparison:
         self.columns = {OURS: Column(OURS)} | {peer.backend: Column(peer.name) for peer in peers}
 
     def set_up(self, folder: Path) -> None:
-        """Build and warm up every side, and see whether they are the same model."""
-        # The row with the largest id comes along: it makes the embedding as large as it has to be.
+        """Build and warm up every side, and check that they are the same model."""
+        # Includes the row with the largest id, so that the embedding gets its final size.
         rows = [int(np.argmax([row.max(initial=0) for row in self.ids])), *range(BATCH + len(self.ids) % BATCH)]
         some, labels = [self.ids[row] for row in rows], self.labels[rows]
         self.columns[OURS].warm_up = seconds_of(lambda: self.ours.fit(some, labels))
         self.columns[OURS].n_parameters = self.ours.n_parameters_
 
-        padded = np.zeros((len(self.ids), LONGEST), dtype=np.uint16)
+        padded = np.zeros((len(self.ids), MAX_LENGTH), dtype=np.uint16)
         for row, ids in zip(padded, self.ids, strict=True):
-            row[LONGEST - len(ids) :] = ids
+            row[MAX_LENGTH - len(ids) :] = ids
         np.savez(folder / "data.npz", ids=padded, labels=self.labels)
         weights = keras_weights(self.ours)
-        np.savez(folder / "weights.npz", **{str(place): array for place, array in enumerate(weights)})
+        np.savez(folder / "weights.npz", **{str(i): array for i, array in enumerate(weights)})
         expected = self.ours.predict_proba(self.ids[:BATCH])[:, 1]
         for peer in self.peers:
             column = self.columns[peer.backend]
-            answer = peer.ask(
+            response = peer.request(
                 setup={
                     **MODELS[self.model], "data": str(folder / "data.npz"), "vocab_size": self.ours.vocab_size_,
                     "embedding_dim": EMBEDDING, "batch_size": BATCH, "learning_rate": LEARNING_RATE,
                 }
             )  # fmt: skip
-            column.warm_up, column.n_parameters = answer["seconds"], answer["n_parameters"]
+            column.warm_up, column.n_parameters = response["seconds"], response["n_parameters"]
             if column.n_parameters != self.ours.n_parameters_:
-                sys.exit(f"{column.name} has {column.n_parameters:,} parameters, we have {self.ours.n_parameters_:,}.")
-            found = peer.ask(probabilities={"weights": str(folder / "weights.npz"), "n_rows": BATCH})["probabilities"]
-            error = float(np.abs(np.array(found) - expected).max())
+                sys.exit(
+                    f"{column.name} has {column.n_parameters:,} parameters, seqclf has {self.ours.n_parameters_:,}."
+                )
+            response = peer.request(probabilities={"weights": str(folder / "weights.npz"), "n_rows": BATCH})
+            error = float(np.abs(np.array(response["probabilities"]) - expected).max())
             if not error <= PROBABILITY_TOLERANCE:  # written so that NaN fails
-                sys.exit(f"{column.name} gives other probabilities with our weights: off by {error:.1e}.")
+                sys.exit(f"{column.name} with our weights has other probabilities: the error is {error:.1e}.")
 
     def round(self) -> None:
-        """One epoch on every side."""
-        steps, update = [], FusedOptimizer.update
-        with patch.object(FusedOptimizer, "update", lambda optimizer: steps.append(1) or update(optimizer)):
+        """Train one epoch on every side."""
+        updates, update = [], FusedOptimizer.update
+        with patch.object(FusedOptimizer, "update", lambda optimizer: updates.append(1) or update(optimizer)):
             ours = self.columns[OURS]
             ours.seconds.append(seconds_of(lambda: self.ours.fit(self.ids, self.labels)))
         ours.losses.append(self.ours.history_[0]["train_loss"])
-        ours.n_batches.add(len(steps))
+        ours.n_batches.add(len(updates))
         for peer in self.peers:
-            answer = peer.ask(epoch={})
+            response = peer.request(epoch={})
             column = self.columns[peer.backend]
-            column.seconds.append(answer["seconds"])
-            column.losses.append(answer["loss"])
-            column.n_batches.add(answer["n_batches"])
+            column.seconds.append(response["seconds"])
+            column.losses.append(response["loss"])
+            column.n_batches.add(response["n_batches"])
 
     def check(self) -> None:
-        """End the program where the sides did not do the same work, or did not learn."""
+        """Exit if the sides did not do the same work, or did not learn."""
         (n_batches,) = expected = {-(-len(self.ids) // BATCH)}
         for column in self.columns.values():
             if column.n_batches != expected:
-                sys.exit(f"{column.name} took {sorted(column.n_batches)} steps an epoch; expected {n_batches}.")
+                sys.exit(f"{column.name} made {sorted(column.n_batches)} updates per epoch; expected {n_batches}.")
             if not np.isfinite(column.losses).all():
-                sys.exit(f"{column.name} lost its numbers: losses {column.losses}.")
-            if len(column.losses) > 1 and n_batches >= BATCHES_TO_LEARN and column.losses[-1] >= column.losses[0]:
+                sys.exit(f"{column.name} has losses that are not finite: {column.losses}.")
+            if len(column.losses) > 1 and n_batches >= MIN_BATCHES_TO_LEARN and column.losses[-1] >= column.losses[0]:
                 sys.exit(f"{column.name} does not learn: losses {column.losses}.")
 
     def print(self) -> bool:
-        """The table; returns whether all goals were reached."""
+        """Print the table; return whether all goals were reached."""
         columns, ours = self.columns.values(), self.columns[OURS]
         (n_batches,) = ours.n_batches
         rows = [
@@ -185,7 +187,7 @@ class Comparison:
         return good
 
     def summary(self) -> dict:
-        """All that was measured, for JSON."""
+        """All measurements, for JSON."""
         return {
             name: {"seconds": column.seconds, "warm_up": column.warm_up, "losses": column.losses}
             for name, column in self.columns.items()
@@ -193,28 +195,28 @@ class Comparison:
 
 
 def keras_weights(model: RNNTextClassifier) -> list[np.ndarray]:
-    """Our weights in the order and form that Keras has them in: gates of a gru are z, r, n there and r, z, n here."""
+    """Our weights in the order and form of Keras: the gates of a gru are z, r, n there, and r, z, n here."""
     arrays = model.network_.to_arrays()
     weights = [arrays["embedding.weight"]]
     for depth in range(model.n_layers):
         name = f"recurrent.layers.{depth}.directions.0."
         kinds = ["weight_input", "weight_recurrent", "bias", *(["bias_recurrent"] if model.cell == "gru" else [])]
-        parts = []
+        layer = []
         for kind in kinds:
             gates = np.split(arrays[name + kind], 4 if model.cell == "lstm" else 3)
-            parts.append(np.concatenate(gates if model.cell == "lstm" else [gates[1], gates[0], gates[2]]).T)
-        bias = parts[2] if model.cell == "lstm" else np.stack(parts[2:])
-        weights += [parts[0], parts[1], bias]
+            layer.append(np.concatenate(gates if model.cell == "lstm" else [gates[1], gates[0], gates[2]]).T)
+        bias = layer[2] if model.cell == "lstm" else np.stack(layer[2:])
+        weights += [layer[0], layer[1], bias]
     return [*weights, arrays["head.weight"].T, arrays["head.bias"]]
 
 
 def some_of(allowed):
-    """A parser of names with commas between them; "none" is none of them."""
+    """A parser of names separated by commas; "none" is the empty list."""
 
     def parse(text):
         chosen = [] if text == "none" else text.split(",")
         if not set(chosen) <= set(allowed):
-            raise argparse.ArgumentTypeError(f"{text!r} is not some of {','.join(allowed)}")
+            raise argparse.ArgumentTypeError(f"got {text!r}; expected names of {','.join(allowed)}")
         return chosen
 
     return parse
@@ -223,15 +225,17 @@ def some_of(allowed):
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--reviews", type=int, help="only so many, at least 128 (default: all 25,000)")
+    parser.add_argument("--reviews", type=int, help="number of reviews, at least 128 (default: all 25,000)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--models", type=some_of(MODELS), default=list(MODELS), help="with commas")
-    parser.add_argument("--peers", type=some_of(NAMES), default=list(NAMES), help="with commas, or none")
-    parser.add_argument("--profile", action="store_true", help="the parts of our batch instead")
-    parser.add_argument("--scaling", type=Path, metavar="FILE.png", help="our time against the tokens instead")
-    parser.add_argument("--json", type=Path, help="write all measurements there as well")
-    parser.add_argument("--smoke", action="store_true", help="a few short texts, no Keras: does this script still run?")
+    parser.add_argument("--models", type=some_of(MODELS), default=list(MODELS), help="separated by commas")
+    parser.add_argument("--peers", type=some_of(NAMES), default=list(NAMES), help="separated by commas, or none")
+    parser.add_argument("--profile", action="store_true", help="print the sections of our batch instead")
+    parser.add_argument(
+        "--scaling", type=Path, metavar="FILE.png", help="plot our time against the number of tokens instead"
+    )
+    parser.add_argument("--json", type=Path, help="also write all measurements to this file")
+    parser.add_argument("--smoke", action="store_true", help="a few short texts, no Keras, to test this script")
     arguments = parser.parse_args()
     if arguments.reviews is not None and arguments.reviews < 2 * BATCH:
         parser.error(f"--reviews must be at least {2 * BATCH}, got {arguments.reviews}")
@@ -246,8 +250,8 @@ def main() -> None:
     texts = load_texts(arguments.reviews, 1, smoke=arguments.smoke)
     ids, labels = tokenize(texts), texts.train_labels
     lengths = np.array([len(row) for row in ids])
-    print(f"{len(ids):,} {texts.description}, {lengths.sum():,} words after the cut, ", end="")
-    print(f"{lengths.mean() / LONGEST:.0%} of a grid of {LONGEST} steps.")
+    print(f"{len(ids):,} {texts.description}, {lengths.sum():,} words after truncation, ", end="")
+    print(f"{lengths.mean() / MAX_LENGTH:.0%} of a grid of {MAX_LENGTH} steps.")
     before = load()
     if arguments.profile:
         print(machine(arguments.threads))
@@ -264,7 +268,7 @@ def main() -> None:
 
 
 def compare(arguments: argparse.Namespace, ids: list[np.ndarray], labels: np.ndarray) -> None:
-    """Ours beside Keras."""
+    """Compare seqclf with Keras."""
     peers = start_peers(arguments.peers, "_keras_fit_worker.py", arguments.threads)
     described = machine(arguments.threads, *(peer.versions for peer in peers))
     print(f"{described} Medians of {arguments.rounds} interleaved rounds.", flush=True)
@@ -282,8 +286,8 @@ def compare(arguments: argparse.Namespace, ids: list[np.ndarray], labels: np.nda
     for peer in peers:
         peer.close()
     if peers:
-        print("\nChecked before timing: equal numbers of parameters and steps; with our weights, the probabilities")
-        print(f"of Keras are ours within {PROBABILITY_TOLERANCE:.0e}. All goals: {reached(good)}.")
+        print("\nChecked before timing: equal numbers of parameters and updates; with our weights, the probabilities")
+        print(f"of Keras equal ours within {PROBABILITY_TOLERANCE:.0e}. All goals: {reached(good)}.")
     if arguments.json:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -2,29 +2,29 @@
 
     python benchmarks/kernels.py [--threads 2] [--shapes 16-8,64-64] [--cells lstm,gru] [--repeats 9] [--json FILE]
 
-What is timed is the bare layer on data that lies in memory ready for it: no embedding, no pooling, no optimiser.
+The script times a single layer on prepared data in memory: no embedding, no pooling, no optimiser.
 
 training
     Forward, then backward from a given gradient of all outputs to the weights and to the inputs.
 inference
     Forward without autograd.
 ours
-    ``recurrence`` with the compiled kernels; the layout of the batch is made from the lengths inside the measured time.
+    ``recurrence`` with the compiled kernels; the time includes creating the layout of the batch from the lengths.
 torch padded
-    If torch has the cell, ``torch.nn``'s module on a time-major grid, (times, rows, inputs), zeros in the holes.
+    ``torch.nn``'s module, if torch has the cell, on a time-major grid, (times, rows, inputs), padded with zeros.
 torch packed
     The same module on a ``PackedSequence`` that was packed before.
 Keras on JAX
-    See `_keras_layer_worker.py`; in an environment of its own under ``benchmarks/.peers``, made at the first run with
-    venv and pip.
+    See `_keras_layer_worker.py`; in a separate environment under ``benchmarks/.peers``, which the first run creates
+    with venv and pip.
 
-Each round runs every column, one after the other, so that a noisy machine disturbs all alike: a pause first, in which
-the threads of the column before fall asleep (OpenMP's spin for milliseconds, on a core that the next one needs), a
-call that wakes its own, and then three calls on end, as in an epoch, of which the median counts. The figures are
-medians over the rounds, with half the range between the quartiles as the spread. Before any time is printed, our
-outputs and gradients are compared with torch.nn's on the same numbers, or with the reference's if torch lacks the
-cell. Rates count the arithmetic of the REAL steps, the same for every column: 2 gates units (inputs + units) a step
-forward and three times that for training; the share is of the rate of ``torch.mm`` on matrices of 2048 x 2048 with the
+Each round runs every column, one after the other, so that other load affects all columns equally. A column begins with
+a pause, in which the threads of the previous column become idle (OpenMP's threads spin for milliseconds on a core that
+the next column needs), and a warm-up call. Then come three consecutive calls, as in an epoch, whose median is used. The
+figures are medians over the rounds; the spread is half the interquartile range. Before any time is printed, our outputs
+and gradients are compared with torch.nn's on the same data, or with the reference's if torch lacks the cell. Rates
+count the arithmetic of the REAL steps, the same for every column: 2 gates units (inputs + units) per step forward, and
+three times that for training. The fraction is relative to the rate of ``torch.mm`` on matrices of 2048 x 2048 with the
 same number of threads, measured in the same rounds.
 """
 
@@ -51,11 +51,11 @@ from seqclf._native import library
 OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
 COLUMNS = (OURS, PADDED, PACKED, KERAS)
 PAUSE = 0.05  # seconds before a column runs
-# Both sides are float32: outputs within this of torch.nn's, gradients within this of their norm.
+# Both sides are float32: maximum error of outputs, and of gradients relative to their norm.
 OUTPUT_TOLERANCE, GRADIENT_TOLERANCE = 2e-5, 2e-4
 
-# Reviews of IMDB have lognormal lengths; these two, cut at 500 steps, leave 49 % of the grid's steps real.
-MEDIAN_LENGTH, SIGMA, LONGEST = 214.5, 0.65, 500
+# IMDB reviews have lognormal lengths. With these parameters and at most 500 steps, 49 % of the grid's steps are real.
+MEDIAN_LENGTH, SIGMA, MAX_LENGTH = 214.5, 0.65, 500
 
 
 @dataclass(frozen=True)
@@ -75,40 +75,40 @@ class Case:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Number of steps of each row, the longest first, so that no column pays for sorting."""
+        """Number of steps of each row, longest first, so that no column has to sort."""
         if self.kind == "equal":
             return np.full(self.n_rows, self.n_times)
-        # Evenly spaced quantiles, so that the share of real steps does not hang on luck.
-        at = (np.arange(self.n_rows) + 0.5) / self.n_rows
-        normal = np.array([statistics.NormalDist().inv_cdf(p) for p in at])
-        lengths = MEDIAN_LENGTH * np.exp(SIGMA * normal) * self.n_times / LONGEST
+        # Evenly spaced quantiles, so that the fraction of real steps does not depend on chance.
+        quantiles = (np.arange(self.n_rows) + 0.5) / self.n_rows
+        normal = np.array([statistics.NormalDist().inv_cdf(p) for p in quantiles])
+        lengths = MEDIAN_LENGTH * np.exp(SIGMA * normal) * self.n_times / MAX_LENGTH
         return np.sort(np.clip(np.round(lengths).astype(np.int64), 1, self.n_times))[::-1].copy()
 
     @property
-    def has_others(self) -> bool:
-        """Whether torch, and Keras, have this cell too."""
+    def has_rivals(self) -> bool:
+        """Whether torch and Keras also have this cell."""
         return bool(CELLS[self.cell].torch_operations)
 
-    def flops(self, what: str) -> float:
+    def flops(self, mode: str) -> float:
         """The arithmetic of the real steps."""
         forward = 2 * CELLS[self.cell].n_gates * self.units * (self.n_inputs + self.units) * int(self.lengths.sum())
-        return float(forward * (3 if what == "training" else 1))
+        return float(forward * (3 if mode == "training" else 1))
 
-    def target(self, what: str) -> float | None:
-        """How many times faster than the fastest other column the kernels are meant to be."""
-        if self.n_rows != 64 or not self.has_others:
+    def target(self, mode: str) -> float | None:
+        """The goal for the time of the fastest other column divided by ours."""
+        if self.n_rows != 64 or not self.has_rivals:
             return None
         ragged = self.kind == "IMDB"
-        if what == "inference":
+        if mode == "inference":
             return 3.0 if ragged else 1.5
         if self.shape == "16-8":
             return {"lstm": 2.5, "gru": 4.0, "rnn": 2.0}[self.cell] * (2 if ragged else 1)
         return (4.0 if ragged else 2.0) if self.shape in ("64-64", "128-128") else None
 
-    def target_share(self, what: str) -> float | None:
-        """The share of the matrix-product rate that is aimed at."""
+    def target_fraction(self, mode: str) -> float | None:
+        """The goal for our rate as a fraction of the matrix-product rate."""
         wide = self.shape in ("128-128", "256-256") and self.cell in ("lstm", "gru")
-        return 0.65 if wide and what == "training" else None
+        return 0.65 if wide and mode == "training" else None
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Row:
     """The measurements of one case: seconds of every round, by column."""
 
     case: Case
-    what: str
+    mode: str
     seconds: dict[str, list[float]] = field(default_factory=dict)
     product_rates: list[float] = field(default_factory=list)
 
@@ -133,27 +133,27 @@ class Row:
 
     @property
     def rate(self) -> float:
-        return self.case.flops(self.what) / self.median(OURS) / 1e9
+        return self.case.flops(self.mode) / self.median(OURS) / 1e9
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         return self.rate / statistics.median(self.product_rates)
 
     def summary(self) -> dict:
         case = asdict(self.case)
         return {
             **case,
-            "what": self.what,
+            "what": self.mode,
             "n_steps": int(self.case.lengths.sum()),
             "median_ms": {column: 1e3 * self.median(column) for column in self.seconds},
             "seconds": self.seconds,
             "fastest_other": self.fastest_other,
             "ratio": self.ratio,
-            "target": self.case.target(self.what),
+            "target": self.case.target(self.mode),
             "gflops": self.rate,
             "product_gflops": statistics.median(self.product_rates),
-            "share": self.share,
-            "target_share": self.case.target_share(self.what),
+            "share": self.fraction,
+            "target_share": self.case.target_fraction(self.mode),
         }
 
 
@@ -161,7 +161,7 @@ class Row:
 
 
 class Data:
-    """The numbers of a case: weights, inputs and the gradient of the outputs, in the order of the layout."""
+    """The arrays of a case: weights, inputs and the gradient of the outputs, in the order of the layout."""
 
     def __init__(self, case: Case, seed: int = 0):
         self.case = case
@@ -183,7 +183,7 @@ class Data:
 
 
 class Torch:
-    """A column that runs in this process: forward, and the leaves and the gradient for backward."""
+    """A column in this process; subclasses have `forward`, and `leaves` and `grad_outputs` for backward."""
 
     def __init__(self, data: Data):
         self.data = data
@@ -216,7 +216,7 @@ class Ours(Torch):
 
 
 class Reference(Ours):
-    """No column: what cells are checked against that torch lacks."""
+    """The reference kernel, against which cells that torch lacks are checked; not a column."""
 
     kernel = "reference"
 
@@ -252,7 +252,7 @@ class TorchPadded(TorchModule):
 
 class TorchPacked(TorchModule):
     def prepare(self, values):
-        return values.clone()  # our layout is that of a PackedSequence
+        return values.clone()  # StepLayout has the order of a PackedSequence
 
     def forward(self):
         return self.module(PackedSequence(self.inputs, torch.from_numpy(self.data.layout.batch_sizes)))[0].data
@@ -262,53 +262,53 @@ class TorchPacked(TorchModule):
 
 
 def check(data: Data, ours: Ours, padded: TorchPadded | None) -> tuple[float, float]:
-    """Largest error of the outputs, largest relative error of a gradient; ends the program if one is too large."""
-    found = ours.training()
+    """The largest error of the outputs, and the largest relative error of a gradient; exit if one is too large."""
+    actual = ours.training()
     if padded is None:
         expected = Reference(data).training()
     else:
         expected = padded.training()
         expected[:2] = [data.layout.unpad(grid) for grid in expected[:2]]  # outputs, gradient of the inputs
-    output_error = (found[0] - expected[0]).abs().max().item()
-    gradient_error = max(((a - b).norm() / b.norm()).item() for a, b in zip(found[1:], expected[1:], strict=True))
+    output_error = (actual[0] - expected[0]).abs().max().item()
+    gradient_error = max(((a - b).norm() / b.norm()).item() for a, b in zip(actual[1:], expected[1:], strict=True))
     inference_error = (ours.inference() - expected[0]).abs().max().item()
-    # Written so that NaN fails.
+    # Written so that NaN fails too.
     if not (max(output_error, inference_error) <= OUTPUT_TOLERANCE and gradient_error <= GRADIENT_TOLERANCE):
-        sys.exit(f"{data.case}: WRONG RESULTS, outputs off by {output_error:.1e}, gradients by {gradient_error:.1e}")
+        sys.exit(f"{data.case}: WRONG RESULTS, error of outputs {output_error:.1e}, of gradients {gradient_error:.1e}")
     return output_error, gradient_error
 
 
 def steady(run: Callable[[], float]) -> float:
-    """The median of three calls on end, in seconds, once other columns' threads sleep and its own are awake."""
+    """The median of three consecutive calls in seconds, after a pause and a warm-up call."""
     time.sleep(PAUSE)
     run()
     return statistics.median(run() for _ in range(3))
 
 
 def measure(case: Case, keras: KerasPeer | None, repeats: int, row_seconds: float) -> tuple[list[Row], tuple]:
-    """Both rows of a case, after the check; and the errors that it found."""
+    """Both rows of a case, and the errors from checking the results."""
     data = Data(case)
     columns: dict[str, Torch] = {OURS: Ours(data)}
-    if case.has_others:
+    if case.has_rivals:
         columns |= {PADDED: TorchPadded(data), PACKED: TorchPacked(data)}
     else:
         keras = None
     errors = check(data, columns[OURS], columns.get(PADDED))
     if keras is not None:
         shape = {"cell": case.cell, "n_inputs": case.n_inputs, "units": case.units}
-        keras.ask(setup={**shape, "lengths": case.lengths.tolist(), "seed": 0})
+        keras.request(setup={**shape, "lengths": case.lengths.tolist(), "seed": 0})
     square = torch.randn(2048, 2048, generator=torch.Generator().manual_seed(0))
     torch.mm(square, square)
     rows = []
-    for what in ("training", "inference"):
-        row = Row(case, what)
+    for mode in ("training", "inference"):
+        row = Row(case, mode)
         runs = {
-            name: lambda column=column, what=what: seconds_of(getattr(column, what)) for name, column in columns.items()
+            name: lambda column=column, mode=mode: seconds_of(getattr(column, mode)) for name, column in columns.items()
         }
         if keras is not None:
-            runs[KERAS] = lambda what=what: keras.ask(run={"what": what})["seconds"]
+            runs[KERAS] = lambda mode=mode: keras.request(run={"mode": mode})["seconds"]
         for run in runs.values():
-            run()  # warm up
+            run()  # warm-up
         started = time.perf_counter()
         for done in range(repeats):
             if done >= 3 and time.perf_counter() - started > row_seconds:
@@ -329,7 +329,8 @@ def verdict(value: float | None, target: float | None, text: str) -> str:
     return f"{text}: {reached(value >= target)}"
 
 
-HEADER = ["batch", "layer", "lengths", "cell", "", *COLUMNS, "ratio", "target", "GFLOP/s", "share", "target share"]
+HEADER = ["batch", "layer", "lengths", "cell", "", *COLUMNS]
+HEADER += ["ratio", "target", "GFLOP/s", "fraction", "target fraction"]
 
 
 def table_row(row: Row) -> list[str]:
@@ -341,19 +342,19 @@ def table_row(row: Row) -> list[str]:
         text = f"{1e3 * row.median(column):.2f} ±{spread(row.seconds[column]):.0%}"
         return f"*{text}*" if column == row.fastest_other else text
 
-    target, share = case.target(row.what), case.target_share(row.what)
+    target, target_fraction = case.target(row.mode), case.target_fraction(row.mode)
     return [
         f"{case.n_rows}x{case.n_times}",
         f"{case.n_inputs} -> {case.units}",
         case.kind,
         case.cell,
-        row.what,
+        row.mode,
         *map(milliseconds, COLUMNS),
         "-" if row.ratio is None else f"{row.ratio:.2f}x",
         verdict(row.ratio, target, f"{target}x"),
         f"{row.rate:.1f}",
-        f"{row.share:.0%}",
-        verdict(row.share, share, f"{share or 0:.0%}"),
+        f"{row.fraction:.0%}",
+        verdict(row.fraction, target_fraction, f"{target_fraction or 0:.0%}"),
     ]
 
 
@@ -361,11 +362,11 @@ SHAPES = {"16-8": 500, "64-64": 240, "128-128": 240, "256-256": 240}
 
 
 def all_cases(shapes: list[str], cells: list[str]) -> list[Case]:
-    """Every cell on every shape, first with equal lengths, then with IMDB's, which go up to 500 steps."""
+    """Every cell on every shape, first with equal lengths, then with the lengths of IMDB, up to 500 steps."""
     cases = []
     for kind, shape, cell in itertools.product(("equal", "IMDB"), shapes, cells):
         n_inputs, units = map(int, shape.split("-"))
-        cases.append(Case(cell, n_inputs, units, 64, SHAPES[shape] if kind == "equal" else LONGEST, kind))
+        cases.append(Case(cell, n_inputs, units, 64, SHAPES[shape] if kind == "equal" else MAX_LENGTH, kind))
     return cases
 
 
@@ -374,20 +375,24 @@ def parse_arguments() -> argparse.Namespace:
         def parse(text):
             chosen = text.split(",")
             if not set(chosen) <= set(allowed):
-                raise argparse.ArgumentTypeError(f"{text!r} is not some of {','.join(allowed)}")
+                raise argparse.ArgumentTypeError(f"got {text!r}; expected names of {','.join(allowed)}")
             return chosen
 
         return parse
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--shapes", type=some_of(SHAPES), default=list(SHAPES), help="inputs-units, with commas")
-    parser.add_argument("--cells", type=some_of(CELLS), default=list(CELLS), help="with commas")
-    parser.add_argument("--repeats", type=int, default=9, help="rounds of a row")
-    parser.add_argument("--row-seconds", type=float, default=40.0, help="a row stops then, after three rounds at least")
-    parser.add_argument("--json", type=Path, help="write all measurements there as well")
-    parser.add_argument("--no-keras", action="store_true", help="leave out Keras on JAX")
-    parser.add_argument("--smoke", action="store_true", help="tiny batches, no Keras: does this script still run?")
+    parser.add_argument(
+        "--shapes", type=some_of(SHAPES), default=list(SHAPES), help="inputs-units, separated by commas"
+    )
+    parser.add_argument("--cells", type=some_of(CELLS), default=list(CELLS), help="separated by commas")
+    parser.add_argument("--repeats", type=int, default=9, help="maximum number of rounds per row")
+    parser.add_argument(
+        "--row-seconds", type=float, default=40.0, help="maximum seconds per row, after at least three rounds"
+    )
+    parser.add_argument("--json", type=Path, help="also write all measurements to this file")
+    parser.add_argument("--no-keras", action="store_true", help="skip Keras on JAX")
+    parser.add_argument("--smoke", action="store_true", help="tiny batches, no Keras, to test this script")
     return parser.parse_args()
 
 
@@ -396,7 +401,7 @@ def main() -> None:
     arguments = parse_arguments()
     available, instructions = library.available()
     if not available:
-        sys.exit(f"There are no compiled kernels to measure: {instructions}.")
+        sys.exit(f"The compiled kernels are not available: {instructions}.")
     torch.set_num_threads(arguments.threads)
     cases, repeats = all_cases(arguments.shapes, arguments.cells), arguments.repeats
     keras = None
@@ -421,23 +426,25 @@ def main() -> None:
     if keras is not None:
         keras.close()
 
-    missed = [row for row in rows if (row.ratio or 0) < (row.case.target(row.what) or 0)]
-    missed_share = [row for row in rows if row.share < (row.case.target_share(row.what) or 0)]
+    slow = [row for row in rows if (row.ratio or 0) < (row.case.target(row.mode) or 0)]
+    below_fraction = [row for row in rows if row.fraction < (row.case.target_fraction(row.mode) or 0)]
     worst = [max(column) for column in zip(*errors, strict=True)]
     ragged = next((case for case in cases if case.kind == "IMDB"), None)
     print("\nChecked against torch.nn (or the reference) before timing: ", end="")
     print(f"outputs within {worst[0]:.1e}, gradients {worst[1]:.1e} ", end="")
     print(f"(allowed: {OUTPUT_TOLERANCE:.0e}, {GRADIENT_TOLERANCE:.0e} of the norm).")
     if ragged is not None:
-        share = ragged.lengths.sum() / (ragged.n_rows * ragged.n_times)
-        print(f"IMDB lengths: lognormal, median {MEDIAN_LENGTH}, sigma {SIGMA}, cut: {share:.1%} of steps are real.")
+        real = ragged.lengths.sum() / (ragged.n_rows * ragged.n_times)
+        print(
+            f"IMDB lengths: lognormal, median {MEDIAN_LENGTH}, sigma {SIGMA}, truncated: {real:.1%} of steps are real."
+        )
     products = [rate for row in rows for rate in row.product_rates]
     print(f"torch.mm: {statistics.median(products):.0f} GFLOP/s ({min(products):.0f} to {max(products):.0f}).")
     print_load(load_before)
-    n_targets = sum(row.case.target(row.what) is not None for row in rows)
-    n_shares = sum(row.case.target_share(row.what) is not None for row in rows)
-    print(f"Ratios reached: {n_targets - len(missed)} of {n_targets}; ", end="")
-    print(f"shares: {n_shares - len(missed_share)} of {n_shares}.")
+    n_targets = sum(row.case.target(row.mode) is not None for row in rows)
+    n_fractions = sum(row.case.target_fraction(row.mode) is not None for row in rows)
+    print(f"Ratios reached: {n_targets - len(slow)} of {n_targets}; ", end="")
+    print(f"fractions: {n_fractions - len(below_fraction)} of {n_fractions}.")
     if arguments.json:
         content = {
             "processor": processor(), "threads": arguments.threads, "instructions": instructions,

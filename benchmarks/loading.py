@@ -1,11 +1,11 @@
-"""From a file to the first answer, in a fresh process: our model, its predictor, and TF-IDF with logistic regression.
+"""From a file to the first prediction in a new process: our model, its predictor, and TF-IDF with logistic regression.
 
     SEQCLF_DATA=... python benchmarks/loading.py              models of 25,000 reviews
-    python benchmarks/loading.py --smoke                      models of a few texts, to see that it works
+    python benchmarks/loading.py --smoke                      models of a few texts, to test this script
 
-The rival reads words. Each way runs in processes of its own, in turn. The time is that from the start of the process
-to the first prediction, of one text; the memory is the largest that the process ever had, as Linux
-tells it in /proc. The time of one more text is taken inside the process, after the first one.
+The rival uses words. Each way runs in separate processes, interleaved. The time is from the start of the process to the
+first prediction, of one text. The memory is the peak of the process as reported by Linux in /proc. The time of another
+text is measured inside the process, after the first one.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _WAYS = {
     "load_model, folder": ("model", "from seqclf import load_model as load"),
     "joblib": ("model.joblib", "from joblib import load"),
 }
-# The largest time and memory of a way, as shares of those of the rival.
+# The maximum time and memory of a way, as fractions of those of the rival.
 _GOALS = {"load_predictor, folder": (0.35, 0.5), "load_model, folder": (1.1, 1.2)}
 _MAX_ONE_TEXT = 1.0e-3
 _WORKER = """
@@ -48,7 +48,7 @@ for _ in range({n_texts}):
     start = time.perf_counter()
     model.predict([text])
     times.append(time.perf_counter() - start)
-# Not that of getrusage, in which the process counts that has started this one.
+# Not getrusage, which includes the process that started this one.
 memory = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 heavy = [name for name in ("torch", "skorch", "sklearn", "scipy") if name in sys.modules]
 one = sorted(times)[len(times) // 2]
@@ -57,22 +57,22 @@ print(json.dumps({{"seconds": seconds, "answer": answer, "memory": memory, "one"
 
 
 def run(way: str, folder: Path, n_texts: int) -> dict:
-    """One process: what it answers, its seconds and its bytes."""
+    """Run one process; return its prediction, seconds and bytes."""
     file, imports = _WAYS[way]
     files = {"file": str(folder / file), "text": str(folder / "text.txt")}
     code = _WORKER.format(imports=imports, **files, n_texts=n_texts, start=time.time())
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    found: dict = json.loads(done.stdout)
-    return found
+    result: dict = json.loads(done.stdout)
+    return result
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a file, or of those in a folder."""
+    """The bytes of a file, or of the files in a folder."""
     return path.stat().st_size if path.is_file() else sum(each.stat().st_size for each in path.iterdir())
 
 
 def make_models(folder: Path, data: Texts, n_threads: int) -> None:
-    """Fit both models and save them in all ways, with the text that they are asked about."""
+    """Fit both models and save them in all ways, with the text for prediction."""
     ours = RNNTextClassifier(random_state=0, n_threads=n_threads).fit(data.train, data.train_labels)
     save_model(ours, folder / "model")
     save_model(ours, folder / "model.zip")
@@ -86,9 +86,9 @@ def main() -> None:
     """Print the table and the goals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=7, help="processes of each way")
-    parser.add_argument("--models", help="a folder that keeps the models, and has those of an earlier call")
+    parser.add_argument("--models", help="a folder for the models, reused if an earlier call has created them")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="small models, two processes each")
+    parser.add_argument("--smoke", action="store_true", help="small models, two processes each, to test this script")
     options = parser.parse_args()
     before, repeat = load_of_machine(), 2 if options.smoke else options.repeat
     data = load_texts(smoke=options.smoke)
@@ -98,33 +98,34 @@ def main() -> None:
             make_models(folder, data, options.threads)
         runs: dict[str, list[dict]] = {way: [] for way in _WAYS}
         for _ in range(repeat):
-            for way, found in runs.items():
-                found.append(run(way, folder, 20 if options.smoke else 100))
+            for way, results in runs.items():
+                results.append(run(way, folder, 20 if options.smoke else 100))
         sizes = {way: size_of(folder / file) for way, (file, _) in _WAYS.items()}
-    rows, shares = [], {}
+    rows, ratios = [], {}
     rival_seconds, rival_bytes = (statistics.median(r[key] for r in runs[_RIVAL]) for key in ("seconds", "memory"))
-    for way, found in runs.items():
-        seconds, used, one = (statistics.median(r[key] for r in found) for key in ("seconds", "memory", "one"))
-        shares[way] = seconds / rival_seconds, used / rival_bytes, one
+    for way, results in runs.items():
+        seconds, used, one = (statistics.median(r[key] for r in results) for key in ("seconds", "memory", "one"))
+        ratios[way] = seconds / rival_seconds, used / rival_bytes, one
         rows.append(
             [
                 way,
                 f"{sizes[way] / 1e6:.1f}",
                 f"{seconds:.2f}",
-                f"{shares[way][0]:.2f}",
+                f"{ratios[way][0]:.2f}",
                 f"{used / 1e6:.0f}",
-                f"{shares[way][1]:.2f}",
+                f"{ratios[way][1]:.2f}",
                 f"{one * 1e3:.2f}",
-                ", ".join(found[0]["heavy"]) or "none of them",
+                ", ".join(results[0]["heavy"]) or "none of them",
             ]
         )
-    header = ["way", "file, MB", "start to first answer, s", "ratio", "memory, MB", "ratio", "one text, ms"]
+    header = ["way", "file, MB", "start to first prediction, s", "ratio", "memory, MB", "ratio", "one text, ms"]
     print_table([*header, "imports torch, skorch, sklearn, scipy"], rows)
     print()
-    for way, (most_time, most_memory) in _GOALS.items():
-        lasted, memory, one = shares[way]
-        print(f"{way}: at most {most_time} of the rival's time: {lasted:.2f}, {reached(lasted <= most_time)};", end=" ")
-        print(f"at most {most_memory} of its memory: {memory:.2f}, {reached(memory <= most_memory)};", end=" ")
+    for way, (max_time, max_memory) in _GOALS.items():
+        time_ratio, memory, one = ratios[way]
+        print(f"{way}: at most {max_time} of the rival's time: {time_ratio:.2f},", end=" ")
+        print(f"{reached(time_ratio <= max_time)};", end=" ")
+        print(f"at most {max_memory} of its memory: {memory:.2f}, {reached(memory <= max_memory)};", end=" ")
         print(f"one text in at most 1.0 ms: {one * 1e3:.2f}, {reached(one <= _MAX_ONE_TEXT)}.")
     print()
     print(f"{data.description}; medians of {repeat} processes.", machine(options.threads))

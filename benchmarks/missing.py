@@ -1,10 +1,11 @@
-"""Series with holes: accuracy of `RNNClassifier` with the ways of `missing=`, next to filling with the mean of fit.
+"""Series with missing values: the accuracy of `RNNClassifier` for each `missing=`, and for filling with the mean.
 
     SEQCLF_DATA=... python benchmarks/missing.py            the table
-    SEQCLF_DATA=... python benchmarks/missing.py --smoke    a few rows and epochs, to see that it works
+    SEQCLF_DATA=... python benchmarks/missing.py --smoke    a few rows and epochs, to test this script
 
-Values are removed at random from training and test rows alike, 50 % and 80 % of them. Each number is the mean over the
-seeds; a seed draws the holes and the network. The first column has no holes.
+50 % and 80 % of the values are removed at random from training and test rows. The mean is that of the training rows.
+Each number is the mean over the seeds; a seed determines the removed values and the network. The first column has all
+values.
 """
 
 import argparse
@@ -18,29 +19,29 @@ from _sets import Split, load
 from seqclf import RNNClassifier
 
 SETS = ("GunPoint", "ItalyPowerDemand", "ArrowHead")
-SHARES = (0.5, 0.8)
+FRACTIONS = (0.5, 0.8)
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def with_holes(split: Split, share: float, seed: int) -> Pair:
-    """Both halves with that share of their values removed."""
+def with_holes(split: Split, fraction: float, seed: int) -> Pair:
+    """Both halves, with that fraction of their values removed."""
     rng = np.random.default_rng(seed)
     halves = []
     for X in (split.X_train, split.X_test):
         holed = np.array(X, dtype=np.float64)
-        holed[rng.random(holed.shape) < share] = np.nan
+        holed[rng.random(holed.shape) < fraction] = np.nan
         halves.append(holed)
     return halves[0], halves[1]
 
 
 def filled_with_mean(train: np.ndarray, test: np.ndarray) -> Pair:
-    """Holes at the mean of the training values of their channel."""
+    """Both halves, with holes filled with the mean of their channel in the training rows."""
     mean = np.nanmean(train, axis=(0, 1))
     return np.where(np.isnan(train), mean, train), np.where(np.isnan(test), mean, test)
 
 
 def as_rows(train: np.ndarray, test: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Lists of rows, in which NaN at the ends is no padding."""
+    """Both halves as lists of rows, in which NaN at the ends is not padding."""
     return list(train), list(test)
 
 
@@ -54,7 +55,7 @@ WAYS: dict[str, tuple[str, Callable[..., tuple]]] = {
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="20 rows, one epoch, one seed")
+    parser.add_argument("--smoke", action="store_true", help="20 rows, one epoch, one seed, to test this script")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     settings = {"n_threads": options.threads} | ({"max_epochs": 1} if options.smoke else {})
@@ -69,15 +70,15 @@ def main() -> None:
     for name in SETS:
         split = load(name).head(20 if options.smoke else None)
         whole = np.mean([accuracy(split, split.X_train, split.X_test, "raise", seed) for seed in seeds])
-        for share in SHARES:
-            cells = [name, f"{whole:.3f}", f"{share:.0%}"]
+        for fraction in FRACTIONS:
+            cells = [name, f"{whole:.3f}", f"{fraction:.0%}"]
             for missing, form in WAYS.values():
-                scores = [accuracy(split, *form(*with_holes(split, share, seed)), missing, seed) for seed in seeds]
+                scores = [accuracy(split, *form(*with_holes(split, fraction, seed)), missing, seed) for seed in seeds]
                 cells.append(f"{np.mean(scores):.3f}")
             rows.append(cells)
             print(" ".join(cells), flush=True)
     print()
-    print_table(["data", "whole", "share gone", *WAYS], rows)
+    print_table(["data", "all values", "removed", *WAYS], rows)
     print()
     print(machine(options.threads))
     print_load(before)

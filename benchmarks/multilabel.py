@@ -1,15 +1,15 @@
-"""Several labels a row: one classifier of an indicator matrix next to a classifier for each label.
+"""Several labels per row: one classifier of an indicator matrix, compared with one classifier per label.
 
     python benchmarks/multilabel.py [--data atis,deprel] [--seeds 0,1,2] [--threads 2]
     python benchmarks/multilabel.py --smoke
 
-Questions to an airline (`atis_slots`): which of the 20 slot types that are the most frequent in the training half occur
-in a question. Sentences (`ud_english_ewt`): which of 20 dependency relations occur in a sentence, the 7th to the 26th
-most frequent one, learned from the first 4,000 sentences of the training half. Texts are tokens joined by spaces.
+Questions to an airline (`atis_slots`): the slot types in a question, of the 20 most frequent in the training half.
+Sentences (`ud_english_ewt`): the dependency relations in a sentence, of the 7th to the 26th most frequent, trained on
+the first 4,000 sentences of the training half. Texts are tokens joined by spaces.
 
-The rival is OneVsRestClassifier of the same classifier with the first seed. The table shows the share of the rows whose
-labels are all right, the share of the labels, the macro average of F1, and seconds; the last line is the ratio of the
-seconds of fit.
+The rival is OneVsRestClassifier of the same classifier with the first seed. The table shows the fraction of the rows
+with all labels correct, the fraction of correct labels, the macro average of F1, and seconds. The last line is the
+ratio of the seconds of fit.
 """
 
 import argparse
@@ -35,7 +35,7 @@ N_LABELS, N_SENTENCES, N_SMOKE = 20, 4_000, 100
 
 
 def slots_of(row: dict[str, Any]) -> set[str]:
-    """The slot types of a question, whose tags are O, B-type and I-type."""
+    """The slot types of a question with the tags O, B-type and I-type."""
     return {tag[2:] for tag in row["slots"] if tag != "O"}
 
 
@@ -44,7 +44,7 @@ def relations_of(row: dict[str, Any]) -> set[str]:
     return set(row["deprel"])
 
 
-# folder, labels of a row, how many more frequent labels are left out, how many rows of the training half are read
+# folder, labels of a row, number of more frequent labels that are skipped, number of training rows that are used
 SETS: dict[str, tuple[str, Any, int, int | None]] = {
     "atis": ("atis_slots", slots_of, 0, None),
     "deprel": ("ud_english_ewt", relations_of, 6, N_SENTENCES),
@@ -52,31 +52,31 @@ SETS: dict[str, tuple[str, Any, int, int | None]] = {
 
 
 def load(name: str, n_rows: int | None) -> Split:
-    """Texts, and which of the labels each has. The labels are chosen by all rows of the training half."""
-    folder, labels_of, n_skipped, n_read = SETS[name]
+    """Texts and indicators of their labels. All rows of the training half determine the labels."""
+    folder, labels_of, n_skipped, n_train = SETS[name]
     halves = []
     for half in ("train", "test"):
         with gzip.open(Path(os.environ["SEQCLF_DATA"]) / folder / f"{half}.jsonl.gz", "rt", encoding="utf-8") as lines:
             halves.append([json.loads(line) for line in lines])
     counts = Counter(label for row in halves[0] for label in sorted(labels_of(row)))
     labels = [label for label, _ in counts.most_common(n_skipped + N_LABELS)[n_skipped:]]
-    parts: list[Any] = []
-    for rows in (halves[0][:n_read], halves[1]):
-        parts.append([" ".join(row["tokens"]) for row in rows])
-        parts.append(np.array([[label in labels_of(row) for label in labels] for row in rows], dtype=int))
-    return Split(*parts).head(n_rows)
+    arrays: list[Any] = []
+    for rows in (halves[0][:n_train], halves[1]):
+        arrays.append([" ".join(row["tokens"]) for row in rows])
+        arrays.append(np.array([[label in labels_of(row) for label in labels] for row in rows], dtype=int))
+    return Split(*arrays).head(n_rows)
 
 
 def measure(name: str, options: argparse.Namespace) -> None:
-    """The table of one set."""
+    """Measure one data set and print its table."""
     split = load(name, N_SMOKE if options.smoke else None)
     common = {"n_threads": options.threads}
     models: dict[str, Any] = {
         f"RNNTextClassifier(), seed {seed}": RNNTextClassifier(random_state=seed, **common) for seed in options.seeds
     }
     if options.models != "ours":
-        alone = RNNTextClassifier(random_state=options.seeds[0], **common)
-        models["OneVsRestClassifier(RNNTextClassifier())"] = OneVsRestClassifier(alone)
+        binary = RNNTextClassifier(random_state=options.seeds[0], **common)
+        models["OneVsRestClassifier(RNNTextClassifier())"] = OneVsRestClassifier(binary)
     rows, fit_seconds = [], []
     with threadpool_limits(options.threads):
         for label, model in models.items():
@@ -85,13 +85,13 @@ def measure(name: str, options: argparse.Namespace) -> None:
             fitted = time.perf_counter()
             predicted = model.predict(split.X_test)
             done = time.perf_counter()
-            right = predicted == split.y_test
+            correct = predicted == split.y_test
             f1 = f1_score(split.y_test, predicted, average="macro", zero_division=0)
-            scores = [f"{score:.4f}" for score in (right.all(axis=1).mean(), right.mean(), f1)]
+            scores = [f"{score:.4f}" for score in (correct.all(axis=1).mean(), correct.mean(), f1)]
             fit_seconds.append(fitted - start)
             rows.append([label, *scores, f"{fit_seconds[-1]:.1f}", f"{done - fitted:.1f}"])
             print("  " + ", ".join(rows[-1]), flush=True)
-    print_table([name, "all labels right", "labels right", "macro F1", "fit, s", "predict, s"], rows)
+    print_table([name, "all labels correct", "labels correct", "macro F1", "fit, s", "predict, s"], rows)
     if options.models != "ours":
         ratio = fit_seconds[-1] / np.mean(fit_seconds[:-1])
         print(f"A classifier for each of {split.y_train.shape[1]} labels takes {ratio:.1f} times as long to fit.")
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--models", default="both", choices=["ours", "both"])
     parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(seed) for seed in text.split(",")])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="one seed and a few rows, to see that it works")
+    parser.add_argument("--smoke", action="store_true", help="one seed and a few rows, to test this script")
     options = parser.parse_args()
     if options.smoke:
         options.seeds = options.seeds[:1]

@@ -1,13 +1,13 @@
-"""The regressors' defaults next to what one would pick instead.
+"""The defaults of the regressors, compared with common alternatives.
 
     python benchmarks/regression.py [--data Covid3Month,CardanoSentiment,imdb] [--seeds 0,1,2] [--threads 2]
     python benchmarks/regression.py --data Covid3Month --models ours
 
 Series (`tser/NAME.npz`, the archive of Tan et al., 2021): the official split, and ten more that are drawn from all rows
-with the sizes of the official one. The table shows the root mean squared error of each split's mean over the seeds. The
-rivals are the mean of y, ridge regression on the steps as a table, a random forest on them (500 trees), and aeon's
-Rocket and MiniRocket, where aeon can be installed. The best rival is the one with the least mean over the drawn splits;
-ours is compared with it split by split.
+with the sizes of the official one. The table shows the root mean squared error of each split, averaged over the seeds.
+The rivals are the mean of y, ridge regression on flattened series, a random forest on them (500 trees), and aeon's
+Rocket and MiniRocket if aeon can be installed. The best rival has the lowest mean over the drawn splits; ours is
+compared with it split by split.
 
 Reviews (`imdb`): the ratings, 1 to 4 and 7 to 10, of the official halves, in R squared and root mean squared error. The
 rival is ridge regression on TF-IDF of words and pairs.
@@ -46,11 +46,11 @@ ROCKETS = {"Rocket": "Rocket, numbers", "MiniRocket": "MiniRocket, numbers"}
 def load_series(name: str) -> Split:
     """The official split."""
     with np.load(Path(os.environ["SEQCLF_DATA"]) / "tser" / f"{name}.npz", allow_pickle=False) as arrays:
-        return Split(*(arrays[part] for part in ("X_train", "y_train", "X_test", "y_test")))
+        return Split(*(arrays[name] for name in ("X_train", "y_train", "X_test", "y_test")))
 
 
 def drawn(split: Split, seed: int) -> Split:
-    """Another split of all rows, of the same sizes."""
+    """A random split of all rows, with the same sizes."""
     X, y = np.concatenate([split.X_train, split.X_test]), np.concatenate([split.y_train, split.y_test])
     order = np.random.default_rng(seed).permutation(len(y))
     train, test = order[: len(split.y_train)], order[len(split.y_train) :]
@@ -58,18 +58,18 @@ def drawn(split: Split, seed: int) -> Split:
 
 
 def load_reviews(n_rows: int | None) -> Split:
-    """Texts and ratings, each half in an order drawn at random."""
-    parts: list[Any] = []
+    """Texts and ratings, each half in random order."""
+    halves: list[Any] = []
     for half in ("train", "test"):
         with gzip.open(Path(os.environ["SEQCLF_DATA"]) / "imdb" / f"{half}.jsonl.gz", "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         order = np.random.default_rng(0).permutation(len(rows))[:n_rows]
-        parts += [[rows[i]["text"] for i in order], np.array([float(rows[i]["rating"]) for i in order])]
-    return Split(*parts)
+        halves += [[rows[i]["text"] for i in order], np.array([float(rows[i]["rating"]) for i in order])]
+    return Split(*halves)
 
 
-def table_models(seed: int) -> dict[str, Any]:
-    """Models of steps as a table."""
+def flat_models(seed: int) -> dict[str, Any]:
+    """Models of flattened series."""
     flat = FunctionTransformer(lambda X: X.reshape(len(X), -1))
     return {
         "mean of y": DummyRegressor(),
@@ -84,7 +84,7 @@ def rmse(y: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def errors_of(split: Split, peer: Peer | None, options: argparse.Namespace) -> dict[str, float]:
-    """The error of each model, the mean over the seeds."""
+    """The error of each model, averaged over the seeds."""
 
     def mean_error(fitted: Any) -> float:
         return float(np.mean([rmse(split.y_test, model.predict(split.X_test)) for model in fitted]))
@@ -92,19 +92,19 @@ def errors_of(split: Split, peer: Peer | None, options: argparse.Namespace) -> d
     common = {"n_threads": options.threads}
     seeds = options.seeds
     ours = [RNNRegressor(random_state=seed, **common).fit(split.X_train, split.y_train) for seed in seeds]
-    found = {"ours": mean_error(ours)}
+    errors = {"ours": mean_error(ours)}
     if options.models == "ours":
-        return found
-    for name in table_models(0):
-        found[name] = mean_error(table_models(seed)[name].fit(split.X_train, split.y_train) for seed in seeds)
+        return errors
+    for name in flat_models(0):
+        errors[name] = mean_error(flat_models(seed)[name].fit(split.X_train, split.y_train) for seed in seeds)
     for name, model in ROCKETS.items() if peer is not None else ():
         runs = _minirocket.runs(peer, split, seeds, options.threads, model)
-        found[name] = float(np.mean([rmse(split.y_test, each.predicted) for each in runs]))
-    return found
+        errors[name] = float(np.mean([rmse(split.y_test, each.predicted) for each in runs]))
+    return errors
 
 
 def measure_series(name: str, peer: Peer | None, options: argparse.Namespace) -> None:
-    """The table of one set of series, and what comes of it."""
+    """Measure one series data set; print its table and the comparison with the best rival."""
     official = load_series(name)
     splits = {"official": official} | {f"drawn {seed}": drawn(official, seed) for seed in range(options.n_drawn)}
     errors = {}
@@ -122,13 +122,13 @@ def measure_series(name: str, peer: Peer | None, options: argparse.Namespace) ->
         best = 1 + int(of_drawn[:, 1:].mean(axis=0).argmin())
         gaps = of_drawn[:, 0] - of_drawn[:, best]
         error = gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.nan
-        good = reached(bool(gaps.mean() <= error / 2))
-        print(f"Against {models[best]}: {gaps.mean():+.5f} +- {error:.5f}. At most half a standard error: {good}.")
+        goal = reached(bool(gaps.mean() <= error / 2))
+        print(f"Against {models[best]}: {gaps.mean():+.5f} +- {error:.5f}. At most half a standard error: {goal}.")
     print()
 
 
 def measure_reviews(options: argparse.Namespace) -> None:
-    """Ratings of films."""
+    """Measure the ratings of films and print their table."""
     split = load_reviews(options.rows)
     models: dict[str, Any] = {
         f"RNNTextRegressor(), seed {seed}": RNNTextRegressor(random_state=seed, n_threads=options.threads)
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--models", default="both", choices=["ours", "both"])
     parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(seed) for seed in text.split(",")])
     parser.add_argument("--n-drawn", default=N_DRAWN, type=int)
-    parser.add_argument("--rows", type=int, help="at most so many reviews of each half (to try it out)")
+    parser.add_argument("--rows", type=int, help="maximum number of reviews of each half, for a trial")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     before = load_of_machine()

@@ -1,12 +1,12 @@
-"""`partial_fit`: the accuracy of a stream of reviews next to that of `fit`, and the memory of a long stream.
+"""`partial_fit`: the accuracy on a stream of reviews compared with `fit`, and the memory of a long stream.
 
     SEQCLF_DATA=... python benchmarks/streaming.py                 IMDB in 50 chunks
     python benchmarks/streaming.py --rows 10000000                 memory, every million rows
-    python benchmarks/streaming.py --smoke                         both on little, to see that they work
+    python benchmarks/streaming.py --smoke                         both on little data, to test this script
 
-Both ways of training have the constant learning rate, the same passes over the same rows, and a tokenizer that was
-fitted on all of them. What the first chunk teaches of n-grams is kept, so the network alone is compared too. The rows
-of the long stream are made by code: short texts of Zipf-distributed words, whose class depends on some of the words.
+Both trainings use a constant learning rate, the same passes over the same rows, and a tokenizer that was fitted on all
+rows. The n-gram features are fitted to the first chunk only, so the network alone is compared too. The rows of the long
+stream are generated: short texts of Zipf-distributed words, whose class depends on some of the words.
 """
 
 import argparse
@@ -25,13 +25,13 @@ CHUNK = 20_000
 
 
 def chunk_of_stream(seed: int, n: int) -> tuple[list[str], np.ndarray]:
-    """Texts of 3 to 8 words out of some 50,000, and their classes."""
+    """Texts of 3 to 8 words, from some 50,000 words, and their classes."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, 9, n)
     words = np.minimum(rng.zipf(1.3, lengths.sum()), 50_000)
-    speaks = np.add.reduceat(np.where(words % 2, 1, -1) * (words < 1_000), np.cumsum(lengths) - lengths)
+    evidence = np.add.reduceat(np.where(words % 2, 1, -1) * (words < 1_000), np.cumsum(lengths) - lengths)
     texts = np.split(words, np.cumsum(lengths)[:-1])
-    return [" ".join(map("w{}".format, row)) for row in texts], (speaks > 0).astype(int)
+    return [" ".join(map("w{}".format, row)) for row in texts], (evidence > 0).astype(int)
 
 
 def resident() -> float:
@@ -41,7 +41,7 @@ def resident() -> float:
 
 
 def memory(n_rows: int, every: int, n_threads: int) -> Iterator[list[str]]:
-    """The accuracy on the next chunk, and the resident memory, after every so many rows."""
+    """The accuracy on new rows, and the resident memory, after each multiple of `every` rows."""
     model = RNNTextClassifier(units=8, schedule="constant", batch_size=256, random_state=0, n_threads=n_threads)
     chunk = min(CHUNK, every)
     for n in range(0, n_rows, chunk):
@@ -53,7 +53,7 @@ def memory(n_rows: int, every: int, n_threads: int) -> Iterator[list[str]]:
 
 
 def reviews(passes: int, n_chunks: int, n_threads: int, smoke: bool) -> Iterator[list[str]]:
-    """The accuracy after each pass of a stream, next to that of a fit of as many."""
+    """The accuracy after each pass of a stream, and that of `fit` with the same number of epochs."""
     data = load_texts(smoke=smoke)
     X, y = np.array(data.train, dtype=object), np.asarray(data.train_labels)
     order = np.random.default_rng(0).permutation(len(X))
@@ -73,10 +73,10 @@ def reviews(passes: int, n_chunks: int, n_threads: int, smoke: bool) -> Iterator
 def main() -> None:
     """Print one of the tables, or both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=0, help="rows of the long stream, in place of the reviews")
+    parser.add_argument("--rows", type=int, default=0, help="rows of the long stream, which replaces the reviews")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="two chunks of little data")
+    parser.add_argument("--smoke", action="store_true", help="two chunks of little data, to test this script")
     options = parser.parse_args()
     before = load_of_machine()
     if options.rows or options.smoke:

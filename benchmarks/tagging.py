@@ -1,20 +1,20 @@
-"""A label for every token: RNNTagger's defaults next to a conditional random field.
+"""A label for every token: the defaults of RNNTagger, compared with a conditional random field.
 
     python benchmarks/tagging.py [--data ewt,atis] [--seeds 0,1,2] [--threads 2]
     python benchmarks/tagging.py --models ours
     python benchmarks/tagging.py --smoke
 
 Parts of speech (`ud_english_ewt`, 17 classes) and the slots of questions to an airline (`atis_slots`, labels in the BIO
-scheme, for which RNNTagger has ``transitions="bio"``): the halves `train.jsonl.gz` and `test.jsonl.gz` in the folder
-that SEQCLF_DATA names.
+scheme, with ``transitions="bio"`` of RNNTagger): the halves `train.jsonl.gz` and `test.jsonl.gz` in the folder that
+SEQCLF_DATA names.
 
 The rival is the linear-chain CRF of sklearn-crfsuite on the usual features of a token and its neighbours
-(`_tag_features.py`), in an environment of its own; where that can't be installed, and with `--smoke`, logistic
-regression on the same features, each token by itself.
+(`_tag_features.py`), in a separate environment. If that can't be installed, and with `--smoke`, the rival is logistic
+regression on the same features of single tokens.
 
-The table shows the share of the tokens whose label is right; F1 of the slots, which counts a slot as found if begin,
-end and kind are right; the seconds of fit and prediction from token lists to labels; and the tokens a second in
-prediction. The CRF computes with one thread.
+The table shows the fraction of tokens with the correct label; F1 of the slots, in which a slot is correct if its begin,
+end and kind are; the seconds of fit and prediction from token lists to labels; and the tokens per second in prediction.
+The CRF uses one thread.
 """
 
 import argparse
@@ -39,13 +39,13 @@ from threadpoolctl import threadpool_limits
 from seqclf import RNNTagger
 
 N_SMOKE = 150
-# folder, name of the labels, which sequences of labels are legal
+# folder, name of the labels, `transitions` of RNNTagger
 SETS = {"ewt": ("ud_english_ewt", "upos", None), "atis": ("atis_slots", "slots", "bio")}
 Labels = Sequence[Sequence[str]]
 
 
 class Sentences(NamedTuple):
-    """Token lists and labels to learn from and to judge by."""
+    """Token lists and labels of training and test rows."""
 
     X_train: list[list[str]]
     y_train: list[list[str]]
@@ -54,7 +54,7 @@ class Sentences(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One fit: what was predicted of the test half, and how long it took."""
+    """One fit: the predictions of the test half, and the times."""
 
     predicted: Labels
     fit_seconds: float
@@ -62,20 +62,20 @@ class Run(NamedTuple):
 
 
 def load(folder: str, key: str, n_rows: int | None) -> Sentences:
-    """At most so many rows of each half."""
-    parts = []
+    """At most `n_rows` rows of each half."""
+    halves = []
     for half in ("train", "test"):
         with gzip.open(Path(os.environ["SEQCLF_DATA"]) / folder / f"{half}.jsonl.gz", "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines][:n_rows]
-        parts += [[row["tokens"] for row in rows], [row[key] for row in rows]]
-    return Sentences(*parts)
+        halves += [[row["tokens"] for row in rows], [row[key] for row in rows]]
+    return Sentences(*halves)
 
 
 class TokenByToken:
     """Logistic regression on the features of each token."""
 
     def fit(self, X: list[list[str]], y: list[list[str]]) -> "TokenByToken":
-        """Fit to all tokens of all rows."""
+        """Fit on all tokens of all rows."""
         self.model = make_pipeline(DictVectorizer(), LogisticRegression(C=10, max_iter=1000))
         self.model.fit(
             [row for tokens in X for row in features_of(tokens)], [label for labels in y for label in labels]
@@ -101,26 +101,26 @@ def run_crf(peer: Peer, sentences: Sentences) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sentences.json"
         file.write_text(json.dumps(sentences._asdict()), encoding="utf-8")
-        return Run(**peer.ask(fit={"file": str(file)}))
+        return Run(**peer.request(fit={"file": str(file)}))
 
 
 def start_crf(n_threads: int) -> Peer | None:
-    """The worker; None, and a line that says why, where sklearn-crfsuite can't be installed."""
+    """The worker; if sklearn-crfsuite can't be installed, print the reason and return None."""
     peer = Peer("sklearn-crfsuite", "crfsuite", ["sklearn-crfsuite"], "_crf_worker.py", n_threads)
     if peer.problem is not None:
-        print(f"{peer.name} is left out: {peer.problem}")
+        print(f"{peer.name} is skipped: {peer.problem}")
         return None
     return peer
 
 
 def token_accuracy(y: Labels, predicted: Labels) -> float:
-    """The share of the tokens whose label is right."""
+    """The fraction of the tokens with the correct label."""
     hits = [a == b for labels, found in zip(y, predicted, strict=True) for a, b in zip(labels, found, strict=True)]
     return sum(hits) / len(hits)
 
 
 def spans(labels: Sequence[str]) -> set[tuple[int, int, str]]:
-    """Begin, end and kind of each slot; an "I-kind" that continues nothing begins one, as in CoNLL's script."""
+    """Begin, end and kind of each slot; an "I-kind" that continues no slot begins one, as in the CoNLL script."""
     found, begin, kind = set(), 0, ""
     for i, label in enumerate([*labels, "O"]):
         if kind and label == f"I-{kind}":
@@ -134,12 +134,12 @@ def spans(labels: Sequence[str]) -> set[tuple[int, int, str]]:
 def span_f1(y: Labels, predicted: Labels) -> float:
     """F1 of the slots of all rows together."""
     pairs = [(spans(labels), spans(found)) for labels, found in zip(y, predicted, strict=True)]
-    n_right = sum(len(true & found) for true, found in pairs)
-    return 2 * n_right / sum(len(true) + len(found) for true, found in pairs)
+    n_correct = sum(len(true & found) for true, found in pairs)
+    return 2 * n_correct / sum(len(true) + len(found) for true, found in pairs)
 
 
 def runs_of(sentences: Sentences, transitions: str | None, peer: Peer | None, options: argparse.Namespace) -> Any:
-    """The name of each model with its run, one after the other."""
+    """Generate the name and the run of each model."""
     for seed in options.seeds:
         model = RNNTagger(transitions=transitions, random_state=seed, n_threads=options.threads)
         setting = "" if transitions is None else f'transitions="{transitions}"'
@@ -151,7 +151,7 @@ def runs_of(sentences: Sentences, transitions: str | None, peer: Peer | None, op
 
 
 def measure(name: str, peer: Peer | None, options: argparse.Namespace) -> None:
-    """The table of one set."""
+    """Measure one data set and print its table."""
     folder, key, transitions = SETS[name]
     sentences = load(folder, key, N_SMOKE if options.smoke else None)
     n_tokens = sum(map(len, sentences.X_test))
@@ -166,7 +166,7 @@ def measure(name: str, peer: Peer | None, options: argparse.Namespace) -> None:
             rows.append([label, *scores, f"{run.fit_seconds:.1f}", f"{run.predict_seconds:.2f}", speed])
             print("  " + ", ".join(rows[-1]), flush=True)
     measures = ["token accuracy", "F1 of slots"] if transitions == "bio" else ["token accuracy"]
-    print_table([name, *measures, "fit, s", "predict, s", "tokens a second"], rows)
+    print_table([name, *measures, "fit, s", "predict, s", "tokens per second"], rows)
     print()
 
 
@@ -177,7 +177,9 @@ def main() -> None:
     parser.add_argument("--models", default="both", choices=["ours", "both"])
     parser.add_argument("--seeds", default="0,1,2", type=lambda text: [int(seed) for seed in text.split(",")])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--smoke", action="store_true", help="one seed and a few rows, without the CRF")
+    parser.add_argument(
+        "--smoke", action="store_true", help="one seed and a few rows, without the CRF, to test this script"
+    )
     options = parser.parse_args()
     if options.smoke:
         options.seeds = options.seeds[:1]

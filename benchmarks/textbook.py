@@ -1,10 +1,11 @@
-"""The recurrent networks of the textbooks, with their settings, each beside our defaults on the same words or steps.
+"""The recurrent networks of the textbooks, with their settings, compared with our defaults on the same words or steps.
 
     python benchmarks/textbook.py [--rows one-hot,embedding,...] [--n-rows N] [--max-epochs 100] [--threads 2]
 
 The settings: RMSprop with a learning rate of 1e-4, batches of 64, at most 100 epochs, early stopping with a patience of
-3 on a fifth of the training rows, best weights put back; one direction, the last state classifies, no label-informed
-channels or a linear model (``wide=False, nb_ngrams=0``). Texts are cut to their last 100 or 500 words.
+3 on a fifth of the training rows, best weights restored; one direction, classification by the last state, no
+label-informed channels and no linear model (``wide=False, nb_ngrams=0``). Texts are truncated to their last 100 or 500
+words.
 
 | row | network | reported |
 |---|---|---|
@@ -15,10 +16,10 @@ channels or a linear model (``wide=False, nb_ngrams=0``). Texts are cut to their
 | two-lstm | two lstm(8), dropout 0.3 | 0.881 |
 | two-gru | two gru(8), dropout 0.3 | 0.877, 161,065 parameters |
 | mnist | 28 rows of 28 pixels, lstm(128), Adam 1e-3, batches of 128, about 100,000 images | 0.97 to 0.98 |
-| spam | 10,000 words, 100 steps, embedding 16, lstm(8), on messages in place of transcripts of calls | none |
+| spam | 10,000 words, 100 steps, embedding 16, lstm(8), on messages instead of transcripts of calls | none |
 | scratch | a simple RNN in a few lines of numpy: all hidden states | equal to 1e-6 |
 
-The reported accuracies come from the code of such chapters, run elsewhere; ours from the official test halves.
+The reported accuracies are from the code of such chapters, run elsewhere; ours are from the official test halves.
 """
 
 import argparse
@@ -51,7 +52,7 @@ TEXTBOOK: dict[str, Any] = {
     "units": 8,
     "embedding_dim": 16,
 }
-# Row: vocabulary, steps, what differs from the above.
+# Row: vocabulary size, steps, differences from the settings above.
 REVIEWS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "one-hot": (500, 100, {"cell": "rnn", "embedding_dim": None}),
     "embedding": (500, 100, {"cell": "rnn"}),
@@ -77,12 +78,12 @@ Cells = list[str]
 
 
 def tokenizer(vocab_size: int, max_length: int) -> TextTokenizer:
-    """The most frequent words of a text's end."""
+    """A tokenizer of the most frequent words, which keeps the end of a text."""
     return TextTokenizer(vocab_size=vocab_size, max_length=max_length, truncate="start")
 
 
-def fit(row: str, what: str, model: Any, split: Split, *, spam: bool = False) -> Cells:
-    """One line of the table."""
+def fit(row: str, network: str, model: Any, split: Split, *, spam: bool = False) -> Cells:
+    """Fit a model; return its line of the table."""
     start = time.perf_counter()
     model.fit(split.X_train, split.y_train)
     seconds = time.perf_counter() - start
@@ -90,28 +91,28 @@ def fit(row: str, what: str, model: Any, split: Split, *, spam: bool = False) ->
     score = f"{np.mean(predicted == split.y_test):.4f}"
     if spam:
         score += f", F1 {f1_score(split.y_test, predicted):.4f}"
-    reported = REPORTED.get(row, "") if what == "textbook" else ""
+    reported = REPORTED.get(row, "") if network == "textbook" else ""
     epochs = f"{model.n_iter_} (best {model.best_epoch_})"
-    return [row, what, score, f"{model.n_parameters_:,}", epochs, f"{seconds:.0f}", reported]
+    return [row, network, score, f"{model.n_parameters_:,}", epochs, f"{seconds:.0f}", reported]
 
 
 def text_rows(row: str, split: Split, size: tuple[int, int], changes: dict[str, Any], **common: Any) -> list[Cells]:
-    """The textbook's network, and ours on the same words."""
+    """The network of the textbook, and our defaults on the same words."""
     spam = row == "spam"
     theirs = RNNTextClassifier(tokenizer(*size), **(TEXTBOOK | changes | common))
     lines = [fit(row, "textbook", theirs, split, spam=spam)]
     expected = N_PARAMETERS.get(row)
     if expected is not None and len(theirs.tokenizer_.tokens_) == size[0] and theirs.n_parameters_ != expected:
-        raise SystemExit(f"{row} has {theirs.n_parameters_} parameters; the textbook has {expected}.")
+        raise SystemExit(f"{row} has {theirs.n_parameters_} parameters; expected {expected}, as in the textbook.")
     common.pop("max_epochs")
-    # Rows with the same words share this line.
+    # Rows with the same words need this line only once.
     if row in ("one-hot", "lstm-500", "spam"):
         lines.append(fit(row, "our defaults", RNNTextClassifier(tokenizer(*size), **common), split, spam=spam))
     return lines
 
 
 def mnist_rows(split: Split, **common: Any) -> list[Cells]:
-    """A digit is 28 steps of 28 pixels."""
+    """The lines of MNIST; a digit is 28 steps of 28 pixels."""
     common.pop("max_epochs")
     settings = {name: TEXTBOOK[name] for name in ("bidirectional", "pooling", "dropout", "schedule")}
     theirs = RNNClassifier(
@@ -133,7 +134,7 @@ def mnist_rows(split: Split, **common: Any) -> list[Cells]:
 
 
 def scratch() -> list[Cells]:
-    """h_t = tanh(W x_t + U h_{t-1} + b), step by step, against the kernels."""
+    """Compare h_t = tanh(W x_t + U h_{t-1} + b), computed step by step, with the kernels."""
     rng = np.random.default_rng(0)
     n_steps, n_inputs, units = 100, 16, 8
     inputs = rng.normal(size=(n_steps, n_inputs)).astype(np.float32)
@@ -149,14 +150,14 @@ def scratch() -> list[Cells]:
     ours = _kernels.recurrence("rnn", torch.from_numpy(inputs), layout, weights).numpy()
     gap = float(np.abs(np.stack(states) - ours).max())
     if gap > 1e-6:
-        raise SystemExit(f"The hidden states differ by {gap}; expected 1e-6 at most.")
-    return [["scratch", "numpy against ours", f"largest gap {gap:.1e}", "", "", "", REPORTED["scratch"]]]
+        raise SystemExit(f"The hidden states differ by {gap}; expected at most 1e-6.")
+    return [["scratch", "numpy against ours", f"largest difference {gap:.1e}", "", "", "", REPORTED["scratch"]]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default=",".join(NAMES), help="names of rows, commas between")
-    parser.add_argument("--n-rows", type=int, help="at most so many rows of each half (to try it out)")
+    parser.add_argument("--rows", default=",".join(NAMES), help="names of rows, separated by commas")
+    parser.add_argument("--n-rows", type=int, help="maximum number of rows of each half, for a trial")
     parser.add_argument("--max-epochs", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)

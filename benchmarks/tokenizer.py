@@ -1,18 +1,18 @@
-"""Texts to token ids: `TextTokenizer` by the compiled library and by its regular expression, beside `CountVectorizer`.
+"""Texts to token ids: `TextTokenizer`, compiled and with its regular expression, compared with `CountVectorizer`.
 
     python benchmarks/tokenizer.py [--train N] [--rounds 5] [--calls 1000] [--json FILE]
 
 reviews
-    `fit_transform` and `transform` of ``TextTokenizer()`` on the reviews of the training half, once as it is and once
-    with ``SEQCLF_KERNELS=reference``, which leaves the splitting to Python's `re`; and `fit` and `transform` of
+    `fit_transform` and `transform` of ``TextTokenizer()`` on the reviews of the training half, with the default kernels
+    and with ``SEQCLF_KERNELS=reference``, in which Python's `re` splits the texts; and `fit` and `transform` of
     scikit-learn's ``CountVectorizer()``. One process, one thread, one after the other in each round; medians of the
-    rounds, with half the range between the quartiles as the spread.
+    rounds; the spread is half the interquartile range.
 one text
-    `transform` of one review, another one each time, and of one short sentence; median of all calls. Short texts are
-    split by Python's `re` in both columns.
+    `transform` of one review, a different one each time, and of one short sentence; median of all calls. Python's `re`
+    splits short texts in both columns.
 
-Before any time is printed: both ways give the same vocabulary and the same ids. Without reviews (the environment
-variable SEQCLF_DATA) it is docstrings that are read.
+Before any time is printed, the script checks that both kernels give the same vocabulary and the same ids. Without
+reviews (the environment variable SEQCLF_DATA) the texts are docstrings.
 """
 
 import argparse
@@ -35,37 +35,37 @@ SENTENCE = "A dull film, but I recommend it."
 
 
 def fitted(name: str, texts: list[str]) -> TextTokenizer:
-    """A tokenizer of that column, which is in use from now on."""
+    """A fitted tokenizer of that column; also selects the kernels of that column."""
     os.environ["SEQCLF_KERNELS"] = KERNELS[name]
     return TextTokenizer().fit(texts)
 
 
 def check(texts: list[str]) -> None:
-    """End the program if the two ways do not agree."""
-    found = []
+    """Exit if the compiled library and the regular expression do not agree."""
+    results = []
     for name in KERNELS:
         tokenizer = fitted(name, texts)
-        found.append((tokenizer.tokens_, tokenizer.transform(texts)))
-    (tokens, ids), (plain_tokens, plain_ids) = found
+        results.append((tokenizer.tokens_, tokenizer.transform(texts)))
+    (tokens, ids), (plain_tokens, plain_ids) = results
     if tokens != plain_tokens or not all(map(np.array_equal, ids, plain_ids)):
         sys.exit("The compiled splitter and the regular expression give different tokens.")
 
 
 def measure_reviews(texts: list[str], n_rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of learning and of reading, by column, each in turn."""
+    """The seconds of `fit` and `transform`, by column, interleaved."""
     seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "transform": []} for name in (*KERNELS, RIVAL)}
     for _ in range(n_rounds):
         for name, found in seconds.items():
             os.environ["SEQCLF_KERNELS"] = KERNELS.get(name, "cpu")
             model = TextTokenizer() if name in KERNELS else CountVectorizer()
-            learn = model.fit_transform if name in KERNELS else model.fit
-            found["fit"].append(seconds_of(lambda learn=learn: learn(texts)))
+            fit = model.fit_transform if name in KERNELS else model.fit
+            found["fit"].append(seconds_of(lambda fit=fit: fit(texts)))
             found["transform"].append(seconds_of(lambda model=model: model.transform(texts)))
     return seconds
 
 
 def measure_calls(texts: list[str], n_calls: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of single calls, by column, after some that warm up."""
+    """The seconds of single calls, by column, after a warm-up."""
     seconds: dict[str, dict[str, list[float]]] = {name: {"review": [], "sentence": []} for name in KERNELS}
     for name, found in seconds.items():
         tokenizer = fitted(name, texts)
@@ -78,7 +78,7 @@ def measure_calls(texts: list[str], n_calls: int) -> dict[str, dict[str, list[fl
 
 
 def print_all(reviews: dict, calls: dict, n_texts: int, n_characters: int) -> None:
-    """Two tables."""
+    """Print two tables."""
     print(f"\n{n_texts:,} texts, {n_characters / 1e6:.1f} million characters\n")
     rival = statistics.median(reviews[RIVAL]["fit"])
     rows = []
@@ -89,24 +89,24 @@ def print_all(reviews: dict, calls: dict, n_texts: int, n_characters: int) -> No
         rows.append([name, *cells])
     speed = f"speed against {RIVAL}().fit"
     print_table(["", "fit_transform, s", speed, "transform, s", speed], rows)
-    print(f"\nOf {RIVAL} the first is `fit` alone, and the second counts the tokens, which have no order there.")
+    print(f"\nFor {RIVAL}, the first column is `fit` alone, and the second counts tokens without their order.")
 
     print("\nOne text\n")
     rows = [
         [name, *(f"{1e6 * statistics.median(found[kind]):.0f}" for kind in ("review", "sentence"))]
         for name, found in calls.items()
     ]
-    print_table(["", "a review, µs", "a short sentence, µs"], rows)
+    print_table(["", "review, µs", "short sentence, µs"], rows)
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--train", type=int, default=25_000, help="reviews to read")
+    parser.add_argument("--train", type=int, default=25_000, help="number of reviews")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=1_000, help="for one text each")
-    parser.add_argument("--json", type=Path, help="write all measurements there as well")
-    parser.add_argument("--smoke", action="store_true", help="a few short texts: does this script still run?")
+    parser.add_argument("--calls", type=int, default=1_000, help="calls with one text")
+    parser.add_argument("--json", type=Path, help="also write all measurements to this file")
+    parser.add_argument("--smoke", action="store_true", help="a few short texts, to test this script")
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.rounds, arguments.calls = 1, 20

@@ -2,15 +2,15 @@
 Two heads are better than one
 =============================
 
-A recurrent network and a linear model on n-grams err on different texts, so that their mean is right more often than
-either. scikit-learn blends them: ``VotingClassifier`` takes the mean of the probabilities, ``StackingClassifier``
-learns how much to trust each, from predictions on rows that the models were not fitted on.
+A recurrent network and a linear model on n-grams make errors on different texts, so their mean is more accurate than
+either. scikit-learn blends them: ``VotingClassifier`` averages the probabilities, ``StackingClassifier`` learns a
+weight for each model from out-of-fold predictions.
 
-On the IMDB reviews that the environment variable ``SEQCLF_DATA`` names; without them on docstrings.
+The data are the IMDB reviews in the folder that the environment variable ``SEQCLF_DATA`` names, or else docstrings.
 """
 
 # %%
-# The data: the official halves, or docstrings to be told apart by package.
+# The data: the official halves, or docstrings whose class is their package.
 import os
 import time
 
@@ -37,13 +37,13 @@ if QUICK:
     X_test, _, y_test, _ = train_test_split(X_test, y_test, train_size=500, stratify=y_test, random_state=0)
 
 # %%
-# Two models that a user would pick, each with its defaults but for the pairs of words.
+# Two common models with their defaults, except for the pairs of words and C.
 network = RNNTextClassifier(random_state=0)
 linear = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
 models = [("network", network), ("linear", linear)]
 
 
-def judge(name, model):
+def evaluate(name, model):
     """Fit, predict, print a line."""
     start = time.perf_counter()
     accuracy = np.mean(model.fit(X_train, y_train).predict(X_test) == y_test)
@@ -51,13 +51,13 @@ def judge(name, model):
 
 
 for name, model in models:
-    judge(name, model)
+    evaluate(name, model)
 
 # %%
 # The mean of their probabilities.
-judge("mean", VotingClassifier(models, voting="soft"))
+evaluate("mean", VotingClassifier(models, voting="soft"))
 
 # %%
 # Weights learned by a logistic regression on out-of-fold predictions: both models are fitted once for each of three
-# folds, and once on everything.
-judge("stacked", StackingClassifier(models, LogisticRegression(), cv=3))
+# folds, and once on all rows.
+evaluate("stacked", StackingClassifier(models, LogisticRegression(), cv=3))

@@ -1,16 +1,16 @@
 """
-Text in, class out: the whole way
-=================================
+From texts to classes: the complete workflow
+============================================
 
-Trains ``RNNTextClassifier`` with its defaults on 25,000 film reviews, judges it on the official other 25,000 beside
-TF-IDF with logistic regression, saves it with a picture of its training, and then does what one does with any
-scikit-learn classifier: a pipeline, a grid search, a file.
+Trains ``RNNTextClassifier`` with its defaults on 25,000 film reviews, evaluates it on the official other 25,000 next to
+TF-IDF with logistic regression, and saves it with a plot of its training. Then it is used like any scikit-learn
+classifier: in a pipeline, in a grid search, in a file.
 
-The reviews (IMDB, Maas et al. 2011) are taken from the folder that the environment variable ``SEQCLF_DATA`` names.
-Without them the demo uses text that every installation has: the documentation of numpy, scipy, scikit-learn and torch,
-to be told apart by package. Nothing is downloaded.
+The reviews (IMDB, Maas et al. 2011) are in the folder that the environment variable ``SEQCLF_DATA`` names. Without them
+the demo uses the documentation of the installed numpy, scipy, scikit-learn and torch, with the package as the class.
+Nothing is downloaded.
 
-Run it with ``make demo``, or ``python examples/demo.py --quick`` for a look in a minute.
+Run it with ``make demo``, or ``python examples/demo.py --quick`` for a trial of one minute.
 """
 
 import os
@@ -39,11 +39,11 @@ OUTPUT = Path(__file__).resolve().parent.parent / "demo_output"
 # %%
 # The data
 # --------
-# Reviews come with an official split; the documentation is split 80 to 20, each package in the same share.
+# The reviews have an official split. The documentation is split 80 to 20, stratified by package.
 
 
 def load_data():
-    """Return the name of the data, the texts and labels to learn from, and those to judge by."""
+    """Return the name of the data, and the texts and labels for training and for testing."""
     try:
         train = datasets.fetch_imdb(subset="train", download_if_missing=False)
         test = datasets.fetch_imdb(subset="test", download_if_missing=False)
@@ -62,12 +62,12 @@ def load_data():
 
 
 def texts_and_names(data):
-    """Return the texts and the name of each one's class, since a classifier takes names as they are."""
+    """Return the texts and the names of their classes; a classifier accepts names as labels."""
     return data.data, np.array(data.target_names)[data.target]
 
 
 def subset(X, y, n):
-    """Return `n` rows, drawn with a seed, each class in its share."""
+    """Return a stratified random subset of `n` rows."""
     if len(y) <= n:
         return X, y
     X, _, y, _ = train_test_split(X, y, train_size=n, stratify=y, random_state=0)
@@ -75,12 +75,12 @@ def subset(X, y, n):
 
 
 # %%
-# The classifier and what a user would pick instead
-# -------------------------------------------------
-# Both learn from the same texts in the same run, so that accuracy and time stand side by side.
+# The classifier and the common alternative
+# -----------------------------------------
+# Both train on the same texts in the same run, so that accuracy and time can be compared.
 
 
-def fit_and_judge(name, model, X_train, y_train, X_test, y_test):
+def fit_and_evaluate(name, model, X_train, y_train, X_test, y_test):
     """Fit, predict, return one line of the table."""
     start = time.perf_counter()
     model.fit(X_train, y_train)
@@ -91,18 +91,18 @@ def fit_and_judge(name, model, X_train, y_train, X_test, y_test):
 
 
 def summarise(model):
-    """Print what the fit left behind."""
+    """Print a summary of the fitted model."""
     best = model.history_[model.best_epoch_ - 1]
     print(f"  classes       {', '.join(str(c) for c in model.classes_)}")
     print(f"  vocabulary    {model.vocab_size_:,} tokens")
     print(f"  parameters    {model.n_parameters_:,}")
-    print(f"  epochs        {model.n_iter_} run, the weights of epoch {model.best_epoch_} kept")
+    print(f"  epochs        {model.n_iter_}, with the weights of epoch {model.best_epoch_}")
     if best.get("valid_score") is not None:
         print(f"  validation    accuracy {best['valid_score']:.4f}, loss {best['valid_loss']:.4f}")
 
 
 def show_predictions(model, X, y, n=4):
-    """Print a few texts with the class that the model gives them."""
+    """Print a few texts with their predicted classes."""
     rows = np.random.default_rng(0).choice(len(y), size=n, replace=False)
     texts = [X[i] for i in rows]
     for i, text, p in zip(rows, texts, model.predict_proba(texts), strict=True):
@@ -113,18 +113,18 @@ def show_predictions(model, X, y, n=4):
 # %%
 # The training curve
 # ------------------
-# Loss and accuracy after each epoch; the dotted line marks the epoch whose weights were kept.
+# Loss and accuracy after each epoch; the dotted line marks the epoch of the final weights.
 
 
 def draw_training_curve(model, path):
-    """Draw the model's history with plain matplotlib."""
+    """Plot the history of the model with matplotlib."""
     history = model.history_
     epochs = [row["epoch"] for row in history]
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     for ax, quantity, label in zip(axes, ("loss", "score"), ("loss", "accuracy"), strict=True):
-        for part, name in (("train", "training"), ("valid", "validation")):
-            if history[0].get(f"{part}_{quantity}") is not None:
-                ax.plot(epochs, [row[f"{part}_{quantity}"] for row in history], marker="o", label=name)
+        for split, name in (("train", "training"), ("valid", "validation")):
+            if history[0].get(f"{split}_{quantity}") is not None:
+                ax.plot(epochs, [row[f"{split}_{quantity}"] for row in history], marker="o", label=name)
         ax.axvline(model.best_epoch_, color="gray", linestyle=":", label="best epoch")
         ax.set(xlabel="epoch", ylabel=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -137,25 +137,25 @@ def draw_training_curve(model, path):
 # %%
 # Saving
 # ------
-# A fitted model is one file that joblib reads back, with the same predictions to the last bit.
+# joblib saves a fitted model as one file; the loaded model has the same predictions to the last bit.
 
 
 def save_and_reload(model, X, path):
-    """Write the model, read it back, compare."""
+    """Save the model, load it, compare predictions."""
     joblib.dump(model, path)
-    again = joblib.load(path)
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-    print(f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB, read back, predictions equal")
+    loaded = joblib.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    print(f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB, loaded again, predictions equal")
 
 
 # %%
 # Like any scikit-learn classifier
 # --------------------------------
-# The steps one by one in a pipeline, a grid over cells and units on two processes, and the best one in a file.
+# A pipeline of separate steps, a grid of cells and units on two processes, and the best pipeline in a file.
 
 
-def three_lines(X_train, y_train, X_test, y_test):
-    """Pipeline, GridSearchCV and joblib."""
+def pipeline_search_and_file(X_train, y_train, X_test, y_test):
+    """Use a pipeline, GridSearchCV and joblib."""
     pipeline = Pipeline(
         [("tokenizer", TextTokenizer()), ("padder", SequencePadder()), ("classifier", RNNTextClassifier(cell="gru"))]
     )
@@ -168,7 +168,7 @@ def three_lines(X_train, y_train, X_test, y_test):
     pipeline.fit(X_train, y_train)
     print(f"  pipeline      accuracy {pipeline.score(X_test, y_test):.3f} in {time.perf_counter() - start:.1f} s")
 
-    pipeline.set_params(classifier__n_threads=1)  # two processes search: one thread each
+    pipeline.set_params(classifier__n_threads=1)  # the search runs two processes, with one thread each
     grid = {"classifier__cell": ["rnn", "lstm", "gru"], "classifier__units": [16, 32]}
     search = GridSearchCV(pipeline, grid, n_jobs=2, cv=2 if QUICK else 3)
     start = time.perf_counter()
@@ -178,21 +178,21 @@ def three_lines(X_train, y_train, X_test, y_test):
         chosen = search.cv_results_["params"][i]
         score = search.cv_results_["mean_test_score"][i]
         print(f"    {chosen['classifier__cell']:<5} {chosen['classifier__units']:>3} units  {score:.3f}")
-    print(f"  best of grid  accuracy {search.score(X_test, y_test):.3f} on texts it has not seen")
+    print(f"  best of grid  accuracy {search.score(X_test, y_test):.3f} on test texts")
 
     with tempfile.TemporaryDirectory() as folder:
         save_and_reload(search.best_estimator_, X_test, Path(folder) / "pipeline.joblib")
 
 
 # %%
-# All of it
-# ---------
+# The whole demo
+# --------------
 
 
 def main():
     """Run the demo."""
     name, X_train, y_train, X_test, y_test = load_data()
-    print(f"{name}: {len(y_train):,} texts to learn from, {len(y_test):,} to judge by{' (quick)' if QUICK else ''}\n")
+    print(f"{name}: {len(y_train):,} training texts, {len(y_test):,} test texts{' (quick)' if QUICK else ''}\n")
 
     model = RNNTextClassifier(random_state=0, verbose=1)
     if QUICK:
@@ -200,29 +200,29 @@ def main():
     words = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000))
     pairs = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10, max_iter=1000))
     rows = [
-        fit_and_judge("RNNTextClassifier()", model, X_train, y_train, X_test, y_test),
-        fit_and_judge("TF-IDF of words + LR", words, X_train, y_train, X_test, y_test),
-        fit_and_judge("TF-IDF of words and pairs + LR", pairs, X_train, y_train, X_test, y_test),
+        fit_and_evaluate("RNNTextClassifier()", model, X_train, y_train, X_test, y_test),
+        fit_and_evaluate("TF-IDF of words + LR", words, X_train, y_train, X_test, y_test),
+        fit_and_evaluate("TF-IDF of words and pairs + LR", pairs, X_train, y_train, X_test, y_test),
     ]
     print(f"\n{'':<32}{'accuracy':>9}{'fit':>11}{'predict':>11}")
     print(*rows, sep="\n")
 
     print("\nThe model")
     summarise(model)
-    print("\nSome of its answers")
+    print("\nSome predictions")
     show_predictions(model, X_test, y_test)
 
     OUTPUT.mkdir(exist_ok=True)
-    print(f"\nKept in {OUTPUT.name}/")
+    print(f"\nSaved in {OUTPUT.name}/")
     save_and_reload(model, X_test[:500], OUTPUT / "model.joblib")
     draw_training_curve(model, OUTPUT / "training_curve.png")
     print("  training_curve.png")
 
     n = 200 if QUICK else 2_000
-    X_part, y_part = subset(X_train, y_train, n)
-    print(f"\nPipeline, grid search and file, on {len(y_part):,} of the texts")
-    three_lines(X_part, y_part, *subset(X_test, y_test, n))
+    X_subset, y_subset = subset(X_train, y_train, n)
+    print(f"\nPipeline, grid search and file, on {len(y_subset):,} of the texts")
+    pipeline_search_and_file(X_subset, y_subset, *subset(X_test, y_test, n))
 
 
-if __name__ == "__main__":  # worker processes may import this file
+if __name__ == "__main__":  # worker processes can import this file
     main()

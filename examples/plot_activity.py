@@ -1,17 +1,17 @@
 """
-Activities in the stream of a sensor
-====================================
+Activities in a sensor stream
+=============================
 
-A label for every step of a series: what a person does, from the three channels of an accelerometer. Streams have
-different lengths, activities change at any time, and some steps of the training streams have no label. The network
-learns from the labelled steps and reads the others as context.
+A label for every step of a series: the activity of a person, from the three channels of an accelerometer. Streams have
+different lengths, activities can change at any time, and some steps of the training streams have no label. The network
+learns from the labelled steps and uses the others as context.
 
-The streams are made by code. Walking, running and stairs are oscillations of different frequency and height, and each
-person moves in a way of their own. A single step tells little of them: what counts are the steps around it.
+The streams are generated. Walking, running and stairs are oscillations of different frequency and amplitude, and they
+vary between persons. A single step says little about them; the steps around it determine the activity.
 """
 
 # %%
-# The data, 20 steps a second.
+# The data, 20 steps per second.
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -30,8 +30,8 @@ from seqclf import RNNTagger
 
 QUICK = os.environ.get("SEQCLF_EXAMPLES_QUICK", "0") not in ("", "0")
 OUTPUT = Path(__file__).resolve().parent.parent / "demo_output"
-RATE = 20  # steps a second
-# Frequency in Hz, and height of the oscillation in each channel: forward, sideways, up.
+RATE = 20  # steps per second
+# Frequency in Hz, and amplitude of the oscillation in each channel: forward, sideways, up.
 ACTIVITIES = {
     "still": (0.0, (0.0, 0.0, 0.0)),
     "walking": (1.8, (0.6, 0.3, 0.9)),
@@ -46,18 +46,18 @@ def make_stream(rng):
     steps, labels, activity, phase = [], [], None, 0.0
     for _ in range(rng.integers(4, 9)):
         activity = rng.choice([name for name in ACTIVITIES if name != activity])
-        frequency, heights = ACTIVITIES[activity]
+        frequency, amplitudes = ACTIVITIES[activity]
         for _ in range(rng.integers(3 * RATE, 9 * RATE)):
             phase += 2 * np.pi * pace * frequency / RATE * rng.normal(1, 0.1)
-            # Each step of a foot moves the body up and forward; sideways it takes two feet for one period.
+            # Each footstep moves the body up and forward; a sideways period takes two footsteps.
             wave = np.array([np.sin(phase + 1), np.sin(phase / 2), np.sin(phase) + 0.3 * np.sin(2 * phase)])
-            steps.append(lean + force * np.array(heights) * wave + rng.normal(scale=0.25, size=3))
+            steps.append(lean + force * np.array(amplitudes) * wave + rng.normal(scale=0.25, size=3))
             labels.append(str(activity))
     return np.array(steps), labels
 
 
 def make_streams(n, seed):
-    """Return so many streams and their labels."""
+    """Return `n` streams and their labels."""
     rng = np.random.default_rng(seed)
     streams, labels = zip(*(make_stream(rng) for _ in range(n)), strict=True)
     return list(streams), list(labels)
@@ -67,7 +67,7 @@ X_train, y_train = make_streams(40 if QUICK else 150, seed=0)
 X_test, y_test = make_streams(30 if QUICK else 100, seed=1)
 
 # %%
-# Nobody labels everything: of each training stream two stretches of three seconds have no label. That is None.
+# Labels are often incomplete: in each training stream, two sections of three seconds have the label None.
 rng = np.random.default_rng(2)
 for labels in y_train:
     for begin in rng.integers(0, len(labels) - 3 * RATE, size=2):
@@ -78,16 +78,16 @@ n_labelled = sum(label is not None for labels in y_train for label in labels)
 print(f"{len(X_train)} streams of {min(lengths)} to {max(lengths)} steps; {n_labelled / sum(lengths):.0%} are labelled")
 
 # %%
-# Learning, next to two rivals that see one step at a time: the most frequent activity, and logistic regression on the
-# values of the step, their squares and products, since an oscillation goes both ways.
+# Training, next to two models of single steps: the most frequent activity, and logistic regression on the values of the
+# step, their squares and products, because oscillations are symmetric.
 tagger = RNNTagger(max_epochs=30 if QUICK else "auto", random_state=0).fit(X_train, y_train)
 
 
 def single_steps(streams, labels):
-    """Return the labelled steps of all streams in one table, and their labels."""
+    """Return the labelled steps of all streams as one matrix, and their labels."""
     targets = [label for row in labels for label in row]
-    known = [label is not None for label in targets]
-    return np.concatenate(streams)[known], np.array([label for label in targets if label is not None])
+    labelled = [label is not None for label in targets]
+    return np.concatenate(streams)[labelled], np.array([label for label in targets if label is not None])
 
 
 majority = DummyClassifier()
@@ -95,13 +95,13 @@ single = make_pipeline(PolynomialFeatures(), StandardScaler(), LogisticRegressio
 print(f"{'accuracy over steps':<34} {'train, labelled':>15} {'test':>7}")
 for name, model in (("most frequent activity", majority), ("logistic regression, single steps", single)):
     model.fit(*single_steps(X_train, y_train))
-    on_train, on_test = (model.score(*single_steps(*part)) for part in ((X_train, y_train), (X_test, y_test)))
+    on_train, on_test = (model.score(*single_steps(*data)) for data in ((X_train, y_train), (X_test, y_test)))
     print(f"{name:<34} {on_train:15.3f} {on_test:7.3f}")
 print(f"{'RNNTagger':<34} {tagger.score(X_train, y_train):15.3f} {tagger.score(X_test, y_test):7.3f}")
 
 # %%
-# The picture: what the person does and what the models say of it, as coloured bands. The stream is the one of median
-# accuracy, so neither the easiest nor the hardest.
+# The plot: the activities of the person and the predictions of the models, as coloured bands. The stream is the one
+# with the median accuracy.
 accuracies = [tagger.score([stream], [labels]) for stream, labels in zip(X_test, y_test, strict=True)]
 row = np.argsort(accuracies)[len(accuracies) // 2]
 stream = X_test[row]
@@ -118,13 +118,13 @@ for channel, name, offset in zip(stream.T, ("forward", "sideways", "up"), (11.5,
     top.plot(seconds[:-1], channel + offset, color="black", linewidth=0.8)
     top.text(-0.01, offset, name, transform=top.get_yaxis_transform(), ha="right", va="center")
 top.set(yticks=[], xlim=(0, seconds[-1]))
-top.set_title("A test stream: acceleration of a person whom training has not seen")
+top.set_title("A test stream: acceleration of a person who is not in the training data")
 
-for place, labels in enumerate(bands.values()):
+for band, labels in enumerate(bands.values()):
     edges = [0, *(np.flatnonzero(labels[1:] != labels[:-1]) + 1), len(labels)]
     for begin, end in pairwise(edges):
         span = (seconds[begin], seconds[end] - seconds[begin])
-        bottom.broken_barh([span], (place - 0.4, 0.8), facecolors=colors[labels[begin]])
+        bottom.broken_barh([span], (band - 0.4, 0.8), facecolors=colors[labels[begin]])
 bottom.set(xlabel="seconds", xticks=range(0, int(seconds[-1]) + 1, 5), ylim=(len(bands) - 0.5, -0.5))
 bottom.set_yticks(range(len(bands)), list(bands))
 figure.legend(

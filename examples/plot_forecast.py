@@ -2,17 +2,17 @@
 Forecasts of a series
 =====================
 
-The next twelve months from the last sixty: each window of a series is a row of X, and the values that follow it are a
-row of y. One network predicts all twelve at once. It learns from the past and is tested on the future, next to two
-naive forecasts and to ridge regression on the same windows.
+Predict the next twelve months from the last sixty: each window of a series is a row of X, and the values that follow it
+are a row of y. One network predicts all twelve months together. It is trained on the past and tested on the future,
+next to two naive forecasts and ridge regression on the same windows.
 
-The series is made by code, in the manner of the monthly numbers of sunspots: cycles of different height and length, of
-which the high ones rise faster, and noise that grows with the level.
+The series is generated and resembles the monthly sunspot numbers: cycles of different height and length, in which high
+cycles rise faster, and noise that grows with the level.
 """
 
 # %%
-# The series. What follows depends on the place in the cycle where the window ends and on the height of the cycle. A
-# linear function of the window tells little of the two together.
+# The series. The values after a window depend on its last position in the cycle and on the height of the cycle. A
+# linear function of the window cannot represent the interaction of the two.
 import os
 from pathlib import Path
 
@@ -32,7 +32,7 @@ WINDOW, HORIZON, CYCLE = 60, 12, 44
 
 
 def make_cycles(n_months, seed):
-    """Return a series of cycles, whose heights and lengths are drawn."""
+    """Return a series of cycles with random heights and lengths."""
     rng = np.random.default_rng(seed)
     height, cycles = 100.0, []
     while sum(map(len, cycles)) < n_months:
@@ -52,8 +52,8 @@ def make_cycles(n_months, seed):
 series = make_cycles(800 if QUICK else 1500, seed=0)
 
 # %%
-# The windows, split by time: the last 300 months are the future. No target of a training window is among them; the
-# first test windows look back at the past, as a forecast does.
+# The windows, split by time: the last 300 months are the future. No target of a training window is among them. The
+# first test windows contain the past, as in a real forecast.
 first_test = len(series) - (200 if QUICK else 300)
 
 
@@ -63,22 +63,22 @@ def windows(series):
     return rows[:, :WINDOW], rows[:, WINDOW:]
 
 
-# Predictions never leave the range of the targets in fit. This series has no trend, so its values are learned. With a
-# trend, learn the differences from the last value, `y - X[:, -1:]`, and add that value to what is predicted.
+# Predictions never leave the range of the targets in fit. This series has no trend, so the targets are its values. With
+# a trend, learn the differences from the last value, `y - X[:, -1:]`, and add that value to the predictions.
 X_train, y_train = windows(series[:first_test])
 X_test, y_test = windows(series[first_test - WINDOW :])
 print(f"{len(X_train)} windows to train on, {len(X_test)} to test on")
 
 # %%
-# The forecasts. By default a linear model of the last steps is fitted first, and a network that takes the mean over the
-# steps learns what it misses. For a forecast the last state of a network alone can be the better choice, here with one
-# and with two layers. The second layer changes little: on other draws of the series either may be ahead.
-alone = RNNRegressor(pooling="last", bidirectional=False, wide=False, conv_filters=0, random_state=0)
+# The forecasts. By default a linear model of the last steps is fitted first, and a network that averages over the steps
+# learns what the linear model misses. For a forecast, the last state of a network without a linear model can be better,
+# here with one and with two layers. The second layer changes little: on other random series either can be better.
+last_state = RNNRegressor(pooling="last", bidirectional=False, wide=False, conv_filters=0, random_state=0)
 models = {
     "ridge regression": RidgeCV(np.logspace(-3, 5, 17)),
     "RNNRegressor, defaults": RNNRegressor(random_state=0),
-    "last state, one layer": alone,
-    "last state, two layers": clone(alone).set_params(n_layers=2),
+    "last state, one layer": last_state,
+    "last state, two layers": clone(last_state).set_params(n_layers=2),
 }
 forecasts = {
     "last value": np.repeat(X_test[:, -1:], HORIZON, axis=1),
@@ -94,18 +94,18 @@ for name, forecast in forecasts.items():
     print(f"{name:<24} {errors[name][0]:8.1f} {errors[name][5]:8.1f} {errors[name][11]:8.1f} {overall:8.1f}")
 
 # %%
-# The picture: a new forecast every twelve months, and the error by the month that is predicted.
+# The plot: a new forecast every twelve months, and the error by the predicted month.
 shown = "last state, two layers"
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 7), height_ratios=(1, 1.1), layout="constrained")
 months = np.arange(first_test - 1, len(series))
 top.plot(months, series[months], color="0.6", linewidth=1.2, label="the series")
 for row in range(0, len(X_test), HORIZON):
-    values = [X_test[row, -1], *forecasts[shown][row]]  # from the last value that is known
-    label = f"{shown}: forecasts, each from its dot on" if row == 0 else None
-    place = months[row : row + HORIZON + 1]
-    top.plot(place, values, color="C0", linewidth=2, marker="o", markersize=5, markevery=[0], label=label)
+    values = [X_test[row, -1], *forecasts[shown][row]]  # from the last known value
+    label = f"{shown}: forecasts, each starting at its dot" if row == 0 else None
+    shown_months = months[row : row + HORIZON + 1]
+    top.plot(shown_months, values, color="C0", linewidth=2, marker="o", markersize=5, markevery=[0], label=label)
 top.set(xlabel="month", ylabel="value", xlim=(months[0] - 2, months[-1] + 2), ylim=(-5, 1.3 * series[months].max()))
-top.set_title(f"Forecasts of the last {len(series) - first_test} months, which training has not seen")
+top.set_title(f"Forecasts of the last {len(series) - first_test} months, which are not in the training data")
 top.legend(loc="upper left", frameon=False, ncols=2)
 
 styles = {

@@ -2,12 +2,12 @@
 Which cell, how many units?
 ===========================
 
-``GridSearchCV`` and ``HalvingGridSearchCV`` over a recurrent classifier, on reviews in which the order of the words
-decides: "bad but i recommend it" against "i recommend it but bad". A bag of words is right on one half of them.
+``GridSearchCV`` and ``HalvingGridSearchCV`` with a recurrent classifier, on reviews whose class depends on the order of
+the words: "bad but i recommend it" and "i recommend it but bad". A bag of words has an accuracy of one half.
 """
 
 # %%
-# The data, and what a bag of words makes of it. The texts come in pairs of the same words; the folds keep each pair
+# The data, and the accuracy of a bag of words. The texts are pairs with the same words; the folds keep each pair
 # together.
 import os
 
@@ -34,14 +34,14 @@ bag_of_words = make_pipeline(CountVectorizer(), LogisticRegression())
 print(f"bag of words: {cross_val_score(bag_of_words, X, y, cv=folds, groups=data.groups).mean():.3f}")
 
 # %%
-# The whole grid on two processes. One thread each, or four threads would share two cores.
+# The whole grid on two processes, with one thread each, because four threads would compete for two cores.
 classifier = RNNTextClassifier(max_epochs=10, n_threads=1, random_state=0)
 search = GridSearchCV(classifier, {"cell": ["rnn", "lstm", "gru"], "units": [8, 16]}, n_jobs=2, cv=folds)
 search.fit(X, y, groups=data.groups)
 print(f"grid: {search.best_params_} with {search.best_score_:.3f}")
 
 # %%
-# Successive halving: every candidate gets few epochs, the best third three times as many, and so on. The number of
+# Successive halving: all candidates get a few epochs, the best third gets three times as many, and so on. The number of
 # epochs is the resource.
 halving = HalvingGridSearchCV(
     classifier,
@@ -57,7 +57,7 @@ halving.fit(X, y, groups=data.groups)
 print(f"halving: {halving.best_params_} with {halving.best_score_:.3f}")
 
 # %%
-# The grid as a picture.
+# A plot of the grid.
 figure, ax = plt.subplots(layout="constrained")
 for cell in ("rnn", "lstm", "gru"):
     rows = [i for i, params in enumerate(search.cv_results_["params"]) if params["cell"] == cell]
@@ -71,6 +71,6 @@ for cell in ("rnn", "lstm", "gru"):
         label=cell,
     )
 ax.axhline(0.5, color="gray", linestyle=":", label="bag of words")
-ax.set(xlabel="units", ylabel="accuracy (3 folds)", title="Order of the words decides")
+ax.set(xlabel="units", ylabel="accuracy (3 folds)", title="The order of the words determines the class")
 ax.legend()
 plt.show()

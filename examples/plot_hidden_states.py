@@ -2,14 +2,14 @@
 The states of a simple recurrent network
 ========================================
 
-The textbook's network, taken apart: a simple (Elman) network learns whether a peak or a trough comes first in a series.
+Inside the network of the textbook: a simple (Elman) network learns whether a peak or a trough comes first in a series.
 The states after every step are computed twice, by `hidden_states` and from scratch in numpy with the weights of the
-trained network, and drawn for one series of each class.
+trained network, and plotted for one series of each class.
 """
 
 # %%
-# Learning. These settings are the plain network: one direction, the last state decides, no layers of convolution and no
-# linear model next to it.
+# Training. These settings are the plain network: one direction, classification by the last state, no convolution layers
+# and no linear model.
 from pathlib import Path
 
 import matplotlib
@@ -40,9 +40,9 @@ classifier.fit(X_train, y_train)
 print(f"accuracy {classifier.score(test.data, test.target):.3f} with {classifier.n_parameters_} parameters")
 
 # %%
-# The same network from scratch. A state is a vector of 8 numbers, one for each unit. It starts with zeros, and each
-# step mixes it with the step that is read (J. L. Elman, "Finding structure in time", Cognitive Science 14, 1990).
-# torch keeps weights as (outputs, inputs), so they are transposed here.
+# The same network from scratch. A state is a vector of 8 numbers, one per unit. It starts with zeros, and each update
+# combines it with the values of a step (J. L. Elman, "Finding structure in time", Cognitive Science 14, 1990).
+# torch stores weights as (outputs, inputs), so they are transposed here.
 weights = classifier.network_.to_arrays()
 layer = "recurrent.layers.0.directions.0"
 W = weights[f"{layer}.weight_input"].T  # (1 channel, 8 units)
@@ -67,19 +67,19 @@ difference = max(np.abs(states_from_scratch(X) - H).max() for X, H in zip(test.d
 print(f"states from scratch and by hidden_states: largest difference {difference:.1e}")
 assert difference < 1e-5
 
-# What the classifier says of a series is one linear function of its last state.
+# The logit of a series is a linear function of its last state.
 logits = np.array([(H[-1] @ V + c)[0] for H in states])
 difference = np.abs(logits - classifier.decision_function(test.data)).max()
 print(f"logits from scratch and by decision_function: largest difference {difference:.1e}")
 assert difference < 1e-4
 
 # %%
-# The picture. The two series are a pair: the same values, with peak and trough exchanged. The same linear function,
-# applied to the state after each step, tells what the network would answer if the series ended there. Most units work
-# as a switch: a peak turns them one way, a trough the other way, and in between they keep their place.
+# The plot. The two series are a pair: the same values, with peak and trough exchanged. The same linear function,
+# applied to the state after each step, is the output of the network if the series ended there. Most units work as a
+# switch: a peak turns them one way, a trough the other way, and in between they do not change.
 rows = np.flatnonzero(test.groups == 27)  # a pair with steps between the two, and after them
 rows = rows[np.argsort(test.target[rows])]
-order = np.argsort(V[:, 0])  # from units that speak for "trough first" to those that speak for "peak first"
+order = np.argsort(V[:, 0])  # from units with weight for "trough first" to units with weight for "peak first"
 
 figure, axes = plt.subplots(
     3, 2, figsize=(9, 6.5), sharex="col", sharey="row", height_ratios=(2, 3, 2), layout="constrained"

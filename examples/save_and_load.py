@@ -2,9 +2,9 @@
 Saving a model and loading it elsewhere
 =======================================
 
-A fitted model can be saved in three ways: as a model file, which is safe to load; as a pickle, which
-keeps everything and runs code when it is loaded; or through skops, which is how pipelines are shipped. Where a model
-only has to answer, `load_predictor` reads the model file without torch and scikit-learn.
+A fitted model can be saved in three ways: as a model file, which is safe to load; as a pickle, which contains
+everything and runs code when it is loaded; or with skops, which also saves pipelines. For prediction alone,
+`load_predictor` reads the model file without torch and scikit-learn.
 """
 
 # %%
@@ -29,8 +29,8 @@ temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
 
 # %%
-# A model file is a folder, or a single file where the name ends in .zip. It holds numbers and texts and nothing that
-# could be run, so it may come from anyone: a damaged or malformed file is an error, a :class:`~seqclf.ModelFileError`.
+# A model file is a folder, or a single file if the name ends in .zip. It contains numbers and texts and nothing that
+# could be run, so it can come from anyone: a damaged or malformed file raises a :class:`~seqclf.ModelFileError`.
 save_model(classifier, folder / "reviews.zip")
 print(f"reviews.zip: {(folder / 'reviews.zip').stat().st_size / 1e3:.0f} kB")
 
@@ -39,29 +39,29 @@ np.testing.assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(
 print("the loaded estimator predicts the same, to the last bit")
 
 # %%
-# Where it only has to answer, the predictor is enough. It imports numpy and safetensors, and no other library, as a
-# separate process shows.
+# For prediction, the predictor is enough. It imports numpy and safetensors, and no other library, as a separate process
+# shows.
 script = f"""
 import sys
 from seqclf import load_predictor
 predictor = load_predictor({str(folder / "reviews.zip")!r})
-print("the predictor says", predictor.predict({X[:2]!r}).tolist())
+print("the predictor predicts", predictor.predict({X[:2]!r}).tolist())
 print("libraries:", [name for name in ("torch", "sklearn", "scipy", "safetensors", "numpy") if name in sys.modules])
 """
 subprocess.run([sys.executable, "-c", script], check=True)
 np.testing.assert_array_equal(load_predictor(folder / "reviews.zip").predict_proba(X), classifier.predict_proba(X))
 
 # %%
-# joblib and pickle keep all that a model file keeps, and the state of the optimiser too, with which `partial_fit` goes
-# on. They run code when they are loaded: open only files that you trust.
+# joblib and pickle save the content of a model file and the state of the optimiser, which `partial_fit` needs to
+# continue. Loading them can run code: load only files that you trust.
 joblib.dump(classifier, folder / "model.joblib")
-again = joblib.load(folder / "model.joblib")
-np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+unpickled = joblib.load(folder / "model.joblib")
+np.testing.assert_array_equal(unpickled.predict_proba(X), classifier.predict_proba(X))
 print(f"model.joblib: {(folder / 'model.joblib').stat().st_size / 1e3:.0f} kB")
 
 # %%
-# A pipeline goes through skops, which loads only types that it is told to trust. Those of this package are one
-# constant; MLflow takes it too::
+# skops saves a pipeline, and loads only trusted types. Those of this package are one constant, which MLflow accepts
+# too::
 #
 #     import skops.io
 #     from seqclf import SKOPS_TRUSTED_TYPES

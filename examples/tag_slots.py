@@ -2,14 +2,14 @@
 Slots of requests
 =================
 
-What a request is about is in its slots: "set an alarm for [half past seven] [on Monday]". A tagger gives each token a
-label: "B-time" where a time begins, "I-time" where it goes on, "O" outside all slots (BIO). With `transitions="bio"`
-only sequences of labels that are legal in this scheme are predicted.
+The content of a request is in its slots: "set an alarm for [half past seven] [on Monday]". A tagger gives each token a
+label: "B-time" at the beginning of a time, "I-time" inside it, "O" outside all slots (BIO). With `transitions="bio"`
+only label sequences that are valid in this scheme are predicted.
 
-The requests are made by code: templates, filled from lists. The values in the test requests are not in the training
-requests, so that a tagger has to read the context, the capitals and the ends of words. If the environment variable
+The requests are generated from templates and lists of values. The values in the test requests are not in the training
+requests, so a tagger has to use the context, capital letters and the ends of words. If the environment variable
 ``SEQCLF_DATA`` names a folder with ATIS, questions to an airline (``atis_slots/train.jsonl.gz`` and ``test.jsonl.gz``;
-rows are ``{"tokens": [...], "slots": [...]}``), the example uses those.
+rows are ``{"tokens": [...], "slots": [...]}``), the example uses that data set.
 """
 
 # %%
@@ -85,7 +85,7 @@ def make_requests(n, values, rng):
 
 
 def read(path):
-    """Return the token lists of a file and their labels."""
+    """Return the token lists and labels of a file."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [row["tokens"] for row in rows], [row["slots"] for row in rows]
@@ -100,23 +100,23 @@ else:
     shown = "B-city"
     rng = np.random.default_rng(0)
     lists = {kind: text.split("|") for kind, text in VALUES.items()}
-    known = {kind: values[: len(values) * 2 // 3] for kind, values in lists.items()}
-    new = {kind: values[len(values) * 2 // 3 :] for kind, values in lists.items()}
-    X_train, y_train = make_requests(300 if QUICK else 1000, known, rng)
-    X_test, y_test = make_requests(500, new, rng)
-print(f"{len(X_train):,} requests to train on, {len(X_test):,} to test on")
+    train_values = {kind: values[: len(values) * 2 // 3] for kind, values in lists.items()}
+    test_values = {kind: values[len(values) * 2 // 3 :] for kind, values in lists.items()}
+    X_train, y_train = make_requests(300 if QUICK else 1000, train_values, rng)
+    X_test, y_test = make_requests(500, test_values, rng)
+print(f"{len(X_train):,} training requests, {len(X_test):,} test requests")
 
 
 # %%
-# The measure. A slot is found if its begin, its end and its kind are right. Precision is the share of the predicted
-# slots that are right, recall the share of the true slots that are found, and F1 is their harmonic mean. Where labels
-# are not legal, an "I-kind" that continues nothing begins a slot, as in the script of the CoNLL shared tasks.
+# The score. A predicted slot is correct if its begin, end and kind are. Precision is the fraction of the predicted
+# slots that are correct, recall the fraction of the true slots that are found, and F1 is their harmonic mean. In
+# invalid label sequences, an "I-kind" that continues no slot begins one, as in the script of the CoNLL shared tasks.
 def spans(labels):
     """Return the slots of one request, a set of (begin, end, kind)."""
     found, begin, kind = set(), 0, None
     for i, label in enumerate([*labels, "O"]):
-        goes_on = label.startswith("I-") and label[2:] == kind
-        if not goes_on:
+        continues = label.startswith("I-") and label[2:] == kind
+        if not continues:
             if kind is not None:
                 found.add((begin, i, kind))
             begin, kind = i, None if label == "O" else label[2:]
@@ -125,13 +125,13 @@ def spans(labels):
 
 def span_f1(y, predicted):
     """Return F1 of the slots of all requests together."""
-    n_true = n_predicted = n_right = 0
+    n_true = n_predicted = n_correct = 0
     for true_labels, labels in zip(y, predicted, strict=True):
         true, found = spans(true_labels), spans(labels)
         n_true += len(true)
         n_predicted += len(found)
-        n_right += len(true & found)
-    return 2 * n_right / (n_true + n_predicted)
+        n_correct += len(true & found)
+    return 2 * n_correct / (n_true + n_predicted)
 
 
 assert spans(["B-x", "I-x", "O", "B-y"]) == {(0, 2, "x"), (3, 4, "y")}
@@ -142,7 +142,7 @@ assert span_f1([["B-x", "I-x", "O"]], [["B-x", "O", "O"]]) == 0  # the end is wr
 assert span_f1([["B-x", "O", "B-y"]], [["B-x", "O", "B-z"]]) == 0.5  # one of two kinds is wrong
 
 # %%
-# The taggers. They are the same network; what differs is how labels are read off its probabilities.
+# The taggers. They have the same network, and differ in how labels are decoded from its probabilities.
 for transitions in (None, "bio"):
     tagger = RNNTagger(transitions=transitions, random_state=0).fit(X_train, y_train)
     predicted = tagger.predict(X_test)
@@ -150,19 +150,19 @@ for transitions in (None, "bio"):
     print(f"transitions={transitions!s:<5} token accuracy {accuracy:.4f}, F1 of slots {span_f1(y_test, predicted):.4f}")
 
 # %%
-# Some requests as the tagger reads them.
+# The predictions for some requests.
 print("\nSome test requests")
 for row in np.random.default_rng(1).choice(len(X_test), size=6, replace=False):
     tokens, slots = X_test[row], sorted(spans(predicted[row]))
-    mark = "right" if set(slots) == spans(y_test[row]) else "WRONG"
+    mark = "correct" if set(slots) == spans(y_test[row]) else "WRONG"
     described = ", ".join(f"{kind}: {' '.join(tokens[begin:end])}" for begin, end, kind in slots)
     print(f"  {' '.join(tokens)}\n    {mark}: {described or 'no slots'}")
 
 # %%
-# What the linear model reads. The network starts as a linear model of each token and its neighbours, whose features
-# have names. Words, their ends and their shapes work for new values too.
+# The features of the linear model. The network starts as a linear model of each token and its neighbours, whose
+# features have names. Words, their ends and their shapes also work for new values.
 weights = tagger.wide_.coef_[:, list(tagger.classes_).index(shown)]
 names = tagger.wide_.feature_names()
-print(f"\nWhat speaks most for {shown}")
+print(f"\nLargest weights for {shown}")
 for i in np.argsort(-weights)[:12]:
     print(f"  {weights[i]:5.2f}  {names[i]}")

@@ -1,7 +1,7 @@
 """Recurrent neural networks for text and series that behave like any scikit-learn estimator.
 
-The public names and nothing else. Importing this module is cheap: torch, scikit-learn and numpy are imported with the
-first name that needs them.
+This module defines only the public names. Importing it is cheap: torch, scikit-learn and numpy are imported when a name
+that needs them is first accessed.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ __all__ = [
     "show_versions",
 ]
 
-_HOMES = {
+_MODULES = {
     "SKOPS_TRUSTED_TYPES": "seqclf._skops_types",
     "ModelFileError": "seqclf._model_file_error",
     "RNNClassifier": "seqclf._rnn_classifier",
@@ -64,23 +64,23 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name == "datasets":
         return import_module("seqclf.datasets")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'seqclf' has no attribute {name!r}; its public names are {', '.join(__all__)}")
     try:
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
-        _name_the_way_out(name, error)
+        _add_install_hint(name, error)
         raise
-    globals()[name] = value  # found at once from now on
+    globals()[name] = value  # later accesses do not call __getattr__
     return value
 
 
-def _name_the_way_out(name: str, error: ModuleNotFoundError) -> None:
-    """Say what to install where a package is missing that `pip install seqclf` brings."""
+def _add_install_hint(name: str, error: ModuleNotFoundError) -> None:
+    """Say in the message how to install the missing package."""
     if error.name is not None and error.name.partition(".")[0] != "seqclf":
         error.msg = (
-            f"seqclf.{name} needs the package {error.name.partition('.')[0]!r}, which is not installed here: "
-            "`pip install seqclf` brings it. With numpy and safetensors alone there is seqclf.load_predictor."
+            f"seqclf.{name} needs the package {error.name.partition('.')[0]!r}, which is not installed: "
+            "`pip install seqclf` installs it. seqclf.load_predictor needs only numpy and safetensors."
         )
 
 

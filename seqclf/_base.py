@@ -1,4 +1,4 @@
-"""What all estimators share: parameters, the hooks of the recipes, predictions. What X and y are, others know."""
+"""Base of all estimators: parameters, predictions, and the hooks that `_fit` and `_partial_fit` call."""
 
 from abc import abstractmethod
 from math import inf
@@ -15,12 +15,12 @@ from seqclf._devices import computes_on_cpu
 from seqclf._inference.config import MAX_LAYERS, POOLINGS, NetworkConfig
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.linear_scores import LinearScores
-from seqclf._prediction import predicted
+from seqclf._prediction import predict_sequences
 from seqclf._state import snapshot
 from seqclf._tasks.task import Task
 from seqclf._training.config import OPTIMIZERS, SCHEDULES
 from seqclf._validation.containers import shorten
-from seqclf._validation.memory import refuse_size
+from seqclf._validation.memory import check_fits_memory
 from seqclf._validation.parameters import (
     MAX_FLOAT32,
     Constraint,
@@ -30,7 +30,7 @@ from seqclf._validation.parameters import (
     optional,
     options,
     path,
-    raise_change,
+    raise_parameter_changed,
     random_state,
     real,
     sequence_of,
@@ -38,7 +38,7 @@ from seqclf._validation.parameters import (
 
 
 class AutoEpochs(NamedTuple):
-    """What ``max_epochs="auto"`` aims at: so many updates, but not to read more than so many steps."""
+    """Targets of ``max_epochs="auto"``: a number of updates, within a number of time steps and a range of epochs."""
 
     n_updates: int
     n_steps: int
@@ -47,7 +47,7 @@ class AutoEpochs(NamedTuple):
 
 
 class BaseRNN(BaseSavedRNN):
-    """Fit and predict over ragged sequences; the subclasses say what X is, and what is learned."""
+    """Fit and predict for ragged sequences; subclasses define what X is and what is learned."""
 
     _constraints: dict[str, Any] = {
         "cell": options(*CELLS),
@@ -85,12 +85,12 @@ class BaseRNN(BaseSavedRNN):
 
     @property
     def _is_warm(self) -> bool:
-        """Whether `fit` goes on with the fitted network."""
+        """Whether `fit` continues to train the fitted network."""
         return self.warm_start and hasattr(self, "network_")
 
     @property
     def wide_(self) -> LinearScores:
-        """The linear models of the wide half."""
+        """The fitted linear model."""
         features = getattr(self, "_label_features", None)
         if features is None or features.scores is None:
             raise AttributeError(
@@ -100,80 +100,80 @@ class BaseRNN(BaseSavedRNN):
 
     @abstractmethod
     def _new_task(self, y: Any) -> Task:
-        """What is learned, which the form of y may decide."""
+        """The task to learn; the form of y can decide which."""
 
     def _next_task(self) -> Task:
-        """The same for later chunks of a stream: the kind of the targets is known."""
+        """The task of later chunks of a stream, which have the same kind of targets."""
         return self._new_task(None)
 
     @abstractmethod
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
-        """Check X and bring it into the form that the encoder takes; `reset` in the first fit, which keeps its kind.
+        """Validate X and return it in the form that the encoder takes; messages call it `name`.
 
-        `name` is what messages call it.
+        With `reset`, as in a first fit, the kind of X is stored; otherwise X has to be of the stored kind.
         """
 
     @abstractmethod
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
-        """Learn from rows, without their targets, how to encode them, and encode them."""
+        """Fit the encoder to rows, without targets, and encode them."""
 
     def _start_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
-        """The same from the first chunk of a stream."""
+        """Fit the encoder to the first chunk of a stream, and encode it."""
         return self._fit_encoder(rows, weights)
 
     @abstractmethod
     def _encode(self, rows: Rows, name: str = "X") -> EncodedSequences:
-        """Rows as token ids or numbers; `name` is what messages call them."""
+        """Encode rows as token ids or numeric values; messages call them `name`."""
 
     @abstractmethod
     def _new_label_features(self, task: Task, rng: np.random.RandomState) -> LabelFeatures | None:
-        """What is learned from targets before the network trains; None for nothing."""
+        """Unfitted features that are learned from targets before the network trains; None if there are none."""
 
-    def _refuse_other_features(self, task: Task) -> None:
-        """Raise an error if parameters ask for other label-informed inputs than the network was built for."""
-        if not task.per_step and self.wide != (learned := hasattr(self, "wide_")):
-            raise_change("wide", learned, self.wide)
+    def _check_label_features(self, task: Task) -> None:
+        """Raise an error if parameters require label features that differ from those the network was built for."""
+        if not task.per_step and self.wide != (was_wide := hasattr(self, "wide_")):
+            raise_parameter_changed("wide", was_wide, self.wide)
 
     def _add_label_features(self, sequences: EncodedSequences) -> EncodedSequences:
-        """The sequences of rows that are not trained on, with what was learned from targets."""
+        """Add label features to the sequences of rows that are not trained on."""
         return sequences if self._label_features is None else self._label_features.transform(sequences)
 
     @abstractmethod
     def _input_config(self) -> dict[str, Any]:
-        """The fields of the network's configuration that describe its inputs."""
+        """The fields of `NetworkConfig` that describe the inputs."""
 
     def hidden_states(self, X: Any) -> list[np.ndarray]:
-        """The states of the last recurrent layer after every step: what the network has read so far.
+        """Return the states of the last recurrent layer after every step.
 
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         list of n_samples ndarrays of shape (n_steps, units) or (n_steps, 2 * units), float32
-            A row for each step of the sequence; none for a sequence without steps. With ``bidirectional=True`` the
-            first half of a row is the state of the forward direction, which has read the steps from the first to this
-            one. The second half is that of the reverse direction, which has read from the last to this one.
+            For each sequence an array with one state per step; it is empty for a sequence without steps. With
+            ``bidirectional=True`` the first half of a state is from the forward direction, after the steps from the
+            first to this one. The second half is from the reverse direction, after the steps from the last to this one.
 
         Notes
         -----
-        The steps are those that the network reads: padding is left out, and of a text these are the tokens that
-        `tokenizer_` keeps. The layers of convolution and the linear model have no states.
+        The steps are those that the network processes: without padding, and for a text the tokens that `tokenizer_`
+        returns. The convolutional layers and the linear model have no states.
 
-        With x a step of the layer's inputs and h the state before it, the simple recurrent network [1]_ computes
-        ``tanh(x W + h U + b)``, where `activation` may replace tanh. ``network_.to_arrays()`` is a dict of all weights.
+        With x the input of the layer at a step and h the state before it, the simple recurrent network [1]_ computes
+        ``tanh(x W + h U + b)``; `activation` can replace tanh. ``network_.to_arrays()`` is a dict of all weights.
         For the forward direction of the first layer, W is the transpose of
         ``"recurrent.layers.0.directions.0.weight_input"``, U the transpose of ``"...weight_recurrent"``, and b is
-        ``"...bias"``. ``directions.1`` is the reverse direction. Other cells have a block of `units` rows for each
-        gate, in the order i, f, g, o ("lstm"), r, z, n ("gru") or f, n ("mgu"). The last two also have a
-        ``"...bias_recurrent"``, which is added to h U.
+        ``"...bias"``. ``directions.1`` is the reverse direction. The arrays of other cells have a block of `units`
+        rows for each gate, in the order i, f, g, o ("lstm"), r, z, n ("gru") or f, n ("mgu"). The last two also have
+        a ``"...bias_recurrent"``, which is added to h U.
 
-        The first layer reads the scaled numbers of a series, or for each token id its row of ``"embedding.weight"``
-        (a one-hot vector with ``embedding_dim=None``) followed by what labels say of the token: the numbers of
-        `nb_ngrams`, or in a tagger the scores of the linear model. Each further layer reads the states of the layer
-        before.
+        The input of the first layer is the scaled values of a series; or, for each token id, its vector in
+        ``"embedding.weight"`` (a one-hot vector with ``embedding_dim=None``) followed by the features of `nb_ngrams`,
+        or in a tagger by the scores of the linear model. The input of every other layer is the states of the layer
+        below.
 
         References
         ----------
@@ -190,16 +190,16 @@ class BaseRNN(BaseSavedRNN):
         return list(self._fitted()._predict(X, "states").items())
 
     def _fitted(self) -> Self:
-        """The estimator as it is now, for a prediction that a fit in another thread does not change."""
+        """A snapshot of the fitted estimator, which a fit in another thread does not change."""
         check_is_fitted(self)
         return snapshot(self)
 
     def _outputs(self, X: Any) -> Any:
-        """What the network gives for X: an array (n_samples, n_outputs), or a Ragged with a row for each step."""
+        """The outputs of the network for X: an array (n_samples, n_outputs), or a Ragged with one row per step."""
         return self._predict(X, "outputs")
 
     def _fit(self, *args: Any) -> Self:
-        from seqclf._fit import fit  # It imports torch, which predictions do without.
+        from seqclf._fit import fit  # This imports torch, which predictions do not need.
 
         fit(self, *args)
         return self
@@ -214,11 +214,11 @@ class BaseRNN(BaseSavedRNN):
         """The "outputs" or "states" of the network for X."""
         rows = self._validate_X(X, reset=False)
         if not computes_on_cpu(self.device):
-            from seqclf._device_prediction import predict_on_device  # It imports torch.
+            from seqclf._device_prediction import predict_on_device  # This imports torch.
 
             return predict_on_device(self, rows, what)
         compute = getattr(self._inference_network(), what)
-        return predicted(lambda: self._encode(rows), self._label_features, compute, self.n_threads)
+        return predict_sequences(lambda: self._encode(rows), self._label_features, compute, self.n_threads)
 
     def _network_config(self, task: Task) -> NetworkConfig:
         if isinstance(self.units, tuple | list):
@@ -226,7 +226,7 @@ class BaseRNN(BaseSavedRNN):
             if self.n_layers not in (1, len(units)):
                 raise ValueError(
                     f"units={shorten(self.units)} gives the width of {len(units)} layers, but "
-                    f"n_layers={self.n_layers!r}; expected n_layers to be the same number, or left at 1."
+                    f"n_layers={self.n_layers!r}: expected n_layers={len(units)}, or the default of 1."
                 )
         else:
             units = (int(self.units),) * self.n_layers
@@ -242,23 +242,23 @@ class BaseRNN(BaseSavedRNN):
             scores=hasattr(self, "wide_") and not task.per_step,
             **self._input_config(),
         )
-        refuse_size(
+        check_fits_memory(
             2 * config.n_weights,
             f"A network of units={shorten(list(config.units))} with its gradients",
             "choose smaller units, n_layers, embedding_dim or conv_filters",
         )
         return config
 
-    def _learned(self) -> tuple[str, ...]:
+    def _fitted_attributes(self) -> tuple[str, ...]:
         """The attributes that every fitted estimator of this kind has."""
         return ("_task", "_label_features", "history_", "n_iter_", "best_epoch_", "n_parameters_")
 
 
 def has_constant_rate(estimator: Any) -> bool:
-    """Whether the estimator has `partial_fit`; scikit-learn shows the reason where it has not."""
+    """Whether the estimator has `partial_fit`. If not, the AttributeError that scikit-learn shows has the reason."""
     if estimator.schedule != "constant":
         raise AttributeError(
             f"partial_fit needs schedule='constant'. With schedule={shorten(estimator.schedule)} the learning rate "
-            "depends on how many epochs there will be, which a stream does not tell."
+            "depends on the number of epochs, which is unknown for a stream."
         )
     return True

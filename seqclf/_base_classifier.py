@@ -1,4 +1,4 @@
-"""What the classifiers share: `fit` over classes or labels, and predictions of them."""
+"""Base of the classifiers: fit and predict classes, or several labels per row."""
 
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from seqclf._validation.parameters import class_weight
 
 
 class BaseRNNClassifier(ClassifierMixin, BaseRNN):
-    """Classes out. The subclasses say what X is."""
+    """Base of the classifiers; the input base class of a subclass defines what X is."""
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {"class_weight": class_weight()}
     _task: Classification | Multilabel
@@ -33,8 +33,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     def _new_multilabel(self) -> Multilabel:
         if self.class_weight is not None:
             raise ValueError(
-                f"class_weight={shorten(self.class_weight)} weighs classes against each other, but the labels of an "
-                "indicator matrix y are learned each by itself. Leave class_weight=None; sample_weight weighs rows."
+                f"class_weight={shorten(self.class_weight)} weights classes against each other, but the labels of an "
+                "indicator matrix y are learned independently. Use class_weight=None; sample_weight weights rows."
             )
         return Multilabel()
 
@@ -51,37 +51,31 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     ) -> Self:
         """Fit the network to X and y.
 
-        The fit is all or nothing: after an error, or Ctrl-C (which is raised), the estimator is as it was before.
+        A fit is all or nothing: after an error or Ctrl-C (KeyboardInterrupt is raised) the estimator is unchanged.
 
         Parameters
         ----------
         X : array-like, list or Series
-            The training data, one sequence a row, in any of the forms that the class names.
+            The training data, one sequence per row, in any of the forms that the class docstring lists.
         y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
-            The classes: strings, integers or other objects, at least two of them. Or an indicator matrix of several
-            labels a row: 1 where a row has a label, else 0; each label is learned by itself, and `class_weight` has to
-            be None. Row and target are matched by position; where X and y both have a pandas index and these differ, a
-            warning says so.
+            The classes: strings, integers or other objects, at least two different ones. Or an indicator matrix of
+            several labels per row: 1 if a row has a label, else 0; `class_weight` must then be None. Rows and targets
+            are matched by position. See docs/parameters.md.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts in losses, scores, the linear model, n-grams and scaling; only the proportions
-            matter. Rows of weight 0 are left out altogether.
+            Weight of each row in the losses, the scores, the linear model, the n-grams and the scaling. Only the
+            proportions matter. Rows of weight 0 are left out entirely.
         X_val : array-like, list or Series, default=None
-            Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
-            are of the kind of X, with its width or channels; vocabulary, linear model, n-grams and scaling are
-            learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
-            same.
+            Validation rows of the kind of X, in place of a split of X: early stopping uses their loss, and all rows of
+            X are trained on. Nothing else is learned from them. With ``patience=None`` they are only scored in
+            ``history_``. See docs/parameters.md.
         y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_labels), default=None
-            The classes of X_val, each of them a class of y; it need not hold all of those. Or their labels.
+            The classes of X_val. Each must be a class of y; not all classes need to occur. Or the indicator matrix.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
-            What each row of X_val counts in the validation loss and score; `class_weight` counts in the loss besides.
+            Weight of each row of X_val in the validation loss and score. The loss also uses `class_weight`.
         groups : array-like of shape (n_samples,), default=None
-            What rows have in common that new data will not share: the author, the patient, the film. The split for
-            early stopping then holds out whole groups, as near to `validation_fraction` as they allow; every class,
-            if there are any, keeps rows to train on, and has some to watch where that is possible. With
-            ``patience=None`` or X_val there is no such split. What the linear model and `nb_ngrams` tell a row is
-            learned without its whole group. Numbers, strings or other hashable objects, at least two different ones.
-            Searches and cross-validation hand them on only when they are told to: see the notes of
-            :meth:`RNNClassifier.fit`.
+            What rows have in common that new data will not share: the author, the patient, the film. Early stopping
+            holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a row. At
+            least two different hashable values. See docs/parameters.md.
 
         Returns
         -------
@@ -91,77 +85,78 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         Raises
         ------
         ValueError
-            If a hyperparameter is out of range, the data are not as described, there are fewer than two classes, X_val
-            or y_val is given without the other, y_val holds a label that y does not, groups are missing or fewer than
-            two, or the loss stops being a finite number.
+            If a parameter is out of range, the data are not as described, there are fewer than two classes, X_val
+            or y_val is passed without the other, y_val holds a label that y does not, groups has missing values or
+            fewer than two groups, or the loss stops being a finite number.
         TypeError
-            If X or X_val is sparse or masked, or no container of rows.
+            If X or X_val is sparse or masked, or is not a container of rows.
 
         Notes
         -----
-        A `Pipeline` transforms X and leaves X_val alone. Either the classifier does the work itself (texts, token ids
-        and ragged series go straight in, and nothing is learned from X_val), or the pipeline is told of X_val::
+        A `Pipeline` transforms X, but not X_val. Either let the classifier do the work itself (it accepts texts, token
+        ids and ragged series, and learns nothing from X_val), or let the pipeline transform X_val too::
 
             sklearn.set_config(enable_metadata_routing=True)
             classifier = RNNClassifier(patience=5).set_fit_request(X_val=True, y_val=True)
             pipeline = Pipeline([("padder", SequencePadder()), ("classifier", classifier)], transform_input=["X_val"])
             pipeline.fit(X, y, X_val=X_val, y_val=y_val)
 
-        ``GridSearchCV(...).fit(X, y, groups=groups)`` and ``cross_validate(..., groups=groups)`` cut the rows up by
-        groups and keep these to themselves: without them the classifier makes its own split, and counts labels, as if
-        all rows were strangers. With metadata routing they reach it too::
+        ``GridSearchCV(...).fit(X, y, groups=groups)`` and ``cross_validate(..., groups=groups)`` split the rows by
+        groups, but do not pass the groups to the classifier: its own validation split and cross-fitting then treat all
+        rows as independent. With metadata routing the classifier gets them too::
 
             sklearn.set_config(enable_metadata_routing=True)
             classifier = RNNTextClassifier(patience=2).set_fit_request(groups=True)
             GridSearchCV(classifier, {"units": [16, 32]}, cv=GroupKFold(5)).fit(X, y, groups=groups)
 
-        A search or cross-validation takes whatever has as many rows as X for values beside them, and cuts it up with
-        X: give it an X_val of another number of rows.
+        A search or cross-validation assumes that any argument with as many rows as X belongs to the rows of X, and
+        splits it with X. Pass an X_val with a different number of rows.
 
-        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
-        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
-        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
-        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
+        With `checkpoint_dir`, the estimator, its parameters, the data and the device identify a checkpoint, so several
+        fits, such as those of a search, can share a folder. The file is removed when the fit ends, and remains after
+        an error or Ctrl-C. A checkpoint of a fit that differs in any of these is not used, and a warning names the
+        difference. A checkpoint from other versions of the packages is an error. When a fit continues, the vocabulary
+        and the linear model are fitted again, and only the remaining epochs are run.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
     @available_if(has_constant_rate)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train one pass over a chunk of a stream.
+        """Train for one pass over a chunk of a stream.
 
-        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
-        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+        This needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing,
+        like `fit`. The state of the optimiser is kept, in pickles too, so training continues where it stopped.
 
         Parameters
         ----------
         X : array-like, list or Series
-            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
-            learned from the first chunk and kept, so begin with a large one.
+            Rows of the stream. The vocabulary (unless `tokenizer` is already fitted), scaling, linear model and n-grams
+            are learned from the first chunk only, so start with a large one.
         y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
-            Their targets, as in `fit`.
+            The targets, as in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes that the stream will ever hold; the first call needs them. A class without a row yet is taken to
-            be as rare as half a row. Labels of an indicator matrix need none.
+            All classes that the stream will ever contain; required in the first call, but not for an indicator matrix.
+            A class without rows so far counts as half a row.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts; across chunks too, a weight counts the same.
+            Weight of each row. A weight has the same meaning in all chunks.
 
         Returns
         -------
         self : object
-            The estimator, with one more row in ``history_``.
+            The estimator, with one more entry in ``history_``.
 
         Raises
         ------
         ValueError
-            If the data are not as described, a hyperparameter that makes another network has changed, a label is not in
+            If the data are not as described, a parameter that determines the network has changed, a label is not in
             `classes`, or the loss stops being a finite number.
 
         Notes
         -----
-        A row that comes again, to the bit, is told what the first chunk has taught without a fifth of its rows, among
-        them the same row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give
-        `partial_fit` other rows than those of `fit`. Settings of the training and the loss may change between calls.
-        `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
+        The content of a row determines its fold. A row that is repeated bit for bit gets features that were learned
+        from the first chunk without the fifth of its rows that includes this row. `fit` does not keep the models of
+        its folds, so after `fit` pass rows that were not in it. Settings of the training and the loss can change
+        between calls. `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
 
         Examples
         --------
@@ -182,28 +177,28 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the logit of ``classes_[1]``, else one logit a class or label.
+            For two classes the logit of ``classes_[1]``, otherwise one logit per class or label.
         """
         logits = self._fitted()._outputs(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each row, or its labels.
+        """Predict the most probable class of each row, or its labels.
 
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Classes out of ``classes_``; or an indicator matrix, 1 for labels with a probability above a half.
+            Values of ``classes_``; or an indicator matrix, with 1 for labels whose probability is above 0.5.
         """
         fitted = self._fitted()
         return fitted._task.decode(fitted._outputs(X))
@@ -214,28 +209,28 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``. Those of classes add up to 1; each label has its own probability.
+            Columns are in the order of ``classes_``. Classes add up to 1; the probabilities of labels are independent.
         """
         fitted = self._fitted()
         return fitted._task.probabilities(fitted._outputs(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities of the classes or labels, exact where the probabilities round to 0 or 1.
+        """Log-probabilities of the classes or labels, exact even if the probabilities round to 0 or 1.
 
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         fitted = self._fitted()
         return fitted._task.log_probabilities(fitted._outputs(X))

@@ -1,4 +1,4 @@
-"""What the regressors share: `fit` over numbers, and predictions of them."""
+"""Base of the regressors: fit and predict one or several numeric targets."""
 
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from seqclf._validation.parameters import options
 
 
 class BaseRNNRegressor(RegressorMixin, BaseRNN):
-    """Numbers out. The subclasses say what X is."""
+    """Base of the regressors; the input base class of a subclass defines what X is."""
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {"loss": options(*LOSSES)}
     _task: Regression
@@ -35,36 +35,31 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
     ) -> Self:
         """Fit the network to X and y.
 
-        The fit is all or nothing: after an error, or Ctrl-C (which is raised), the estimator is as it was before.
+        A fit is all or nothing: after an error or Ctrl-C (KeyboardInterrupt is raised) the estimator is unchanged.
 
         Parameters
         ----------
         X : array-like, list or Series
-            The training data, one sequence a row, in any of the forms that the class names.
+            The training data, one sequence per row, in any of the forms that the class docstring lists.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            The targets: finite numbers, one or several a row. They are standardised for the network, and predictions
-            are in their units. Row and target are matched by position; where X and y both have a pandas index and
+            The targets: finite numbers, one or several per row. They are standardised for the network; predictions
+            are in the units of y. Rows and targets are matched by position; if X and y both have a pandas index and
             these differ, a warning says so.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts in losses, scores, the linear model, n-grams and scaling; only the proportions
-            matter. Rows of weight 0 are left out altogether.
+            Weight of each row in the losses, the scores, the linear model, the n-grams and the scaling. Only the
+            proportions matter. Rows of weight 0 are left out entirely.
         X_val : array-like, list or Series, default=None
-            Rows to watch instead of a split of X: early stopping goes by their loss, and all rows of X train. They
-            are of the kind of X, with its width or channels; vocabulary, linear model, n-grams and scaling are
-            learned from X alone. With ``patience=None`` they stop nothing and are scored in ``history_`` all the
-            same.
+            Validation rows of the kind of X, in place of a split of X: early stopping uses their loss, and all rows of
+            X are trained on. Nothing else is learned from them. With ``patience=None`` they are only scored in
+            ``history_``. See docs/parameters.md.
         y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_targets), default=None
-            The targets of X_val, as many a row as y has.
+            The targets of X_val, with as many columns as y.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
-            What each row of X_val counts in the validation loss and score.
+            Weight of each row of X_val in the validation loss and score.
         groups : array-like of shape (n_samples,), default=None
-            What rows have in common that new data will not share: the author, the patient, the film. The split for
-            early stopping then holds out whole groups, as near to `validation_fraction` as they allow; every class,
-            if there are any, keeps rows to train on, and has some to watch where that is possible. With
-            ``patience=None`` or X_val there is no such split. What the linear model and `nb_ngrams` tell a row is
-            learned without its whole group. Numbers, strings or other hashable objects, at least two different ones.
-            Searches and cross-validation hand them on only when they are told to: see the notes of
-            :meth:`RNNClassifier.fit`.
+            What rows have in common that new data will not share: the author, the patient, the film. Early stopping
+            holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a row. At
+            least two different hashable values. See docs/parameters.md.
 
         Returns
         -------
@@ -74,54 +69,55 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         Raises
         ------
         ValueError
-            If a hyperparameter is out of range, the data are not as described, X_val or y_val is given without the
-            other, groups are missing or fewer than two, or the loss stops being a finite number.
+            If a parameter is out of range, the data are not as described, X_val or y_val is given without the
+            other, groups has missing values or fewer than two groups, or the loss stops being a finite number.
         TypeError
-            If X or X_val is sparse or masked, or no container of rows.
+            If X or X_val is sparse or masked, or is not a container of rows.
 
         Notes
         -----
-        With `checkpoint_dir` a file is known by estimator, parameters, data and device, so that several fits, such as
-        those of a search, can share a folder. It is removed when the fit ends, and stays after an error or Ctrl-C. A
-        checkpoint of a fit that differs in these is left alone, and a warning names the difference; one that other
-        versions of the packages have written is an error. Vocabulary and linear model are learned again, epochs aren't.
+        With `checkpoint_dir`, the estimator, its parameters, the data and the device identify a checkpoint, so several
+        fits, such as those of a search, can share a folder. The file is removed when the fit ends, and remains after
+        an error or Ctrl-C. A checkpoint of a fit that differs in any of these is not used, and a warning names the
+        difference. A checkpoint from other versions of the packages is an error. When a fit continues, the vocabulary
+        and the linear model are fitted again, and only the remaining epochs are run.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
     @available_if(has_constant_rate)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train one pass over a chunk of a stream.
+        """Train for one pass over a chunk of a stream.
 
-        It needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing, as
-        `fit` is. The state of the optimiser is kept, in pickles too, so that a training goes on where it stopped.
+        This needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing,
+        like `fit`. The state of the optimiser is kept, in pickles too, so training continues where it stopped.
 
         Parameters
         ----------
         X : array-like, list or Series
-            Rows of the stream. Vocabulary (unless `tokenizer` is fitted already), scaling, linear model and n-grams are
-            learned from the first chunk and kept, so begin with a large one.
+            Rows of the stream. The vocabulary (unless `tokenizer` is already fitted), scaling, linear model and n-grams
+            are learned from the first chunk only, so start with a large one.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets, as in `fit`.
+            The targets, as in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts; across chunks too, a weight counts the same.
+            Weight of each row. A weight has the same meaning in all chunks.
 
         Returns
         -------
         self : object
-            The estimator, with one more row in ``history_``.
+            The estimator, with one more entry in ``history_``.
 
         Raises
         ------
         ValueError
-            If the data are not as described, a hyperparameter that makes another network has changed, or the
+            If the data are not as described, a parameter that determines the network has changed, or the
             loss stops being a finite number.
 
         Notes
         -----
-        A row that comes again, to the bit, is told what the first chunk has taught without a fifth of its rows, among
-        them the same row: its fold goes by what it holds. After `fit`, which keeps no models of its folds, give
-        `partial_fit` other rows than those of `fit`. Settings of the training and the loss may change between calls.
-        `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
+        The content of a row determines its fold. A row that is repeated bit for bit gets features that were learned
+        from the first chunk without the fifth of its rows that includes this row. `fit` does not keep the models of
+        its folds, so after `fit` pass rows that were not in it. Settings of the training and the loss can change
+        between calls. `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
 
         Examples
         --------
@@ -139,17 +135,17 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The numbers of each row.
+        """Predict the targets of each row.
 
         Parameters
         ----------
         X : array-like
-            Sequences of the kind seen in fit.
+            Sequences of the same kind as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            In the units and the form of y.
+            The predicted targets, in the units and the shape of y.
         """
         fitted = self._fitted()
         return fitted._task.decode(fitted._outputs(X))

@@ -1,4 +1,4 @@
-"""What the estimators for numeric series share: series in, scaled."""
+"""Base of the estimators whose X holds numeric series: validation and scaling."""
 
 from typing import Any
 
@@ -10,23 +10,23 @@ from seqclf._base import AutoEpochs, BaseRNN
 from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._inputs.series_encoder import MISSING, SeriesEncoder, no_table, series_of_table
+from seqclf._inputs.series_encoder import MISSING, SeriesEncoder, not_a_table_error, table_to_series
 from seqclf._inputs.text_encoder import TextEncoder
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.series_label_features import SeriesLabelFeatures
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
-from seqclf._validation.channels import SeriesForm, as_names
-from seqclf._validation.holes import fill_holes
+from seqclf._validation.argument_errors import names_argument
+from seqclf._validation.channels import SeriesForm, as_name_tuple
+from seqclf._validation.missing_values import fill_missing
 from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
-from seqclf._validation.reading import names_its_input
-from seqclf._validation.series import is_table, read_series
+from seqclf._validation.series import is_table, validate_series
 from seqclf._validation.series_input import open_series
-from seqclf._validation.table import refuse_no_table
+from seqclf._validation.table import check_table_contents
 
 
 class BaseSeriesRNN(BaseRNN):
-    """Numeric series in. The subclasses say what is learned."""
+    """Base of the estimators for series; the target base class of a subclass defines what is learned."""
 
     _constraints: dict[str, Any] = BaseRNN._constraints | {
         "channels_first": boolean(),
@@ -40,14 +40,14 @@ class BaseSeriesRNN(BaseRNN):
     _auto_epochs_alone = AutoEpochs(n_updates=1_500, n_steps=1_500_000, min_epochs=5, max_epochs=200)
     n_channels_in_: int
 
-    @names_its_input
+    @names_argument
     def _validate_X(self, X: Any, reset: bool, name: str = "X") -> Rows:
         opened = open_series(X, name, bool(self.channels_first))
-        table = is_table(opened.rows, name) if reset else hasattr(self, "n_features_in_")
-        if table:
-            series, form = self._read_table(opened.rows, reset, name), SeriesForm(1)
+        is_2d = is_table(opened.rows, name) if reset else hasattr(self, "n_features_in_")
+        if is_2d:
+            series, form = self._validate_2d(opened.rows, reset, name), SeriesForm(1)
         else:
-            series, form = read_series(
+            series, form = validate_series(
                 opened,
                 seen=None if reset else self._form(),
                 channels_first=bool(self.channels_first),
@@ -55,12 +55,12 @@ class BaseSeriesRNN(BaseRNN):
                 name=name,
             )
         if reset:
-            self._keep_form(form, forget=() if table else ("n_features_in_", "feature_names_in_"))
-        return series if self.missing == "raise" else fill_holes(series, self.missing)
+            self._set_form(form, also_reset=() if is_2d else ("n_features_in_", "feature_names_in_"))
+        return series if self.missing == "raise" else fill_missing(series, self.missing)
 
-    def _learned(self) -> tuple[str, ...]:
+    def _fitted_attributes(self) -> tuple[str, ...]:
         return (
-            *BaseRNN._learned(self),
+            *BaseRNN._fitted_attributes(self),
             "n_channels_in_",
             "_n_row_axes",
             "channel_mean_",
@@ -71,49 +71,53 @@ class BaseSeriesRNN(BaseRNN):
     def _form(self) -> SeriesForm:
         """The form of the series in fit."""
         return SeriesForm(
-            self.n_channels_in_, getattr(self, "_n_row_axes", None), as_names(getattr(self, "channel_names_in_", None))
+            self.n_channels_in_,
+            getattr(self, "_n_row_axes", None),
+            as_name_tuple(getattr(self, "channel_names_in_", None)),
         )
 
-    def _keep_form(self, form: SeriesForm, forget: tuple[str, ...]) -> None:
-        for attribute in ("channel_names_in_", *forget):
+    def _set_form(self, form: SeriesForm, also_reset: tuple[str, ...]) -> None:
+        for attribute in ("channel_names_in_", *also_reset):
             self.__dict__.pop(attribute, None)
         self.n_channels_in_, self._n_row_axes = form.n_channels, form.n_axes
         if form.channel_names is not None:
             self.channel_names_in_ = np.array(form.channel_names, dtype=object)
 
-    def _read_table(self, X: Any, reset: bool, name: str) -> Ragged:
-        """A table, as scikit-learn reads it, as series of one channel."""
+    def _validate_2d(self, X: Any, reset: bool, name: str) -> Ragged:
+        """Validate 2-D input as scikit-learn does, and return it as series of one channel."""
         if not (reset or is_table(X, name)):
-            raise no_table(name, self.n_features_in_)
-        refuse_no_table(X, name)
-        read = self._first_table if name == "X" else self._other_table
+            raise not_a_table_error(name, self.n_features_in_)
+        check_table_contents(X, name)
+        validate = self._validate_2d_X if name == "X" else self._validate_2d_other
         try:
-            array = read(X, reset, name)
+            array = validate(X, reset, name)
         except OverflowError as error:
-            raise ValueError(f"{name} holds a whole number that is too large for float64: {error}.") from error
+            raise ValueError(f"{name} holds an integer that is too large for float64: {error}.") from error
         three_axes = f"{name}.to_numpy()[:, :, None]" if hasattr(X, "columns") else f"{name}[:, :, None]"
         advice = (
-            f'{type(self).__name__}(missing="interpolate") fills holes. If the NaN pads series of different lengths, '
-            f"hand in {three_axes}."
+            f'{type(self).__name__}(missing="interpolate") fills in missing values. If NaN is the padding of '
+            f"shorter series, pass {three_axes}."
         )
-        return series_of_table(array, name, advice if self.missing == "raise" else None)
+        return table_to_series(array, name, advice if self.missing == "raise" else None)
 
-    def _first_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
+    def _validate_2d_X(self, X: Any, reset: bool, name: str) -> np.ndarray:
         return validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
 
-    def _other_table(self, X: Any, reset: bool, name: str) -> np.ndarray:
-        """What `validate_data` checks, which would call every table X."""
+    def _validate_2d_other(self, X: Any, reset: bool, name: str) -> np.ndarray:
+        """The checks of `validate_data`, whose messages would call every input X."""
         array = check_array(X, dtype=np.float64, input_name=name, estimator=self, ensure_all_finite=False)
         if array.shape[1] != self.n_features_in_:
-            raise ValueError(f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected as many.")
+            raise ValueError(
+                f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected the same number."
+            )
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
-            validate_data(self, X, reset=False, skip_check_array=True)  # the names of the columns
+            validate_data(self, X, reset=False, skip_check_array=True)  # checks the column names
         return array
 
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         assert isinstance(rows, Ragged)
         mean, scale = self._statistics(rows, weights) if rows.n_steps else (np.zeros(self.n_channels_in_),) * 2
-        self._mean_of_fit = mean  # of a channel that a whole series lacks
+        self._mean_of_fit = mean  # fills a channel that is missing in a whole series
         scaled = self.scale and rows.n_steps
         self.channel_mean_ = mean if scaled else np.zeros(self.n_channels_in_)
         self.channel_scale_ = scale if scaled else np.ones(self.n_channels_in_)
@@ -121,21 +125,21 @@ class BaseSeriesRNN(BaseRNN):
 
     def _statistics(self, rows: Ragged, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each channel over all steps that have a value."""
-        known = ~np.isnan(rows.values)
-        whole = bool(known.all())
-        if not known.any(axis=0).all():
-            channel = int(np.argmin(known.any(axis=0)))
-            raise ValueError(f"Channel {channel} of X is NaN in every row: leave it out, or give some row a value.")
+        present = ~np.isnan(rows.values)
+        is_complete = bool(present.all())
+        if not present.any(axis=0).all():
+            channel = int(np.argmin(present.any(axis=0)))
+            raise ValueError(f"Channel {channel} of X is NaN in every row: drop it, or provide a value in some row.")
         step_weights = np.repeat(weights, rows.lengths)
-        if not whole:
-            step_weights = step_weights[:, None] * known
-        values = rows.values if whole else np.where(known, rows.values, 0.0)
+        if not is_complete:
+            step_weights = step_weights[:, None] * present
+        values = rows.values if is_complete else np.where(present, rows.values, 0.0)
         largest = np.abs(values).max(axis=0)
         largest[largest == 0] = 1.0
-        values = values / largest  # Their squares neither overflow nor vanish.
+        values = values / largest  # Then their squares neither overflow nor underflow.
         mean = np.average(values, axis=0, weights=step_weights)
         deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=step_weights))
-        # A channel that is constant, but for rounding, is only centred.
+        # A channel that is constant up to rounding is centred, but not scaled.
         deviation[deviation <= 1e-12 * np.abs(mean)] = 0.0
         return mean * largest, np.where(deviation == 0, 1.0, deviation * largest)
 
@@ -150,15 +154,15 @@ class BaseSeriesRNN(BaseRNN):
             scale=self.channel_scale_,
             fill=self._mean_of_fit,
             n_features=getattr(self, "n_features_in_", None),
-            feature_names=as_names(getattr(self, "feature_names_in_", None)),
+            feature_names=as_name_tuple(getattr(self, "feature_names_in_", None)),
             channels_first=bool(self.channels_first),
             missing=self.missing,
             scales=bool(self.scale),
         )
 
-    def _keep_encoder(self, encoder: TextEncoder | SeriesEncoder, tokenizer: TextTokenizer | None) -> None:
+    def _set_encoder(self, encoder: TextEncoder | SeriesEncoder, tokenizer: TextTokenizer | None) -> None:
         assert isinstance(encoder, SeriesEncoder)
-        self._keep_form(encoder.form, forget=())
+        self._set_form(encoder.form, also_reset=())
         self.channel_mean_, self.channel_scale_, self._mean_of_fit = encoder.mean, encoder.scale, encoder.fill
         if encoder.n_features is not None:
             self.n_features_in_ = encoder.n_features
@@ -172,7 +176,7 @@ class BaseSeriesRNN(BaseRNN):
         return {"n_channels": self.n_channels_in_, "conv_filters": self._filters()}
 
     def _filters(self) -> tuple[int, ...]:
-        """Filters of each layer of convolution; none where there is no such layer."""
+        """The number of filters of each convolutional layer."""
         if isinstance(self.conv_filters, tuple | list):
             return tuple(int(n) for n in self.conv_filters)
         n = int(self.conv_filters)

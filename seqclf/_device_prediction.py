@@ -1,8 +1,8 @@
-"""Predictions of an estimator on a device that torch has to be asked for."""
+"""Predictions of an estimator with torch, on a device other than the CPU."""
 
 from typing import Any
 
-from seqclf._prediction import Outputs, refuse_not_finite
+from seqclf._prediction import Outputs, check_outputs
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
 from seqclf._training.predict import predict_outputs, predict_states
@@ -16,5 +16,5 @@ def predict_on_device(estimator: Any, rows: Any, what: str) -> Outputs:
     with use_threads(estimator.n_threads, device, estimator.cell, estimator.activation):
         sequences = estimator._add_label_features(estimator._encode(rows))
         values = predict(estimator.network_, sequences, device)
-    refuse_not_finite(values)
+    check_outputs(values)
     return values

@@ -1,4 +1,4 @@
-"""Whether a prediction computes on the CPU, told without an import of torch."""
+"""Whether a prediction runs on the CPU, decided without importing torch."""
 
 import ctypes
 import sys
@@ -6,9 +6,9 @@ from functools import cache
 
 
 def computes_on_cpu(device: str) -> bool:
-    """Whether the name of a device, "auto" too, stands for the CPU.
+    """Whether the device of this name, or the one that "auto" selects, is the CPU.
 
-    With "auto" torch is asked if it is loaded. If not, a machine without the driver of an NVIDIA GPU has none.
+    For "auto", torch decides if it is already imported. Otherwise a GPU is assumed if the NVIDIA driver is installed.
     """
     if device != "auto":
         return device == "cpu"
@@ -18,7 +18,7 @@ def computes_on_cpu(device: str) -> bool:
 
 @cache
 def has_gpu_driver() -> bool:
-    """Whether the library of the NVIDIA driver is there."""
+    """Whether the library of the NVIDIA driver can be loaded."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

@@ -1,4 +1,7 @@
-"""The recipe of `fit`: validate, encode, learn from targets, train, keep. What X and y are, the estimators know."""
+"""The steps of `fit`: validate, encode, fit label features, train, set fitted attributes.
+
+The estimators define what X and y are.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -21,17 +24,24 @@ from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
 from seqclf._training.memory import check_training
 from seqclf._training.session import TrainingSession
-from seqclf._training_parts import dataset_of, keep, new_network, refuse_divergence, training_config, warm_network
-from seqclf._validation.alignment import match_rows
-from seqclf._validation.parameters import check_parameters, raise_change
-from seqclf._validation.targets import read_groups, read_sample_weight, refuse_one_group
+from seqclf._training_parts import (
+    check_not_diverged,
+    make_dataset,
+    new_network,
+    set_fitted_attributes,
+    training_config,
+    warm_network,
+)
+from seqclf._validation.alignment import warn_if_indexes_differ
+from seqclf._validation.parameters import check_parameters, raise_parameter_changed
+from seqclf._validation.targets import check_two_groups, validate_groups, validate_sample_weight
 
 
 @guarded
 def fit(
     estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
 ) -> Any:
-    """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
+    """Fit the estimator; after an error or Ctrl-C, it is unchanged."""
     reserve_blas_buffers()
     check_parameters(estimator, estimator._constraints)
     device = resolve_device(estimator.device)
@@ -39,42 +49,42 @@ def fit(
         fresh_state(estimator) as fresh,
         use_threads(estimator.n_threads, device, estimator.cell, estimator.activation),
     ):
-        task, data, given = _read(fresh, X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
-        _train(fresh, task, data, given, device)
+        task, data, provided = _prepare(fresh, X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+        _train(fresh, task, data, provided, device)
     return estimator
 
 
-def _read(
+def _prepare(
     estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
 ) -> tuple[Task, Dataset, Dataset | None]:
-    """What is to be learned, and the rows of X and X_val, encoded, with their validated targets."""
+    """The task, and the encoded rows of X and X_val with their validated, unencoded targets."""
     warm = estimator._is_warm
     task = estimator._new_task(y)
     if warm and type(task) is not type(estimator._task):
-        raise_change("y", estimator._task.kind, task.kind)
+        raise_parameter_changed("y", estimator._task.kind, task.kind)
     rows = estimator._validate_X(X, reset=not warm)
-    match_rows(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
-    rows, y, weights, groups, kept = _validate_targets(estimator, task, rows, y, sample_weight, groups)
-    given = _validate_validation(estimator, task, X_val, y_val, sample_weight_val)
-    # The weights may be so large or so small that their sum is not finite.
+    warn_if_indexes_differ(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
+    rows, y, weights, groups, selected = _validate_targets(estimator, task, rows, y, sample_weight, groups)
+    validation = _validate_validation_data(estimator, task, X_val, y_val, sample_weight_val)
+    # Very large weights could sum to infinity.
     weights /= weights.max()
     sequences = estimator._encode(rows) if warm else estimator._fit_encoder(rows, weights)
-    data = dataset_of(sequences, y, weights, groups, rows=kept)
-    return task, data, None if given is None else _encoded(estimator, *given)
+    data = make_dataset(sequences, y, weights, groups, rows=selected)
+    return task, data, None if validation is None else _encode_validation_data(estimator, *validation)
 
 
-def _train(estimator: Any, task: Task, data: Dataset, given: Dataset | None, device: torch.device) -> None:
-    """Learn from the rows, and keep what is learned; `given` are the validation rows, if any were handed in."""
-    with _checkpoint(estimator, data, given, device) as checkpoint:
-        _train_from(estimator, checkpoint, task, data, given, device)
+def _train(estimator: Any, task: Task, data: Dataset, provided: Dataset | None, device: torch.device) -> None:
+    """Train on the data, and set the fitted attributes; `provided` is the validation set from X_val, if any."""
+    with _checkpoint(estimator, data, provided, device) as checkpoint:
+        _train_from(estimator, checkpoint, task, data, provided, device)
 
 
 def _checkpoint(
-    estimator: Any, data: Dataset, given: Dataset | None, device: torch.device
+    estimator: Any, data: Dataset, provided: Dataset | None, device: torch.device
 ) -> AbstractContextManager[Checkpoint | None]:
     if estimator.checkpoint_dir is None:
         return nullcontext()
-    return open_checkpoint(estimator.checkpoint_dir, fit_identity(estimator, data, given, device.type), versions())
+    return open_checkpoint(estimator.checkpoint_dir, fit_identity(estimator, data, provided, device.type), versions())
 
 
 def _train_from(
@@ -82,21 +92,21 @@ def _train_from(
     checkpoint: Checkpoint | None,
     task: Task,
     data: Dataset,
-    given: Dataset | None,
+    provided: Dataset | None,
     device: torch.device,
 ) -> None:
-    """Train from where the checkpoint is, or from the beginning."""
+    """Train from the checkpoint, or from the beginning if there is none."""
     rng = check_random_state(estimator.random_state)
     if checkpoint is not None:
         rng = checkpoint.generator(rng)
-    training, validation = _split(estimator, data, task, rng) if given is None else (data, given)
-    # From here on everything is learned from the targets of the training rows alone.
+    training, validation = _split(estimator, data, task, rng) if provided is None else (data, provided)
+    # From here on, everything is fitted to the targets of the training rows only.
     y, warm = training.targets, estimator._is_warm
     training = replace(training, targets=task.refit(y, estimator._task) if warm else task.fit(y, training.weights))
     task.fit_weights(training.targets, training.weights)
     training = replace(training, sequences=_fit_label_features(estimator, training, task, rng))
     if validation is not None:
-        targets = task.encode(validation.targets, name="y" if given is None else "y_val")
+        targets = task.encode(validation.targets, name="y" if provided is None else "y_val")
         features = estimator._add_label_features(validation.sequences)
         validation = replace(validation, sequences=features, targets=targets)
 
@@ -107,13 +117,13 @@ def _train_from(
     if checkpoint is not None:
         checkpoint.load_into(session)
         if estimator.verbose and checkpoint.n_epochs:
-            print(f"goes on after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
+            print(f"resuming after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
     session.run(training, validation, after_epoch=None if checkpoint is None else checkpoint.save)
     if validation is None and not warm:
-        network.head.keep(len(training) / (len(training) + task.prior_rows))
-    refuse_divergence(estimator, network, training.sequences, device)
-    keep(estimator, task, session)
-    for name in ("_training_state", "_folds"):  # of a stream before this fit
+        network.head.shrink(len(training) / (len(training) + task.prior_rows))
+    check_not_diverged(estimator, network, training.sequences, device)
+    set_fitted_attributes(estimator, task, session)
+    for name in ("_training_state", "_folds"):  # left by an earlier partial_fit
         estimator.__dict__.pop(name, None)
     estimator.history_ = session.history
     estimator.n_iter_ = session.n_epochs
@@ -121,13 +131,13 @@ def _train_from(
 
 
 def _fit_label_features(estimator: Any, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
-    """The training sequences with what is learned from their targets, each without its own.
+    """The training sequences with cross-fitted label features: those of a row do not depend on its own target.
 
-    In a warm start the new rows may be those of the first fit, so they get what is learned from them alone, and
-    what is kept for prediction stays as it is.
+    A warm start may repeat rows of the first fit. Its rows get features that are cross-fitted on the new rows only,
+    and the features used in prediction do not change.
     """
     if estimator._is_warm:
-        estimator._refuse_other_features(task)
+        estimator._check_label_features(task)
     features = estimator._new_label_features(task, rng)
     if not estimator._is_warm:
         estimator._label_features = features
@@ -141,55 +151,57 @@ def _fit_label_features(estimator: Any, training: Dataset, task: Task, rng: np.r
 def _validate_targets(
     estimator: Any, task: Task, rows: Rows, y: Any, sample_weight: Any, groups: Any
 ) -> tuple[Rows, Targets, np.ndarray, np.ndarray | None, np.ndarray]:
-    """The rows of X, their validated targets, weights above 0, groups, and numbers in X.
+    """The rows of X, their validated targets, positive weights, groups, and indices in X.
 
-    A row of weight 0 is no row: it takes no part in the vocabulary, the scaling, the split, targets or groups.
+    Rows of weight 0 are dropped first: they affect neither vocabulary, scaling, split, targets nor groups.
     """
     y = task.validate(y, rows)
-    weights = read_sample_weight(sample_weight, len(rows))
-    groups = read_groups(groups, len(rows))
-    kept = np.flatnonzero(weights)
-    if len(kept) < len(weights):
+    weights = validate_sample_weight(sample_weight, len(rows))
+    groups = validate_groups(groups, len(rows))
+    selected = np.flatnonzero(weights)
+    if len(selected) < len(weights):
         among = "the rows with a sample_weight above 0"
-        task.refuse(take(y, kept), among=among)
-        rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
+        task.check_trainable(take(y, selected), among=among)
+        rows, y, weights = take(rows, selected), take(y, selected), weights[selected]
         if groups is not None:
-            numbers, groups = np.unique(groups[kept], return_inverse=True)
-            refuse_one_group(len(numbers), among=among)
-    return rows, y, weights, groups, kept
+            unique_groups, groups = np.unique(groups[selected], return_inverse=True)
+            check_two_groups(len(unique_groups), among=among)
+    return rows, y, weights, groups, selected
 
 
-def _validate_validation(
+def _validate_validation_data(
     estimator: Any, task: Task, X_val: Any, y_val: Any, sample_weight_val: Any
 ) -> tuple[Rows, Targets, np.ndarray] | None:
-    """The validation rows, their validated targets, and weights from above 0 to 1; None if none are given."""
+    """The validation rows, their validated targets, and weights in (0, 1]; None without X_val and y_val."""
     if X_val is None or y_val is None:
-        for name, value, missing in (
+        for name, value, required in (
             ("X_val", X_val, "y_val"),
             ("y_val", y_val, "X_val"),
             ("sample_weight_val", sample_weight_val, "X_val and y_val"),
         ):
             if value is not None:
-                raise ValueError(f"{name} was given without {missing}: give both X_val and y_val, or neither.")
+                raise ValueError(f"{name} was given without {required}: give both X_val and y_val, or neither.")
         return None
     try:
         rows = estimator._validate_X(X_val, reset=False, name="X_val")
     except (TypeError, ValueError) as error:
-        error.add_note("If a Pipeline has transformed X: it transforms X_val too if its transform_input names it.")
+        error.add_note(
+            "If a Pipeline transformed X, set its transform_input=['X_val'] so that it transforms X_val too."
+        )
         raise
-    match_rows(X_val, len(rows), name="X_val", y_val=y_val, sample_weight_val=sample_weight_val)
+    warn_if_indexes_differ(X_val, len(rows), name="X_val", y_val=y_val, sample_weight_val=sample_weight_val)
     y = task.validate(y_val, rows, name="y_val", rows_name="X_val")
-    weights = read_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
-    kept = np.flatnonzero(weights)
-    return take(rows, kept), take(y, kept), weights[kept] / weights.max()
+    weights = validate_sample_weight(sample_weight_val, len(rows), name="sample_weight_val")
+    selected = np.flatnonzero(weights)
+    return take(rows, selected), take(y, selected), weights[selected] / weights.max()
 
 
-def _encoded(estimator: Any, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
-    return dataset_of(estimator._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
+def _encode_validation_data(estimator: Any, rows: Rows, y: Targets, weights: np.ndarray) -> Dataset:
+    return make_dataset(estimator._encode(rows, name="X_val"), y, weights, None, names=("X_val", "y_val"))
 
 
 def _split(estimator: Any, data: Dataset, task: Task, rng: np.random.RandomState) -> tuple[Dataset, Dataset | None]:
-    """The training rows, and the validation rows for early stopping."""
+    """The training rows, and the validation rows for early stopping, if any."""
     if estimator.patience is None:
         return data, None
     held_out = validation_rows(task.strata(data.targets), estimator.validation_fraction, rng, data.groups)

@@ -1,4 +1,4 @@
-"""What the result of a fit depends on, by names that a message can use: how a checkpoint is known."""
+"""The identity of a fit: everything that its result depends on, under readable names. It selects the checkpoint."""
 
 import os
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from seqclf._data.dataset import Dataset
 from seqclf._data.ragged import Ragged
 from seqclf._native import library
 
-# They say where and how a fit computes, and what it prints.
+# These parameters do not change the result of a fit.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "n_threads", "verbose"}
 
 
-def fit_identity(estimator: Any, data: Dataset, given: Dataset | None, device: str) -> dict[str, str]:
+def fit_identity(estimator: Any, data: Dataset, provided: Dataset | None, device: str) -> dict[str, str]:
     """The estimator, its parameters, and hashes of the encoded rows of X and X_val with their validated targets."""
     parameters = {
-        name: _described(value) for name, value in estimator.get_params().items() if name not in _WITHOUT_EFFECT
+        name: _describe(value) for name, value in estimator.get_params().items() if name not in _WITHOUT_EFFECT
     }
     identity = {
         "estimator": type(estimator).__name__,
         "device": device,
         **parameters,
-        "data": _hash_of_rows(estimator, data),
-        "validation data": "none" if given is None else _hash_of_rows(estimator, given),
+        "data": _hash_data(estimator, data),
+        "validation data": "none" if provided is None else _hash_data(estimator, provided),
     }
     if estimator.warm_start and hasattr(estimator, "network_"):
         identity["fitted network"] = joblib.hash(estimator.network_.to_arrays())
@@ -34,13 +34,13 @@ def fit_identity(estimator: Any, data: Dataset, given: Dataset | None, device: s
 
 
 def versions() -> Mapping[str, str]:
-    """Of the packages whose code decides what a training gives, and which kernels compute."""
+    """Versions of the packages that the result of training depends on, and the kernels in use."""
     found = {name: version(name) for name in ("seqclf", "torch", "numpy", "scipy", "scikit-learn")}
     compiled = "compiled" if library.available()[0] else "torch's"
     return found | {"kernels": os.environ.get("SEQCLF_KERNELS") or compiled}
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, np.random.RandomState):
         return f"RandomState {joblib.hash(value.get_state(legacy=False))}"
     if isinstance(value, np.generic):
@@ -48,18 +48,20 @@ def _described(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if isinstance(value, tuple | list):
-        return f"({', '.join(map(_described, value))})"
+        return f"({', '.join(map(_describe, value))})"
     if isinstance(value, Mapping):
-        items = sorted(f"{_described(key)}: {_described(each)}" for key, each in value.items())
+        items = sorted(f"{_describe(key)}: {_describe(each)}" for key, each in value.items())
         return f"{{{', '.join(items)}}}"
-    return type(value).__qualname__  # Its own parameters are listed too; the encoded rows say what it does.
+    return type(value).__qualname__  # its parameters are listed separately, and the hashed rows reflect its effect
 
 
-def _hash_of_rows(estimator: Any, data: Dataset) -> str:
+def _hash_data(estimator: Any, data: Dataset) -> str:
     sequences, spelling = data.sequences, data.sequences.spelling
     tokens = getattr(getattr(estimator, "tokenizer_", None), "tokens_", None)
     spelled = None if spelling is None else (spelling.ids, spelling.new_tokens)
-    targets = data.targets
-    of_rows = (targets.values, targets.lengths) if isinstance(targets, Ragged) else targets
-    parts = (sequences.steps.values, sequences.lengths, spelled, tokens, of_rows, data.weights, data.groups)
-    return str(joblib.hash(parts))
+    targets: Any = data.targets
+    if isinstance(targets, Ragged):
+        targets = (targets.values, targets.lengths)
+    return str(
+        joblib.hash((sequences.steps.values, sequences.lengths, spelled, tokens, targets, data.weights, data.groups))
+    )

@@ -1,8 +1,9 @@
-"""The error for a saved model that cannot be read."""
+"""The error for a saved model that can't be loaded."""
 
 
 class ModelFileError(ValueError):
-    """A saved model can't be read: it is damaged, too new, or no model at all.
+    """A saved model can't be loaded: it is damaged, too new, or not a model at all.
 
-    The message names the file and says what is wrong with it. A path that doesn't exist gives `FileNotFoundError`.
+    The message names the file and says what is wrong with it. A path that doesn't exist raises `FileNotFoundError`
+    instead.
     """

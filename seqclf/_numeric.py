@@ -1,7 +1,7 @@
-"""Logistic functions in numpy alone: what predictions are made of, without scipy.
+"""Logistic functions for predictions, with numpy only (no scipy).
 
-Results are float64. The results of a row do not depend on the other rows of an array: values are made contiguous first,
-because numpy may compute strided values by other instructions, and a row is summed in one order.
+Results are float64. The result of a row does not depend on the other rows of the array: values are made contiguous
+first, because numpy can use other instructions for strided values, and each row is summed in the same order.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ def expit(x: ArrayLike) -> Floats:
 
 
 def log_expit(x: ArrayLike) -> Floats:
-    """``log(expit(x))``, exact where expit rounds to 0 or 1."""
+    """``log(expit(x))``, accurate where expit rounds to 0 or 1."""
     x = _contiguous(x)
     with np.errstate(under="ignore"):
         result: Floats = np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
@@ -30,26 +30,26 @@ def log_expit(x: ArrayLike) -> Floats:
 def softmax(x: ArrayLike, axis: int) -> Floats:
     """``exp(x)`` divided by its sum along the axis."""
     with np.errstate(under="ignore", over="ignore"):
-        powers = np.exp(_less_largest(x, axis))
+        powers = np.exp(_subtract_max(x, axis))
         result: Floats = np.moveaxis(powers / powers.sum(axis=-1, keepdims=True), -1, axis)
     return result
 
 
 def log_softmax(x: ArrayLike, axis: int) -> Floats:
-    """``log(softmax(x))``, exact where softmax rounds to 0 or 1."""
+    """``log(softmax(x))``, accurate where softmax rounds to 0 or 1."""
     with np.errstate(under="ignore", over="ignore"):
-        differences = _less_largest(x, axis)
+        differences = _subtract_max(x, axis)
         sums = np.exp(differences).sum(axis=-1, keepdims=True)
         result: Floats = np.moveaxis(differences - np.log(sums), -1, axis)
     return result
 
 
-def _less_largest(x: ArrayLike, axis: int) -> Floats:
-    """The values less the largest along the axis, which becomes the last one."""
+def _subtract_max(x: ArrayLike, axis: int) -> Floats:
+    """The values minus their maximum along the axis, which is moved to the end."""
     values = _contiguous(np.moveaxis(np.asarray(x), axis, -1))
     return values - values.max(axis=-1, keepdims=True)
 
 
 def _contiguous(x: Any) -> Floats:
-    # not numpy.ascontiguousarray, which gives a single number a dimension
+    # numpy.ascontiguousarray would turn a scalar into an array of one dimension.
     return np.asarray(x, dtype=np.float64, order="C")

@@ -1,7 +1,7 @@
-"""The recipe of `partial_fit`: one pass over each chunk of a stream; the first chunk decides what the inputs are.
+"""The steps of `partial_fit`: one epoch on each chunk of a stream; the first chunk determines how inputs are encoded.
 
-The folds of label-informed inputs go by what a row holds, and what the first chunk has taught without each fold is
-kept: a row that comes again is told nothing that was learned from its own target.
+Label features are fitted to the first chunk. The fold of a row depends on its content only, and the features fitted
+without each fold are saved: when a row is repeated, its features still do not depend on its own target.
 """
 
 from dataclasses import replace
@@ -21,22 +21,29 @@ from seqclf._tasks.task import Task
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
 from seqclf._training.memory import check_training
-from seqclf._training.session import TrainingSession, as_tensors, without_tensors
-from seqclf._training_parts import dataset_of, keep, new_network, refuse_divergence, training_config, warm_network
-from seqclf._validation.alignment import match_rows
-from seqclf._validation.parameters import check_parameters, raise_change
-from seqclf._validation.targets import read_sample_weight
+from seqclf._training.session import TrainingSession, arrays_to_tensors, tensors_to_arrays
+from seqclf._training_parts import (
+    check_not_diverged,
+    make_dataset,
+    new_network,
+    set_fitted_attributes,
+    training_config,
+    warm_network,
+)
+from seqclf._validation.alignment import warn_if_indexes_differ
+from seqclf._validation.parameters import check_parameters, raise_parameter_changed
+from seqclf._validation.targets import validate_sample_weight
 from seqclf._warn import warn
 
 
 @guarded
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
-    """All or nothing: after an error, or Ctrl-C, the estimator is as it was before."""
+    """Train on one chunk; after an error or Ctrl-C, the estimator is unchanged."""
     check_parameters(estimator, estimator._constraints)
     if estimator.patience is not None:
         raise ValueError(
-            f"patience={estimator.patience!r} compares epochs over the same rows, and partial_fit sees each chunk "
-            "once. Set patience=None, and stop when a score of your own says so."
+            f"patience={estimator.patience!r} compares epochs on the same rows, but partial_fit sees each chunk "
+            "once. Set patience=None, and decide when to stop by your own score."
         )
     device = resolve_device(estimator.device)
     reserve_blas_buffers()
@@ -44,89 +51,89 @@ def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any
         fresh_state(estimator) as fresh,
         use_threads(estimator.n_threads, device, estimator.cell, estimator.activation),
     ):
-        task, chunk = _read_chunk(fresh, X, y, sample_weight, classes)
-        _train_on(fresh, task, chunk, device)
+        task, chunk = _prepare_chunk(fresh, X, y, sample_weight, classes)
+        _train_chunk(fresh, task, chunk, device)
     return estimator
 
 
-def _is_first(estimator: Any) -> bool:
-    """Whether nothing was fitted before."""
+def _is_first_chunk(estimator: Any) -> bool:
+    """Whether the estimator is not fitted yet."""
     return not hasattr(estimator, "network_")
 
 
-def _read_chunk(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Task, Dataset]:
-    """What is learned, and the encoded rows with their encoded targets."""
-    task = estimator._new_task(y) if _is_first(estimator) else estimator._next_task()
-    rows = estimator._validate_X(X, reset=_is_first(estimator))
-    match_rows(X, len(rows), y=y, sample_weight=sample_weight)
+def _prepare_chunk(estimator: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Task, Dataset]:
+    """The task, and the encoded rows with their encoded targets."""
+    task = estimator._new_task(y) if _is_first_chunk(estimator) else estimator._next_task()
+    rows = estimator._validate_X(X, reset=_is_first_chunk(estimator))
+    warn_if_indexes_differ(X, len(rows), y=y, sample_weight=sample_weight)
     y = task.validate(y, rows)
-    weights = read_sample_weight(sample_weight, len(rows))
-    kept = np.flatnonzero(weights)
-    rows, y, weights = take(rows, kept), take(y, kept), weights[kept]
-    if _is_first(estimator):
+    weights = validate_sample_weight(sample_weight, len(rows))
+    selected = np.flatnonzero(weights)
+    rows, y, weights = take(rows, selected), take(y, selected), weights[selected]
+    if _is_first_chunk(estimator):
         sequences = estimator._start_encoder(rows, weights / weights.max())
-        return task, dataset_of(sequences, task.start(y, weights, classes), weights, rows=kept)
-    task.follow(estimator._task, classes)
-    return task, dataset_of(estimator._encode(rows), task.proceed(y), weights, rows=kept)
+        return task, make_dataset(sequences, task.fit_first_chunk(y, weights, classes), weights, rows=selected)
+    task.continue_from(estimator._task, classes)
+    return task, make_dataset(estimator._encode(rows), task.encode_chunk(y), weights, rows=selected)
 
 
-def _train_on(estimator: Any, task: Task, chunk: Dataset, device: torch.device) -> None:
-    """Make one pass over the rows, and keep what is learned."""
+def _train_chunk(estimator: Any, task: Task, chunk: Dataset, device: torch.device) -> None:
+    """Train one epoch on the chunk, and update the fitted attributes."""
     state = getattr(estimator, "_training_state", None)
     rng = np.random.RandomState()
     if state is None:
         rng.seed(check_random_state(estimator.random_state).randint(2**32, dtype=np.uint32))
-    chunk = replace(chunk, sequences=_chunk_features(estimator, chunk, task, rng))
+    chunk = replace(chunk, sequences=_add_label_features(estimator, chunk, task, rng))
     config = replace(training_config(estimator, chunk), max_epochs=1)
     check_training(estimator._network_config(task), config, chunk, device)
-    network = new_network(estimator, task, chunk, rng) if _is_first(estimator) else warm_network(estimator, task)
+    network = new_network(estimator, task, chunk, rng) if _is_first_chunk(estimator) else warm_network(estimator, task)
     session = TrainingSession(config, task, network.to(device), rng)
     if state is not None:
         if (before := state["config"]["optimizer"]) != estimator.optimizer:
-            raise_change("optimizer", before, estimator.optimizer)
-        session.load_state_dict(as_tensors(state) | {"network": network.state_dict()}, with_own_settings=True)
-    session.step(chunk)
-    refuse_divergence(estimator, network, chunk.sequences, device)
+            raise_parameter_changed("optimizer", before, estimator.optimizer)
+        session.load_state_dict(arrays_to_tensors(state) | {"network": network.state_dict()}, keep_settings=True)
+    session.train_epoch(chunk)
+    check_not_diverged(estimator, network, chunk.sequences, device)
 
-    n_before, history = (0, []) if _is_first(estimator) else (estimator.n_iter_, estimator.history_)
+    n_before, history = (0, []) if _is_first_chunk(estimator) else (estimator.n_iter_, estimator.history_)
     estimator.n_iter_ = estimator.best_epoch_ = n_before + 1
     estimator.history_ = [*history, session.history[-1] | {"epoch": estimator.n_iter_}]
-    keep(estimator, task, session)
-    # Without torch's tensors, so that what is pickled can be read without torch.
-    estimator._training_state = without_tensors(session.state_dict() | {"network": {}, "history": []})
+    set_fitted_attributes(estimator, task, session)
+    # Arrays instead of tensors, so that a pickle can be loaded without torch.
+    estimator._training_state = tensors_to_arrays(session.state_dict() | {"network": {}, "history": []})
 
 
-def _chunk_features(estimator: Any, chunk: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
-    """The sequences with what was learned from the targets of the first chunk, without their own folds."""
+def _add_label_features(estimator: Any, chunk: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:
+    """The sequences with label features fitted to the first chunk without the fold of each sequence."""
     steps = chunk.sequences.steps
-    if _is_first(estimator):
+    if _is_first_chunk(estimator):
         features = estimator._label_features = estimator._new_label_features(task, rng)
         if features is None:
             return chunk.sequences
         estimator._folds = StreamFolds(steps)
-        supervision = task.supervision(chunk, estimator._folds.of_first)
-        _refuse_useless_chunk(supervision)
+        supervision = task.supervision(chunk, estimator._folds.first_chunk_folds)
+        _check_first_chunk(supervision)
         return features.fit_transform(chunk.sequences, supervision, keep_folds=True)
-    estimator._refuse_other_features(task)
+    estimator._check_label_features(task)
     features = estimator._label_features
     if features is None:
         return chunk.sequences
-    # After `fit` there are no folds: what it has learned of all rows is taken.
+    # After `fit` there are no folds: the features fitted to all rows are used.
     folds = estimator._folds.of(steps) if hasattr(estimator, "_folds") else None
     return features.transform(chunk.sequences, folds)
 
 
-def _refuse_useless_chunk(supervision: Supervision) -> None:
-    """Raise an error, or warn, where the first chunk teaches linear models and n-grams nothing."""
-    advice = "Begin with a larger chunk of different rows, or train the network alone (wide=False, nb_ngrams=0)."
+def _check_first_chunk(supervision: Supervision) -> None:
+    """Raise an error, or warn, if linear models and n-grams can't be fitted to the first chunk."""
+    advice = "Start with a larger chunk of different rows, or train only the network (wide=False, nb_ngrams=0)."
     if not supervision.fold.any():
         raise ValueError(
-            "The first chunk has too few different rows to tell a row what the others say of it, as the linear "
-            f"model and the n-grams do. {advice}"
+            "The first chunk has too few different rows to cross-fit the linear model and the n-gram features. "
+            f"{advice}"
         )
-    if supervision.memberships is not None and not supervision.spread.any():
+    if supervision.memberships is not None and not supervision.is_learnable.any():
         warn(
-            "The first chunk of partial_fit holds rows of one class alone, or the same row for a whole class. From "
-            "it the linear model and the n-grams learn nothing, and later chunks don't change them. "
+            "The first chunk of partial_fit holds rows of only one class, or the same row for a whole class. The "
+            "linear model and the n-grams learn nothing from it, and later chunks don't change them. "
             f"{advice}"
         )

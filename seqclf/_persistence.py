@@ -1,7 +1,7 @@
-"""`save_model`, `load_model`, `load_predictor`: models as files that are safe to read.
+"""`save_model`, `load_model`, `load_predictor`: model files that are safe to load.
 
-A state is taken apart into JSON documents and one file of arrays, by `_model_files`, and put together again from the
-classes that are named here: nothing is imported, and no code is run, because a file says so.
+`_model_files` splits a state into JSON documents and one file of arrays. A model is rebuilt from the classes that are
+listed here: a file can neither import a module nor run code.
 """
 
 import os
@@ -17,15 +17,15 @@ from seqclf._predictor import Predictor
 from seqclf._saved import Saved, SavedStateError, State
 from seqclf._skops_types import SKOPS_TRUSTED_TYPES
 
-# The classes that files may name, and where they are.
-_HOMES = {name: module for module, _, name in (kind.rpartition(".") for kind in SKOPS_TRUSTED_TYPES)}
+# The classes that a file can name, and their modules.
+_MODULES = {name: module for module, _, name in (path.rpartition(".") for path in SKOPS_TRUSTED_TYPES)}
 _TRANSFORMERS = ("SequencePadder", "TextTokenizer")
-# Large parts of a state, which have documents of their own.
+# Large components of a state, which are saved as separate documents.
 _DOCUMENTS = ("tokenizer", "label_features")
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Save an estimator of this package in a form that is safe to load.
+    """Save an estimator of this package in a format that is safe to load.
 
     Parameters
     ----------
@@ -33,30 +33,30 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
 TextTokenizer
         The estimator, fitted or not. It is not changed.
     path : str or path-like
-        A folder, which is made, or one file if the name ends in ".zip". A model that is there is replaced: after an
-        error the old one is still there.
+        A folder to create, or a single file if the name ends in ".zip". An existing model is replaced; after an error
+        the old model is still there.
 
     Raises
     ------
     ValueError
-        If it could not be loaded: a weight is not finite, for example.
+        If the estimator could not be loaded again, for example because a weight is not finite.
     TypeError
-        If it is no estimator of this package, or holds what a file can't hold: a generator as `random_state`, or a
-        tokenizer of another package.
+        If it is not an estimator of this package, or contains something that a model file can't hold: a generator as
+        `random_state`, or a tokenizer of another package.
     FileExistsError
-        If something else than a model is at the path.
+        If the path exists and is not a model.
     OSError
-        If it can't be written to.
+        If the path can't be written to.
 
     See Also
     --------
     load_model : Loads the estimator.
-    load_predictor : Loads what predicts, without torch and scikit-learn.
+    load_predictor : Loads a predictor, without torch and scikit-learn.
 
     Notes
     -----
-    The file holds what predicts, the hyperparameters and the history. The state of the optimiser, with which
-    `partial_fit` goes on, is not in it; pickles have that.
+    The file contains everything that predictions need, the hyperparameters and the history. It does not contain the
+    state of the optimiser, with which `partial_fit` continues; pickles do.
 
     Examples
     --------
@@ -69,54 +69,55 @@ TextTokenizer
     >>> seqclf.load_model(path).predict(["not good"]).tolist()
     ['blame']
     """
-    kind = type(estimator).__name__
-    path = _text_of(path)
+    name = type(estimator).__name__
+    path = _path_string(path)
     if isinstance(estimator, type):
         raise TypeError(f"save_model got the class {estimator.__name__}: pass an estimator, {estimator.__name__}(...).")
-    if _HOMES.get(kind) != type(estimator).__module__:
+    if _MODULES.get(name) != type(estimator).__module__:
         raise TypeError(
-            f"save_model saves the estimators of seqclf, {', '.join(_HOMES)}; got a {kind}. {_advice(estimator)}"
+            f"save_model saves the estimators of seqclf, {', '.join(_MODULES)}; got a {name}. {_advice(estimator)}"
         )
-    state = {"class": kind, **estimator._to_state()}
+    state = {"class": name, **estimator._to_state()}
     try:
         type(estimator)._from_state(Saved(state))
     except SavedStateError as error:
-        raise ValueError(f"This {kind} can't be saved, because it could not be loaded: {error}") from error
-    documents = {name: state.pop(name) for name in _DOCUMENTS if state.get(name) is not None}
+        raise ValueError(f"This {name} can't be saved, because it could not be loaded again: {error}") from error
+    documents = {document: state.pop(document) for document in _DOCUMENTS if state.get(document) is not None}
     write_states(path, documents | {"model": state})
 
 
 def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
-    """Load an estimator that :func:`save_model` has saved.
+    """Load an estimator that was saved by :func:`save_model`.
 
-    Nothing in the file is run: it holds texts, numbers and arrays, and each of them is checked. A checksum shows
-    whether the file is damaged, not who has written it.
+    Loading runs no code from the file: it contains strings, numbers and arrays, each of which is checked. A checksum
+    detects damage; it does not show who wrote the file.
 
     Parameters
     ----------
     path : str or path-like
         The folder or the .zip file.
     device : str, default="auto"
-        The `device` of the loaded estimator; that of the saved one may not be there.
+        The `device` of the loaded estimator. The device of the saved estimator is not used, because this machine may
+        not have it.
 
     Returns
     -------
     estimator
-        It predicts as the one that was saved, and `fit` with ``warm_start=True`` goes on from it; `partial_fit` begins
-        with a new state of the optimiser. On the CPU it predicts without importing torch.
+        It predicts like the saved estimator, and `fit` with ``warm_start=True`` continues from it; `partial_fit`
+        starts with a new optimiser state. On the CPU it predicts without importing torch.
 
     Raises
     ------
     ModelFileError
         If the file is damaged, was changed, or was written by a newer version.
     FileNotFoundError
-        If there is nothing at the path.
+        If the path does not exist.
     ValueError
-        If `device` is none.
+        If `device` is not a valid device.
 
     See Also
     --------
-    load_predictor : Loads what predicts, faster.
+    load_predictor : Loads a predictor, which is faster.
 
     Examples
     --------
@@ -130,14 +131,14 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     if not isinstance(device, str):
         raise TypeError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.")
     if not computes_on_cpu(device):
-        from seqclf._training.device import resolve_device  # It imports torch.
+        from seqclf._training.device import resolve_device  # imports torch
 
         resolve_device(device)
-    state = _read(path)
-    with _naming(path):
+    state = _load_state(path)
+    with _name_path_in_errors(path):
         saved = Saved(state)
-        name = saved.option("class", tuple(_HOMES))
-        cls = getattr(import_module(_HOMES[name]), name)
+        name = saved.option("class", tuple(_MODULES))
+        cls = getattr(import_module(_MODULES[name]), name)
         estimator = cls._from_state(saved)
     if name not in _TRANSFORMERS:
         estimator.set_params(device=device)
@@ -145,29 +146,29 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
 
 
 def load_predictor(path: str | os.PathLike[str]) -> Predictor:
-    """Load a saved model to predict with, without torch, scikit-learn or scipy.
+    """Load a saved model for prediction only, without torch, scikit-learn or scipy.
 
-    Only numpy, safetensors and the compiled library of this package are used; the models of
-    ``TextTokenizer(level="subword")`` need the package `tokenizers` too.
+    This needs only numpy, safetensors and the compiled library of this package; models with
+    ``TextTokenizer(level="subword")`` also need the package `tokenizers`.
 
     Parameters
     ----------
     path : str or path-like
-        The folder or the .zip file in which :func:`save_model` has saved a fitted classifier, regressor or tagger.
+        The folder or .zip file of a fitted classifier, regressor or tagger that was saved by :func:`save_model`.
 
     Returns
     -------
     Predictor
-        It has `predict`, and as far as the estimator has them `predict_proba`, `predict_log_proba`,
-        `decision_function` and ``classes_``.
+        It has `predict` and, if the estimator has them, `predict_proba`, `predict_log_proba`, `decision_function` and
+        ``classes_``.
 
     Raises
     ------
     ModelFileError
-        If the file is damaged, was changed, or was written by a newer version, or if it holds no fitted model that
-        predicts.
+        If the file is damaged, was changed, or was written by a newer version, or if it contains no fitted model that
+        can predict.
     FileNotFoundError
-        If there is nothing at the path.
+        If the path does not exist.
 
     Examples
     --------
@@ -184,39 +185,39 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     """
     from seqclf._saved_model import predictor_from_state
 
-    state = _read(path)
-    with _naming(path):
+    state = _load_state(path)
+    with _name_path_in_errors(path):
         saved = Saved(state)
-        name = saved.option("class", tuple(_HOMES))
-        saved.require(name not in _TRANSFORMERS, f"it holds a {name}, which does not predict: use load_model")
-        saved.require(saved.value("fitted") is not None, f"the {name} in it was not fitted: use load_model")
+        name = saved.option("class", tuple(_MODULES))
+        saved.require(name not in _TRANSFORMERS, f"it contains a {name}, which can't predict: use load_model")
+        saved.require(saved.value("fitted") is not None, f"it contains an unfitted {name}: use load_model")
         return predictor_from_state(saved)
 
 
-def _read(path: str | os.PathLike[str]) -> State:
-    path = _text_of(path)
+def _load_state(path: str | os.PathLike[str]) -> State:
+    path = _path_string(path)
     states = read_states(path)
     if not isinstance(state := states["model"], dict):
-        raise ModelFileError(f"{path!r} can't be loaded: it holds no named values")
+        raise ModelFileError(f"{path!r} can't be loaded: its document 'model' is not a dict")
     return {**state, **{name: states.get(name) for name in _DOCUMENTS}}
 
 
-def _text_of(path: str | os.PathLike[str]) -> str:
+def _path_string(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if not isinstance(text, str):
-        raise TypeError(f"path is {text!r}; expected a text or a Path")
+        raise TypeError(f"path is {text!r}; expected a string or a Path")
     return text
 
 
 def _advice(estimator: Any) -> str:
     if hasattr(estimator, "best_estimator_"):
         return "Save its best_estimator_."
-    return "A pipeline can be saved step by step, or by skops with seqclf.SKOPS_TRUSTED_TYPES."
+    return "Save a pipeline step by step, or with skops and seqclf.SKOPS_TRUSTED_TYPES."
 
 
 @contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of which file a state is, where it can't be used."""
+def _name_path_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn a SavedStateError into a ModelFileError that names the file."""
     try:
         yield
     except SavedStateError as error:

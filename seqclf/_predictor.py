@@ -1,4 +1,4 @@
-"""`Predictor`: a saved model that does nothing but predict, and needs neither torch nor scikit-learn."""
+"""`Predictor`: a saved model for prediction only, without torch and scikit-learn."""
 
 from collections.abc import Callable
 from functools import update_wrapper
@@ -12,48 +12,48 @@ from seqclf._inference.network import InferenceNetwork
 from seqclf._inputs.series_encoder import SeriesEncoder
 from seqclf._inputs.text_encoder import TextEncoder
 from seqclf._label_features.label_features import LabelFeatures
-from seqclf._prediction import Outputs, predicted, refuse_lost_tokens
+from seqclf._prediction import Outputs, check_token_counts, predict_sequences
 from seqclf._tasks.task import Task
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class _Available:
-    """A method that an object has only if its task has another one."""
+    """A method of a predictor that is available only if its task has the method `required`."""
 
-    def __init__(self, method: Callable[..., Any], needed: str) -> None:
-        self._method, self._needed = method, needed
+    def __init__(self, method: Callable[..., Any], required: str) -> None:
+        self._method, self._required = method, required
         update_wrapper(self, method)  # type: ignore[arg-type]
 
-    def __get__(self, owner: Any, cls: Any = None) -> Any:
-        if owner is None:
+    def __get__(self, predictor: Any, cls: Any = None) -> Any:
+        if predictor is None:
             return self._method
-        if not hasattr(owner._task, self._needed):
-            raise AttributeError(f"A predictor of {owner._task.kind} has no {self._method.__name__}.")
-        return MethodType(self._method, owner)
+        if not hasattr(predictor._task, self._required):
+            raise AttributeError(f"A predictor of {predictor._task.kind} has no {self._method.__name__}.")
+        return MethodType(self._method, predictor)
 
 
-def _where_task_has(needed: str) -> Callable[[Method], Method]:
-    return lambda method: _Available(method, needed)  # type: ignore[return-value]
+def _available_if_task_has(required: str) -> Callable[[Method], Method]:
+    return lambda method: _Available(method, required)  # type: ignore[return-value]
 
 
 class Predictor:
-    """A fitted model as :func:`load_predictor` gives it.
+    """A fitted model for prediction, as returned by :func:`load_predictor`.
 
-    Of `predict`, `predict_proba`, `predict_log_proba` and `decision_function` it has those that the saved estimator
-    has, and they give the same numbers, to the bit where both have the compiled library. It computes on the CPU, with
-    `n_threads` of the estimator; where that is None, with as many threads as there are processors, or as the
-    environment variable OMP_NUM_THREADS says. It may be called from several threads at once, and pickled.
+    A predictor has the same methods among `predict`, `predict_proba`, `predict_log_proba` and `decision_function` as
+    the saved estimator. They return the same values, equal to the bit if both use the compiled library. It computes on
+    the CPU with the estimator's `n_threads`; if that is None, with one thread per processor, or with the number of
+    threads in the environment variable OMP_NUM_THREADS. It is thread-safe and can be pickled.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes or labels, if the model predicts such.
+        The classes or labels, if the model predicts classes or labels.
 
     See Also
     --------
-    load_predictor : Loads one.
-    load_model : Loads the estimator itself, which can be trained further.
+    load_predictor : Loads a predictor.
+    load_model : Loads the estimator, which can be trained further.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Predictor:
             setattr(self, name, value)
 
     def predict(self, X: Any) -> np.ndarray:
-        """What the model says of each row: its class, its labels, its numbers, or the labels of its steps.
+        """Predict the class, the labels, the target values or the labels of the steps of each sample.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Predictor:
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As from `predict` of the estimator.
+            The same as `predict` of the estimator.
 
         Raises
         ------
@@ -91,17 +91,17 @@ class Predictor:
         return predictions
 
     def _outputs(self, X: Any) -> Outputs:
-        rows = self._encoder.read(X)
+        rows = self._encoder.validate(X)
 
         def encode() -> Any:
             sequences = self._encoder.encode(rows)  # type: ignore[arg-type]
             if self._task.per_step:
-                refuse_lost_tokens(rows, sequences, "X", "TextTokenizer")
+                check_token_counts(rows, sequences, "X", "TextTokenizer")
             return sequences
 
-        return predicted(encode, self._features, self._network.outputs, self._n_threads)
+        return predict_sequences(encode, self._features, self._network.outputs, self._n_threads)
 
-    @_where_task_has("probabilities")
+    @_available_if_task_has("probabilities")
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes or labels.
 
@@ -113,12 +113,12 @@ class Predictor:
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            As from `predict_proba` of the estimator: columns in the order of ``classes_``; of a tagger an object array
-            with one array for each sequence.
+            The same as `predict_proba` of the estimator: columns in the order of ``classes_``; for a tagger, an object
+            array with one array per sequence.
         """
         return self._task.probabilities(self._outputs(X))  # type: ignore[attr-defined, no-any-return]
 
-    @_where_task_has("log_probabilities")
+    @_available_if_task_has("log_probabilities")
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes or labels.
 
@@ -134,7 +134,7 @@ class Predictor:
         """
         return self._task.log_probabilities(self._outputs(X))  # type: ignore[attr-defined, no-any-return]
 
-    @_where_task_has("log_probabilities")
+    @_available_if_task_has("log_probabilities")
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits of the classes or labels.
 
@@ -146,7 +146,7 @@ class Predictor:
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the logit of ``classes_[1]``, else one logit a class or label.
+            The logit of ``classes_[1]`` for two classes; otherwise one logit per class or label.
         """
         logits = self._outputs(X)
         assert not isinstance(logits, Ragged)

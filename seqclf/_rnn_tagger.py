@@ -1,4 +1,4 @@
-"""`RNNTagger`: token lists, token ids or series in, a label for each step out."""
+"""`RNNTagger`: one label per step of token lists, token ids or series."""
 
 import os
 from typing import Any
@@ -11,111 +11,109 @@ from seqclf._base_tagger import BaseRNNTagger
 class RNNTagger(BaseRNNTagger):
     """Label every step of sequences with a recurrent network.
 
-    Sequences go straight in: lists of tokens (parts of speech, names, slots), token ids, or numeric series (activities
-    in the stream of a sensor). They are embedded or standardised, read by an RNN, LSTM, GRU or MGU, and each step is
-    classified by one linear layer. For tokens, a linear model of the token and its neighbours is fitted first; the
-    network starts as that model, and learns what it misses. ``wide=False`` is the plain network of the textbooks.
+    X holds lists of tokens (for parts of speech, names, slots), token ids, or numeric series (for activities in a
+    stream of sensor data). They are embedded or standardised, passed through an RNN, LSTM, GRU or MGU, and each step is
+    classified by a linear layer. For tokens, a linear model of the token and its neighbours is fitted first; the
+    network starts from that model and learns what it misses. ``wide=False`` is the plain textbook network.
 
     Parameters
     ----------
     tokenizer : transformer or None, default=None
-        Turns token lists into token ids, one for each token; it is cloned, and fitted in `fit`. None is
-        ``TextTokenizer(lowercase=False)``. With a class other than that the linear model sees no spelling.
-        Not used where X holds token ids or series.
+        Turns lists of tokens into token ids, one per token. It is cloned, and the clone is fitted in `fit`. None is
+        ``TextTokenizer(lowercase=False)``. Not used if X holds token ids or series. See docs/parameters.md.
     channels_first : bool, default=False
-        Read arrays as (n, channels, steps), rows of a list as (channels, steps): the order of aeon, sktime and tsai.
-        Read in the wrong order, a series is a few steps of many channels: `fit` warns where that is likely.
+        Read arrays as (n, channels, steps) and rows of a list as (channels, steps), the order of aeon, sktime and tsai.
+        In the wrong order a series becomes a few steps of many channels; `fit` warns where that is likely.
     missing : {"raise", "interpolate", "forward"}, default="raise"
-        What to do with NaN: refuse it, draw a line between the neighbours in its channel, or repeat the last value.
-        "interpolate" looks ahead, which is more accurate for whole series; "forward" suits early classification.
+        What to do with NaN: raise an error, interpolate linearly between the neighbours in the channel, or repeat the
+        last value. "interpolate" uses later values: more accurate for whole series. "forward" suits early
+        classification.
     scale : bool, default=True
-        Standardise each channel to a mean of 0 and a standard deviation of 1 over all steps of the training rows.
-        Networks learn badly from numbers far from that; switch it off for data that are scaled already.
+        Standardise each channel to mean 0 and standard deviation 1 over all steps of the training rows. Networks train
+        badly on values far from that range; turn it off for data that are scaled already.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
-        The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
-        little from more than some ten steps back, and on a GPU "mgu" is slow.
+        The recurrent cell: simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit.
+        They cost 1, 4, 3 and 2 matrix products per step. "rnn" learns little from more than about ten steps back. See
+        docs/parameters.md.
     units : int or tuple of int, default=32
-        Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
+        Width of the hidden state in each direction; a tuple gives the width of each layer. Cost grows with its square.
     n_layers : int, default=1
-        Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
+        Number of stacked recurrent layers. If `units` is a tuple, its length is the number of layers and `n_layers` is
+        left at 1.
     bidirectional : bool, default=True
-        Read every sequence from both ends with weights of their own; twice the cost.
+        Also process every sequence from the end to the start, with separate weights. This doubles the cost.
     embedding_dim : int or None, default=32
-        Width of the learned token vectors. None feeds one-hot vectors, so that each token has a row of its own in the
-        input weights.
+        Width of the learned token vectors. None feeds one-hot vectors, so that each token has its own input weights.
     activation : {"tanh", "relu", "softsign"}, default="tanh"
         Non-linearity of the state; gates are always sigmoids. "softsign", ``x / (1 + |x|)``, saturates more slowly than
-        "tanh" [5]_; "relu" does not saturate, so that states can grow without bound. On a GPU "softsign" is slow, and
-        "relu" with all cells but "rnn" too.
+        "tanh" [5]_. "relu" does not saturate, so states can grow without bound. Some are slow on a GPU. See
+        docs/parameters.md.
     conv_filters : int or tuple of int, default=32
-        Filters of the layers of convolution beside the recurrent ones, for series only. They find shapes wherever in a
-        series they stand, which a recurrent layer learns from many more rows. Three layers of so many, or a tuple with
-        the number of each layer. Cost grows with its square; 0 omits the layers.
+        Filters of each of the three convolutional layers next to the recurrent ones, or a tuple with one number per
+        layer; for series only. They find patterns anywhere in a series. Cost grows with the square; 0 means no such
+        layers. See docs/parameters.md.
     wide : bool, default=True
-        Fit a linear model of tokens first, and let the network learn what it misses; see the notes. This is what makes
-        few rows and few epochs suffice. It adds some ten seconds for 200,000 tokens of 17 classes. Not used for series.
+        Fit a linear model of tokens first and let the network learn what that model misses (see Notes). With it, few
+        rows and few epochs are enough. It adds about ten seconds for 200,000 tokens of 17 classes. Not used for series.
     transitions : {"bio"} or None, default=None
-        Which sequences of labels are predicted: any, or only those that are legal where labels are "O", "B-kind" and
-        "I-kind": then "I-kind" follows only "B-kind" or "I-kind". The most probable one is found [4]_.
+        Which label sequences can be predicted. None: any. "bio": only legal sequences of "O", "B-kind" and "I-kind",
+        where "I-kind" follows "B-kind" or "I-kind" only; the most probable one is found [4]_.
     dropout : float in [0, 1), default=0.5
-        Share of the features dropped in training between embedding, layers and the last one: one mask per sequence, the
-        same at all of its steps. 0 learns faster, and overfits sooner.
+        Fraction of the features dropped in training between embedding, layers and output: one mask per sequence, the
+        same at all of its steps. 0 learns faster and overfits sooner.
     recurrent_dropout : float in [0, 1), default=0.0
-        Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
+        Fraction of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
     token_dropout : float in [0, 1), default=0.2
-        Share of the tokens replaced by the unknown token in training, which trains that as well.
+        Fraction of the tokens replaced by the unknown token in training, which also trains the vector of that token.
     weight_decay : float, default=0.0
-        L2 penalty on the weights, those of the linear model's scores too, not on the biases; with "adamw" decoupled
-        from the gradient.
+        L2 penalty on the weights, including those of the linear model's scores, but not on the biases. With "adamw" it
+        is decoupled from the gradient.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weight matrices.
     max_grad_norm : float or None, default=1.0
-        The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
-        long sequences diverge.
+        Maximum norm of the gradient of a batch; larger gradients are scaled down to it. None turns this off, and long
+        sequences can then make the training diverge.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the losses; "balanced" makes every class count the same. A class that a dict lacks
-        weighs 1.
+        Weights of the classes in the losses. "balanced" gives every class the same total weight; a class that is
+        missing from a dict has weight 1.
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
-        How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
-        learning rate than the others.
+        The update rule. "sgd" has no momentum, "nesterov" a momentum of 0.9; both need a larger learning rate than the
+        others.
     learning_rate : float, default=5e-3
-        Size of a step; the first thing to lower where the loss diverges.
+        Step size of the optimiser, and the first thing to lower if the loss diverges.
     schedule : {"constant", "one_cycle"}, default="one_cycle"
-        How the learning rate goes: it stays, or it rises to `learning_rate` in the first fifth of all steps and falls
-        to nothing by the end of `max_epochs`, which suits few epochs without early stopping. With `patience`,
-        "constant" is the better partner: an early stop would cut the fall off.
+        Learning rate over time: constant, or rising to `learning_rate` in the first fifth of all updates and falling to
+        zero at the end of `max_epochs`, which suits few epochs. With `patience`, prefer "constant". See
+        docs/parameters.md.
     batch_size : int, default=32
-        The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
+        Maximum number of sequences per update. Larger batches make an epoch faster, but more epochs are needed.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training data. "auto" makes as many as come to 1,500 steps of the
-        optimiser, but reads no more than 20 million tokens; at least 3 and at most 10. With ``wide=False`` 1,500 is
-        2,000 and 10 is 30; of series these numbers are 1,500, 1.5 million, 5 and 200.
+        Maximum number of passes over the training data. "auto" aims at 1,500 updates within 3 to 10 epochs and 20
+        million tokens; other numbers hold with ``wide=False`` and for series. See docs/parameters.md.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary or scaling, linear model and labels that it has.
-        What the network reads of a linear model in training is learned from the new rows all the same, cross-fitted.
+        Let `fit` continue to train the fitted network, with the same vocabulary or scaling, linear model and labels.
+        See docs/parameters.md.
     checkpoint_dir : str or path-like, default=None
-        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
-        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
+        Folder in which `fit` saves its state after each epoch. If the process is killed, the same fit of the same data
+        continues from there, with the same result (bit for bit on one number of threads). See the notes of `fit`.
     patience : int or None, default=None
-        Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
-        trains for `max_epochs` on all rows, and holds none out.
+        Stop after this many epochs without a lower validation loss, and restore the weights of the best epoch. None
+        trains for `max_epochs` on all rows, without a validation set.
     tol : float, default=1e-4
-        By how much a loss must fall (absolute) to count as lower.
+        Minimum (absolute) decrease of a loss that counts as an improvement.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping; with `groups` in `fit`, whole groups that come to about this
-        share. They don't train the network, and nothing else is learned from their targets. Not used where `fit` is
-        given X_val.
+        Fraction of the rows held out for early stopping. Nothing is learned from the targets of these rows. Not used if
+        `fit` gets X_val. See docs/parameters.md.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
-        machine with one number of threads are equal to the bit.
+        Seed of the initial weights, the validation split, the order of the rows and dropout. With an integer, two fits
+        on one machine with one number of threads are equal bit for bit.
     device : str, default="auto"
-        Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
+        Where to compute: "cpu", "cuda", "cuda:1"; "auto" uses a CUDA GPU if there is one.
     n_threads : int or None, default=None
-        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``), or that of
-        the processors where torch is not loaded; 1 is best in grid searches that run in parallel.
+        Number of threads of fit and predict. None uses torch's setting (``torch.get_num_threads()``), or the number of
+        processors if torch is not loaded. Use 1 in grid searches that run in parallel.
     verbose : int, default=0
-        1 prints a line per epoch, 2 shows a bar inside each epoch as well.
+        1 prints a line per epoch; 2 also shows a progress bar in each epoch.
 
     Attributes
     ----------
@@ -123,64 +121,65 @@ class RNNTagger(BaseRNNTagger):
         The labels, sorted.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
-        two only with rows to validate on), ``seconds`` and ``tokens``, of series ``steps`` (how many were read in
-        training). Scores are accuracies over steps, before `transitions`. Those on training data are taken while
-        training, with dropout on.
+        two only with a validation set), ``seconds`` and ``tokens``, for series ``steps`` (the number trained on).
+        Scores are accuracies over steps, before `transitions` apply. Training scores are measured during training, with
+        dropout on.
     best_epoch_ : int
-        The epoch whose weights are kept; the last one without early stopping.
+        The epoch whose weights are used; the last one without early stopping.
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
-        The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``, and gives logits for
-        each step. How to read its weights is in the notes of :meth:`hidden_states`.
+        The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch`` and returns logits for
+        each step. The notes of :meth:`hidden_states` describe its weights.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
-        The fitted tokenizer; only where X held tokens.
+        The fitted tokenizer; present only if X held tokens.
     vocab_size_ : int
-        Number of token ids the network knows, padding (0) and unknown (1) included; absent where X held series.
+        Number of token ids of the network, including padding (0) and unknown (1); absent if X held series.
     wide_ : object
-        The linear model, a ``LinearScores``: ``feature_names()`` names what it reads, ``coef_`` of shape (n_features,
-        n_classes), for two classes (n_features, 1), holds the weights. Absent with ``wide=False``, and of series.
+        The linear model, a ``LinearScores``: ``feature_names()`` names its features, ``coef_`` holds the weights, of
+        shape (n_features, n_classes), or (n_features, 1) for two classes. Absent with ``wide=False``, and for series.
     input_kind_ : {"tokens", "ids"}
-        What X held in fit; absent where it held series.
+        What X held in fit; absent if it held series.
     n_channels_in_ : int
-        Numbers per step of the series seen in fit; absent where X held tokens or ids.
+        Number of channels of the series seen in fit; absent if X held tokens or ids.
     channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
-        What is subtracted from each channel of series, and what it is then divided by.
+        Offset subtracted from each channel of series, and scale that it is then divided by.
 
     See Also
     --------
-    RNNTextClassifier : One class for each text.
-    RNNClassifier : One class for each series.
+    RNNTextClassifier : One class per text.
+    RNNClassifier : One class per series.
 
     Notes
     -----
-    X may be a list of lists of tokens (str); a list of lists or an array of token ids, which are whole numbers from 1
-    on; or series, in any form that :class:`RNNClassifier` takes: numbers are ids where all of a row's are of a whole
-    number type and there is one a step, else series. A text (str) has no steps: split it first.
+    X can be a list of lists of tokens (str); a list of lists or an array of token ids, which are integers from 1 on; or
+    series, in any form that :class:`RNNClassifier` accepts. Numbers are ids if all values of a row have an integer type
+    and there is one value per step, else series. A text (str) has no steps: split it first.
 
-    Nothing is padded: no step is computed, and none counts, that is not in the data; y has no labels for steps of
-    padding in X. Sequences are read from both ends [3]_. The labels of one don't depend on the sequences with it.
+    Nothing is padded: only steps of the data are computed and counted. y has no labels for padding steps of X.
+    Sequences are processed in both directions [3]_. The labels of a sequence do not depend on the other sequences.
 
-    Series of whole numbers in one channel are told from token ids by their type: hand in ``X.astype(float)``.
+    Series of integers in one channel can be distinguished from token ids only by their type: pass ``X.astype(float)``.
 
-    The linear model reads the features that taggers usually have [1]_: of the token its spelling, shape, beginnings and
-    ends of up to four characters, so that it says something of words that were not in training; of the two tokens
-    before and after their spelling, of the nearest ones their ends and shape too; and pairs of tokens. Its loss is the
-    squared hinge, how closely it fits is chosen out of fold. A training row gets its scores from models that were
-    fitted without its fold (of five; rows of a group, or without groups equal rows, are in one unless most rows repeat
-    others), so that it never sees its own labels. The scores become logits by a temperature and a share of the prior,
-    fitted out of fold. The network reads those of every token as numbers next to its embedding, and its own logits are
-    added to them [2]_.
+    The linear model uses the usual features of taggers [1]_: the spelling and shape of the token, and its prefixes and
+    suffixes of up to four characters, so that it generalises to words that were not in training; the spelling of the
+    two tokens on either side of it, and the suffix and shape of the adjacent ones; and pairs of adjacent tokens. The
+    loss is the squared hinge; the regularisation is chosen out of fold. Training rows get scores from models that were
+    fitted without their fold (one of five), so no row sees its own labels. The rows of a group are in one fold; without
+    groups, equal rows are, unless most rows are duplicates. A temperature and a multiple of the prior log-odds, fitted
+    out of fold, turn the scores into logits. The network reads the logits of every token next to its embedding, and
+    adds its own logits to them [2]_.
 
-    Capitals say much about names, so that the default tokenizer keeps them. ``tokenizer=TextTokenizer()`` makes all
-    letters small; ``TextTokenizer(lowercase=False, min_frequency=2)`` keeps capitals and has other settings.
+    Capital letters are strong evidence for names, so the default tokenizer keeps them. ``tokenizer=TextTokenizer()``
+    lowercases all tokens; ``TextTokenizer(lowercase=False, min_frequency=2)`` keeps capitals and changes other
+    settings.
 
-    The class is no classifier in scikit-learn's sense, whose labels are one for each row: `GridSearchCV` and
-    `cross_val_predict` split its rows without strata. `score` is the share of the steps that are right.
-    ``cross_val_predict(method="predict_proba")`` fails inside scikit-learn, which makes one array of all rows; the
-    examples have a loop that does the same.
+    This class is not a classifier in scikit-learn's sense, which has one label per row: `GridSearchCV` and
+    `cross_val_predict` split its rows without stratification. `score` is the fraction of steps whose label is correct.
+    ``cross_val_predict(method="predict_proba")`` fails inside scikit-learn, which concatenates all rows into one array;
+    the second example shows a loop with the same result.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""`RNNTextRegressor`: texts, tokens or token ids in, numbers out."""
+"""`RNNTextRegressor`: numeric targets of texts, token lists or token ids."""
 
 import os
 from typing import Any
@@ -10,182 +10,179 @@ from seqclf._base_text import BaseTextRNN
 
 
 class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
-    """Predict numbers from texts with a recurrent network.
+    """Predict numeric targets from texts with a recurrent network.
 
-    Texts go straight in: they are tokenized, embedded, read by an RNN, LSTM, GRU or MGU, pooled over the tokens
-    and turned into numbers by one linear layer. A linear model of words, pairs of words and characters is fitted
-    first; the network starts as that model, and learns what it misses. Token lists and token ids are taken as well, the
-    latter ragged or padded with zeros on either side. ``wide=False, nb_ngrams=0`` is the plain network of the
-    textbooks.
+    Texts are tokenized, embedded, passed through an RNN, LSTM, GRU or MGU, pooled over the tokens and mapped to the
+    targets by a linear layer. A linear model of words, pairs of words and characters is fitted first; the network
+    starts from that model and learns what it misses. X can also hold lists of tokens, or token ids, ragged or padded
+    with zeros on either side. ``wide=False, nb_ngrams=0`` is the plain textbook network.
 
     Parameters
     ----------
     tokenizer : transformer or None, default=None
-        Turns texts or token lists into token ids; it is cloned, and fitted in `fit`. None is ``TextTokenizer()``. Not
-        used where X holds token ids.
+        Turns texts or lists of tokens into token ids. It is cloned, and the clone is fitted in `fit`. None is
+        ``TextTokenizer()``. Not used if X holds token ids.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="lstm"
-        The recurrence: the simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit
-        (the last two in the ``reset_after`` form). A step costs 1, 4, 3 and 2 matrix products; the simple one learns
-        little from more than some ten steps back, and on a GPU "mgu" is slow.
+        The recurrent cell: simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit.
+        They cost 1, 4, 3 and 2 matrix products per step. "rnn" learns little from more than about ten steps back. See
+        docs/parameters.md.
     units : int or tuple of int, default=16
-        Width of the hidden state, in each direction; a tuple gives one width per layer. Cost grows with its square.
+        Width of the hidden state in each direction; a tuple gives the width of each layer. Cost grows with its square.
     n_layers : int, default=1
-        Layers on top of one another. With a tuple for `units` its length decides, and `n_layers` is left at 1.
+        Number of stacked recurrent layers. If `units` is a tuple, its length is the number of layers and `n_layers` is
+        left at 1.
     bidirectional : bool, default=True
-        Read every sequence from both ends with weights of their own; twice the cost.
+        Also process every sequence from the end to the start, with separate weights. This doubles the cost.
     embedding_dim : int or None, default=32
-        Width of the learned token vectors. None feeds one-hot vectors, so that each token has a row of its own in the
-        input weights.
+        Width of the learned token vectors. None feeds one-hot vectors, so that each token has its own input weights.
     pooling : {"last", "mean", "max", "attention"}, default="max"
-        How one vector is made from the states of all steps: the last state (of the reverse direction, the one at the
-        first step), their mean, the largest value of each unit, or a mean with learned weights. "last" is what
-        textbooks do, and the hardest to train on long sequences.
+        How the states of all steps become one vector: last state, mean, maximum of each unit, or a mean with learned
+        weights ("attention"). "last" is the textbook choice, and the hardest to train on long sequences. See
+        docs/parameters.md.
     activation : {"tanh", "relu", "softsign"}, default="tanh"
         Non-linearity of the state; gates are always sigmoids. "softsign", ``x / (1 + |x|)``, saturates more slowly than
-        "tanh" [3]_; "relu" does not saturate, so that states can grow without bound. On a GPU "softsign" is slow, and
-        "relu" with all cells but "rnn" too.
+        "tanh" [3]_. "relu" does not saturate, so states can grow without bound. Some are slow on a GPU. See
+        docs/parameters.md.
     dropout : float in [0, 1), default=0.5
-        Share of the features dropped in training between embedding, layers and the last one: one mask per sequence, the
-        same at all of its steps. 0 learns faster, and overfits sooner.
+        Fraction of the features dropped in training between embedding, layers and output: one mask per sequence, the
+        same at all of its steps. 0 learns faster and overfits sooner.
     recurrent_dropout : float in [0, 1), default=0.0
-        Share of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
+        Fraction of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
     token_dropout : float in [0, 1), default=0.2
-        Share of the tokens replaced by the unknown token in training, which trains that as well.
+        Fraction of the tokens replaced by the unknown token in training, which also trains the vector of that token.
     nb_ngrams : int in [0, 8], default=3
-        With each token the network reads what the targets say of it: the mean target of the rows that hold the token
-        [1]_, that of the pair that it ends, and so on up to n-grams of this length. With more than 32 targets there
-        are none. 0 turns them off, which costs accuracy where the order of words matters.
+        Feed the network, next to each token, the mean target [1]_ of the rows with the n-grams that end there, up to
+        this length. 0 turns them off, which costs accuracy where word order matters. See docs/parameters.md.
     wide : bool, default=True
-        Fit a linear model first, and let the network learn what it misses; see the notes. This is what makes few rows
-        and few epochs suffice. It adds some three seconds for 25,000 reviews.
+        Fit a linear model first and let the network learn what that model misses (see Notes). With it, few rows and few
+        epochs are enough. It adds about three seconds for 25,000 reviews.
     weight_decay : float, default=0.0
-        L2 penalty on the weights, those of the linear model's scores too, not on the biases; with "adamw" decoupled
-        from the gradient.
+        L2 penalty on the weights, including those of the linear model's scores, but not on the biases. With "adamw" it
+        is decoupled from the gradient.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weight matrices.
     max_grad_norm : float or None, default=1.0
-        The gradient of a batch is scaled down to this norm where it is larger; None leaves it as it is, which lets
-        long sequences diverge.
+        Maximum norm of the gradient of a batch; larger gradients are scaled down to it. None turns this off, and long
+        sequences can then make the training diverge.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        What training makes small. The last two are not dominated by a few large errors: the absolute error aims at the
-        median, "huber" is a squared error up to one (robust) standard deviation of y and an absolute one beyond.
+        The training loss. "absolute_error" estimates the median; "huber" is squared up to one (robust) standard
+        deviation of y and absolute beyond it. A few large errors dominate neither of these two.
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
-        How gradients become steps. "sgd" is without momentum, "nesterov" has a momentum of 0.9; both want a larger
-        learning rate than the others.
+        The update rule. "sgd" has no momentum, "nesterov" a momentum of 0.9; both need a larger learning rate than the
+        others.
     learning_rate : float, default=5e-3
-        Size of a step; the first thing to lower where the loss diverges.
+        Step size of the optimiser, and the first thing to lower if the loss diverges.
     schedule : {"constant", "one_cycle"}, default="one_cycle"
-        How the learning rate goes: it stays, or it rises to `learning_rate` in the first fifth of all steps and falls
-        to nothing by the end of `max_epochs`, which suits few epochs without early stopping. With `patience`,
-        "constant" is the better partner: an early stop would cut the fall off.
+        Learning rate over time: constant, or rising to `learning_rate` in the first fifth of all updates and falling to
+        zero at the end of `max_epochs`, which suits few epochs. With `patience`, prefer "constant". See
+        docs/parameters.md.
     batch_size : int, default=32
-        The largest number of sequences per step of the optimiser. Larger is faster per epoch and needs more epochs.
+        Maximum number of sequences per update. Larger batches make an epoch faster, but more epochs are needed.
     max_epochs : int or "auto", default="auto"
-        The largest number of passes over the training data. "auto" makes as many as come to 600 steps of the optimiser,
-        but reads no more than 20 million tokens; at least 3 and at most 6. With ``wide=False, nb_ngrams=0``, 600 is
-        2,000 and 6 is 30.
+        Maximum number of passes over the training data. "auto" aims at 600 updates within 3 to 6 epochs and 20 million
+        tokens; with ``wide=False, nb_ngrams=0`` at 2,000 updates within 3 to 30 epochs. See docs/parameters.md.
     warm_start : bool, default=False
-        Let `fit` train the fitted network further, with the vocabulary, linear model, n-grams and kind of targets that
-        it has. What the network reads of them in training is learned from the new rows all the same, cross-fitted.
+        Let `fit` continue to train the fitted network, with the same vocabulary, linear model, n-grams and kind of
+        targets. See docs/parameters.md.
     checkpoint_dir : str or path-like, default=None
-        A folder in which `fit` writes its state after each epoch. After a kill, the same fit of the same data goes on
-        from there and ends as if it had run through, to the bit with one number of threads. See the notes of `fit`.
+        Folder in which `fit` saves its state after each epoch. If the process is killed, the same fit of the same data
+        continues from there, with the same result (bit for bit on one number of threads). See the notes of `fit`.
     patience : int or None, default=None
-        Stop after so many epochs without a lower validation loss, and put the weights of the best epoch back. None
-        trains for `max_epochs` on all rows, and holds none out.
+        Stop after this many epochs without a lower validation loss, and restore the weights of the best epoch. None
+        trains for `max_epochs` on all rows, without a validation set.
     tol : float, default=1e-4
-        By how much a loss must fall (absolute) to count as lower.
+        Minimum (absolute) decrease of a loss that counts as an improvement.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows held out for early stopping; classes, if there are any, keep their proportions. With `groups`
-        in `fit`, whole groups are held out that come to about this share. They don't train the network, and nothing
-        else is learned from their targets. Not used where `fit` is given X_val.
+        Fraction of the rows held out for early stopping, in which classes keep their proportions. Nothing is learned
+        from the targets of these rows. Not used if `fit` gets X_val. See docs/parameters.md.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the split, the order of the rows and the dropout masks. With an integer, two fits on one
-        machine with one number of threads are equal to the bit.
+        Seed of the initial weights, the validation split, the order of the rows and dropout. With an integer, two fits
+        on one machine with one number of threads are equal bit for bit.
     device : str, default="auto"
-        Where to compute: "cpu", "cuda", "cuda:1"; "auto" takes a CUDA GPU where there is one.
+        Where to compute: "cpu", "cuda", "cuda:1"; "auto" uses a CUDA GPU if there is one.
     n_threads : int or None, default=None
-        Threads that fit and predict compute on. None takes torch's number (``torch.get_num_threads()``), or that of
-        the processors where torch is not loaded; 1 is best in grid searches that run in parallel.
+        Number of threads of fit and predict. None uses torch's setting (``torch.get_num_threads()``), or the number of
+        processors if torch is not loaded. Use 1 in grid searches that run in parallel.
     verbose : int, default=0
-        1 prints a line per epoch, and how many texts lost tokens where the tokenizer cut some; 2 shows a bar inside
-        each epoch as well.
+        1 prints a line per epoch, and how many texts the tokenizer truncated, if any; 2 also shows a progress bar in
+        each epoch.
 
     Attributes
     ----------
     target_center_, target_scale_ : ndarray of shape (n_targets,)
-        What is subtracted from each target, and what it is then divided by: mean and standard deviation, or with a
-        `loss` that large errors don't dominate the median, and the distance of the quantiles 5 % and 95 % (over 3.29).
+        Offset subtracted from each target, and scale that it is then divided by: mean and standard deviation; with a
+        `loss` that large errors do not dominate, the median, and the distance between the 5 % and 95 % quantiles
+        divided by 3.29.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
-        two only with rows to validate on), ``seconds`` and ``tokens`` (how many were read in training). Scores are
-        R squared, losses those of standardised targets. Those on training data are taken while training, with dropout
-        on.
+        two only with a validation set), ``seconds`` and ``tokens`` (the number trained on). Scores are R squared,
+        losses those of standardised targets. Training scores are measured during training, with dropout on.
     best_epoch_ : int
-        The epoch whose weights are kept; the last one without early stopping.
+        The epoch whose weights are used; the last one without early stopping.
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
-        The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the token ids of all
-        sequences end to end, the length of each, with `nb_ngrams` the numbers next to each token, with `wide` the
-        scores of the linear model. It gives standardised targets.
-        The notes of `hidden_states` say how to read its weights.
+        The trained network. It is called with one ``seqclf._nn.sequence_batch.SequenceBatch``: the concatenated token
+        ids of all sequences, the length of each sequence, the step features (with `nb_ngrams`) and the scores of the
+        linear model (with `wide`). It returns standardised targets. The notes of `hidden_states` describe its weights.
     n_parameters_ : int
         Number of trained weights.
     tokenizer_ : transformer
-        The fitted tokenizer; absent where X held token ids.
+        The fitted tokenizer; absent if X held token ids.
     vocab_size_ : int
-        Number of token ids the network knows, padding (0) and unknown (1) included. For token ids in X, the largest one
-        in fit + 1; larger ones in predict are read as unknown.
+        Number of token ids of the network, including padding (0) and unknown (1). If X held token ids, the largest id
+        in fit + 1; larger ids in predict are treated as unknown.
     renumbered_ids_ : ndarray
-        Only where X held ids (or a tokenizer of one's own gave some), and the largest + 1 was above 4 x distinct ids +
-        10,000: the ids of fit above 1, ascending, which the network numbers from 2 on. Others are read as unknown.
+        The ids of fit above 1, ascending, which the network numbers from 2 on; other ids are treated as unknown.
+        Present only if X held ids (or a custom tokenizer returned them) and the largest + 1 exceeded 4 x distinct ids +
+        10,000.
     target_means_ : object
-        What the targets say of n-grams, a ``TargetMeans``: ``tables_[n - 1][0]`` holds the values of the n-grams of
-        length n, shape (n_ngrams, n_targets), for standardised targets; that of token id i is in row
-        ``ngrams.of_tokens_[i]`` of the first table; row 0 is 0. Absent with ``nb_ngrams=0``, and with more than 32
-        targets.
+        The fitted means, a ``TargetMeans``: ``tables_[n - 1][0]`` holds those of the n-grams of length n, of shape
+        (n_ngrams, n_targets), for standardised targets. In the first table, token id i has the index
+        ``ngrams.of_tokens_[i]``. Entry 0, for n-grams that are not in the table, is 0. Absent with ``nb_ngrams=0``, and
+        with more than 32 targets.
     wide_ : object
-        The linear model, a ``LinearScores``: ``feature_names()`` names what it reads, ``coef_`` of shape (n_features,
-        n_targets) holds the weights, for standardised targets. Absent with ``wide=False``.
+        The linear model, a ``LinearScores``: ``feature_names()`` names its features, ``coef_`` holds the weights, of
+        shape (n_features, n_targets), for standardised targets. Absent with ``wide=False``.
     input_kind_ : {"texts", "tokens", "ids"}
-        What X held in fit; predict takes the same kind.
+        What X held in fit; predict accepts the same kind only.
 
     See Also
     --------
-    TextTokenizer : The default tokenizer. Once one is given, ``RNNTextRegressor(TextTokenizer())``, its parameters can
+    TextTokenizer : The default tokenizer. If one is passed, ``RNNTextRegressor(TextTokenizer())``, its parameters can
         be searched as ``tokenizer__vocab_size`` and so on.
     RNNRegressor : The same for numeric series.
-    RNNTextClassifier : Classes instead of numbers.
+    RNNTextClassifier : Classification instead of regression.
 
     Notes
     -----
-    Token ids are whole numbers from 1 on, up to 2**63 - 1; 1 is the unknown token. 0 is padding, and only at the ends
-    of rows of one length. Ids that were counted from 0 are refused where that shows: add 1 to them.
+    Token ids are integers from 1 to 2**63 - 1; 1 is the unknown token. 0 is padding, and is allowed only at the ends of
+    rows of equal length. Ids counted from 0 raise an error where that can be detected: add 1 to them.
 
-    A text without a token is read as a sequence of length 0: it gets the same prediction as any other such text.
+    A text without tokens is a sequence of length 0. All such texts get the same prediction.
 
-    A network can learn a few dozen noisy rows by heart. So of what it adds to the linear model only n / (n + 100) is
-    kept with n training rows; all of it where rows are held out for early stopping, with ``wide=False``, and after a
-    warm start.
+    A network can memorise a few dozen noisy rows. Therefore what it adds to the linear model is multiplied by n / (n +
+    100), where n is the number of training rows. The factor is 1 if rows are held out for early stopping, with
+    ``wide=False``, and after a warm start.
 
-    No prediction leaves the range of the targets that were trained on, as with forests and nearest neighbours.
+    No prediction is outside the range of the training targets, as with forests and nearest neighbours.
 
-    Nothing is cut from long texts unless the tokenizer has a `max_length`. Without the compiled kernels a batch on the
-    CPU is padded to its longest text, so that one very long text takes as much memory as a whole batch of such texts:
-    set a `max_length` there.
+    Long texts are truncated only if the tokenizer has a `max_length`. Without the compiled kernels a batch on the CPU
+    is padded to its longest text, so one very long text needs as much memory as a whole batch of such texts: set
+    `max_length` in that case.
 
-    The linear model has two parts [2]_: TF-IDF of tokens and pairs of tokens, and of 2 to 5 characters inside words
-    (where tokens are characters, of 1 to 5 of them; token ids have no characters, and neither have texts that hold
-    more than 20 million such n-grams in all). Its loss is the squared error, how closely it fits is chosen out of fold.
-    A training row gets its scores from models that were fitted without its fold (of five; rows of a group, or without
-    groups equal rows, are in one unless most rows repeat others), so that it never sees its own target; so do the
-    means of n-grams. The scores become estimates by a line, fitted out of fold, and are added to what the network
-    gives. A Pipeline with a tokenizer of its own hands over ids: then there are no
-    characters, and of characters as tokens pairs are read.
+    The linear model has two parts [2]_: TF-IDF of tokens and pairs of tokens (n-grams of length 1 to 5 if tokens are
+    characters), and TF-IDF of the character n-grams of length 2 to 5 inside words. The second part needs tokens that
+    are words. It is omitted for token ids, which have no characters, and for texts with more than 20 million such
+    n-grams in all. The loss is the squared error; the regularisation is chosen out of fold. Training rows get scores
+    from models that were fitted without their fold (one of five), so no row sees its own target; the means of n-grams
+    are cross-fitted in the same way. The rows of a group are in one fold; without groups, equal rows are, unless most
+    rows are duplicates. A straight line, fitted out of fold, turns the scores into estimates, which are added to the
+    output of the network. In a Pipeline, a separate tokenizer passes ids to this estimator: then there are no character
+    n-grams, and if its tokens are characters, single characters and pairs are used.
 
-    The prediction for a row does not depend on the rows with it, on padding or on batches: to the last bit on the
-    compiled kernels; on torch's own operations it is computed in float64.
+    The prediction for a row does not depend on the other rows, on padding or on batches: bit for bit with the compiled
+    kernels. On torch's own operations it is computed in float64.
 
     References
     ----------
@@ -217,8 +214,8 @@ class RNNTextRegressor(BaseRNNRegressor, BaseTextRNN):
 
     @property
     def target_means_(self) -> Any:
-        """The learned means of targets."""
-        return self._learned_of_ngrams("target_means_")
+        """The fitted mean targets."""
+        return self._ngram_features("target_means_")
 
     def __init__(
         self,

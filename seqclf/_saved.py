@@ -1,8 +1,8 @@
-"""What fitted parts are saved as: plain values and arrays, each of which is checked when it is read again.
+"""Saved states of fitted components: plain values and arrays, each of which is checked when it is loaded.
 
-A part has a method ``to_state()``, which gives a dict of None, booleans, numbers, texts, lists, tuples, dicts and numpy
-arrays, and a class method ``from_state(saved)``, which makes the same part of it. A state may come from a damaged file
-or from one that was made to do harm, so `from_state` gets it as a `Saved`, and takes no value from it unchecked.
+A component has a method ``to_state()``, which returns a dict of None, booleans, numbers, strings, lists, tuples, dicts
+and numpy arrays, and a class method ``from_state(saved)``, which rebuilds the component. A state can come from a
+damaged or malicious file, so `from_state` receives it as a `Saved` and uses no value unchecked.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,22 +13,22 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 State = dict[str, Any]
-Part = TypeVar("Part")
+Component = TypeVar("Component")
 
 
 class SavedStateError(ValueError):
-    """A saved state can't be used; the message names the value and says what was expected."""
+    """A saved state is invalid; the message names the value and what was expected."""
 
 
 class Saved:
-    """The values of a saved state by their names; each method checks the value that it gives.
+    """Checked access to the values of a saved state.
 
     Parameters
     ----------
     state : dict
-        What a `to_state` gave, or what a file claims to be that.
+        The result of a `to_state`, or the unverified content of a file.
     where : str, default=""
-        The path to the state in a larger one, for messages.
+        The path to this state inside a larger one, for messages.
 
     Examples
     --------
@@ -38,82 +38,82 @@ class Saved:
     >>> saved.text("n")
     Traceback (most recent call last):
         ...
-    seqclf._saved.SavedStateError: n is 3; expected a text
+    seqclf._saved.SavedStateError: n is 3; expected a string
     """
 
     def __init__(self, state: Any, where: str = "") -> None:
         self._where = where
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-            raise SavedStateError(f"{where or 'the state'} is {_short(state)}; expected named values")
+            raise SavedStateError(f"{where or 'the state'} is {_short(state)}; expected a dict whose keys are strings")
         self._state = state
 
     def __contains__(self, name: str) -> bool:
         return name in self._state
 
-    def refuse_others(self, names: Iterable[str]) -> None:
-        """Raise an error for a value that has none of these names."""
-        if others := self._state.keys() - set(names):
-            raise SavedStateError(f"{self._path(min(others))} is not known")
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise an error if the state has a value whose name is not in `names`."""
+        if unknown := self._state.keys() - set(names):
+            raise SavedStateError(f"{self._path(min(unknown))} is not a known value")
 
     def value(self, name: str) -> Any:
-        """The value as it is, which the caller checks."""
+        """The unchecked value; the caller has to check it."""
         if name not in self._state:
             raise SavedStateError(f"{self._path(name)} is missing")
         return self._state[name]
 
-    def refuse(self, name: str, expected: str) -> NoReturn:
-        """Raise the error for a value that is not as expected."""
+    def raise_invalid(self, name: str, expected: str) -> NoReturn:
+        """Raise the error for an unexpected value."""
         raise SavedStateError(f"{self._path(name)} is {_short(self.value(name))}; expected {expected}")
 
     def boolean(self, name: str) -> bool:
         """True or False."""
         value = self.value(name)
         if not isinstance(value, bool):
-            self.refuse(name, "True or False")
+            self.raise_invalid(name, "True or False")
         return value
 
     def integer(self, name: str, low: int = 0, high: int = 2**62) -> int:
-        """A whole number from `low` to `high`."""
+        """An integer from `low` to `high`."""
         value = self.value(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self.refuse(name, f"a whole number from {low} to {high}")
+            self.raise_invalid(name, f"an integer from {low} to {high}")
         return value
 
     def number(self, name: str, low: float = -inf, high: float = inf) -> float:
         """A finite number from `low` to `high`."""
         value = self.value(name)
         if not isinstance(value, float | int) or isinstance(value, bool) or not isfinite(value):
-            self.refuse(name, "a finite number")
+            self.raise_invalid(name, "a finite number")
         if not low <= value <= high:
-            self.refuse(name, f"a number from {low} to {high}")
+            self.raise_invalid(name, f"a number from {low} to {high}")
         return float(value)
 
     def text(self, name: str) -> str:
-        """A text."""
+        """A string."""
         value = self.value(name)
         if not isinstance(value, str):
-            self.refuse(name, "a text")
+            self.raise_invalid(name, "a string")
         return value
 
     def option(self, name: str, options: Sequence[str]) -> Any:
-        """One of some texts."""
+        """One of `options`."""
         value = self.value(name)
         if not isinstance(value, str) or value not in options:
-            self.refuse(name, f"one of {', '.join(map(repr, options))}")
+            self.raise_invalid(name, f"one of {', '.join(map(repr, options))}")
         return value
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts."""
+        """A list of strings."""
         value = self.value(name)
         if not isinstance(value, list) or not all(type(text) is str for text in value):
-            self.refuse(name, "a list of texts")
+            self.raise_invalid(name, "a list of strings")
         return value
 
     def integers(self, name: str, low: int = 0, high: int = 2**62) -> tuple[int, ...]:
-        """A list or tuple of whole numbers, each from `low` to `high`."""
+        """A list or tuple of integers, each from `low` to `high`."""
         value = self.value(name)
-        if not isinstance(value, list | tuple) or not all(type(one) is int and low <= one <= high for one in value):
-            self.refuse(name, f"whole numbers from {low} to {high}")
+        if not isinstance(value, list | tuple) or not all(type(item) is int and low <= item <= high for item in value):
+            self.raise_invalid(name, f"integers from {low} to {high}")
         return tuple(value)
 
     def array(
@@ -124,44 +124,44 @@ class Saved:
         low: float = -inf,
         high: float = inf,
     ) -> NDArray[Any]:
-        """A contiguous array of this dtype and shape, all of its values finite and from `low` to `high`.
+        """A contiguous array of this dtype and shape, with finite values from `low` to `high`.
 
-        A length of None may be anything.
+        None in `shape` allows any length.
         """
-        value, wanted = self.value(name), np.dtype(dtype)
+        value, expected_dtype = self.value(name), np.dtype(dtype)
         lengths = ", ".join("any" if length is None else str(length) for length in shape)
-        expected = f"an array of {wanted} of shape ({lengths})"
-        if type(value) not in (np.ndarray, np.memmap) or value.dtype != wanted or value.ndim != len(shape):
-            self.refuse(name, expected)
+        expected = f"an array of {expected_dtype} of shape ({lengths})"
+        if type(value) not in (np.ndarray, np.memmap) or value.dtype != expected_dtype or value.ndim != len(shape):
+            self.raise_invalid(name, expected)
         if any(length is not None and length != found for length, found in zip(shape, value.shape, strict=True)):
-            self.refuse(name, expected)
-        if value.size and wanted.kind in "iuf":
-            least, most = value.min(), value.max()  # of NaN and any numbers, NaN
-            if not (isfinite(least) and isfinite(most)):
+            self.raise_invalid(name, expected)
+        if value.size and expected_dtype.kind in "iuf":
+            minimum, maximum = value.min(), value.max()  # both are NaN if any value is NaN
+            if not (isfinite(minimum) and isfinite(maximum)):
                 raise SavedStateError(f"{self._path(name)} holds NaN or infinity; expected finite numbers")
-            if not low <= least <= most <= high:
+            if not low <= minimum <= maximum <= high:
                 raise SavedStateError(
-                    f"{self._path(name)} holds numbers from {least} to {most}; expected {low} to {high}"
+                    f"{self._path(name)} holds numbers from {minimum} to {maximum}; expected {low} to {high}"
                 )
-        return np.asarray(value, order="C")  # `ascontiguousarray` makes one number an array of length 1
+        return np.asarray(value, order="C")  # `ascontiguousarray` would turn shape () into (1,)
 
-    def part(self, name: str, read: Callable[["Saved"], Part]) -> Part:
-        """A part that has a state of its own; `read` makes it of that."""
-        return read(Saved(self.value(name), self._path(name)))
+    def part(self, name: str, load: Callable[["Saved"], Component]) -> Component:
+        """A component with a nested state, from which `load` rebuilds it."""
+        return load(Saved(self.value(name), self._path(name)))
 
-    def parts(self, name: str, read: Callable[["Saved"], Part]) -> list[Part]:
-        """A list of parts, each of which has a state of its own."""
+    def parts(self, name: str, load: Callable[["Saved"], Component]) -> list[Component]:
+        """A list of components, each with a nested state."""
         value = self.value(name)
         if not isinstance(value, list):
-            self.refuse(name, "a list of parts")
-        return [read(Saved(state, f"{self._path(name)}[{place}]")) for place, state in enumerate(value)]
+            self.raise_invalid(name, "a list of nested states")
+        return [load(Saved(state, f"{self._path(name)}[{index}]")) for index, state in enumerate(value)]
 
-    def optional(self, name: str, read: Callable[..., Part], *args: Any, **kwargs: Any) -> Part | None:
-        """None, or what `read`, a method of this object, gives: ``saved.optional("n", saved.integer, low=1)``."""
-        return None if self.value(name) is None else read(name, *args, **kwargs)
+    def optional(self, name: str, load: Callable[..., Component], *args: Any, **kwargs: Any) -> Component | None:
+        """None, or the result of `load`, a method of this object: ``saved.optional("n", saved.integer, low=1)``."""
+        return None if self.value(name) is None else load(name, *args, **kwargs)
 
     def require(self, holds: bool, fault: str) -> None:
-        """Raise an error if values do not go together; `fault` says what is wrong."""
+        """Raise an error if values contradict each other; `fault` describes the contradiction."""
         if not holds:
             raise SavedStateError(f"{self._where}: {fault}" if self._where else fault)
 

@@ -1,4 +1,4 @@
-"""`show_versions`: what a bug report should say about the machine. It computes nothing."""
+"""`show_versions`: the versions and settings that a bug report needs."""
 
 import platform
 import sys
@@ -8,9 +8,7 @@ _DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "joblib", 
 
 
 def show_versions() -> None:
-    """Print the versions, threads, devices and recurrent kernels in use.
-
-    Meant to be pasted into a bug report.
+    """Print the versions, threads, devices and recurrent kernels in use, to paste into a bug report.
 
     Examples
     --------
@@ -52,7 +50,7 @@ def _versions() -> list[tuple[str, str]]:
 def _torch() -> list[tuple[str, str]]:
     try:
         import torch
-    except ImportError:  # for predictions alone
+    except ImportError:  # in an installation for prediction only
         return [("threads", "torch is not installed")]
     return [
         ("threads", str(torch.get_num_threads())),

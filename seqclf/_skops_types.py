@@ -1,7 +1,7 @@
-"""`SKOPS_TRUSTED_TYPES`: what skops may make of a saved pipeline, besides the types that it knows."""
+"""`SKOPS_TRUSTED_TYPES`: the types of this package that skops has to trust to load a pipeline."""
 
-#: The types of this package that :func:`skops.io.load` has to be told of as `trusted`, and MLflow as
-#: `skops_trusted_types`. What they hold are plain values and arrays, which they check when they are loaded.
+#: The types of this package to pass to :func:`skops.io.load` as `trusted`, and to MLflow as `skops_trusted_types`.
+#: They contain only plain values and arrays, which are checked when they are loaded.
 SKOPS_TRUSTED_TYPES = (
     "seqclf._rnn_classifier.RNNClassifier",
     "seqclf._rnn_regressor.RNNRegressor",

@@ -1,4 +1,4 @@
-"""A fit in a state of its own: other threads see the estimator as it was before, or as it is afterwards."""
+"""Fitting on a copy of the estimator: other threads see the old attributes or the new ones, never a mixture."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,20 +8,22 @@ Estimator = TypeVar("Estimator")
 
 
 def snapshot(estimator: Estimator) -> Estimator:
-    """The same estimator with its present attributes, which a fit in another thread does not change."""
-    twin = object.__new__(type(estimator))
-    twin.__dict__ = dict(vars(estimator))  # One step to other threads.
-    return twin
+    """A shallow copy of the estimator, which a fit in another thread does not change."""
+    copy = object.__new__(type(estimator))
+    copy.__dict__ = dict(vars(estimator))  # dict() of a dict is atomic for other threads
+    return copy
 
 
 @contextmanager
 def fresh_state(estimator: Estimator) -> Iterator[Estimator]:
-    """A twin of the estimator to fit; without an error the estimator gets its attributes at the end, all at once.
+    """A copy of the estimator to fit; without an error, the estimator gets all its attributes at the end, at once.
 
-    Parameters that are set during the fit keep their new values.
+    Parameters that are set on the estimator during the fit keep their new values.
     """
-    twin, before = snapshot(estimator), dict(vars(estimator))
-    yield twin
+    copy, before = snapshot(estimator), dict(vars(estimator))
+    yield copy
     names: list[str] = getattr(estimator, "_get_param_names", list)()
-    now = {name: value for name, value in vars(estimator).items() if name in names and value is not before.get(name)}
-    estimator.__dict__ = vars(twin) | now
+    changed = {
+        name: value for name, value in vars(estimator).items() if name in names and value is not before.get(name)
+    }
+    estimator.__dict__ = vars(copy) | changed

@@ -1,8 +1,8 @@
-"""The house: what each file of the package may import, how the floors lie, and how long things may get.
+"""The structure of the package: allowed imports, layers, and the length of files and functions.
 
-A place imports only what is on a floor below it; docs/floors.svg shows the floors as the imports make them. The table
-below is the rule; a file that it does not cover fails. The standard library and numpy may be imported anywhere but in
-`__init__.py`, whose import has to stay cheap.
+A module imports only from layers below its own; docs/floors.svg shows the layers. The table below lists the allowed
+imports, and a file without a line in it fails. The standard library and numpy can be imported everywhere except in
+`__init__.py`, whose import must stay cheap.
 """
 
 import ast
@@ -25,19 +25,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class May:
-    """What one file, or every file of a folder, may import."""
+class Allowed:
+    """The imports allowed in one file, or in every file of a folder."""
 
-    modules: tuple[str, ...] = ()  # of seqclf; a folder named "_nn/" allows all in it, "_nn" only its __init__
+    modules: tuple[str, ...] = ()  # of seqclf; "_nn/" allows everything in the folder, "_nn" only its __init__
     libraries: tuple[str, ...] = ()  # anywhere in the file
-    in_functions: tuple[str, ...] = ()  # libraries and modules imported only where they are used
+    in_functions: tuple[str, ...] = ()  # libraries and modules that are imported only inside functions
     numpy: bool = True
     dynamic: bool = False  # import_module(<a variable>)
 
 
-# A file's own line wins over its folder's.
-MAP = {
-    "__init__.py": May(
+# The line of a file takes precedence over the line of its folder.
+IMPORT_RULES = {
+    "__init__.py": Allowed(
         modules=(
             "datasets",
             "_model_file_error",
@@ -56,18 +56,18 @@ MAP = {
         numpy=False,
         dynamic=True,
     ),
-    "_show_versions.py": May(in_functions=("seqclf", "seqclf._kernels", "seqclf._native", "torch"), numpy=False),
-    "_text_tokenizer.py": May(
+    "_show_versions.py": Allowed(in_functions=("seqclf", "seqclf._kernels", "seqclf._native", "torch"), numpy=False),
+    "_text_tokenizer.py": Allowed(
         ("_validation/", "_data/", "_text/", "_saved", "_state", "_unpickling", "_warn"), ("sklearn",)
     ),
-    "_sequence_padder.py": May(("_validation/", "_data/", "_saved", "_state", "_unpickling"), ("sklearn",)),
-    "_series_from_frame.py": May(("_validation/", "_data/"), ("narwhals",)),
-    "_rnn_text_classifier.py": May(("_base_classifier", "_base_text")),
-    "_rnn_classifier.py": May(("_base_classifier", "_base_series")),
-    "_rnn_text_regressor.py": May(("_base_regressor", "_base_text")),
-    "_rnn_regressor.py": May(("_base_regressor", "_base_series")),
-    "_rnn_tagger.py": May(("_base_tagger",)),
-    "_base_tagger.py": May(
+    "_sequence_padder.py": Allowed(("_validation/", "_data/", "_saved", "_state", "_unpickling"), ("sklearn",)),
+    "_series_from_frame.py": Allowed(("_validation/", "_data/"), ("narwhals",)),
+    "_rnn_text_classifier.py": Allowed(("_base_classifier", "_base_text")),
+    "_rnn_classifier.py": Allowed(("_base_classifier", "_base_series")),
+    "_rnn_text_regressor.py": Allowed(("_base_regressor", "_base_text")),
+    "_rnn_regressor.py": Allowed(("_base_regressor", "_base_series")),
+    "_rnn_tagger.py": Allowed(("_base_tagger",)),
+    "_base_tagger.py": Allowed(
         (
             "_base",
             "_inputs/",
@@ -82,15 +82,15 @@ MAP = {
         ),
         ("sklearn",),
     ),
-    "_base_classifier.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
-    "_base_regressor.py": May(("_base", "_tasks/", "_validation/"), ("sklearn",)),
-    "_base_text.py": May(
+    "_base_classifier.py": Allowed(("_base", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_regressor.py": Allowed(("_base", "_tasks/", "_validation/"), ("sklearn",)),
+    "_base_text.py": Allowed(
         ("_base", "_inputs/", "_tasks/", "_label_features/", "_text_tokenizer", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base_series.py": May(
+    "_base_series.py": Allowed(
         ("_base", "_inputs/", "_text_tokenizer", "_tasks/", "_label_features/", "_validation/", "_data/"), ("sklearn",)
     ),
-    "_base.py": May(
+    "_base.py": Allowed(
         (
             "_base_saved",
             "_training.config",
@@ -107,7 +107,7 @@ MAP = {
         ("sklearn",),
         in_functions=("seqclf._fit", "seqclf._partial_fit", "seqclf._device_prediction"),
     ),
-    "_base_saved.py": May(
+    "_base_saved.py": Allowed(
         (
             "_saved_model",
             "_text_tokenizer",
@@ -122,23 +122,23 @@ MAP = {
         ("sklearn",),
         in_functions=("seqclf._nn", "seqclf._training"),
     ),
-    "_device_prediction.py": May(("_training/", "_prediction")),
-    "_devices.py": May(numpy=False),
-    "_persistence.py": May(
+    "_device_prediction.py": Allowed(("_training/", "_prediction")),
+    "_devices.py": Allowed(numpy=False),
+    "_persistence.py": Allowed(
         ("_devices", "_model_files/", "_model_file_error", "_predictor", "_saved_model", "_saved", "_skops_types"),
         in_functions=("seqclf._training",),
         numpy=False,
         dynamic=True,
     ),
-    "_predictor.py": May(("_inputs/", "_inference/", "_tasks/", "_label_features/", "_data/", "_prediction")),
-    "_prediction.py": May(("_label_features/", "_native/", "_data/")),
-    "_saved_model.py": May(
+    "_predictor.py": Allowed(("_inputs/", "_inference/", "_tasks/", "_label_features/", "_data/", "_prediction")),
+    "_prediction.py": Allowed(("_label_features/", "_native/", "_data/")),
+    "_saved_model.py": Allowed(
         ("_predictor", "_inputs/", "_inference/", "_tasks/", "_label_features/", "_text/", "_saved"), numpy=False
     ),
-    "_inputs/": May(("_inputs/", "_label_features/", "_validation/", "_text/", "_data/", "_saved")),
-    "_skops_types.py": May(numpy=False),
-    "_training_parts.py": May(("_training/", "_tasks/", "_nn/", "_validation/", "_data/"), ("torch",)),
-    "_fit.py": May(
+    "_inputs/": Allowed(("_inputs/", "_label_features/", "_validation/", "_text/", "_data/", "_saved")),
+    "_skops_types.py": Allowed(numpy=False),
+    "_training_parts.py": Allowed(("_training/", "_tasks/", "_nn/", "_validation/", "_data/"), ("torch",)),
+    "_fit.py": Allowed(
         (
             "_training_parts",
             "_training/",
@@ -151,7 +151,7 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
-    "_partial_fit.py": May(
+    "_partial_fit.py": Allowed(
         (
             "_training_parts",
             "_training/",
@@ -164,84 +164,86 @@ MAP = {
         ),
         ("sklearn", "torch"),
     ),
-    "_state.py": May(numpy=False),
-    "_saved.py": May(),
-    "_model_file_error.py": May(numpy=False),
-    "_model_files/": May(("_model_files/", "_model_file_error"), in_functions=("safetensors",)),
-    "_numeric.py": May(),
-    "_identity.py": May(("_data/", "_native/"), ("joblib",)),
-    "_warn.py": May(numpy=False),
-    "_unpickling.py": May(("_saved", "_warn"), in_functions=("seqclf",)),
-    "_sequences/": May(("_unpickling",)),
-    "_native/": May(("_native/",)),
-    "_data/": May(("_data/", "_warn")),
-    "_validation/": May(("_validation/", "_data/", "_saved", "_warn"), in_functions=("narwhals", "sklearn")),
-    "_text/": May(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
-    "_label_features/": May(("_label_features/", "_data/", "_native/", "_numeric", "_saved"), in_functions=("scipy",)),
-    "_label_features/ridge.py": May(("_label_features/", "_data/"), ("scipy", "threadpoolctl")),
-    "_label_features/blas.py": May(libraries=("scipy",)),
-    "_tasks/": May(
+    "_state.py": Allowed(numpy=False),
+    "_saved.py": Allowed(),
+    "_model_file_error.py": Allowed(numpy=False),
+    "_model_files/": Allowed(("_model_files/", "_model_file_error"), in_functions=("safetensors",)),
+    "_numeric.py": Allowed(),
+    "_identity.py": Allowed(("_data/", "_native/"), ("joblib",)),
+    "_warn.py": Allowed(numpy=False),
+    "_unpickling.py": Allowed(("_saved", "_warn"), in_functions=("seqclf",)),
+    "_sequences/": Allowed(("_unpickling",)),
+    "_native/": Allowed(("_native/",)),
+    "_data/": Allowed(("_data/", "_warn")),
+    "_validation/": Allowed(("_validation/", "_data/", "_saved", "_warn"), in_functions=("narwhals", "sklearn")),
+    "_text/": Allowed(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
+    "_label_features/": Allowed(
+        ("_label_features/", "_data/", "_native/", "_numeric", "_saved"), in_functions=("scipy",)
+    ),
+    "_label_features/ridge.py": Allowed(("_label_features/", "_data/"), ("scipy", "threadpoolctl")),
+    "_label_features/blas.py": Allowed(libraries=("scipy",)),
+    "_tasks/": Allowed(
         ("_tasks/", "_validation/", "_data/", "_numeric", "_saved"),
         in_functions=("scipy", "seqclf._label_features.supervision", "sklearn", "torch"),
     ),
-    "_cells/": May(("_cells/",)),
-    "_inference/": May(("_inference/", "_cells/", "_native/", "_data/", "_saved")),
-    "_kernels/": May(("_kernels/", "_inference/", "_cells/", "_native/", "_warn"), ("torch",)),
-    "_nn/": May(("_nn/", "_kernels/", "_inference/"), ("torch",)),
-    "_training/": May(
+    "_cells/": Allowed(("_cells/",)),
+    "_inference/": Allowed(("_inference/", "_cells/", "_native/", "_data/", "_saved")),
+    "_kernels/": Allowed(("_kernels/", "_inference/", "_cells/", "_native/", "_warn"), ("torch",)),
+    "_nn/": Allowed(("_nn/", "_kernels/", "_inference/"), ("torch",)),
+    "_training/": Allowed(
         ("_training/", "_tasks/", "_nn/", "_kernels/", "_inference/", "_native/", "_data/", "_warn"),
         ("filelock", "skorch", "torch", "tqdm"),
     ),
-    "datasets/": May(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
+    "datasets/": Allowed(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
 }
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: `top` at the head of the file, `function` inside one, `typing` for type checkers only."""
+    """One imported module; `scope` is "top" (module level), "function", or "typing" (under TYPE_CHECKING)."""
 
     name: str
-    where: str
+    scope: str
     line: int
 
 
 def imports_of(source, file, root=PACKAGE):
-    """Every import in `source`, the text of `file` (a path below `root`); relative ones made absolute.
+    """All imports in `source`, the text of `file` (a path below `root`), with relative names made absolute.
 
-    `from a import b` counts as `a.b` where that is a module of the package, else as `a`.
+    `from a import b` counts as `a.b` if that is a module of the package, otherwise as `a`.
     """
     package = ["seqclf", *Path(file).parent.parts]
     found = []
 
-    def add(name, where, line):
-        found.append(Import(name, where, line))
+    def add(name, scope, line):
+        found.append(Import(name, scope, line))
 
-    def visit(node, where):
+    def visit(node, scope):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            where = "function"
+            scope = "function"
         elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             for child in node.body:
                 visit(child, "typing")
             for child in node.orelse:
-                visit(child, where)
+                visit(child, scope)
             return
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                add(alias.name, where, node.lineno)
+                add(alias.name, scope, node.lineno)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, node.module] if node.module else base)
             for alias in node.names:
                 whole = f"{module}.{alias.name}"
-                add(whole if is_module(whole, root) else module, where, node.lineno)
+                add(whole if is_module(whole, root) else module, scope, node.lineno)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
             "import_module",
             "__import__",
         ):
             constant = node.args and isinstance(node.args[0], ast.Constant)
-            add(node.args[0].value if constant else "<dynamic>", where, node.lineno)
+            add(node.args[0].value if constant else "<dynamic>", scope, node.lineno)
         for child in ast.iter_child_nodes(node):
-            visit(child, where)
+            visit(child, scope)
 
     visit(ast.parse(source), "top")
     return found
@@ -256,14 +258,14 @@ def is_module(name, root):
 
 
 def rule_for(file):
-    """The line of the map for a path such as "_nn/pooling.py", or None."""
-    if file in MAP:
-        return MAP[file]
+    """The rule for a path such as "_nn/pooling.py", or None."""
+    if file in IMPORT_RULES:
+        return IMPORT_RULES[file]
     folder, slash, _ = file.partition("/")
-    return MAP.get(folder + slash) if slash else None
+    return IMPORT_RULES.get(folder + slash) if slash else None
 
 
-def allowed(imported, rule):
+def is_allowed(imported, rule):
     name, _, _ = imported.name.partition(".")
     if imported.name == "<dynamic>":
         return rule.dynamic
@@ -271,29 +273,29 @@ def allowed(imported, rule):
         return True
     if name == "numpy":
         return rule.numpy
-    if imported.where != "top" and any(within(imported.name, entry) for entry in rule.in_functions):
+    if imported.scope != "top" and any(is_within(imported.name, entry) for entry in rule.in_functions):
         return True
     if name == "seqclf":
         inner = imported.name.removeprefix("seqclf").removeprefix(".")
-        return any(inner == m or (m.endswith("/") and within(inner, m[:-1])) for m in rule.modules)
-    return any(within(imported.name, library) for library in rule.libraries)
+        return any(inner == m or (m.endswith("/") and is_within(inner, m[:-1])) for m in rule.modules)
+    return any(is_within(imported.name, library) for library in rule.libraries)
 
 
-def within(name, package):
+def is_within(name, package):
     if package == "seqclf":  # the package itself, not everything in it
         return name == package
     return name == package or name.startswith(package + ".")
 
 
 def violations(source, file, root=PACKAGE):
-    """Sentences about what `file` imports against the map."""
+    """A message for each import of `file` that its rule does not allow."""
     rule = rule_for(file)
     if rule is None:
-        return [f"{file} is not in the import map: give it a line, and CONTRIBUTING.md a row in the table of places"]
+        return [f"{file} has no line in IMPORT_RULES: add one"]
     return [
-        f"seqclf/{file}:{found.line} imports {found.name} ({found.where}), which the import map does not allow"
+        f"seqclf/{file}:{found.line} imports {found.name} ({found.scope}), which IMPORT_RULES does not allow"
         for found in imports_of(source, file, root)
-        if not allowed(found, rule)
+        if not is_allowed(found, rule)
     ]
 
 
@@ -301,7 +303,7 @@ FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_file_keeps_to_the_map(file):
+def test_imports_are_allowed(file):
     found = violations((PACKAGE / file).read_text(encoding="utf-8"), file)
     assert not found, "\n".join(found)
 
@@ -309,41 +311,41 @@ def test_file_keeps_to_the_map(file):
 NETWORK = ("socket", "ssl", "http", "urllib", "ftplib", "smtplib", "requests", "huggingface_hub")
 
 
-def test_only_fetch_imdb_can_reach_the_network():
+def test_only_fetch_imdb_imports_network_modules():
     """SECURITY.md promises it."""
-    reaching = {
+    importing = {
         file
         for file in FILES
         for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)
-        if any(within(found.name, module) for module in NETWORK)
+        if any(is_within(found.name, module) for module in NETWORK)
     }
-    assert reaching == {"datasets/_imdb.py"}
+    assert importing == {"datasets/_imdb.py"}
 
 
-def test_every_line_of_the_map_names_something():
-    for place in MAP:
-        assert (PACKAGE / place).exists(), f"{place} is in the import map but not in the package"
+def test_import_rules_name_existing_files():
+    for path in IMPORT_RULES:
+        assert (PACKAGE / path).exists(), f"{path} has a line in IMPORT_RULES but is not in the package"
 
 
-def test_the_places_are_explained():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    house = text.partition("## The house")[2].partition("\n## ")[0]
-    places = {file.partition("/")[0] + ("/" if "/" in file else "") for file in FILES}
-    assert not [place for place in places if f"`{place}`" not in house]
-
-
-def test_every_file_says_what_it_is():
+def test_every_module_has_a_docstring():
     for file in FILES:
         assert ast.get_docstring(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))), file
 
 
-def test_the_picture_of_the_floors_is_that_of_the_imports():
-    done = subprocess.run([sys.executable, ROOT / "tools" / "draw_floors", "--check"], capture_output=True, text=True)
+def test_every_cpp_file_begins_with_a_comment():
+    """tools/list_modules shows its first sentence."""
+    for file in CPP_FILES:
+        assert (PACKAGE / file).read_text(encoding="utf-8").startswith("// "), file
+
+
+@pytest.mark.parametrize("tool", ["draw_floors", "list_modules"])
+def test_generated_documentation_is_up_to_date(tool):
+    done = subprocess.run([sys.executable, ROOT / "tools" / tool, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_no_folder_is_a_list_of_names_from_elsewhere():
-    """An `__init__.py` has a docstring; cells are listed too, and operations on tensors with what these use."""
+def test_init_files_of_folders_import_nothing():
+    """Exceptions: `_cells` lists the cells, `_kernels` the operations on tensors and what they use."""
     for file in FILES:
         folder, _, name = file.rpartition("/")
         if name != "__init__.py" or not folder or folder == "datasets":
@@ -351,12 +353,12 @@ def test_no_folder_is_a_list_of_names_from_elsewhere():
         names = {found.name for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)}
         kernels = ("seqclf._kernels", "seqclf._cells", "seqclf._native.forced")
         listed = {"_cells": ("seqclf._cells",), "_kernels": kernels}
-        assert all(any(within(name, place) for place in listed.get(folder, ())) for name in names), file
+        assert all(any(is_within(name, module) for module in listed.get(folder, ())) for name in names), file
 
 
-# Lengths are counted without docstrings, comments and blank lines.
+# Lengths do not count docstrings, comments and blank lines.
 MAX_FILE, MAX_MEDIAN_FILE, MAX_FUNCTION, MAX_PARAMETERS = 350, 150, 60, 8
-# They store one parameter a line.
+# They store one parameter per line.
 CONSTRUCTORS = {
     f"{kind}.__init__"
     for kind in ("RNNClassifier", "RNNTextClassifier", "RNNRegressor", "RNNTextRegressor", "RNNTagger")
@@ -364,11 +366,11 @@ CONSTRUCTORS = {
 
 
 def code_lines(source):
-    """The numbers of the lines that hold code."""
-    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    """The line numbers of code."""
+    not_code = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in nothing:
+        if token.type not in not_code:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -377,7 +379,7 @@ def code_lines(source):
 
 
 def functions_of(source):
-    """(name, node) of all functions, a method with the name of its class."""
+    """(name, node) of all functions; methods are named with their class."""
     for outer in ast.walk(ast.parse(source)):
         prefix = f"{outer.name}." if isinstance(outer, ast.ClassDef) else ""
         for node in ast.iter_child_nodes(outer):
@@ -386,7 +388,7 @@ def functions_of(source):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_files_and_functions_stay_short(file):
+def test_length_of_files_and_functions_is_limited(file):
     source = (PACKAGE / file).read_text(encoding="utf-8")
     lines = code_lines(source)
     assert len(lines) <= MAX_FILE
@@ -399,11 +401,11 @@ def test_files_and_functions_stay_short(file):
         assert n_parameters <= MAX_PARAMETERS, f"{name} has {n_parameters} parameters"
 
 
-def test_most_files_are_short():
+def test_median_length_of_files_is_limited():
     assert median(len(code_lines((PACKAGE / file).read_text(encoding="utf-8"))) for file in FILES) < MAX_MEDIAN_FILE
 
 
-def test_code_lines_leave_out_what_is_no_code():
+def test_code_lines_omits_docstrings_comments_and_blank_lines():
     assert code_lines('"""Doc.\n\nmore"""\n\n# why\nx = (\n    1,\n)\n\n\ndef f():\n    """Doc."""\n') == {6, 7, 8, 11}
 
 
@@ -416,32 +418,32 @@ BRANCH_ON_A_CELL = re.compile(r"if constexpr \([^)]*\bCell\b")
 
 
 def cpp_code_lines(source):
-    """The lines that hold code; `//` begins every comment."""
+    """The lines of code; all comments start with `//`."""
     return [line for line in source.splitlines() if line.partition("//")[0].strip()]
 
 
 @pytest.mark.parametrize("file", CPP_FILES)
-def test_cpp_files_stay_short_and_only_cells_know_how_cells_differ(file):
+def test_cpp_files_are_short_and_branch_on_a_cell_only_in_cells(file):
     source = (PACKAGE / file).read_text(encoding="utf-8")
     assert len(cpp_code_lines(source)) <= MAX_FILE
     assert "/cells/" in file or not BRANCH_ON_A_CELL.search(source)
 
 
-def test_cpp_rules_see_what_they_are_for():
+def test_cpp_rules_find_what_they_look_for():
     assert any("/cells/" in file for file in CPP_FILES)
     assert cpp_code_lines("// why\n\nint a;  // what\n  // more\n}") == ["int a;  // what", "}"]
     assert BRANCH_ON_A_CELL.search("  else if constexpr (Cell::has_memory) {")
     assert not BRANCH_ON_A_CELL.search("if constexpr (ROWS > 1) next<Cell>();")
 
 
-def test_the_map_has_no_way_up():
-    """Each line allows only places on floors below its own."""
+def test_import_rules_form_layers():
+    """The rules have no cycle, so that each module allows only imports from lower layers."""
     below = {}
-    for place, rule in MAP.items():
+    for path, rule in IMPORT_RULES.items():
         inner = {module.split(".")[0].rstrip("/") for module in rule.modules}
-        below.setdefault(place.partition("/")[0].removesuffix(".py"), set()).update(inner)
-    graph = {place: inner - {place} for place, inner in below.items()}
-    list(TopologicalSorter(graph).static_order())  # a circle is an error
+        below.setdefault(path.partition("/")[0].removesuffix(".py"), set()).update(inner)
+    graph = {module: inner - {module} for module, inner in below.items()}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 @pytest.mark.parametrize(
@@ -490,7 +492,7 @@ def test_the_map_has_no_way_up():
         ("_dreams/__init__.py", ""),
     ],
 )
-def test_a_planted_violation_is_caught(file, source):
+def test_violations_reports_a_forbidden_import(file, source):
     assert len(violations(source, file)) == 1
 
 
@@ -508,5 +510,5 @@ def test_a_planted_violation_is_caught(file, source):
         ("__init__.py", "import importlib\ndef __getattr__(name):\n    return importlib.import_module(name)"),
     ],
 )
-def test_an_allowed_import_passes(file, source):
+def test_violations_accepts_an_allowed_import(file, source):
     assert violations(source, file) == []

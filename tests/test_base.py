@@ -1,13 +1,17 @@
-"""The recipe of the estimators: every hyperparameter reaches what it names, by value."""
+"""Base of all estimators: every parameter has the effect that it names; warm starts, pickles, interruptions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
 import torch
 
 from _factories import series_classifier, text_classifier
-from seqclf import RNNTextClassifier, _kernels, datasets
+from seqclf import RNNClassifier, RNNTextClassifier, _kernels, datasets
+from seqclf._base import AutoEpochs
+from seqclf._data.dataset import Dataset
+from seqclf._data.encoded import EncodedSequences
+from seqclf._data.ragged import Ragged
 from seqclf._inference.network import InferenceNetwork
 from seqclf._kernels import dispatch
 from seqclf._native import library
@@ -15,22 +19,11 @@ from seqclf._native.threads import n_threads as usual_threads
 from seqclf._nn.network import Network
 from seqclf._nn.pooling import POOLINGS
 from seqclf._training.session import TrainingSession
+from seqclf._training_parts import training_config
 
 SLOW_WITHOUT_KERNELS = pytest.mark.filterwarnings("ignore:cell=.* is many times slower")
 SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
 TEXTS, TEXT_LABELS = datasets.make_order_reviews(40, random_state=0)
-
-
-def sessions_of(monkeypatch, note=lambda session: session):
-    """What `note` says of the session of each fit when that begins."""
-    noted, run = [], TrainingSession.run
-
-    def spy(self, *args, **kwargs):
-        noted.append(note(self))
-        run(self, *args, **kwargs)
-
-    monkeypatch.setattr(TrainingSession, "run", spy)
-    return noted
 
 
 @pytest.mark.parametrize(
@@ -58,7 +51,7 @@ def sessions_of(monkeypatch, note=lambda session: session):
         ("token_dropout", 0.25, {"token_dropout": 0.25}),
     ],
 )
-def test_parameters_of_the_network(name, value, expected):
+def test_network_parameters_are_in_the_network_config(name, value, expected):
     if name != "conv_filters":
         config = asdict(text_classifier(**{name: value}).fit(TEXTS, TEXT_LABELS).network_.config)
         assert {key: config[key] for key in expected} == expected
@@ -67,36 +60,53 @@ def test_parameters_of_the_network(name, value, expected):
         assert {key: config[key] for key in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("optimizer", "sgd"),
-        ("learning_rate", 0.0123),
-        ("schedule", "constant"),
-        ("schedule", "one_cycle"),
-        ("weight_decay", 0.0123),
-        ("l1", 0.0123),
-        ("max_grad_norm", 0.5),
-        ("max_grad_norm", None),
-        ("batch_size", 7),
-        ("max_epochs", 3),
-        ("patience", 4),
-        ("tol", 0.0123),
-        ("verbose", 1),
-    ],
-)
+TRAINING_SETTINGS = [
+    ("optimizer", "sgd"),
+    ("learning_rate", 0.0123),
+    ("schedule", "constant"),
+    ("weight_decay", 0.0123),
+    ("l1", 0.0123),
+    ("max_grad_norm", 1e-3),
+    ("batch_size", 7),
+    ("max_epochs", 3),
+    ("patience", 4),
+    ("tol", 0.0123),
+    ("verbose", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), [*TRAINING_SETTINGS, ("schedule", "one_cycle"), ("max_grad_norm", None)])
 @pytest.mark.parametrize("make", [series_classifier, text_classifier])
-def test_parameters_of_the_fit(monkeypatch, make, name, value):
-    sessions = sessions_of(monkeypatch)
-    data = (SERIES, LABELS) if make is series_classifier else (TEXTS, TEXT_LABELS)
-    make(**{name: value}).fit(*data)
-    (session,) = sessions
-    assert getattr(session.config, name) == value
+def test_training_settings_are_passed_to_the_training(make, name, value):
+    estimator = make(**{name: value})
+    steps = Ragged(np.zeros((3, 1)), np.array([3]))
+    config = training_config(estimator, Dataset(EncodedSequences(steps), np.zeros(1), np.ones(1)))
+    assert getattr(config, name) == value
+    others = [field.name for field in fields(config) if field.name not in (name, "step_name")]
+    assert [getattr(config, other) for other in others] == [getattr(make(), other) for other in others]
+
+
+@pytest.mark.parametrize(("name", "value"), TRAINING_SETTINGS[:8])
+def test_training_settings_change_the_model(name, value):
+    default, changed = (series_classifier(**settings).fit(SERIES, LABELS) for settings in ({}, {name: value}))
+    assert not np.array_equal(changed.decision_function(SERIES), default.decision_function(SERIES))
+
+
+@pytest.mark.parametrize(("patience", "tol", "n_epochs", "best_epoch"), [(1, 99.0, 2, 1), (3, 99.0, 4, 1)])
+def test_patience_counts_epochs_without_an_improvement_of_tol(patience, tol, n_epochs, best_epoch):
+    fitted = series_classifier(patience=patience, tol=tol, max_epochs=9).fit(SERIES, LABELS)
+    assert (fitted.n_iter_, len(fitted.history_), fitted.best_epoch_) == (n_epochs, n_epochs, best_epoch)
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_verbose_prints_a_line_per_epoch(verbose, capsys):
+    series_classifier(verbose=verbose).fit(SERIES, LABELS)
+    assert sum("accuracy" in line for line in capsys.readouterr().out.splitlines()) == 2 * verbose
 
 
 @pytest.mark.parametrize("n_threads", [1, 3, None])
-def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
-    """Our kernels alone get the threads where they compute, else torch."""
+def test_n_threads_is_used_in_fit_and_predict(monkeypatch, n_threads):
+    """The compiled kernels get the threads if they compute; otherwise torch does."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     seen, outside = [], torch.get_num_threads()
 
@@ -123,80 +133,54 @@ def test_n_threads_holds_in_fit_and_predict(monkeypatch, n_threads):
         in_fit = len(seen)
         classifier.predict(SERIES)
         assert set(seen[:in_fit]) == {(expected, 1 if kernels_are_there else expected)}
-        assert set(seen[in_fit:]) == {(expected, outside)}, "a prediction leaves torch alone"
+        assert set(seen[in_fit:]) == {(expected, outside)}, "a prediction does not change the threads of torch"
         assert (usual_threads(), torch.get_num_threads()) == (outside, outside)
 
 
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(("n_rows", "batch_size", "expected"), [(9, 4, 7), (20, 4, 4), (40, 4, 3), (9, 100, 10)])
+def test_max_epochs_auto_aims_at_a_number_of_updates(monkeypatch, n_rows, batch_size, expected, wide):
+    """20 updates, in 3 to 10 epochs; with and without a linear model the numbers come from different attributes."""
+    aims = [AutoEpochs(n_updates=20, n_steps=9_999, min_epochs=3, max_epochs=10), AutoEpochs(1, 1, 1, 1)]
+    for name, aim in zip(("_auto_epochs", "_auto_epochs_alone"), aims if wide else aims[::-1], strict=True):
+        monkeypatch.setattr(RNNClassifier, name, aim)
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    fitted = series_classifier(max_epochs="auto", batch_size=batch_size, wide=wide).fit(X, np.arange(n_rows) % 2)
+    assert fitted.n_iter_ == expected
+
+
+@pytest.mark.parametrize(("n_steps", "expected"), [(27 * 7 + 1, 7), (27 * 5 + 26, 5), (27 * 2, 3), (1, 3)])
+def test_max_epochs_auto_limits_the_time_steps(monkeypatch, n_steps, expected):
+    """Nine series of three steps: seven epochs amount to 20 updates."""
+    monkeypatch.setattr(RNNClassifier, "_auto_epochs", AutoEpochs(20, n_steps, min_epochs=3, max_epochs=10))
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    assert series_classifier(max_epochs="auto", batch_size=4).fit(X, np.arange(9) % 2).n_iter_ == expected
+
+
 @pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])
-def test_validation_fraction(parts, fraction, n_held_out):
+def test_validation_fraction_is_the_fraction_held_out(parts, fraction, n_held_out):
     series_classifier(patience=2, validation_fraction=fraction).fit(SERIES, LABELS)
     assert list(map(len, parts)) == [40 - n_held_out, n_held_out]
 
 
-def weights_of(parts, y, **fit_params):
-    """Loss weights and score weights of the training rows and of the validation rows, by row."""
-    class_weight = fit_params.pop("class_weight", None)
-    series_classifier(patience=2, validation_fraction=0.5, class_weight=class_weight).fit(SERIES, y, **fit_params)
-    return [(part.targets, part.weights, part.score_weights) for part in parts]
-
-
-def test_class_weights_count_in_both_losses_and_in_no_score(parts):
-    for targets, weights, score_weights in weights_of(parts, LABELS, class_weight={0: 1.0, 1: 3.0}):
-        np.testing.assert_allclose(weights[targets == 1] / weights[targets == 0].mean(), 3, rtol=1e-6)
-        np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
-        np.testing.assert_allclose(score_weights, 1)
-
-
-def test_balanced_counts_sample_weights(parts):
-    """Rows of class 1 weigh four times as much; balanced, each class has the same total weight."""
-    y = np.repeat([0, 1], 20)
-    found = weights_of(parts, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
-    for targets, weights, score_weights in found:
-        assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum(), rel=1e-5)
-        assert score_weights[targets == 1].mean() == pytest.approx(4 * score_weights[targets == 0].mean(), rel=1e-5)
-
-
-def test_balanced_goes_by_the_rows_that_train(parts):
-    """Of 5 and 35 rows 3 and 17 train, and it is these that "balanced" counts, for the rows that are watched too."""
-    y = np.repeat([0, 1], [5, 35])
-    for (targets, weights, _), n in zip(weights_of(parts, y, class_weight="balanced"), ([3, 17], [2, 18]), strict=True):
-        assert np.bincount(targets).tolist() == n
-        np.testing.assert_allclose(weights[targets == 0] / weights[targets == 1].mean(), 17 / 3, rtol=1e-6)
-        np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
-
-
 @pytest.mark.parametrize("scale", [1e-320, 1e-30, 1e300])
-def test_sample_weights_of_any_size(scale):
+def test_sample_weight_can_be_of_any_size(scale):
     plain = series_classifier(patience=2).fit(SERIES, LABELS)
     scaled = series_classifier(patience=2).fit(SERIES, LABELS, sample_weight=np.full(40, scale))
     np.testing.assert_allclose(scaled.decision_function(SERIES), plain.decision_function(SERIES), rtol=1e-5)
     assert scaled.history_[0]["valid_loss"] == pytest.approx(plain.history_[0]["valid_loss"], rel=1e-5)
 
 
-def test_class_weights_that_leave_one_class():
-    with pytest.raises(ValueError, match=r"class_weight=\{0: 0, 1: 1.0\} leaves fewer than 2 classes"):
-        series_classifier(class_weight={0: 0, 1: 1.0}).fit(SERIES, LABELS)
+def test_random_state_seeds_the_initial_weights():
+    """A learning rate that changes no bit of a weight shows the initial ones."""
+    weights = [
+        series_classifier(random_state=seed, learning_rate=1e-30).fit(SERIES, LABELS).network_.head.weight
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
-def test_random_state_seeds_the_first_weights(monkeypatch):
-    first = sessions_of(monkeypatch, lambda session: session.network.head.weight.detach().clone())
-    for seed in (0, 0, 1):
-        series_classifier(random_state=seed).fit(SERIES, LABELS)
-    assert torch.equal(first[0], first[1]) and not torch.equal(first[0], first[2])
-
-
-def test_log_probabilities_stay_exact_where_probabilities_round():
-    classifier = series_classifier().fit(SERIES, LABELS)
-    with torch.no_grad():
-        classifier.network_.head.bias.fill_(-60.0)
-    assert (classifier.predict_proba(SERIES)[:, 0] == 1).all()
-    log_proba = classifier.predict_log_proba(SERIES)
-    logits = classifier.decision_function(SERIES)
-    np.testing.assert_allclose(log_proba[:, 1], logits, rtol=1e-10)
-    np.testing.assert_allclose(log_proba[:, 0], -np.exp(logits), rtol=1e-6)
-
-
-def test_weights_that_are_lost_in_the_last_step_are_an_error():
+def test_weights_that_diverge_in_the_last_update_are_an_error():
     X = np.random.default_rng(0).normal(size=(20, 4))
     classifier = series_classifier(max_epochs=1, learning_rate=1e38)
     with pytest.raises(ValueError, match=r"became .* in epoch 1: the fit diverged.*learning_rate \(now 1e\+38\)"):
@@ -204,49 +188,8 @@ def test_weights_that_are_lost_in_the_last_step_are_an_error():
     assert not hasattr(classifier, "network_")
 
 
-def test_ten_classes_of_one_row_each():
-    texts = [f"word{i}" for i in range(10)]
-    classifier = text_classifier(patience=2)
-    with pytest.warns(UserWarning, match="no validation split"):
-        classifier.fit(texts, list(range(10)))
-    assert len(classifier.classes_) == 10
-
-
-class PlainTokenizer:
-    """No scikit-learn transformer: fit and transform, no fit_transform."""
-
-    def get_params(self, deep=True):
-        return {}
-
-    def fit(self, texts, y=None):
-        self.ids = {text: i + 2 for i, text in enumerate(sorted(set(" ".join(texts).split())))}
-        return self
-
-    def transform(self, texts):
-        return [[self.ids.get(word, 1) for word in text.split()] for text in texts]
-
-
-class LossyTokenizer(PlainTokenizer):
-    def transform(self, texts):
-        return super().transform(texts)[:-1]
-
-
-def test_any_tokenizer_with_fit_and_transform_will_do():
-    classifier = text_classifier(tokenizer=PlainTokenizer()).fit(TEXTS, TEXT_LABELS)
-    ids = classifier.tokenizer_.transform(TEXTS)
-    assert classifier.vocab_size_ == max(map(max, ids)) + 1
-    np.testing.assert_array_equal(
-        classifier.decision_function(TEXTS), text_classifier().fit(ids, TEXT_LABELS).decision_function(ids)
-    )
-
-
-def test_a_tokenizer_that_loses_rows_is_named():
-    with pytest.raises(ValueError, match="LossyTokenizer, gave 39 rows for 40 texts"):
-        text_classifier(tokenizer=LossyTokenizer()).fit(TEXTS, TEXT_LABELS)
-
-
-def test_the_pickle_holds_no_torch_object():
-    """The network goes as its configuration and numpy arrays, so that no version or device of torch is in the file."""
+def test_a_pickle_holds_no_torch_object():
+    """The network is pickled as its configuration and numpy arrays, without a version or device of torch."""
     state = series_classifier().fit(SERIES, LABELS).__getstate__()
     network = state["_network"]
     assert isinstance(network["config"], dict) and "network_" not in state
@@ -268,7 +211,7 @@ def test_a_rebuilt_network_does_not_share_memory_with_the_arrays():
 # Warm start
 
 
-def test_warm_start_trains_the_network_further():
+def test_warm_start_continues_from_the_fitted_network():
     X, y = datasets.make_order_reviews(60, random_state=0)
     settings = {"units": 4, "max_epochs": 2, "learning_rate": 0.01, "schedule": "constant", "patience": None}
     classifier = RNNTextClassifier(**settings, warm_start=True, random_state=0).fit(X, y)
@@ -288,7 +231,7 @@ def test_warm_start_trains_the_network_further():
         ({}, ["a", "c"], r"classes of the first fit, \['a', 'b'\]; got \['a', 'c'\]"),
     ],
 )
-def test_warm_start_refuses_what_the_network_can_not_become(changes, labels, message):
+def test_warm_start_refuses_other_networks_and_classes(changes, labels, message):
     X = ["x y", "y x"] * 5
     classifier = RNNTextClassifier(units=4, max_epochs=1, patience=None, warm_start=True, random_state=0)
     classifier.fit(X, ["a", "b"] * 5)
@@ -299,8 +242,8 @@ def test_warm_start_refuses_what_the_network_can_not_become(changes, labels, mes
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_an_interruption_after_the_training_leaves_the_estimator_as_it_was(monkeypatch, refit):
-    """Its classes, above all, are those of its network."""
+def test_an_interruption_after_the_training_leaves_the_estimator_unchanged(monkeypatch, refit):
+    """In particular, the classes still match the network."""
     classifier = series_classifier()
     if refit:
         classifier.fit(SERIES, LABELS)

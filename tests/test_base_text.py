@@ -1,4 +1,4 @@
-"""One door for texts: they are checked once, stay one array of ids, and a prediction leaves the estimator as it is."""
+"""Base of the estimators for texts: validation, tokenizers, ids, and predictions that do not change the estimator."""
 
 import pickle
 import unicodedata
@@ -22,41 +22,43 @@ SETTINGS = {"units": 2, "max_epochs": 1, "random_state": 0}
 
 
 @pytest.fixture
-def n_checks(monkeypatch):
-    """How often texts or ids were checked."""
+def n_validations(monkeypatch):
+    """One entry for each validation of texts or ids."""
     calls = []
     for module in (_base_text, _text_tokenizer):
-        check = module.read_text_input
+        check = module.validate_text_input
         monkeypatch.setattr(
-            module, "read_text_input", lambda *args, check=check, **kwargs: (calls.append(1), check(*args, **kwargs))[1]
+            module,
+            "validate_text_input",
+            lambda *args, check=check, **kwargs: (calls.append(1), check(*args, **kwargs))[1],
         )
     return calls
 
 
 @pytest.fixture
 def no_rows(monkeypatch):
-    """An array for each row is an error."""
+    """Make it an error to create one array per row."""
 
     def fail(self):
-        raise AssertionError("an object was made of each row")
+        raise AssertionError("one array per row was created")
 
     monkeypatch.setattr(Ragged, "items", fail)
 
 
 @pytest.mark.parametrize("level", ["word", "char", "subword"])
 @pytest.mark.usefixtures("no_rows")
-def test_texts_are_checked_once(n_checks, level):
+def test_texts_are_validated_once(n_validations, level):
     tokenizer = TextTokenizer(level=level, vocab_size=300, max_length=5)
     classifier = RNNTextClassifier(tokenizer, **SETTINGS).fit(TEXTS, LABELS)
-    assert len(n_checks) == 1
+    assert len(n_validations) == 1
     classifier.predict(TEXTS)
-    assert len(n_checks) == 2
+    assert len(n_validations) == 2
     classifier.set_params(warm_start=True).fit(TEXTS, LABELS, X_val=TEXTS, y_val=LABELS)
-    assert len(n_checks) == 4
+    assert len(n_validations) == 4
 
 
-class Shouting(TextTokenizer):
-    """Changes what its public methods do."""
+class LouderTokenizer(TextTokenizer):
+    """Adds a word to every text in its public methods."""
 
     def fit_transform(self, X, y=None):
         return super().fit_transform([text + " louder" for text in X])
@@ -65,9 +67,9 @@ class Shouting(TextTokenizer):
         return super().transform([text + " louder" for text in X])
 
 
-def test_a_subclass_of_our_tokenizer_goes_through_its_public_methods():
-    settings = SETTINGS | {"wide": False}  # Of other tokenizers only the ids are read.
-    classifier = RNNTextClassifier(Shouting(), **settings).fit(TEXTS, LABELS)
+def test_a_subclass_of_text_tokenizer_is_used_by_its_public_methods():
+    settings = SETTINGS | {"wide": False}  # The linear model uses the spelling only of TextTokenizer itself.
+    classifier = RNNTextClassifier(LouderTokenizer(), **settings).fit(TEXTS, LABELS)
     assert "louder" in classifier.tokenizer_.vocabulary_
     expected = RNNTextClassifier(**settings).fit([text + " louder" for text in TEXTS], LABELS)
     np.testing.assert_array_equal(
@@ -75,7 +77,7 @@ def test_a_subclass_of_our_tokenizer_goes_through_its_public_methods():
     )
 
 
-def test_the_ids_are_those_of_the_public_methods():
+def test_encode_gives_the_ids_of_the_tokenizer():
     classifier = RNNTextClassifier(TextTokenizer(max_length=4, truncate="end"), **SETTINGS).fit(TEXTS, LABELS)
     rows = classifier._validate_X([*TEXTS, "", "never seen"], reset=False)
     encoded = classifier._encode(rows)
@@ -84,41 +86,41 @@ def test_the_ids_are_those_of_the_public_methods():
         np.testing.assert_array_equal(ids, expected)
 
 
-def test_tokens_that_the_network_does_not_know_keep_their_spelling():
-    """Each by an id of its own; the network is given one for all."""
+def test_unknown_tokens_keep_their_spelling():
+    """Each unknown token has its own id for the linear model; the network gets one id for all of them."""
     classifier = RNNTextClassifier(TextTokenizer(vocab_size=5, max_length=4), **SETTINGS).fit(TEXTS, LABELS)
     encoded = classifier._encode(classifier._validate_X([*TEXTS, "", "never seen never"], reset=False))
     assert classifier.vocab_size_ == 5
     assert encoded.steps.items()[-1].tolist() == [1, 1, 1] and not len(encoded.steps.items()[-2])
-    known, new_tokens = classifier.tokenizer_.tokens_, encoded.spelling.new_tokens
-    assert {"never", "seen"} < set(new_tokens) and not set(known) & set(new_tokens)
-    spelled = [[*known, *new_tokens][number] for number in encoded.spelling.ids]
+    tokens, new_tokens = classifier.tokenizer_.tokens_, encoded.spelling.new_tokens
+    assert {"never", "seen"} < set(new_tokens) and not set(tokens) & set(new_tokens)
+    spelled = [[*tokens, *new_tokens][token_id] for token_id in encoded.spelling.ids]
     words = [text.lower().split()[-4:] for text in [*TEXTS, "", "never seen never"]]
     assert spelled == [word for row in words for word in row]
     np.testing.assert_array_equal(encoded.steps.values, np.where(encoded.spelling.ids < 5, encoded.spelling.ids, 1))
 
 
 @pytest.mark.parametrize("level", ["char", "subword"])
-def test_only_words_are_spelled(level):
+def test_only_words_have_a_spelling(level):
     tokenizer = TextTokenizer(level=level, vocab_size=300)
     classifier = RNNTextClassifier(tokenizer, **SETTINGS).fit(TEXTS, LABELS)
     assert classifier._encode(classifier._validate_X(TEXTS, reset=False)).spelling is None
     assert classifier.wide_.features.characters_ is None
 
 
-def test_a_fit_tells_how_many_texts_were_cut(capsys):
+def test_verbose_prints_how_many_texts_were_truncated(capsys):
     texts = ["a b c d e", *TEXTS[1:]]
-    longest = max(len(ids) for ids in TextTokenizer().fit_transform(texts))
-    for max_length, cut in ((4, True), (longest, False)):
+    max_tokens = max(len(ids) for ids in TextTokenizer().fit_transform(texts))
+    for max_length, is_cut in ((4, True), (max_tokens, False)):
         for verbose in (0, 1):
             classifier = RNNTextClassifier(TextTokenizer(max_length=max_length), **SETTINGS, verbose=verbose)
             classifier.fit(texts, LABELS)
             lines = capsys.readouterr().out.splitlines()
             n_cut = classifier.tokenizer_.n_truncated_
-            assert bool(n_cut) == cut
-            told = ["words as tokens (level='auto')"]
-            told += [f"{n_cut} of 40 texts lost tokens at the start: max_length=4"] if cut else []
-            assert lines[:-1] == (told if verbose else [])
+            assert bool(n_cut) == is_cut
+            expected = ["words as tokens (level='auto')"]
+            expected += [f"{n_cut} of 40 texts lost tokens at the start: max_length=4"] if is_cut else []
+            assert lines[:-1] == (expected if verbose else [])
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +132,14 @@ def fitted_to_accents():
 @given(
     st.lists(st.sampled_from("éǰJ한각가ñ áक़👩🏽\u00ad\u030c\u0323\u200d") | st.characters(), max_size=30).map("".join)
 )
-def test_canonically_equal_texts_get_equal_predictions_to_the_bit(fitted_to_accents, text):
+def test_canonically_equal_texts_get_equal_predictions(fitted_to_accents, text):
     spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
     found = fitted_to_accents.decision_function(spellings)
     np.testing.assert_array_equal(found, found[0])
 
 
 @pytest.mark.parametrize("kind", ["texts", "tokens", "ids", "table", "series"])
-def test_a_prediction_assigns_nothing(kind):
+def test_predictions_assign_no_attribute(kind):
     if kind in ("table", "series"):
         X = np.random.default_rng(0).normal(size=(40, 6))
         model = RNNClassifier(**SETTINGS)
@@ -153,73 +155,111 @@ def test_a_prediction_assigns_nothing(kind):
     assert vars(model) == before
 
 
-def test_rows_held_out_tell_nothing_that_is_learned_from_labels(parts):
+def test_held_out_rows_do_not_affect_ratios_and_class_weights(parts):
     """Ratios and the balance of the classes are those of the training rows alone."""
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{k}" for k in rng.integers(0, 12, 8)) for _ in range(61)]
     labels = (np.arange(61) % 3 == 0).astype(int)
     settings = SETTINGS | {"patience": 1, "validation_fraction": 0.3, "class_weight": "balanced"}
     classifier = RNNTextClassifier(**settings).fit(texts, labels)
-    training, watched = parts
-    assert len(training) + len(watched) == 61 and len(watched) == 18
+    training, validation = parts
+    assert len(training) + len(validation) == 61 and len(validation) == 18
     n, steps = len(training), training.sequences.steps
     ngrams = NGrams(3, classifier.vocab_size_)
     expected = LogCountRatios(ngrams, 3)
     memberships = classifier._task.supervision_targets(training.targets)
     supervision = Supervision(memberships, np.ones(n), np.ones(n), np.arange(n) % 2, calibrate=None)
-    expected.fit_transform(list(ngrams.learn(steps, limit=2**22)), supervision)
+    expected.fit_transform(list(ngrams.fit_transform(steps, limit=2**22)), supervision)
     for found, table in zip(classifier.nb_ratios_.tables_, expected.tables_, strict=True):
         np.testing.assert_array_equal(found, table)
-    steps = watched.sequences.steps
-    features = replace(watched.sequences, features=expected.transform(ngrams.numbers(steps), len(steps))).step_features
+    steps = validation.sequences.steps
+    features = replace(
+        validation.sequences, features=expected.transform(ngrams.transform(steps), len(steps))
+    ).step_features
     assert features.any()
-    np.testing.assert_array_equal(watched.sequences.step_features, features)
+    np.testing.assert_array_equal(validation.sequences.step_features, features)
     totals = np.bincount(training.targets, training.weights)
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
+
+
+# --- other tokenizers
+
+
+class PlainTokenizer:
+    """Not a scikit-learn transformer: it has fit and transform, but no fit_transform."""
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, texts, y=None):
+        self.ids = {text: i + 2 for i, text in enumerate(sorted(set(" ".join(texts).split())))}
+        return self
+
+    def transform(self, texts):
+        return [[self.ids.get(word, 1) for word in text.split()] for text in texts]
+
+
+class LossyTokenizer(PlainTokenizer):
+    def transform(self, texts):
+        return super().transform(texts)[:-1]
+
+
+def test_a_tokenizer_needs_only_fit_and_transform():
+    classifier = RNNTextClassifier(**SETTINGS, tokenizer=PlainTokenizer()).fit(TEXTS, LABELS)
+    ids = classifier.tokenizer_.transform(TEXTS)
+    assert classifier.vocab_size_ == max(map(max, ids)) + 1
+    np.testing.assert_array_equal(
+        classifier.decision_function(TEXTS), RNNTextClassifier(**SETTINGS).fit(ids, LABELS).decision_function(ids)
+    )
+
+
+def test_a_tokenizer_that_loses_rows_is_an_error():
+    with pytest.raises(ValueError, match="LossyTokenizer, returned 39 rows for 40 texts"):
+        RNNTextClassifier(**SETTINGS, tokenizer=LossyTokenizer()).fit(TEXTS, LABELS)
 
 
 # --- ids
 
 
-def numbered_from(first):
+def ids_from(first):
     tokenizer = TextTokenizer().fit(TEXTS)
     return [(ids.astype(int) - 2 + first).tolist() for ids in tokenizer.transform(TEXTS)]
 
 
-def test_ids_counted_from_0_are_refused():
+def test_ids_counted_from_0_are_an_error():
     with pytest.raises(ValueError, match=r"Row \d+ of X holds 0 at position \d+: ids begin at 1, 0 is padding: add 1"):
-        RNNTextClassifier(**SETTINGS).fit(numbered_from(0), LABELS)
-    classifier = RNNTextClassifier(**SETTINGS).fit(numbered_from(2), LABELS)
+        RNNTextClassifier(**SETTINGS).fit(ids_from(0), LABELS)
+    classifier = RNNTextClassifier(**SETTINGS).fit(ids_from(2), LABELS)
     with pytest.raises(ValueError, match="Row 1 of X holds 0 at position 1: ids begin at 1"):
         classifier.predict([[2, 3, 4], [2, 0]])
     X = np.array([[2, 0, 3, 0], [2, 1, 3, 0]])
     np.testing.assert_array_equal(*classifier.decision_function(X))
     with pytest.raises(ValueError, match="Row 0 of X_val holds 0 at position 1"):
-        RNNTextClassifier(**SETTINGS).fit(numbered_from(2), LABELS, X_val=[[2, 0], [2]], y_val=LABELS[:2])
+        RNNTextClassifier(**SETTINGS).fit(ids_from(2), LABELS, X_val=[[2, 0], [2]], y_val=LABELS[:2])
 
 
 def scattered(rows, step=10**15):
-    """The same ids far apart; 1 stays the unknown token."""
-    return [[number if number == 1 else number * step for number in row] for row in rows]
+    """The same ids with large gaps; 1 is still the unknown token."""
+    return [[token_id if token_id == 1 else token_id * step for token_id in row] for row in rows]
 
 
 @pytest.mark.parametrize("step", [5_000, 10**8, 10**15])
-def test_ids_far_apart_give_the_network_of_ids_close_together(step):
-    rows = numbered_from(2)
+def test_scattered_ids_give_the_network_of_consecutive_ids(step):
+    rows = ids_from(2)
     rows[0] = [1, *rows[0]]
     new = [*rows, [1, 2], [2, 10**6, 3]]
     plain = RNNTextClassifier(**SETTINGS).fit(rows, LABELS)
     far = RNNTextClassifier(**SETTINGS).fit(scattered(rows, step), LABELS)
     assert far.vocab_size_ == plain.vocab_size_ and far.n_parameters_ == plain.n_parameters_
     assert not hasattr(plain, "renumbered_ids_")
-    assert far.renumbered_ids_.tolist() == [number * step for number in range(2, plain.vocab_size_)]
+    assert far.renumbered_ids_.tolist() == [token_id * step for token_id in range(2, plain.vocab_size_)]
     expected = plain.decision_function(new)
-    unmet = [*scattered(rows, step), [1, 2 * step], [2 * step, 2 * step + 1, 3 * step]]
+    new_scattered = [*scattered(rows, step), [1, 2 * step], [2 * step, 2 * step + 1, 3 * step]]
     for copied in (far, pickle.loads(pickle.dumps(far))):
-        np.testing.assert_array_equal(copied.decision_function(unmet), expected)
+        np.testing.assert_array_equal(copied.decision_function(new_scattered), expected)
     for model, X in ((plain, rows), (far, scattered(rows, step))):
         model.set_params(warm_start=True).fit(X, LABELS, X_val=X[:10], y_val=LABELS[:10])
-    np.testing.assert_array_equal(far.decision_function(unmet), plain.decision_function(new))
+    np.testing.assert_array_equal(far.decision_function(new_scattered), plain.decision_function(new))
     far.set_params(warm_start=False).fit(rows, LABELS)
     assert not hasattr(far, "renumbered_ids_")
     np.testing.assert_array_equal(
@@ -227,7 +267,7 @@ def test_ids_far_apart_give_the_network_of_ids_close_together(step):
     )
 
 
-def test_ids_far_apart_are_known_by_the_rows_that_train():
+def test_renumbered_ids_are_those_of_rows_with_weight():
     X = np.array([[2, 3, 0], [3, 4, 5], [2, 4, 0], [3, 0, 0]])
     classifier = RNNTextClassifier(**SETTINGS, warm_start=True).fit(X * 10**9, [0, 1, 0, 1], sample_weight=[1, 0, 1, 1])
     assert classifier.renumbered_ids_.tolist() == [2 * 10**9, 3 * 10**9, 4 * 10**9]
@@ -236,15 +276,15 @@ def test_ids_far_apart_are_known_by_the_rows_that_train():
 
 
 @pytest.mark.parametrize(("largest", "renumbered"), [(10_011, False), (10_012, True)])
-def test_where_numbering_anew_begins(largest, renumbered):
-    """Three different ids leave room up to 4 x 3 + 10,000."""
+def test_ids_are_renumbered_from_a_threshold_on(largest, renumbered):
+    """With three distinct ids the threshold is 4 x 3 + 10,000."""
     classifier = RNNTextClassifier(**SETTINGS).fit([[2], [3], [2, largest]], [0, 1, 0])
     assert hasattr(classifier, "renumbered_ids_") == renumbered
     assert classifier.vocab_size_ == (5 if renumbered else largest + 1)
 
 
 class Hashing(BaseEstimator):
-    """Gives numbers without a vocabulary, as hashing does."""
+    """Returns ids without a vocabulary, like hashing."""
 
     def fit(self, X, y=None):
         return self
@@ -253,17 +293,17 @@ class Hashing(BaseEstimator):
         return [[int.from_bytes(word.encode()[:7].ljust(7, b" "), "big") for word in text.split()] for text in X]
 
 
-def test_the_ids_of_another_tokenizer_are_numbered_anew_too():
+def test_ids_of_another_tokenizer_are_renumbered():
     classifier = RNNTextClassifier(Hashing(), **SETTINGS).fit(TEXTS, LABELS)
     words = {word.encode()[:7] for text in TEXTS for word in text.split()}
     assert classifier.vocab_size_ == 2 + len(words) == 2 + len(classifier.renumbered_ids_)
-    np.testing.assert_array_equal(*classifier.decision_function(["neverseen", "othernew"]))
+    np.testing.assert_array_equal(*classifier.decision_function(["unseen", "other"]))
     classifier.set_params(tokenizer=None).fit(TEXTS, LABELS)
     assert not hasattr(classifier, "renumbered_ids_")
 
 
-def test_columns_of_ids_are_held_to_their_names():
-    """Read by position, columns in another order would be other texts."""
+def test_columns_of_ids_are_checked_by_name():
+    """Columns in another order would be other texts if they were used by position."""
     frame = pd.DataFrame([[2, 3, 4], [4, 3, 2]] * 20, columns=list("abc"))
     classifier = RNNTextClassifier(**SETTINGS).fit(frame, LABELS)
     expected = classifier.predict_proba(frame)

@@ -1,4 +1,4 @@
-"""The numbers that `benchmarks/accuracy.py`, `ablation.py` and `tagging.py` print, by value."""
+"""The computations behind the results of `benchmarks/accuracy.py`, `ablation.py` and `tagging.py`, by value."""
 
 import sys
 from importlib import import_module
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks 
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """Imports a part of the benchmarks, and forgets it afterwards."""
+    """A function that imports modules of the benchmarks; they are removed from sys.modules afterwards."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield import_module
@@ -31,10 +31,10 @@ def test_calibration_error_by_value(benchmark):
     assert figures.calibration_error(confidence, hits) == pytest.approx((0.8 + 0.02) / 6)
 
 
-def test_error_by_chance_falls_with_rows(benchmark):
+def test_error_by_chance_decreases_with_rows(benchmark):
     figures = benchmark("_figures")
     few, many = (figures.error_by_chance(np.full(n, 0.8)) for n in (100, 10_000))
-    # one bin: the mean absolute deviation of a share, about 0.8 of its standard deviation
+    # one bin: the mean absolute deviation of a proportion is about 0.8 of its standard deviation
     assert few == pytest.approx(0.8 * np.sqrt(0.8 * 0.2 / 100), rel=0.5)
     assert many < few / 5
     assert figures.error_by_chance(np.ones(100)) == 0
@@ -46,12 +46,12 @@ def test_paired_difference_by_value(benchmark):
     mean, error = figures.paired_difference(ours, rival)
     assert mean == pytest.approx(1 / 8)
     assert error == pytest.approx(np.std(ours - rival) / np.sqrt(8))
-    # each row twice is no more to go by than each row once
+    # repeating every row adds no information
     twice = figures.paired_difference(np.tile(ours, 2), np.tile(rival, 2), np.tile(np.arange(8), 2))
     assert twice == pytest.approx((mean, error))
 
 
-def test_a_row_keeps_which_test_rows_were_right(benchmark):
+def test_row_of_stores_hits_and_scores(benchmark):
     figures = benchmark("_figures")
     y = np.array([0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 1])
     wrong = np.where(np.arange(11) % 3 == 0, 5, y)
@@ -61,36 +61,36 @@ def test_a_row_keeps_which_test_rows_were_right(benchmark):
     np.testing.assert_array_equal(figures.mean_hits(row), np.where(wrong == y, 1, 0.5))
     assert row.calibration_error is None
     assert row.n_rows == (7, 11)
-    # of class 5 there is no test row, so that it takes no part in the mean
+    # class 5 has no test row, so it is not part of the mean
     assert row.macro_f1[1] == pytest.approx(np.mean([2 * 2 / 6, 2 * 3 / 7, 2 * 2 / 5]))
 
 
-def test_choice_counts_once_what_each_fold_would_count_itself(benchmark):
+def test_cross_validated_equals_vectorising_each_fold(benchmark):
     rivals = benchmark("_rivals")
     rng = np.random.default_rng(0)
     words = np.array("good bad film plot slow warm dull witty a the of".split())
     texts = [" ".join(rng.choice(words, 6)) for _ in range(150)]
     y = np.array([("good" in text) ^ (rng.random() < 0.2) for text in texts]).astype(int)
-    texts[0] += " once"  # a word that only one fold has
+    texts[0] += " once"  # a word in one fold only
     names = rivals.columns(without_spaces=True)
-    found = rivals.cross_validated(names, texts, y)
+    accuracies = rivals.cross_validated(names, texts, y)
     folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(texts, y))
     for name in names:
         scores = []
         for rows, held_out in folds:
             model = rivals.linear_model(name).fit([texts[i] for i in rows], y[rows])
             scores.append(model.score([texts[i] for i in held_out], y[held_out]))
-        assert found[name] == pytest.approx(np.mean(scores))
-    assert len(set(found.values())) > 1
+        assert accuracies[name] == pytest.approx(np.mean(scores))
+    assert len(set(accuracies.values())) > 1
 
 
-def test_rival_is_the_column_of_each_draw(benchmark):
+def test_chosen_row_takes_the_best_column_of_each_draw(benchmark):
     figures, summary = benchmark("_figures"), benchmark("_summary")
     y = np.array([0, 1, 0, 1])
-    right, half, none = y, np.array([0, 1, 1, 0]), 1 - y
+    correct, half, wrong = y, np.array([0, 1, 1, 0]), 1 - y
     columns = [
         figures.row_of("imdb-200", name, "column", [figures.Run(p, None, 1.0, 1.0) for p in each], y, 9)
-        for name, each in {"words": (right, none), "pairs": (half, half)}.items()
+        for name, each in {"words": (correct, wrong), "pairs": (half, half)}.items()
     ]
     choice = [{"words": 0.9, "pairs": 0.8}, {"words": 0.7, "pairs": 0.75}]
     row = summary.chosen_row("imdb-200", choice, columns)
@@ -99,7 +99,7 @@ def test_rival_is_the_column_of_each_draw(benchmark):
     np.testing.assert_array_equal(figures.mean_hits(row), [1, 1, 0.5, 0.5])
 
 
-def test_summary_says_what_is_behind(benchmark, capsys):
+def test_summary_marks_models_that_are_behind(benchmark, capsys):
     figures, summary = benchmark("_figures"), benchmark("_summary")
     y = np.arange(100) % 2
 
@@ -113,12 +113,12 @@ def test_summary_says_what_is_behind(benchmark, capsys):
 
     assert behind("mpqa", range(30), range(20))
     assert not behind("mpqa", range(20), range(30))
-    assert not behind("mpqa", range(10), range(50, 59))  # one row behind, nineteen are different
+    assert not behind("mpqa", range(10), range(50, 59))  # one row behind, nineteen rows differ
     assert behind("GunPoint", range(13), range(10))
     assert not behind("GunPoint", range(12), range(10))
 
 
-def test_inner_splits_read_the_training_half_only(benchmark):
+def test_inner_splits_use_the_training_half_only(benchmark):
     sets = benchmark("_sets")
     texts = [f"text {i % 80}" for i in range(100)]  # twenty of them twice
     y = np.array([(i % 80) // 20 for i in range(100)])
@@ -137,7 +137,7 @@ def test_inner_splits_read_the_training_half_only(benchmark):
     assert len(split.X_train) + len(split.X_test) == 50
 
 
-def test_slots_are_right_where_begin_end_and_kind_are(benchmark):
+def test_spans_and_span_f1_by_value(benchmark):
     tagging = benchmark("tagging")
     assert tagging.spans(["B-x", "I-x", "O", "B-y"]) == {(0, 2, "x"), (3, 4, "y")}
     assert tagging.spans(["B-x", "B-x", "I-y"]) == {(0, 1, "x"), (1, 2, "x"), (2, 3, "y")}
@@ -146,7 +146,7 @@ def test_slots_are_right_where_begin_end_and_kind_are(benchmark):
     assert tagging.token_accuracy([["a", "b", "c"], ["a"]], [["a", "b", "b"], ["b"]]) == 0.5
 
 
-def test_features_of_a_token_and_its_neighbours(benchmark):
+def test_features_of_contains_the_token_and_its_neighbours(benchmark):
     first, second = benchmark("_tag_features").features_of(["McGregor", "9:30"])
     assert first["shape"] == "XxXx" and first["suffix 3"] == "gor" and first["lower -1"] == "outside"
     assert first["lower +1"] == "9:30" and first["shape +1"] == "0:0"

@@ -1,4 +1,4 @@
-"""The benchmarks still run: each script on a few texts or tiny batches, in a process of its own."""
+"""Each benchmark script runs in a separate process, on a few texts or tiny batches."""
 
 import gzip
 import json
@@ -34,20 +34,20 @@ def run(script, *arguments, **variables):
     return done.stdout
 
 
-@pytest.mark.skipif(not library.available()[0], reason="there are no compiled kernels to measure")
-def test_kernels():
+@pytest.mark.skipif(not library.available()[0], reason="needs the compiled kernels")
+def test_kernels_prints_all_cases():
     output = run("kernels.py", "--threads", "1")
     assert output.count("| 4x20 |") == 4 * len(CELLS)  # equal and unequal lengths, training and inference
 
 
-def test_epoch():
+def test_epoch_prints_both_models():
     output = run("epoch.py", "--threads", "1")
     assert "1 x lstm(8), dropout 0.0" in output
     assert "2 x gru(8), dropout 0.3" in output
     assert output.count("| epoch, s |") == 2
 
 
-def test_profile_covers_the_batch():
+def test_epoch_profile_adds_up_to_the_batch():
     output = run("epoch.py", "--threads", "1", "--profile", "--models", "lstm")
     milliseconds = {
         cells[1].strip(" *"): float(cells[2].split()[0])
@@ -55,50 +55,50 @@ def test_profile_covers_the_batch():
         if len(cells) == 5 and cells[2].strip()[:1].isdigit()
     }
     sums = ("the batch, with these hooks", "the batch, without them", "all but the recurrence")
-    whole, _, others = (milliseconds.pop(name) for name in sums)
-    assert sum(milliseconds.values()) == pytest.approx(whole, abs=0.01)
-    recurrence = [milliseconds.pop(f"recurrence, {way}") for way in ("forward", "backward")]
+    total, _, others = (milliseconds.pop(name) for name in sums)
+    assert sum(milliseconds.values()) == pytest.approx(total, abs=0.01)
+    recurrence = [milliseconds.pop(f"recurrence, {direction}") for direction in ("forward", "backward")]
     assert min(recurrence) > 0
     assert milliseconds["optimiser"] > 0
-    assert others == pytest.approx(whole - sum(recurrence), abs=0.01)
+    assert others == pytest.approx(total - sum(recurrence), abs=0.01)
 
 
-def test_scaling_draws(tmp_path):
+def test_epoch_scaling_writes_a_picture(tmp_path):
     picture = tmp_path / "scaling.png"
     output = run("epoch.py", "--threads", "1", "--scaling", str(picture))
     assert output.count("| 8x |") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_predict():
+def test_predict_prints_threads_and_imports():
     output = run("predict.py", "--threads", "1,2")
     assert "| ours, 2 threads |" in output
     assert "| `import seqclf` |" in output
 
 
-def test_tokenizer():
+def test_tokenizer_prints_all_columns():
     output = run("tokenizer.py")
     assert "| CountVectorizer |" in output
     assert "| ours, by re |" in output
 
 
-def test_series_from_frame():
+def test_series_from_frame_prints_all_libraries():
     output = run("series_from_frame.py")
     assert "| arrow | texts |" in output
 
 
-def test_loading():
+def test_loading_predicts_without_large_libraries():
     output = run("loading.py")
     assert output.count("| none of them |") == 2 and output.count("of its memory") == 2
 
 
-def test_streaming():
+def test_streaming_prints_both_tables():
     output = run("streaming.py")
     assert "| 2,000 |" in output
     assert "| network alone | 1 |" in output
 
 
-def test_missing(data_folder):
+def test_missing_prints_both_fractions(data_folder):
     output = run("missing.py")
     assert output.count("| GunPoint |") == 2
 
@@ -113,8 +113,8 @@ def write_texts(file, n, seed):
 
 
 @pytest.fixture(scope="module")
-def made_up(tmp_path_factory):
-    """A folder as `benchmarks/_sets.py` reads it: a few sets, each of a few rows."""
+def generated_data(tmp_path_factory):
+    """A folder as in `benchmarks/_sets.py`, with a few data sets of a few rows."""
     folder = tmp_path_factory.mktemp("data")
     for name in ("texts/mpqa", "texts/chinese_hotels", "imdb"):
         for seed, half in enumerate(("train", "test")):
@@ -133,9 +133,9 @@ def made_up(tmp_path_factory):
     return folder
 
 
-def test_accuracy(made_up, tmp_path):
+def test_accuracy_compares_all_models(generated_data, tmp_path):
     names, file = "mpqa,chinese_hotels,sms_spam,imdb-200,imdb,GunPoint,PLAID", tmp_path / "rows.json"
-    output = run("accuracy.py", "--data", names, "--json", str(file), SEQCLF_DATA=str(made_up))
+    output = run("accuracy.py", "--data", names, "--json", str(file), SEQCLF_DATA=str(generated_data))
     assert output.count("column chosen by cross-validation |") == 5
     assert "| chinese_hotels | characters + SVC |" in output
     assert "| mpqa | characters + SVC |" not in output
@@ -149,9 +149,9 @@ def test_accuracy(made_up, tmp_path):
     assert len(drawn["accuracies"]) == 5
 
 
-def test_accuracy_takes_the_rivals_of_an_earlier_run(made_up, tmp_path):
+def test_accuracy_reads_rivals_of_an_earlier_run(generated_data, tmp_path):
     file = tmp_path / "rows.json"
-    data = {"SEQCLF_DATA": str(made_up)}
+    data = {"SEQCLF_DATA": str(generated_data)}
     run("accuracy.py", "--data", "mpqa", "--models", "rivals", "--json", str(file), **data)
     content = json.loads(file.read_text())
     for row in content["rows"]:
@@ -162,8 +162,8 @@ def test_accuracy_takes_the_rivals_of_an_earlier_run(made_up, tmp_path):
     assert "| mpqa | RNNTextClassifier() |" in output
 
 
-@pytest.mark.skipif(not (BENCHMARKS / ".peers/aeon/installed").exists(), reason="there is no environment with aeon")
-def test_minirocket_worker(made_up):
+@pytest.mark.skipif(not (BENCHMARKS / ".peers/aeon/installed").exists(), reason="needs the environment with aeon")
+def test_minirocket_worker_learns(generated_data):
     code = """
 import _minirocket, _sets
 peer = _minirocket.start(1)
@@ -173,22 +173,22 @@ for name in ("GunPoint", "PLAID"):
     print(name, (run.predicted == split.y_test).mean() > 0.8, run.fit_seconds > 0)
 peer.close()
 """
-    variables = {**os.environ, "SEQCLF_DATA": str(made_up), "PYTHONPATH": str(BENCHMARKS)}
+    variables = {**os.environ, "SEQCLF_DATA": str(generated_data), "PYTHONPATH": str(BENCHMARKS)}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["GunPoint True True", "PLAID True True"]
 
 
-def test_ablation(made_up):
-    data = {"SEQCLF_DATA": str(made_up)}
-    output = run("ablation.py", "--data", "mpqa,chinese_hotels", "--settings", "pairs,default", **data)
-    assert "| data | pairs | default |" in output
+def test_ablation_prints_chosen_settings(generated_data):
+    data = {"SEQCLF_DATA": str(generated_data)}
+    output = run("ablation.py", "--data", "mpqa,chinese_hotels", "--settings", "mgu,default", **data)
+    assert "| data | mgu | default |" in output
     assert "| **mean** |" in output
     output = run("ablation.py", "--data", "GunPoint", **data)
-    assert "| data | default | without convolutions |" in output
+    assert "| data | default | without the linear model | without layers of convolution |" in output
 
 
-def test_multilabel(tmp_path):
+def test_multilabel_compares_both_ways(tmp_path):
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(30)]
     for folder, key, tag in (("atis_slots", "slots", "B-{}"), ("ud_english_ewt", "deprel", "{}")):
@@ -205,7 +205,7 @@ def test_multilabel(tmp_path):
 
 
 def write_tagged(folder, key, label_of):
-    """Two halves of sentences of made-up words, with a label for each."""
+    """Write two halves of sentences of generated words, with a label for each word."""
     words = [f"w{i}" for i in range(30)]
     folder.mkdir()
     for seed, half in enumerate(("train", "test")):
@@ -214,7 +214,7 @@ def write_tagged(folder, key, label_of):
             lines.writelines(json.dumps({"tokens": row, key: [label_of(word) for word in row]}) + "\n" for row in rows)
 
 
-def test_tagging(tmp_path):
+def test_tagging_learns_one_label_per_word(tmp_path):
     write_tagged(tmp_path / "ud_english_ewt", "upos", lambda word: ("NOUN", "VERB")[int(word[1:]) % 2])
     write_tagged(tmp_path / "atis_slots", "slots", lambda word: ("O", "B-city", "B-day")[int(word[1:]) % 3])
     output = run("tagging.py", SEQCLF_DATA=str(tmp_path))
@@ -230,9 +230,9 @@ def test_tagging(tmp_path):
 
 
 @pytest.mark.skipif(
-    not (BENCHMARKS / ".peers/crfsuite/installed").exists(), reason="there is no environment with sklearn-crfsuite"
+    not (BENCHMARKS / ".peers/crfsuite/installed").exists(), reason="needs the environment with sklearn-crfsuite"
 )
-def test_crf_worker(tmp_path):
+def test_crf_worker_learns(tmp_path):
     write_tagged(tmp_path / "atis_slots", "slots", lambda word: ("O", "B-city", "B-day")[int(word[1:]) % 3])
     code = """
 import tagging

@@ -117,8 +117,13 @@ QUICK = {"units": 4, "batch_size": 8, "max_epochs": 2, "learning_rate": 3e-3, "s
 QUICK |= {"random_state": 0}
 
 
-text_classifier = partial(RNNTextClassifier, **QUICK, embedding_dim=6, dropout=0.5, token_dropout=0.2, nb_ngrams=2)
-series_classifier = partial(RNNClassifier, **QUICK)
+def text_classifier(**changes):
+    settings = {"embedding_dim": 6, "dropout": 0.5, "token_dropout": 0.2, "nb_ngrams": 2}
+    return RNNTextClassifier(**(QUICK | settings | changes))
+
+
+def series_classifier(**changes):
+    return RNNClassifier(**(QUICK | changes))
 
 
 def word_tokenizer(**changes):
@@ -937,7 +942,7 @@ def test_a_model_for_a_gpu_answers_on_a_machine_without_one(case, tmp_path):
                 answer = getattr(loaded, name)(X)
             assert_equal(answer, expected[name])
             assert [str(one.message) for one in caught] == [
-                "device='cuda:0', but torch sees no CUDA GPU here: the CPU is used."
+                "device='cuda:0', but torch finds no CUDA GPU here: the CPU is used."
             ]
 
 

@@ -1,32 +1,38 @@
-"""Whether a prediction needs torch to find its device."""
+"""`computes_on_cpu`: the device of predictions, without an import of torch."""
 
-import subprocess
 import sys
 
 import pytest
 import torch
 
+from _factories import run_python
 from seqclf import _devices
 
 
 @pytest.mark.parametrize(("device", "is_cpu"), [("cpu", True), ("cuda", False), ("cuda:1", False), ("mps", False)])
-def test_names_stand_for_themselves(device, is_cpu):
+def test_computes_on_cpu_explicit_names(device, is_cpu):
     assert _devices.computes_on_cpu(device) is is_cpu
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_auto_asks_torch_where_it_is_loaded(monkeypatch, there):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert _devices.computes_on_cpu("auto") is not there
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_computes_on_cpu_auto_uses_torch_if_imported(monkeypatch, has_gpu):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert _devices.computes_on_cpu("auto") is not has_gpu
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_auto_asks_for_the_driver_where_torch_is_not_loaded(monkeypatch, there):
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_computes_on_cpu_auto_uses_the_driver_if_torch_is_not_imported(monkeypatch, has_gpu):
     monkeypatch.delitem(sys.modules, "torch")
-    monkeypatch.setattr(_devices, "has_gpu_driver", lambda: there)
-    assert _devices.computes_on_cpu("auto") is not there
+    monkeypatch.setattr(_devices, "has_gpu_driver", lambda: has_gpu)
+    assert _devices.computes_on_cpu("auto") is not has_gpu
 
 
-def test_to_ask_imports_no_torch():
-    code = "import sys; from seqclf._devices import computes_on_cpu as ask; ask('auto'); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_computes_on_cpu_does_not_import_torch():
+    code = """
+    import sys
+    from seqclf._devices import computes_on_cpu
+
+    computes_on_cpu("auto")
+    print("torch" in sys.modules)
+    """
+    assert run_python(code) == "False\n"

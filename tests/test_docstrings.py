@@ -1,74 +1,102 @@
-"""What several estimators share is documented in the same words, except where the meaning differs."""
+"""Docstrings: estimators describe what they share in the same words, and every parameter text is short."""
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
-from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor
+import seqclf
+from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, datasets
 
-# What may differ, with the reason.
+ESTIMATORS = (RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor)
+GUIDE = "docs/parameters.md"
+MAX_LINES = 3
+
+# Names whose text or type may differ, with the reason.
 BY_TARGETS = {
     "nb_ngrams": "log-count ratios, or means of targets",
     "history_": "scores are accuracies, or R squared",
-    "network_": "it gives logits, or standardised targets",
-    "wide_": "its weights have a column for each class, or for each target",
+    "network_": "it returns logits, or standardised targets",
+    "wide_": "its weights have one column per class, or per target",
 }
 BY_INPUT = {
     "dropout": "only texts have an embedding",
     "wide": "the time that it takes",
     "max_epochs": "the numbers of epochs and steps",
     "warm_start": "a vocabulary and n-grams, or the scaling of channels",
-    "verbose": "only a tokenizer cuts texts",
+    "verbose": "only a tokenizer truncates texts",
     "history_": "tokens or steps are counted",
-    "network_": "it reads token ids or numbers",
+    "network_": "its input is token ids or numeric values",
 }
 BY_TARGETS_IN_FIT = {
     "y": "what the targets are",
     "y_val": "what the targets are",
     "sample_weight_val": "only classifiers have class weights",
 }
-# Of a tagger, which takes either input, against the classifiers.
+# The tagger, which accepts either input, compared with the classifiers.
 BY_STEPS = {
     "warm_start": "a vocabulary or the scaling, and labels",
     "wide": "the time that it takes",
     "max_epochs": "the numbers of epochs and steps",
-    "validation_fraction": "sequences have no classes to keep in proportion",
+    "validation_fraction": "sequences have no classes to stratify by",
     "classes_": "there are no indicator matrices",
     "history_": "scores are over steps",
     "network_": "logits are for each step",
-    "wide_": "there is none of series",
+    "wide_": "there is none for series",
 }
 BY_STEPS_OF_TEXTS = {
-    "tokenizer": "texts are refused, and capitals are kept",
-    "verbose": "a tokenizer that cuts leaves labels without a step",
-    "input_kind_": "texts are refused",
-    "tokenizer_": "absent of series",
-    "vocab_size_": "absent of series",
+    "tokenizer": "texts are an error, and capitals are kept",
+    "verbose": "a tokenizer that truncates leaves labels without a step",
+    "input_kind_": "texts are an error",
+    "tokenizer_": "absent for series",
+    "vocab_size_": "absent for series",
 }
 BY_STEPS_OF_SERIES = {
     "conv_filters": "for series only",
     "dropout": "only tokens have an embedding",
-    "n_channels_in_": "absent of tokens",
-    "channel_mean_, channel_scale_": "absent of tokens",
+    "n_channels_in_": "absent for tokens",
+    "channel_mean_, channel_scale_": "absent for tokens",
 }
 BY_STEPS_IN_FIT = {
     "y": "what the targets are",
-    "X_val": "there are no n-grams",
     "y_val": "what the targets are",
     "sample_weight": "there are no n-grams",
-    "groups": "sequences have no classes to keep, and there are no n-grams",
+    "groups": "there are no n-grams",
 }
 
 
-def fields(documented, section):
-    """The type and the text of each name in a section of a numpydoc docstring."""
-    after = inspect.getdoc(documented).partition(f"{section}\n{'-' * len(section)}\n")[2]
+def documented_objects():
+    """The public functions, classes and methods, by name."""
+    found = {}
+    for module in (seqclf, datasets):
+        for name in module.__all__:
+            documented = getattr(module, name)
+            if inspect.isfunction(documented):
+                found[name] = documented
+            elif inspect.isclass(documented):
+                found[name] = documented
+                for method, function in inspect.getmembers(documented, inspect.isfunction):
+                    if not method.startswith("_") and function.__module__.startswith("seqclf."):
+                        found[f"{name}.{method}"] = function
+    return found
+
+
+def entries(documented, section):
+    """The names, the type and the lines of the text of each entry in a section of a numpydoc docstring."""
+    after = inspect.cleandoc(documented.__doc__).partition(f"{section}\n{'-' * len(section)}\n")[2]
     body = re.split(r"\n\n\w[\w ]*\n-{3,}\n", after)[0]
-    entries = re.findall(r"^(\w[\w, ]*) : (.+)\n((?:(?: .*)?(?:\n|\Z))+)", body, re.MULTILINE)
-    assert entries
-    # References are numbered by each docstring for itself.
-    found = {names: (kind, re.sub(r"\[\d+\]_", "[]_", " ".join(text.split()))) for names, kind, text in entries}
+    found = re.findall(r"^(\w[\w, ]*) : (.+)\n((?:(?: .*)?(?:\n|\Z))+)", body, re.MULTILINE)
+    return [(names, kind, text.strip().splitlines()) for names, kind, text in found]
+
+
+def fields(documented, section):
+    """The type and the text of each name in a section, without the numbers of references."""
+    found = {
+        names: (kind, re.sub(r"\[\d+\]_", "[]_", " ".join(" ".join(lines).split())))
+        for names, kind, lines in entries(documented, section)
+    }
+    assert found
     assert all(text for _, text in found.values())
     return found
 
@@ -79,8 +107,8 @@ def differing(one, other):
     return {name for name in shared if one[name] != other[name]}
 
 
-def test_fields_are_all_found():
-    for estimator in (RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor):
+def test_fields_finds_every_parameter():
+    for estimator in ESTIMATORS:
         assert list(fields(estimator, "Parameters")) == list(inspect.signature(estimator).parameters)
         assert list(fields(estimator.fit, "Parameters")) == list(inspect.signature(estimator.fit).parameters)[1:]
     assert fields(RNNClassifier, "Parameters")["l1"] == (
@@ -92,7 +120,7 @@ def test_fields_are_all_found():
 @pytest.mark.parametrize(
     ("classifier", "regressor"), [(RNNClassifier, RNNRegressor), (RNNTextClassifier, RNNTextRegressor)]
 )
-def test_classifiers_and_regressors(classifier, regressor):
+def test_classifiers_and_regressors_share_their_texts(classifier, regressor):
     found = set()
     for section in ("Parameters", "Attributes"):
         found |= differing(fields(classifier, section), fields(regressor, section))
@@ -100,8 +128,8 @@ def test_classifiers_and_regressors(classifier, regressor):
 
 
 @pytest.mark.parametrize(("series", "texts"), [(RNNClassifier, RNNTextClassifier), (RNNRegressor, RNNTextRegressor)])
-def test_series_and_texts(series, texts):
-    """Their types differ too, by the defaults, which are a matter of README.md."""
+def test_estimators_for_series_and_texts_share_their_texts(series, texts):
+    """Types are not compared: they name the defaults, which differ."""
     found = set()
     for section in ("Parameters", "Attributes"):
         of_series, of_texts = (
@@ -112,14 +140,14 @@ def test_series_and_texts(series, texts):
 
 
 @pytest.mark.parametrize(("method", "exceptions"), [("fit", set(BY_TARGETS_IN_FIT)), ("predict", set())])
-def test_methods_of_classifiers_and_regressors(method, exceptions):
+def test_methods_of_classifiers_and_regressors_share_their_texts(method, exceptions):
     one, other = (fields(getattr(estimator, method), "Parameters") for estimator in (RNNClassifier, RNNRegressor))
     assert one.keys() == other.keys()
     assert differing(one, other) == exceptions
 
 
 def texts_of(documented, section):
-    """Types differ by the defaults and by how many forms there are."""
+    """The texts without the types, which differ by defaults and by the forms of the input."""
     return {name: text for name, (_, text) in fields(documented, section).items()}
 
 
@@ -127,7 +155,7 @@ def texts_of(documented, section):
     ("classifier", "exceptions"),
     [(RNNTextClassifier, BY_STEPS | BY_STEPS_OF_TEXTS), (RNNClassifier, BY_STEPS | BY_STEPS_OF_SERIES)],
 )
-def test_taggers_and_classifiers(classifier, exceptions):
+def test_taggers_and_classifiers_share_their_texts(classifier, exceptions):
     found = set()
     for section in ("Parameters", "Attributes"):
         found |= differing(texts_of(RNNTagger, section), texts_of(classifier, section))
@@ -137,7 +165,53 @@ def test_taggers_and_classifiers(classifier, exceptions):
 @pytest.mark.parametrize(
     ("method", "exceptions"), [("fit", set(BY_STEPS_IN_FIT)), ("predict", set()), ("predict_proba", set())]
 )
-def test_methods_of_taggers_and_classifiers(method, exceptions):
+def test_methods_of_taggers_and_classifiers_share_their_texts(method, exceptions):
     one, other = (texts_of(getattr(estimator, method), "Parameters") for estimator in (RNNTagger, RNNClassifier))
     assert one.keys() == other.keys()
     assert differing(one, other) == exceptions
+
+
+@pytest.mark.parametrize("name", documented_objects())
+def test_parameter_texts_have_at_most_three_lines(name):
+    long = {names: len(lines) for names, _, lines in entries(documented_objects()[name], "Parameters")}
+    assert {names: n_lines for names, n_lines in long.items() if n_lines > MAX_LINES} == {}
+
+
+def guide_sections():
+    """The parameters that have a heading in the guide."""
+    guide = Path(__file__).parents[1].joinpath(GUIDE).read_text(encoding="utf-8")
+    return re.findall(r"^### `(\w+)`$", guide, re.MULTILINE)
+
+
+def test_the_guide_has_a_section_for_each_parameter_whose_text_refers_to_it():
+    referring = {
+        names
+        for documented in documented_objects().values()
+        for names, _, lines in entries(documented, "Parameters")
+        if GUIDE in " ".join(lines)
+    }
+    assert referring
+    assert sorted(guide_sections()) == sorted(referring)
+
+
+def test_the_guide_is_in_the_order_of_the_constructors():
+    order = list(inspect.signature(RNNTextClassifier).parameters)
+    order.insert(order.index("activation") + 1, "conv_filters")
+    sections = [name for name in guide_sections() if name in order]
+    assert sections == sorted(sections, key=order.index)
+
+
+@pytest.mark.parametrize(
+    ("row", "aim"),
+    [
+        ("`RNNTextClassifier`, `RNNTextRegressor`", RNNTextClassifier._auto_epochs),
+        ("the same with `wide=False, nb_ngrams=0`", RNNTextClassifier._auto_epochs_alone),
+        ("`RNNClassifier`, `RNNRegressor`", RNNClassifier._auto_epochs),
+        ("`RNNTagger` with tokens or ids", RNNTagger._auto_epochs),
+        ("`RNNTagger` with series", RNNClassifier._auto_epochs_alone),
+    ],
+)
+def test_the_guide_has_the_numbers_of_max_epochs_auto(row, aim):
+    guide = Path(__file__).parents[1].joinpath(GUIDE).read_text(encoding="utf-8")
+    expected = f"| {row} | {aim.n_updates:,} | {aim.n_steps:,} | {aim.min_epochs} to {aim.max_epochs} |"
+    assert expected in guide.splitlines()

@@ -1,8 +1,7 @@
-"""Files that were changed by someone who knows the format, checksums and all: an error, or a model that works.
+"""Model files forged by someone who knows the format, with valid checksums: an error, or a model that works.
 
-The values of a saved model are exchanged, left out and damaged one at a time, and the file is written anew, so that
-its checksums are right. What is then loaded predicts, or refuses the rows by an ordinary error: it never crashes, and
-takes no more time and memory than the file warrants.
+Each test replaces, removes or damages one value of a saved model and writes the file again with valid checksums. If the
+forged model can be loaded, it predicts or rejects the rows with an ordinary error: it never crashes.
 """
 
 import copy
@@ -20,8 +19,8 @@ SERIES = np.sin(np.arange(20 * 9).reshape(20, 9) % 17)
 ODD = [None, True, 0, 1, -1, 2**31, 2**70, 1e300, -0.5, "", "x", "relu", [], [1], [[]], {}, {"kind": "x"}]
 
 
-def saved(tmp_path, kind):
-    """The documents and arrays of a model, and rows for it."""
+def saved_model(tmp_path, kind):
+    """The documents and arrays of a saved model, and rows to predict."""
     if kind == "texts":
         model, rows = RNNTextClassifier(**SMALL).fit(TEXTS, ["a", "b", "c", "a"] * 5), TEXTS[:3]
     elif kind == "tags":
@@ -32,34 +31,34 @@ def saved(tmp_path, kind):
     return *read(tmp_path / "model.zip"), rows
 
 
-def places_of(value, path=()):
-    """The path to each value inside."""
+def paths_in(value, path=()):
+    """The path to each nested value."""
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in list(items)[:40]:
-        yield from places_of(each, (*path, key))
+    for key, item in list(items)[:40]:
+        yield from paths_in(item, (*path, key))
 
 
 def forged(documents, arrays, rng):
-    """A copy of both with one change."""
+    """A copy of documents and arrays with one change."""
     documents, arrays = copy.deepcopy(documents), dict(arrays)
     if rng.random() < 0.5:
         name = rng.choice(sorted(arrays))
         arrays[name] = forged_array(arrays[name], rng)
         return documents, arrays
-    places = list(places_of(documents))
-    *path, last = places[rng.integers(len(places))]
-    holder = documents
+    paths = list(paths_in(documents))
+    *path, last = paths[rng.integers(len(paths))]
+    parent = documents
     for key in path:
-        holder = holder[key]
+        parent = parent[key]
     kind = rng.integers(3)
-    if kind == 0 and isinstance(holder, dict):
-        del holder[last]
-    elif kind == 1 and isinstance(holder[last], int | float):
-        holder[last] = holder[last] * [-1, 2, 10**6][rng.integers(3)] + int(rng.integers(-1, 2))
+    if kind == 0 and isinstance(parent, dict):
+        del parent[last]
+    elif kind == 1 and isinstance(parent[last], int | float):
+        parent[last] = parent[last] * [-1, 2, 10**6][rng.integers(3)] + int(rng.integers(-1, 2))
     else:
-        holder[last] = copy.deepcopy(ODD[rng.integers(len(ODD))])
+        parent[last] = copy.deepcopy(ODD[rng.integers(len(ODD))])
     return documents, arrays
 
 
@@ -75,33 +74,34 @@ def forged_array(array, rng):
         return array.reshape(-1)[None] if rng.random() < 0.5 else array.T.copy()
     array = array.copy()
     if array.size:
-        flat, at = array.reshape(-1), rng.integers(array.size)
+        flat, index = array.reshape(-1), rng.integers(array.size)
         if array.dtype.kind == "f":
-            flat[at] = rng.choice([np.nan, np.inf, -1e30, 1e30, 0])
+            flat[index] = rng.choice([np.nan, np.inf, -1e30, 1e30, 0])
         elif array.dtype.kind in "iu":
             info = np.iinfo(array.dtype)
-            flat[at] = [info.max, info.min, 0, int(flat[at]) + 1 if flat[at] < info.max else 0][rng.integers(4)]
+            following = int(flat[index]) + 1 if flat[index] < info.max else 0
+            flat[index] = [info.max, info.min, 0, following][rng.integers(4)]
         else:
-            flat[at] = not flat[at]
+            flat[index] = not flat[index]
         if kind == 4 and array.ndim and len(array) > 1:
             array[[0, -1]] = array[[-1, 0]]
     return array
 
 
-def check(tmp_path, kind, n, seed):
-    documents, arrays, rows = saved(tmp_path, kind)
+def check_forged_models(tmp_path, kind, n, seed):
+    documents, arrays, rows = saved_model(tmp_path, kind)
     rng = np.random.default_rng(seed)
-    refused = 0
+    n_rejected = 0
     for _ in range(n):
-        one, some = forged(documents, arrays, rng)
-        if "model" not in one:
+        forged_documents, forged_arrays = forged(documents, arrays, rng)
+        if "model" not in forged_documents:
             continue
-        write(tmp_path / "forged.zip", one, some)
+        write(tmp_path / "forged.zip", forged_documents, forged_arrays)
         for load in (load_predictor, load_model):
             try:
                 model = load(tmp_path / "forged.zip")
             except ModelFileError:
-                refused += 1
+                n_rejected += 1
                 continue
             if not hasattr(model, "predict"):
                 continue
@@ -110,18 +110,18 @@ def check(tmp_path, kind, n, seed):
             except (ValueError, TypeError):
                 continue
             assert len(predicted) == len(rows)
-    assert refused > n / 4
+    assert n_rejected > n / 4
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["texts", "tags", "series"])
-def test_forged_files(tmp_path, kind):
-    check(tmp_path, kind, n=170, seed=0)
+def test_forged_model_file_is_rejected_or_predicts(tmp_path, kind):
+    check_forged_models(tmp_path, kind, n=170, seed=0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_000)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["texts", "tags", "series"])
-def test_many_forged_files(tmp_path, kind):
-    check(tmp_path, kind, n=6_700, seed=1)
+def test_any_of_6700_forged_model_files_is_rejected_or_predicts(tmp_path, kind):
+    check_forged_models(tmp_path, kind, n=6_700, seed=1)

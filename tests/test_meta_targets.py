@@ -1,6 +1,6 @@
-"""Numbers and several labels inside scikit-learn's estimators of estimators.
+"""Regressors and multilabel classifiers inside scikit-learn's meta-estimators.
 
-What each of them gives is compared with the same done by hand. `test_meta_estimators.py` has classes.
+Their results are compared with explicit loops. `test_meta_estimators.py` does the same for classes.
 """
 
 import numpy as np
@@ -29,21 +29,21 @@ FOLDS = KFold(3)
 
 
 def make_data():
-    """Series, texts, a number for each, two numbers, and the labels of each."""
+    """Series, texts, a numeric target for each of them, and several labels."""
     rng = np.random.default_rng(0)
     series = [rng.normal(size=(n, 2)) for n in rng.integers(5, 15, size=N)]
     words = ["bad", "dull", "fine", "good", "great"]
     chosen = [rng.integers(5, size=n) for n in rng.integers(2, 7, size=N)]
     texts = [" ".join(words[i] for i in row) for row in chosen]
-    numbers = {
+    targets = {
         "series": np.array([row[:, 0].max() for row in series]) + 5,
         "texts": np.array([row.mean() for row in chosen]) + 5,
     }
     labels = MultiLabelBinarizer().fit_transform([set(row % 3) for row in chosen])
-    return {"series": series, "texts": texts}, numbers, labels
+    return {"series": series, "texts": texts}, targets, labels
 
 
-ROWS, NUMBERS, LABELS = make_data()
+ROWS, TARGETS, LABELS = make_data()
 WEIGHTS = np.random.default_rng(1).integers(1, 4, size=N).astype(float)
 GROUPS = np.arange(N) // 4
 
@@ -56,8 +56,8 @@ def take(X, rows):
     return [X[row] for row in rows]
 
 
-def by_hand(estimator, X, y, method="predict"):
-    """Predictions for each fold by a model that is fitted without it."""
+def predict_out_of_fold(estimator, X, y, method="predict"):
+    """Out-of-fold predictions by an explicit loop."""
     found = np.empty(y.shape)
     for train, test in FOLDS.split(y):
         model = clone(estimator).fit(take(X, train), y[train])
@@ -65,17 +65,17 @@ def by_hand(estimator, X, y, method="predict"):
     return found
 
 
-# Numbers
+# Regressors
 
 
 @each_input
 @pytest.mark.parametrize("n_targets", [1, 2])
 def test_cross_validation_of_a_regressor(kind, n_targets):
-    X, y = ROWS[kind], NUMBERS[kind]
+    X, y = ROWS[kind], TARGETS[kind]
     y = y if n_targets == 1 else np.column_stack([y, -(y**2)])
     model = REGRESSORS[kind](**QUICK)
     found = cross_val_predict(model, X, y, cv=FOLDS)
-    np.testing.assert_array_equal(found, by_hand(model, X, y))
+    np.testing.assert_array_equal(found, predict_out_of_fold(model, X, y))
     scores = cross_validate(model, X, y, cv=FOLDS, scoring=["r2", "neg_mean_squared_error"], error_score="raise")
     expected = [-np.mean((found[test] - y[test]) ** 2) for _, test in FOLDS.split(y)]
     np.testing.assert_allclose(scores["test_neg_mean_squared_error"], expected, rtol=1e-12)
@@ -83,7 +83,7 @@ def test_cross_validation_of_a_regressor(kind, n_targets):
 
 @each_input
 def test_grid_search_over_cell_and_units_in_two_processes(kind):
-    X, y = ROWS[kind], NUMBERS[kind]
+    X, y = ROWS[kind], TARGETS[kind]
     model = REGRESSORS[kind](n_threads=1, **QUICK)
     grid = {"cell": ["rnn", "gru"], "units": [2, 6]}
     alone = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
@@ -96,21 +96,21 @@ def test_grid_search_over_cell_and_units_in_two_processes(kind):
 
 
 def test_pipelines_of_a_regressor():
-    """Padding is invisible, and the regressor's own tokenizer is the same one."""
-    pipeline = make_pipeline(SequencePadder(), RNNRegressor(**QUICK)).fit(ROWS["series"], NUMBERS["series"])
-    alone = RNNRegressor(**QUICK).fit(ROWS["series"], NUMBERS["series"])
+    """Padding has no effect, and a tokenizer in the pipeline equals that of the regressor."""
+    pipeline = make_pipeline(SequencePadder(), RNNRegressor(**QUICK)).fit(ROWS["series"], TARGETS["series"])
+    alone = RNNRegressor(**QUICK).fit(ROWS["series"], TARGETS["series"])
     np.testing.assert_allclose(pipeline.predict(ROWS["series"]), alone.predict(ROWS["series"]), rtol=1e-12)
 
     changes = QUICK | {"wide": False}  # the linear model doesn't see the characters of ids
     pipeline = make_pipeline(TextTokenizer(), SequencePadder(), RNNTextRegressor(**changes))
-    pipeline.fit(ROWS["texts"], NUMBERS["texts"])
-    alone = RNNTextRegressor(**changes).fit(ROWS["texts"], NUMBERS["texts"])
+    pipeline.fit(ROWS["texts"], TARGETS["texts"])
+    alone = RNNTextRegressor(**changes).fit(ROWS["texts"], TARGETS["texts"])
     np.testing.assert_allclose(pipeline.predict(ROWS["texts"]), alone.predict(ROWS["texts"]), rtol=1e-12)
 
 
 @each_input
 def test_a_transformed_target(kind):
-    X, y = ROWS[kind], NUMBERS[kind]
+    X, y = ROWS[kind], TARGETS[kind]
     inside = TransformedTargetRegressor(REGRESSORS[kind](**QUICK), func=np.log, inverse_func=np.exp).fit(X, y)
     alone = REGRESSORS[kind](**QUICK).fit(X, np.log(y))
     np.testing.assert_array_equal(inside.predict(X), np.exp(alone.predict(X)))
@@ -118,14 +118,14 @@ def test_a_transformed_target(kind):
 
 @each_input
 def test_voting_and_stacking_of_regressors(kind):
-    X, y = ROWS[kind], NUMBERS[kind]
+    X, y = ROWS[kind], TARGETS[kind]
     members = [(cell, REGRESSORS[kind](cell=cell, **QUICK)) for cell in ("gru", "lstm")]
     columns = np.column_stack([clone(member).fit(X, y).predict(X) for _, member in members])
     vote = VotingRegressor(members).fit(X, y)
     np.testing.assert_allclose(vote.predict(X), columns.mean(axis=1), rtol=1e-12)
     stack = StackingRegressor(members, LinearRegression(), cv=FOLDS).fit(X, y)
     np.testing.assert_array_equal(stack.transform(X), columns)
-    out_of_fold = np.column_stack([by_hand(member, X, y) for _, member in members])
+    out_of_fold = np.column_stack([predict_out_of_fold(member, X, y) for _, member in members])
     expected = LinearRegression().fit(out_of_fold, y).predict(columns)
     np.testing.assert_allclose(stack.predict(X), expected, rtol=1e-9)
 
@@ -137,8 +137,8 @@ def routing():
 
 
 @each_input
-def test_weights_and_groups_reach_the_regressor_through_a_search(kind, routing):
-    X, y = ROWS[kind], NUMBERS[kind]
+def test_grid_search_passes_weights_and_groups_to_the_regressor(kind, routing):
+    X, y = ROWS[kind], TARGETS[kind]
     changes = QUICK | {"patience": 2, "validation_fraction": 0.3}
     model = REGRESSORS[kind](**changes)
     asking = clone(model).set_fit_request(groups=True, sample_weight=True).set_score_request(sample_weight=True)
@@ -157,7 +157,7 @@ def test_weights_and_groups_reach_the_regressor_through_a_search(kind, routing):
 
 
 def test_a_pipeline_transforms_x_val_for_a_regressor(routing):
-    X, y, train, test = ROWS["series"], NUMBERS["series"], slice(36), slice(36, None)
+    X, y, train, test = ROWS["series"], TARGETS["series"], slice(36), slice(36, None)
     asking = RNNRegressor(patience=2, **QUICK).set_fit_request(X_val=True, y_val=True)
     pipeline = Pipeline([("padder", SequencePadder()), ("regressor", asking)], transform_input=["X_val"])
     pipeline.fit(X[train], y[train], X_val=X[test], y_val=y[test])
@@ -176,7 +176,7 @@ def test_a_pipeline_transforms_x_val_for_a_regressor(routing):
 def test_cross_validation_of_several_labels(kind, method):
     model = CLASSIFIERS[kind](**QUICK)
     found = cross_val_predict(model, ROWS[kind], LABELS, cv=FOLDS, method=method)
-    np.testing.assert_array_equal(found, by_hand(model, ROWS[kind], LABELS, method))
+    np.testing.assert_array_equal(found, predict_out_of_fold(model, ROWS[kind], LABELS, method))
 
 
 @each_input

@@ -1,4 +1,4 @@
-"""MLflow keeps our models by skops, its default; and by a file of `save_model`, with neither pickle nor skops."""
+"""MLflow saves models with skops, its default, or as a file of save_model, without pickle and skops."""
 
 from importlib.util import find_spec
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
+from _fitted_models import LABELS, SERIES, TEXTS
 from seqclf import (
     SKOPS_TRUSTED_TYPES,
     RNNClassifier,
@@ -16,19 +17,14 @@ from seqclf import (
 )
 
 pytestmark = [
-    pytest.mark.skipif(not all(map(find_spec, ("mlflow", "skops"))), reason="MLflow and skops are not here"),
+    pytest.mark.skipif(not all(map(find_spec, ("mlflow", "skops"))), reason="MLflow and skops are not installed"),
     pytest.mark.timeout(600),
-    # Of MLflow itself: what it says of its own type hints and of a model's, in colours, and of its database.
+    # MLflow itself warns about its type hints and those of models, and about its database.
     pytest.mark.filterwarnings("ignore:.*type hint"),
     pytest.mark.filterwarnings("ignore:.*``noload`` loader strategy"),
 ]
 
 SMALL = {"units": 2, "max_epochs": 1, "random_state": 0, "n_threads": 1}
-RNG = np.random.default_rng(0)
-WORDS = "good bad fine poor film plot actor scene not very too never ever and or but so if as".split()
-TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, 9, 60)]
-LABELS = np.array(["yes", "no", "maybe"])[RNG.integers(0, 3, 60)]
-SERIES = RNG.normal(size=(60, 14))
 MODELS = {
     "texts": (lambda: RNNTextClassifier(**SMALL), TEXTS),
     "series": (lambda: RNNClassifier(**SMALL), SERIES),
@@ -43,7 +39,7 @@ MODELS = {
 
 @pytest.fixture
 def mlflow(tmp_path, monkeypatch):
-    """MLflow with a database and a folder of its own, within a run."""
+    """MLflow with a temporary database and folder, inside a run."""
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("GIT_PYTHON_REFRESH", "quiet")
     import mlflow
@@ -59,7 +55,7 @@ def mlflow(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_are_kept_by_skops(name, mlflow):
+def test_log_model_saves_with_skops(name, mlflow):
     make, X = MODELS[name]
     model = make().fit(X, LABELS)
     logged = mlflow.sklearn.log_model(
@@ -73,7 +69,7 @@ def test_models_are_kept_by_skops(name, mlflow):
     np.testing.assert_array_equal(mlflow.pyfunc.load_model(logged.model_uri).predict(X), model.predict(X))
 
 
-def test_models_are_not_kept_by_skops_where_nobody_trusts_them(mlflow):
+def test_log_model_rejects_untrusted_types(mlflow):
     model = RNNClassifier(**SMALL).fit(SERIES, LABELS)
     with pytest.raises(mlflow.MlflowException, match=r"seqclf\._rnn_classifier\.RNNClassifier"):
         mlflow.sklearn.log_model(model, name="model", pip_requirements=["seqclf"])
@@ -97,8 +93,8 @@ mlflow.models.set_model(Saved())
 
 
 @pytest.mark.parametrize("name", ["texts", "series"])
-def test_a_saved_model_needs_neither_pickle_nor_skops(name, mlflow, tmp_path):
-    """A model made of code, as MLflow calls it: the class is kept as its source, the network as our own file."""
+def test_pyfunc_model_of_a_model_file_needs_neither_pickle_nor_skops(name, mlflow, tmp_path):
+    """A "model from code" in MLflow: the class is saved as source code, the network as a file of save_model."""
     make, X = MODELS[name]
     model = make().fit(X, LABELS)
     save_model(model, tmp_path / "model.zip")

@@ -1,4 +1,4 @@
-"""Both classifiers over an indicator matrix: any number of labels a row, each learned by itself."""
+"""Both classifiers with an indicator matrix as y: any number of labels per row, each learned independently."""
 
 import pickle
 import re
@@ -22,14 +22,14 @@ WORDS = np.array([f"w{i}" for i in range(12)])
 
 
 def text_rows(n, seed=0):
-    """A label is whether its word occurs: in about every third row, every sixth, every third."""
+    """A label is 1 if its word occurs: in about a third, a sixth and a third of the rows."""
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(WORDS, size=rng.integers(3, 7))) for _ in range(n)]
     return texts, np.array([[word in text.split() for word in ("w0", "w2", "w3")] for text in texts], dtype=int)
 
 
 def series_rows(n, seed=0):
-    """A label is whether its channel rises; the third one does seldom."""
+    """A label is 1 if its channel rises, which the third one rarely does."""
     rng = np.random.default_rng(seed)
     y = (rng.random((n, 3)) < [0.5, 0.5, 0.2]).astype(int)
     lengths = rng.integers(8, 12, size=n)
@@ -47,13 +47,13 @@ def make(kind, **changes):
 
 @pytest.fixture(scope="module")
 def rows():
-    """80 rows to learn from and 40 new ones."""
+    """80 training rows and 40 new ones, of each kind."""
     return {kind: (*draw(80), *draw(40, seed=1)) for kind, (_, draw) in KINDS.items()}
 
 
 @pytest.fixture(scope="module")
 def fitted(rows):
-    """A model of each kind, which no test may change."""
+    """A fitted model for each kind, which tests must not change."""
     return {kind: make(kind).fit(*rows[kind][:2]) for kind in KINDS}
 
 
@@ -69,7 +69,7 @@ def assert_same_model(one, other, X):
 
 
 @every_kind
-def test_predictions_have_the_forms_of_other_classifiers_of_labels(kind, fitted, rows):
+def test_predictions_have_the_shapes_of_multilabel_classifiers(kind, fitted, rows):
     model, X = fitted[kind], rows[kind][2]
     assert model.classes_.tolist() == [0, 1, 2]
     logits, p = model.decision_function(X), model.predict_proba(X)
@@ -91,15 +91,15 @@ def test_labels_are_learned(kind, fitted, rows):
 
 
 @every_kind
-def test_the_score_is_the_share_of_rows_that_are_right_in_all_labels(kind, rows):
+def test_score_is_the_fraction_of_rows_with_all_labels_correct(kind, rows):
     X, y, X_new, y_new = rows[kind]
     weights = np.random.default_rng(0).uniform(0.1, 2, size=40)
     model = make(kind, max_epochs=1, wide=False).fit(X, y, X_val=X_new, y_val=y_new, sample_weight_val=weights)
-    right = (model.predict(X_new) == y_new).all(axis=1)
+    is_correct = (model.predict(X_new) == y_new).all(axis=1)
     score = model.score(X_new, y_new, weights)
-    assert score == pytest.approx(np.average(right, weights=weights))
+    assert score == pytest.approx(np.average(is_correct, weights=weights))
     assert score == pytest.approx(model.history_[-1]["valid_score"], rel=1e-5)
-    assert 0 < right.mean() < (model.predict(X_new) == y_new).mean()
+    assert 0 < is_correct.mean() < (model.predict(X_new) == y_new).mean()
     assert model.score(X_new, csr_array(y_new)) == accuracy_score(y_new, model.predict(X_new))
 
 
@@ -113,21 +113,21 @@ def test_each_label_has_ratios_and_scores(kind, fitted):
 
 
 @every_kind
-def test_labels_of_chance_stay_at_the_prior(kind):
-    """On new rows the loss is that of their shares, but for what is paid for learning from 300 rows."""
+def test_random_labels_are_predicted_by_their_frequency(kind):
+    """On new rows the loss is the entropy of the frequencies, plus the cost of learning from 300 rows."""
     draw = KINDS[kind][1]
     costs = []
     for seed in range(3):
-        rng, shares = np.random.default_rng(seed + 100), np.array([0.5, 0.2, 0.05])
-        y = (rng.random((300, 3)) < shares).astype(int)
+        rng, frequencies = np.random.default_rng(seed + 100), np.array([0.5, 0.2, 0.05])
+        y = (rng.random((300, 3)) < frequencies).astype(int)
         model = KINDS[kind][0](random_state=seed, max_epochs=3).fit(draw(300, seed)[0], y)
         p = model.predict_proba(draw(200, seed + 10)[0])
-        costs.append(-(shares * np.log(p) + (1 - shares) * np.log(1 - p)).mean(axis=0))
-    entropy = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares))
+        costs.append(-(frequencies * np.log(p) + (1 - frequencies) * np.log(1 - p)).mean(axis=0))
+    entropy = -(frequencies * np.log(frequencies) + (1 - frequencies) * np.log(1 - frequencies))
     assert (np.mean(costs, axis=0) < entropy + 0.03).all()
 
 
-# What y may be
+# Forms of y
 
 Y = text_rows(80)[1]
 FORMS = {
@@ -180,7 +180,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_values_are_named(case, rows):
+def test_bad_values_of_y_are_an_error(case, rows):
     y, words = BAD[case]
     model = make("texts")
     with pytest.raises(ValueError, match=words):
@@ -195,12 +195,12 @@ def test_bad_values_are_named(case, rows):
         (csr_array(Y[:, :1]), "y is a sparse matrix of shape .*or an indicator matrix with a column for each"),
     ],
 )
-def test_other_types_are_named(y, words, rows):
+def test_other_types_of_y_are_an_error(y, words, rows):
     with pytest.raises(TypeError, match=words):
         make("texts").fit(rows["texts"][0], y)
 
 
-def test_a_one_hot_matrix_is_learned_with_a_warning(rows):
+def test_a_one_hot_matrix_gives_a_warning(rows):
     one_hot = np.eye(3)[np.arange(80) % 3]
     with pytest.warns(UserWarning, match=r"one 1 in each row.*y\.argmax\(axis=1\)") as caught:
         model = make("texts").fit(rows["texts"][0], one_hot)
@@ -209,15 +209,15 @@ def test_a_one_hot_matrix_is_learned_with_a_warning(rows):
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2}])
-def test_class_weight_is_refused(class_weight, rows):
-    words = f"class_weight={class_weight!r} weighs classes against each other, but the labels of an indicator matrix"
+def test_class_weight_is_an_error(class_weight, rows):
+    words = f"class_weight={class_weight!r} weights classes against each other, but the labels of an indicator matrix"
     with pytest.raises(ValueError, match=re.escape(words)):
         make("texts", class_weight=class_weight).fit(rows["texts"][0], Y)
 
 
 @every_kind
 @pytest.mark.parametrize("patience", [None, 1])
-def test_labels_of_no_row_and_of_every_row(kind, patience, rows):
+def test_constant_labels(kind, patience, rows):
     X, y, X_new, _ = rows[kind]
     y = np.column_stack([y, np.zeros(80), np.ones(80)])
     model = make(kind, patience=patience).fit(X, y)
@@ -230,7 +230,7 @@ def test_labels_of_no_row_and_of_every_row(kind, patience, rows):
 @every_kind
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_rows(kind, n, rows):
-    """A single row is left where the others have a weight of 0."""
+    """A single row remains if all others have a weight of 0."""
     X, y, X_new, _ = rows[kind]
     model = make(kind).fit(X[:3], y[[0, 1, 2]], sample_weight=np.arange(3) < n)
     assert np.isfinite(model.predict_log_proba(X_new)).all()
@@ -240,7 +240,7 @@ def test_few_rows(kind, n, rows):
 
 
 @every_kind
-def test_a_row_of_weight_zero_is_no_row(kind, rows):
+def test_rows_of_weight_zero_are_left_out(kind, rows):
     X, y, X_new, _ = rows[kind]
     weights = np.arange(80) % 4
     kept = np.flatnonzero(weights)
@@ -252,7 +252,7 @@ def test_a_row_of_weight_zero_is_no_row(kind, rows):
 
 
 @every_kind
-def test_validation_rows_may_be_sparse(kind, rows):
+def test_y_val_can_be_sparse(kind, rows):
     X, y, X_new, y_new = rows[kind]
     models = [make(kind, patience=1).fit(X, y, X_val=X_new, y_val=form(y_new)) for form in (np.array, csr_array)]
     assert_same_model(*models, X_new)
@@ -269,19 +269,19 @@ def test_validation_rows_may_be_sparse(kind, rows):
         (Y[:4], "y_val has 4 rows, but X_val has 5"),
     ],
 )
-def test_validation_rows_of_another_form_are_refused(y_val, words, rows):
+def test_y_val_of_another_form_is_an_error(y_val, words, rows):
     X = rows["texts"][0]
     with pytest.raises(ValueError, match=words):
         make("texts").fit(X, Y, X_val=X[:5], y_val=y_val)
 
 
-def test_classes_are_not_validated_by_labels(rows):
+def test_y_val_of_labels_for_classes_is_an_error(rows):
     X = rows["texts"][0]
     with pytest.raises(ValueError, match=r"y_val should be a 1d array, got an array of shape \(5, 3\) instead"):
         make("texts").fit(X, Y[:, 0], X_val=X[:5], y_val=Y[:5])
 
 
-def test_one_validation_row_of_one_label_does_not_warn(rows):
+def test_x_val_with_one_label_per_row_does_not_warn(rows):
     X, y, *_ = rows["texts"]
     only = np.flatnonzero(y.sum(axis=1) == 1)[:2]
     with warnings.catch_warnings():
@@ -291,39 +291,39 @@ def test_one_validation_row_of_one_label_does_not_warn(rows):
 
 
 @every_kind
-def test_early_stopping_watches_rows_of_every_label(kind, parts, rows):
+def test_the_validation_split_has_every_label(kind, parts, rows):
     X, y, *_ = rows[kind]
     y = y.copy()
     y[:, 2] = np.arange(80) % 20 == 0  # four rows
     model = make(kind, patience=1, max_epochs=4, validation_fraction=0.2).fit(X, y)
-    training, watched = parts
-    assert len(training) + len(watched) == 80 and 12 <= len(watched) <= 18
-    assert watched.targets.sum(axis=0).min() >= 1 and watched.targets[:, 2].sum() == 1
+    training, validation = parts
+    assert len(training) + len(validation) == 80 and 12 <= len(validation) <= 18
+    assert validation.targets.sum(axis=0).min() >= 1 and validation.targets[:, 2].sum() == 1
     losses = [epoch["valid_loss"] for epoch in model.history_]
     assert model.best_epoch_ == 1 + int(np.argmin(losses))
 
 
 @every_kind
 @pytest.mark.parametrize("of_one_label", [False, True])
-def test_groups_are_held_out_whole(kind, of_one_label, parts):
-    """Even where each group has a label for itself, so that no split keeps every label in training."""
+def test_whole_groups_are_held_out(kind, of_one_label, parts):
+    """Also if each group has its own label, so that no split keeps every label in training."""
     groups = np.arange(80) // 4
     y = np.hstack([np.eye(20)[groups], np.ones((80, 1))]) if of_one_label else Y
-    # Each row holds its own number.
+    # Each row holds its index + 1.
     X = [[row + 1] for row in range(80)] if kind == "texts" else [[float(row + 1)] for row in range(80)]
     changes = {} if kind == "texts" else {"scale": False, "learning_rate": 1e-6}
     make(kind, patience=1, validation_fraction=0.25, **changes).fit(X, y, groups=groups)
-    training, watched = ((part.sequences.steps.values.ravel() - 1).astype(int) for part in parts)
-    assert sorted([*training, *watched]) == list(range(80))
-    assert not set(groups[training]) & set(groups[watched])
-    assert 12 <= len(watched) <= 28
+    training, validation = ((part.sequences.steps.values.ravel() - 1).astype(int) for part in parts)
+    assert sorted([*training, *validation]) == list(range(80))
+    assert not set(groups[training]) & set(groups[validation])
+    assert 12 <= len(validation) <= 28
 
 
 # Warm starts
 
 
 @every_kind
-def test_a_warm_start_goes_on_with_as_many_labels(kind, rows):
+def test_warm_start_needs_the_same_number_of_labels(kind, rows):
     X, y, X_new, _ = rows[kind]
     model = make(kind, warm_start=True).fit(X, y)
     before = model.decision_function(X_new)
@@ -332,7 +332,7 @@ def test_a_warm_start_goes_on_with_as_many_labels(kind, rows):
     for other, words in (
         (y[:, :2], "a column for each of the 3 labels of the first fit; got 2"),
         (np.hstack([y, y]), "a column for each of the 3 labels of the first fit; got 6"),
-        (y[:, 0], "y must stay 'several labels a row' as in the first fit; got 'one class a row'"),
+        (y[:, 0], "y must stay 'several labels per row' as in the first fit; got 'one class per row'"),
     ):
         after = model.decision_function(X_new)
         with pytest.raises(ValueError, match=words):
@@ -341,10 +341,12 @@ def test_a_warm_start_goes_on_with_as_many_labels(kind, rows):
         assert model.classes_.tolist() == [0, 1, 2]
 
 
-def test_a_warm_start_after_classes_refuses_labels(rows):
+def test_warm_start_after_classes_refuses_labels(rows):
     X, y, *_ = rows["texts"]
     model = make("texts", warm_start=True).fit(X, y[:, 0])
-    with pytest.raises(ValueError, match="must stay 'one class a row' as in the first fit; got 'several labels a row'"):
+    with pytest.raises(
+        ValueError, match="must stay 'one class per row' as in the first fit; got 'several labels per row'"
+    ):
         model.fit(X, y)
     assert model.set_params(warm_start=False).fit(X, y).classes_.tolist() == [0, 1, 2]
 
@@ -382,11 +384,11 @@ def test_cross_val_predict(method, rows):
     np.testing.assert_array_equal(found[test], getattr(model, method)([X[row] for row in test]))
 
 
-# One row, one answer
+# Invariances
 
 
 @every_kind
-def test_a_row_gets_the_same_answer_whatever_is_with_it(kind, fitted, rows, tune):
+def test_predictions_do_not_depend_on_other_rows_and_batches(kind, fitted, rows, tune):
     model, X = fitted[kind], rows[kind][2]
     expected = model.decision_function(X)
     assert len(np.unique(expected.round(6), axis=0)) > 20
@@ -400,7 +402,7 @@ def test_a_row_gets_the_same_answer_whatever_is_with_it(kind, fitted, rows, tune
 
 
 @pytest.mark.parametrize("side", ["start", "end"])
-def test_padding_is_invisible(side, rows):
+def test_padding_does_not_change_predictions(side, rows):
     X, y, X_new, _ = rows["series"]
 
     def padded(series):
@@ -415,12 +417,12 @@ def test_padding_is_invisible(side, rows):
 
 
 @every_kind
-def test_threads_are_invisible(kind, rows):
+def test_n_threads_does_not_change_the_model(kind, rows):
     X, y, X_new, _ = rows[kind]
     assert_same_model(*(make(kind, n_threads=n_threads).fit(X, y) for n_threads in (1, 2)), X_new)
 
 
 @every_kind
-def test_fit_and_predict_leave_the_random_generators_alone(kind, rows, unchanged_global_state):
+def test_fit_and_predict_do_not_use_global_random_generators(kind, rows, unchanged_global_state):
     X, y, X_new, _ = rows[kind]
     make(kind, patience=1).fit(X, y).predict(X_new)

@@ -1,4 +1,4 @@
-"""What pip makes of the sources: a wheel for every Python, and pure Python where there is no compiler."""
+"""pip builds one wheel for every version of Python, and a pure Python wheel without a compiler."""
 
 import os
 import pickle
@@ -19,12 +19,12 @@ NO_COMPILER = "no-such-compiler"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="the sources are not here"),
+    pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="the source tree is not available"),
 ]
 
 
 def pip_wheel(sources, folder, **variables):
-    """Build in an environment of its own, as pip does for users."""
+    """Build in an isolated environment, as pip does for users."""
     environment = os.environ.copy()
     for name in ("CXX", "SEQCLF_REQUIRE_KERNELS"):
         environment.pop(name, None)
@@ -34,7 +34,7 @@ def pip_wheel(sources, folder, **variables):
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
-    """The sources as the archive for PyPI has them."""
+    """The unpacked source distribution."""
     folder = tmp_path_factory.mktemp("sdist")
     code = f"import scikit_build_core.build as b; print(b.build_sdist({str(folder)!r}))"
     tools = folder / "tools"
@@ -51,7 +51,7 @@ def unpacked(tmp_path_factory):
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
-def test_the_archive_becomes_one_wheel_for_every_python(unpacked, tmp_path):
+def test_source_distribution_builds_one_wheel_for_every_python(unpacked, tmp_path):
     done = pip_wheel(unpacked, tmp_path, SEQCLF_REQUIRE_KERNELS="1")
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.iterdir()
@@ -64,7 +64,7 @@ def test_the_archive_becomes_one_wheel_for_every_python(unpacked, tmp_path):
     assert not [name for name in names if "csrc" in name or name.startswith(("tests", "tools"))]
 
 
-ALONE = """
+PREDICT = """
 import pickle, sys
 from pathlib import Path
 import numpy as np
@@ -78,7 +78,7 @@ for name in ("torch", "sklearn", "scipy"):
         __import__(name)
     except ModuleNotFoundError:
         continue
-    sys.exit(f"{name} is there")
+    sys.exit(f"{name} is installed")
 import seqclf
 from seqclf._native import library
 print(seqclf.__file__, library.load()[0] is not None)
@@ -90,7 +90,7 @@ except ImportError as error:
 
 
 def saved_models(folder):
-    """Models as files, with rows and the answers of the estimators."""
+    """Write model files, with rows and the predictions of the estimators."""
     texts, labels = ["good film", "bad film, not good", "fine", "a poor plot"] * 10, ["yes", "no"] * 20
     rows = {
         "texts": (seqclf.RNNTextClassifier, texts),
@@ -104,27 +104,27 @@ def saved_models(folder):
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
-def test_a_saved_model_predicts_where_there_are_numpy_and_safetensors_alone(unpacked, tmp_path):
+def test_saved_model_predicts_with_only_numpy_and_safetensors_installed(unpacked, tmp_path):
     done = pip_wheel(unpacked, tmp_path / "wheel", SEQCLF_REQUIRE_KERNELS="1")
     assert done.returncode == 0, done.stderr
     (wheel,) = (tmp_path / "wheel").iterdir()
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     install = [str(python), "-m", "pip", "install", "--quiet"]
-    # The numpy of this environment: the answers are compared to the bit.
+    # The same numpy as here, because the predictions are compared bit by bit.
     subprocess.run([*install, f"numpy=={np.__version__}", "safetensors"], check=True)
     subprocess.run([*install, "--no-deps", str(wheel)], check=True)
     saved_models(tmp_path)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(python), "-W", "error", "-c", ALONE]
+    command = [str(python), "-W", "error", "-c", PREDICT]
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     where, message = ran.stdout.splitlines()
     assert "site-packages" in where and where.endswith(" True")
-    assert "seqclf.RNNClassifier needs the package" in message and "`pip install seqclf` brings it" in message
+    assert "seqclf.RNNClassifier needs the package" in message and "`pip install seqclf` installs it" in message
 
 
-def test_without_a_compiler_it_is_pure_python(unpacked, tmp_path):
+def test_wheel_without_a_compiler_is_pure_python(unpacked, tmp_path):
     done = pip_wheel(unpacked, tmp_path, CXX=NO_COMPILER)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.iterdir()
@@ -132,7 +132,7 @@ def test_without_a_compiler_it_is_pure_python(unpacked, tmp_path):
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if "_cpu." in name or "csrc" in name]
 
 
-def test_without_a_compiler_it_fails_where_kernels_are_required(unpacked, tmp_path):
+def test_build_without_a_compiler_fails_if_kernels_are_required(unpacked, tmp_path):
     done = pip_wheel(unpacked, tmp_path, CXX=NO_COMPILER, SEQCLF_REQUIRE_KERNELS="1")
     assert done.returncode != 0
     assert NO_COMPILER in done.stdout + done.stderr

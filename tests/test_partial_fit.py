@@ -1,4 +1,4 @@
-"""`partial_fit`: chunks of a stream, with what the first one has taught of inputs."""
+"""`partial_fit`: training on chunks of a stream, with label features fitted to the first chunk."""
 
 import pickle
 
@@ -16,12 +16,12 @@ TOKENS = [text.split() for text in TEXTS]
 CLASSES = np.unique(LABELS)
 
 
-def numbers(labels):
+def values_of(labels):
     return np.unique(labels, return_inverse=True)[1] + np.random.default_rng(0).uniform(size=len(labels))
 
 
 def models():
-    """(estimator, X, y, classes) of every kind."""
+    """Estimator, X, y and classes, for each kind of estimator, input and target."""
     indicators = np.column_stack([np.asarray(LABELS) == CLASSES[0], np.arange(len(LABELS)) % 3 == 0]).astype(int)
     return {
         "texts": (RNNTextClassifier(**STREAM), TEXTS, LABELS, CLASSES),
@@ -29,9 +29,9 @@ def models():
         "characters": (RNNTextClassifier(TextTokenizer(level="char"), **STREAM), TEXTS, LABELS, CLASSES),
         "network alone": (RNNTextClassifier(**STREAM, wide=False, nb_ngrams=0), TEXTS, LABELS, CLASSES),
         "labels": (RNNTextClassifier(**STREAM), TEXTS, indicators, None),
-        "numbers of texts": (RNNTextRegressor(**STREAM), TEXTS, numbers(LABELS), None),
+        "text regression": (RNNTextRegressor(**STREAM), TEXTS, values_of(LABELS), None),
         "series": (RNNClassifier(**STREAM), SERIES, SERIES_LABELS, np.unique(SERIES_LABELS)),
-        "numbers of series": (RNNRegressor(**STREAM), SERIES, numbers(SERIES_LABELS), None),
+        "series regression": (RNNRegressor(**STREAM), SERIES, values_of(SERIES_LABELS), None),
         "tags": (RNNTagger(**STREAM), TOKENS, [[len(token) % 3 for token in row] for row in TOKENS], [0, 1, 2]),
         "tags of series": (RNNTagger(**STREAM), SERIES, [(row[:, 0] > 0).astype(int) for row in SERIES], [0, 1]),
     }
@@ -52,13 +52,13 @@ def weights_of(model):
 
 
 def assert_same(model, other):
-    theirs = weights_of(other)
+    expected = weights_of(other)
     for name, array in weights_of(model).items():
-        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stream_is_learned(kind):
+def test_partial_fit_learns_from_a_stream(kind):
     model, X, y, classes = models()[kind]
     model = train(model.set_params(units=8, learning_rate=1e-2), X, y, classes)
     for _ in range(9):
@@ -71,7 +71,7 @@ def test_a_stream_is_learned(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pickle_goes_on_to_the_bit(kind):
+def test_partial_fit_of_a_pickled_estimator_is_bit_identical(kind):
     model, X, y, classes = models()[kind]
     model = train(model, X[:80], y[:80], classes)
     loaded = pickle.loads(pickle.dumps(model))
@@ -79,9 +79,9 @@ def test_a_pickle_goes_on_to_the_bit(kind):
     assert loaded.n_iter_ == 3
 
 
-@pytest.mark.parametrize("kind", ["texts", "series", "tags", "numbers of texts"])
+@pytest.mark.parametrize("kind", ["texts", "series", "tags", "text regression"])
 @pytest.mark.parametrize("first", [True, False])
-def test_after_an_interruption_everything_is_as_before(kind, first, monkeypatch):
+def test_interrupted_partial_fit_leaves_the_estimator_unchanged(kind, first, monkeypatch):
     model, X, y, classes = models()[kind]
     if not first:
         train(model, X[:40], y[:40], classes)
@@ -98,9 +98,9 @@ def test_after_an_interruption_everything_is_as_before(kind, first, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["texts", "series", "tags", "labels"])
-def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, tune):
-    """What it looks up does not change with its target; what other rows look up does."""
-    # Else the target has a say in how closely models fit.
+def test_label_features_of_a_repeated_row_do_not_depend_on_its_target(kind, tune):
+    """If its target changes, the features fitted without its fold stay the same; all others change."""
+    # With a choice of penalties, the target would affect the penalty.
     tune(tag_penalties=(1.0,))
     model, X, y, classes = models()[kind]
     other = list(y) if isinstance(y, list) else y.copy()
@@ -110,26 +110,26 @@ def test_a_row_that_comes_again_is_told_nothing_of_its_own_target(kind, tune):
         other[7] = 1 - y[7]
     else:
         other[7] = next(label for label in classes if label != y[7])
-    told = []
+    fitted = []
     for targets in (y, other):
         one = train(clone(model), X[:60], targets[:60], classes, size=60)
-        own = int(one._folds.of(one._encode(one._validate_X(X[7:8], reset=False)).steps)[0])
+        row_fold = int(one._folds.of(one._encode(one._validate_X(X[7:8], reset=False)).steps)[0])
         features = one._label_features
         of_ngrams = getattr(features, "of_ngrams", None)
         tables = [] if of_ngrams is None else [table[1:] for table in of_ngrams.fold_tables_]
-        models_without = [coef for coef, _ in features.scores.without_fold_]
-        told.append((own, tables, models_without))
-    (own, tables, coefs), (same, other_tables, other_coefs) = told
-    assert own == same
+        models_without = [coef for coef, _ in features.scores.fold_models_]
+        fitted.append((row_fold, tables, models_without))
+    (row_fold, tables, coefs), (same_fold, other_tables, other_coefs) = fitted
+    assert row_fold == same_fold
     for one, changed in zip(tables, other_tables, strict=True):
-        np.testing.assert_array_equal(one[own], changed[own])
+        np.testing.assert_array_equal(one[row_fold], changed[row_fold])
         assert (one != changed).any()
     for fold, (one, changed) in enumerate(zip(coefs, other_coefs, strict=True)):
-        assert np.array_equal(one, changed) is (fold == own)
+        assert np.array_equal(one, changed) is (fold == row_fold)
 
 
-@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
-def test_new_rows_of_a_fold_that_the_first_chunk_lacked_get_what_all_rows_taught():
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of only one class")
+def test_rows_of_a_fold_missing_in_the_first_chunk_use_features_of_all_rows():
     model, X, y, classes = models()["texts"]
     model.partial_fit(X[:3], y[:3], classes=classes)
     assert -1 in model._folds.of(model._encode(model._validate_X(X, reset=False)).steps)
@@ -137,8 +137,8 @@ def test_new_rows_of_a_fold_that_the_first_chunk_lacked_get_what_all_rows_taught
     assert np.isfinite(model.predict_proba(X)).all()
 
 
-def test_overlapping_windows_are_told_nothing_of_their_neighbours():
-    """Labels that can't be learned: what the linear model says of training rows is no better than chance."""
+def test_folds_keep_overlapping_windows_together():
+    """The labels can't be learned, so out-of-fold scores of the linear model must be no better than chance."""
     rng = np.random.default_rng(0)
     X = np.lib.stride_tricks.sliding_window_view(rng.normal(size=400).cumsum(), 20)[:300]
     y = np.repeat(np.arange(15) % 2, 20)
@@ -152,55 +152,55 @@ def test_overlapping_windows_are_told_nothing_of_their_neighbours():
 
 
 @pytest.mark.parametrize("kind", ["texts", "series", "tags"])
-def test_a_first_chunk_that_teaches_nothing_is_refused_or_warned_of(kind):
+def test_uninformative_first_chunk_raises_or_warns(kind):
     model, X, y, classes = models()[kind]
     with pytest.raises(ValueError, match=r"first chunk has too few different rows .*wide=False, nb_ngrams=0"):
         model.partial_fit(X[:1], y[:1], classes=classes)
     one = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
-    with pytest.warns(UserWarning, match="rows of one class alone.* the linear model and the n-grams learn nothing"):
+    with pytest.warns(UserWarning, match="rows of only one class.* linear model and the n-grams learn nothing"):
         clone(model).partial_fit(X, one, classes=["a", "b"])
     if kind != "tags":
-        alone = {"wide": False} | ({"nb_ngrams": 0} if kind == "texts" else {})
-        clone(model).set_params(**alone).partial_fit(X[:1], y[:1], classes=classes)
+        network_only = {"wide": False} | ({"nb_ngrams": 0} if kind == "texts" else {})
+        clone(model).set_params(**network_only).partial_fit(X[:1], y[:1], classes=classes)
 
 
-@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of only one class")
 @pytest.mark.parametrize("n", [20, 200])
-def test_classes_without_a_row_are_as_rare_as_half_a_row(n):
+def test_missing_classes_have_the_prior_of_half_a_row(n):
     X = np.random.default_rng(1).normal(size=(n, 12))
     model = RNNClassifier(**STREAM, conv_filters=0).partial_fit(X, [0] * n, classes=[0, 1, 2])
     sequences = model._label_features.transform(model._encode(model._validate_X(X[:1], reset=False)))
-    shares = np.exp(sequences.scores) / np.exp(sequences.scores).sum()
-    np.testing.assert_allclose(shares[0, 1:], 0.5 / (n + 1), rtol=0.1)
+    probabilities = np.exp(sequences.scores) / np.exp(sequences.scores).sum()
+    np.testing.assert_allclose(probabilities[0, 1:], 0.5 / (n + 1), rtol=0.1)
 
 
-def test_one_row_with_several_labels_is_a_chunk():
+def test_chunk_of_one_row_with_several_labels():
     model, X, y, _ = models()["labels"]
     model.partial_fit(X[:40], y[:40]).partial_fit(X[40:41], y[40:41])
     assert model.n_iter_ == 2
 
 
-@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of only one class")
 @pytest.mark.parametrize("kind", ["texts", "series"])
-def test_a_class_without_a_row_is_rare_and_is_learned_later(kind):
+def test_class_missing_in_the_first_chunk_is_learned_later(kind):
     model, X, y, _ = models()[kind]
     model.set_params(units=8, learning_rate=1e-2)
     labels = np.unique(y, return_inverse=True)[1].astype(str)
-    known = np.flatnonzero(labels != "1") if kind == "series" else np.flatnonzero(labels == "0")
-    everything = [*np.unique(labels), "never"]
-    rows = [X[i] for i in known]
-    model.partial_fit(rows, labels[known], classes=everything)
-    assert model.classes_.tolist() == everything
-    missing = [everything.index("1"), everything.index("never")]
-    assert model.predict_proba(rows)[:, missing].mean(axis=0).max() < 0.2
+    present = np.flatnonzero(labels != "1") if kind == "series" else np.flatnonzero(labels == "0")
+    all_classes = [*np.unique(labels), "unused"]
+    rows = [X[i] for i in present]
+    model.partial_fit(rows, labels[present], classes=all_classes)
+    assert model.classes_.tolist() == all_classes
+    absent = [all_classes.index("1"), all_classes.index("unused")]
+    assert model.predict_proba(rows)[:, absent].mean(axis=0).max() < 0.2
     for _ in range(30):
         train(model, X, labels, None)
     assert (model.predict(X) == "1").sum() > 10
-    assert model.predict_proba(X)[:, everything.index("never")].mean() < 0.05
+    assert model.predict_proba(X)[:, all_classes.index("unused")].mean() < 0.05
 
 
-@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of one class")
-def test_the_first_chunk_may_hold_one_class_alone():
+@pytest.mark.filterwarnings("ignore:The first chunk of partial_fit holds rows of only one class")
+def test_first_chunk_with_a_single_class():
     for kind in ("texts", "series", "tags"):
         model, X, _, _ = models()[kind]
         y = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
@@ -209,21 +209,21 @@ def test_the_first_chunk_may_hold_one_class_alone():
         assert set(np.concatenate(predicted) if kind == "tags" else predicted) == {"a"}
 
 
-def test_a_fitted_tokenizer_is_taken_as_it_is():
+def test_fitted_tokenizer_is_not_refitted():
     tokenizer = TextTokenizer().fit([*TEXTS, "a word of later chunks"])
     model = RNNTextClassifier(tokenizer, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
     assert "later" in model.tokenizer_.vocabulary_ and model.vocab_size_ == len(tokenizer.tokens_)
     assert model.tokenizer_ is not tokenizer
-    counted = TextTokenizer().partial_fit(TEXTS).partial_fit(["a word of later chunks"])
-    same = RNNTextClassifier(counted, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    from_counts = TextTokenizer().partial_fit(TEXTS).partial_fit(["a word of later chunks"])
+    same = RNNTextClassifier(from_counts, **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
     assert same.tokenizer_.tokens_ == tokenizer.tokens_
-    counted.partial_fit(["the tokenizer itself goes on"])
-    learned = RNNTextClassifier(TextTokenizer(), **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
-    assert "later" not in learned.tokenizer_.vocabulary_
+    from_counts.partial_fit(["the tokenizer itself can be updated"])
+    unfitted = RNNTextClassifier(TextTokenizer(), **STREAM).partial_fit(TEXTS[:40], LABELS[:40], classes=CLASSES)
+    assert "later" not in unfitted.tokenizer_.vocabulary_
     assert "later" not in RNNTextClassifier(tokenizer, **STREAM).fit(TEXTS, LABELS).tokenizer_.vocabulary_
 
 
-def test_weights_count_the_same_in_every_chunk():
+def test_sample_weight_has_the_same_scale_in_every_chunk():
     def fitted(*scales, **settings):
         model = RNNClassifier(**STREAM, wide=False, optimizer="sgd", max_grad_norm=None, **settings)
         for n, scale in enumerate(scales):
@@ -237,7 +237,7 @@ def test_weights_count_the_same_in_every_chunk():
     assert any((twice[name] != plain[name]).any() for name in plain)
 
 
-def test_settings_of_the_training_may_change_and_those_of_the_network_may_not():
+def test_training_parameters_can_change_but_network_parameters_cannot():
     model, X, y, classes = models()["texts"]
     train(model, X[:40], y[:40], classes)
     slower = pickle.loads(pickle.dumps(model)).set_params(learning_rate=1e-9, batch_size=4, dropout=0.0)
@@ -255,10 +255,10 @@ def test_settings_of_the_training_may_change_and_those_of_the_network_may_not():
     [
         ("series", {"class_weight": {0: 5.0}}),
         ("tags", {"class_weight": {1: 5.0}}),
-        ("numbers of series", {"loss": "huber"}),
+        ("series regression", {"loss": "huber"}),
     ],
 )
-def test_loss_and_class_weights_may_change_between_calls(kind, change):
+def test_loss_and_class_weight_can_change_between_calls(kind, change):
     model, X, y, classes = models()[kind]
     if kind == "series":
         y = np.unique(y, return_inverse=True)[1]
@@ -273,13 +273,13 @@ def test_loss_and_class_weights_may_change_between_calls(kind, change):
     assert all(vars(model._task)[name] is value for name, value in before.items())
 
 
-def test_class_weights_that_leave_one_class_are_refused():
+def test_class_weight_with_one_positive_weight_raises():
     with pytest.raises(ValueError, match="leaves fewer than 2 of the classes with a weight above 0"):
         RNNClassifier(**STREAM, class_weight={"a": 0.0}).partial_fit(np.eye(4), ["a", "b"] * 2, ["a", "b"])
 
 
-@pytest.mark.parametrize("kind", ["texts", "series", "tags", "numbers of series", "labels"])
-def test_after_fit_the_fitted_network_is_trained_on(kind):
+@pytest.mark.parametrize("kind", ["texts", "series", "tags", "series regression", "labels"])
+def test_partial_fit_after_fit_continues_training(kind):
     model, X, y, _ = models()[kind]
     model.set_params(max_epochs=2).fit(X[:80], y[:80])
     before = weights_of(model)
@@ -289,7 +289,7 @@ def test_after_fit_the_fitted_network_is_trained_on(kind):
 
 
 @pytest.mark.parametrize("kind", ["texts", "series", "tags"])
-def test_fit_begins_anew(kind):
+def test_fit_after_partial_fit_starts_again(kind):
     model, X, y, classes = models()[kind]
     train(model, X, y, classes)
     model.set_params(max_epochs=1)
@@ -297,18 +297,18 @@ def test_fit_begins_anew(kind):
     assert not {"_training_state", "_folds"} & vars(model).keys()
 
 
-def test_predictions_reach_the_targets_of_later_chunks():
+def test_range_of_predictions_extends_to_targets_of_later_chunks():
     X = np.linspace(0, 10, 200)[:, None] + np.zeros((1, 4))
     y = X[:, 0] * 10
-    model = RNNRegressor(**STREAM | {"units": 8, "learning_rate": 1e-2})
+    model = RNNRegressor(**STREAM | {"units": 8, "learning_rate": 3e-2})
     model.partial_fit(X[:50], y[:50])
     assert model.predict(X).max() <= y[49]
-    for _ in range(100):
+    for _ in range(40):
         model.partial_fit(X[::4], y[::4])
     assert model.predict(X).max() > 0.8 * y.max()
 
 
-def test_the_state_does_not_grow():
+def test_pickle_size_does_not_grow():
     model, X, y, classes = models()["texts"]
     sizes = []
     for _ in range(3):
@@ -318,7 +318,7 @@ def test_the_state_does_not_grow():
 
 
 @pytest.mark.parametrize("make", [RNNClassifier, RNNTextClassifier, RNNRegressor, RNNTextRegressor, RNNTagger])
-def test_one_cycle_has_no_partial_fit_and_says_why(make):
+def test_schedule_one_cycle_has_no_partial_fit(make):
     assert not hasattr(make(), "partial_fit")
     assert hasattr(make(schedule="constant"), "partial_fit")
     with pytest.raises(AttributeError) as caught:
@@ -340,7 +340,7 @@ def test_one_cycle_has_no_partial_fit_and_says_why(make):
         ({"units": 0}, {}, "'units' parameter"),
     ],
 )
-def test_what_is_refused_in_the_first_call(settings, call, message):
+def test_first_call_raises(settings, call, message):
     model = RNNClassifier(**STREAM | settings)
     with pytest.raises(ValueError, match=message):
         model.partial_fit(np.eye(4), ["a", "b"] * 2, **{"classes": ["a", "b"]} | call)
@@ -356,7 +356,7 @@ def test_what_is_refused_in_the_first_call(settings, call, message):
         (["a"] * 3, {}, "y has 3 labels, but X has 4 rows"),
     ],
 )
-def test_what_is_refused_in_later_calls(y, call, message):
+def test_later_calls_raise(y, call, message):
     model = RNNClassifier(**STREAM).partial_fit(np.eye(4), ["a", "b"] * 2, ["a", "b"])
     before = dict(vars(model))
     with pytest.raises(ValueError, match=message):
@@ -364,14 +364,14 @@ def test_what_is_refused_in_later_calls(y, call, message):
     assert vars(model) == before
 
 
-def test_a_first_chunk_of_equal_numbers_is_refused():
-    with pytest.raises(ValueError, match=r"y holds nothing but 2\.0: partial_fit takes the scale"):
+def test_first_chunk_with_constant_targets_raises():
+    with pytest.raises(ValueError, match=r"y holds only 2\.0: partial_fit takes the scale"):
         RNNRegressor(**STREAM).partial_fit(np.eye(4), [2.0] * 4)
-    with pytest.raises(ValueError, match=r"y holds nothing but 7\.0 in column 1"):
+    with pytest.raises(ValueError, match=r"y holds only 7\.0 in column 1"):
         RNNRegressor(**STREAM).partial_fit(np.eye(4), [[n, 7.0] for n in range(4)])
 
 
-def test_other_labels_of_an_indicator_matrix_are_refused():
+def test_indicator_matrix_with_other_labels_raises():
     model, X, y, _ = models()["labels"]
     with pytest.raises(ValueError, match="an indicator matrix of 2 labels: leave classes=None"):
         clone(model).partial_fit(X, y, classes=["a", "b", "c"])

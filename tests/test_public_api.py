@@ -72,7 +72,7 @@ for name in ("RNNClassifier", "TextTokenizer"):
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for line, name in zip(found.splitlines(), ("RNNClassifier", "TextTokenizer"), strict=True):
-        assert line.startswith(f"seqclf.{name} needs the package 'sklearn', which is not installed here: ")
+        assert line.startswith(f"seqclf.{name} needs the package 'sklearn', which is not installed: ")
         assert "`pip install seqclf`" in line and "load_predictor" in line
 
 
@@ -93,7 +93,7 @@ def test_what_needs_no_torch_imports_none():
 
 
 def test_looking_for_frames_imports_no_library_of_frames():
-    code = "from seqclf._validation.series import read_series; read_series([[1.0]]); import sys"
+    code = "from seqclf._validation.series import validate_series; validate_series([[1.0]]); import sys"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print('polars' in sys.modules)"], capture_output=True, text=True, check=True
     )

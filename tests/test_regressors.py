@@ -1,4 +1,4 @@
-"""RNNRegressor and RNNTextRegressor: what holds for both, over every kind of input."""
+"""RNNRegressor and RNNTextRegressor: the properties that both have, for every kind of input."""
 
 import pickle
 import subprocess
@@ -67,7 +67,7 @@ def take(X, rows):
 
 
 @every_case
-def test_it_learns_and_score_is_r_squared(make, data):
+def test_learns_and_score_is_r_squared(make, data):
     X, y = data(300)
     X_new, y_new = data(200, seed=1)
     model = make(random_state=0).fit(X, y)
@@ -80,7 +80,7 @@ def test_it_learns_and_score_is_r_squared(make, data):
 
 
 @every_case
-def test_several_targets(make, data):
+def test_several_targets_are_learned(make, data):
     X, y = data(120)
     Y = np.column_stack([y, -5 * y, np.full(len(y), 7.25)])
     model = make(**QUICK).fit(X, Y)
@@ -93,7 +93,7 @@ def test_several_targets(make, data):
 
 
 @every_class
-def test_a_column_stays_a_column(make, data):
+def test_predict_keeps_the_shape_of_a_column(make, data):
     X, y = data()
     one, other = make(**QUICK).fit(X, y), make(**QUICK).fit(X, y[:, None])
     np.testing.assert_array_equal(one.predict(X)[:, None], other.predict(X))
@@ -101,7 +101,7 @@ def test_a_column_stays_a_column(make, data):
 
 @every_class
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_learns(make, data, loss):
+def test_only_robust_losses_ignore_outliers(make, data, loss):
     X, y = data(300)
     y = y.copy()
     y[:3] += 1e4
@@ -109,14 +109,14 @@ def test_every_loss_learns(make, data, loss):
     X_new, y_new = data(200, seed=1)
     spread = np.abs(y_new - np.median(y_new)).mean()
     error = np.abs(model.predict(X_new) - y_new).mean()
-    # Three rows of 10,000 are all that the squared error looks at.
+    # Three rows of 10,000 dominate the squared error.
     assert (error < 0.8 * spread) == (loss != "squared_error")
     losses = [epoch["train_loss"] for epoch in model.history_]
     assert np.isfinite(losses).all()
 
 
 @every_class
-def test_predictions_stay_in_the_range_of_y(make, data):
+def test_predictions_are_in_the_range_of_y(make, data):
     X, y = data(100)
     model = make(**QUICK).fit(X, y > 100)
     predicted = model.predict(data(300, seed=1)[0])
@@ -124,22 +124,33 @@ def test_predictions_stay_in_the_range_of_y(make, data):
 
 
 @every_class
-def test_of_a_network_of_few_rows_little_is_kept(make, data, monkeypatch):
-    """n / (n + 100) of what it adds to the linear model; all of it where rows are held out."""
-    shares = []
-    monkeypatch.setattr("seqclf._nn.head.Head.keep", lambda head, share: shares.append(share))
+def test_the_network_is_shrunk_if_rows_are_few(make, data):
+    """By a factor of n / (n + 100), unless there are validation rows or the start is warm."""
     X, y = data(60)
-    make(**QUICK).fit(X, y)
-    make(**QUICK, patience=1).fit(X, y)
-    make(**QUICK).fit(X, y, X_val=X[:5], y_val=y[:5])
-    assert shares == [60 / 160]
-    model = make(**QUICK, warm_start=True).fit(X, y).fit(X, y)
-    assert len(shares) == 2
-    assert model.n_iter_ == 2
+    validation = {"X_val": X[:5], "y_val": y[:5]}
+    shrunk, whole = make(**QUICK).fit(X, y), make(**QUICK).fit(X, y, **validation)
+    factor = 60 / 160
+    heads = [model.network_.head for model in (shrunk, whole)]
+    for name in ("weight", "bias"):
+        values, unscaled = (getattr(head, name).detach().numpy() for head in heads)
+        np.testing.assert_allclose(values, factor * unscaled, rtol=1e-5)
+    scores, unscaled = (head.score_weights.detach().numpy() for head in heads)
+    np.testing.assert_allclose(scores, 1 + factor * (unscaled - 1), rtol=1e-5)
+
+    first = make(**QUICK, warm_start=True).fit(X, y)
+    warm, with_validation = (pickle.loads(pickle.dumps(first)) for _ in range(2))
+    np.testing.assert_array_equal(warm.fit(X, y).predict(X), with_validation.fit(X, y, **validation).predict(X))
 
 
 @every_class
-def test_without_a_linear_model_the_whole_network_is_kept(make, data):
+def test_the_network_is_not_shrunk_if_rows_are_held_out(make, data, monkeypatch):
+    X, y = data(60)
+    monkeypatch.setattr("seqclf._nn.head.Head.shrink", lambda head, factor: pytest.fail("the network was shrunk"))
+    assert make(**QUICK, patience=1).fit(X, y).n_iter_ <= 2
+
+
+@every_class
+def test_the_network_is_not_shrunk_without_a_linear_model(make, data):
     X, y = data(40)
     model = make(**QUICK, wide=False).fit(X, y)
     outputs = model._outputs(X)
@@ -148,7 +159,7 @@ def test_without_a_linear_model_the_whole_network_is_kept(make, data):
 
 
 @every_class
-def test_noise_is_predicted_by_its_mean(make, data):
+def test_noise_is_predicted_by_about_its_mean(make, data):
     X, _ = data(200)
     y = np.random.default_rng(5).normal(size=200)
     model = make(random_state=0).fit(X[:100], y[:100])
@@ -156,11 +167,11 @@ def test_noise_is_predicted_by_its_mean(make, data):
     assert error < 1.12 * np.sqrt(np.mean((y[:100].mean() - y[100:]) ** 2))
 
 
-# A row's answer is its own
+# Invariances
 
 
 @every_case
-def test_a_row_alone_shuffled_or_in_other_batches_gets_the_same_bits(make, data, tune):
+def test_predictions_do_not_depend_on_other_rows_and_batches(make, data, tune):
     X, y = data(40)
     model = make(**QUICK).fit(X, y)
     expected = model.predict(X)
@@ -176,7 +187,7 @@ def test_a_row_alone_shuffled_or_in_other_batches_gets_the_same_bits(make, data,
 
 @pytest.mark.parametrize("side", ["start", "end"])
 @pytest.mark.parametrize("case", ["ids", "series"])
-def test_padding_is_invisible(case, side):
+def test_padding_does_not_change_predictions(case, side):
     make, data = CASES[case]
     X, y = data()
     padder = SequencePadder(padding=side, value=0 if case == "ids" else np.nan)
@@ -187,7 +198,7 @@ def test_padding_is_invisible(case, side):
 
 
 @every_class
-def test_one_seed_one_model_and_the_world_as_it_was(make, data, unchanged_global_state):
+def test_random_state_determines_the_model(make, data, unchanged_global_state):
     X, y = data()
     one, other = make(**QUICK).fit(X, y), make(**QUICK).fit(X, y)
     np.testing.assert_array_equal(one.predict(X), other.predict(X))
@@ -197,7 +208,7 @@ def test_one_seed_one_model_and_the_world_as_it_was(make, data, unchanged_global
 
 
 @every_class
-def test_a_weight_of_zero_removes_the_row_and_only_proportions_count(make, data):
+def test_sample_weight_of_zero_removes_rows_and_only_proportions_matter(make, data):
     X, y = data()
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 3, size=60).astype(float)
@@ -210,7 +221,7 @@ def test_a_weight_of_zero_removes_the_row_and_only_proportions_count(make, data)
 
 
 @every_class
-def test_validation_rows_are_scored_as_predictions_are(make, data):
+def test_valid_score_is_the_score_of_predictions(make, data):
     X, y = data(80)
     X_val, y_val = data(30, seed=1)
     model = make(**QUICK).fit(X, y, X_val=X_val, y_val=y_val)
@@ -221,7 +232,7 @@ def test_validation_rows_are_scored_as_predictions_are(make, data):
 
 
 @every_class
-def test_early_stopping_puts_the_best_weights_back(make, data):
+def test_early_stopping_restores_the_best_weights(make, data):
     X, y = data(80)
     model = make(**(QUICK | {"max_epochs": 30}), patience=2, learning_rate=0.05).fit(X, y)
     losses = [epoch["valid_loss"] for epoch in model.history_]
@@ -229,7 +240,7 @@ def test_early_stopping_puts_the_best_weights_back(make, data):
 
 
 @every_class
-def test_groups_are_kept_together(make, data):
+def test_groups_are_validated_and_used(make, data):
     X, y = data()
     model = make(**QUICK, patience=1, validation_fraction=0.3).fit(X, y, groups=np.arange(60) // 6)
     assert "valid_loss" in model.history_[0]
@@ -238,7 +249,7 @@ def test_groups_are_kept_together(make, data):
 
 
 @every_class
-def test_a_warm_start_goes_on_in_the_units_of_the_first_fit(make, data):
+def test_warm_start_keeps_the_target_scale_of_the_first_fit(make, data):
     X, y = data()
     model = make(**QUICK, warm_start=True).fit(X, y)
     center = model.target_center_.copy()
@@ -266,7 +277,7 @@ def test_a_warm_start_goes_on_in_the_units_of_the_first_fit(make, data):
         (lambda y: [[1, 2], *([[3]] * 59)], "Row 0 of y holds 2 values"),
     ],
 )
-def test_bad_targets(make, data, bad, message, fitted_before):
+def test_bad_targets_are_an_error(make, data, bad, message, fitted_before):
     X, y = data()
     model = make(**QUICK)
     before = model.fit(X, y).predict(X) if fitted_before else None
@@ -279,7 +290,7 @@ def test_bad_targets(make, data, bad, message, fitted_before):
 
 
 @every_class
-def test_parameters(make, data):
+def test_bad_parameters_are_an_error(make, data):
     X, y = data()
     with pytest.raises(ValueError, match="loss"):
         make(loss="poisson").fit(X, y)
@@ -289,11 +300,11 @@ def test_parameters(make, data):
         make(class_weight="balanced")
 
 
-# In scikit-learn, on disk, elsewhere
+# Tools of scikit-learn, files, other processes
 
 
 @every_case
-def test_files_answer_to_the_bit(make, data, tmp_path):
+def test_copies_predict_the_same(make, data, tmp_path):
     X, y = data()
     model = make(**QUICK).fit(X, np.column_stack([y, -y]))
     expected = model.predict(X)
@@ -307,7 +318,7 @@ def _through_a_file(model, folder):
     return joblib.load(folder / "model.joblib")
 
 
-def test_a_fresh_process_answers_to_the_bit(tmp_path):
+def test_a_new_process_predicts_the_same(tmp_path):
     X, y = texts()
     model = RNNTextRegressor(**QUICK).fit(X, y)
     joblib.dump(model, tmp_path / "model.joblib")
@@ -335,14 +346,14 @@ def test_pipelines_and_cross_validation():
 
 
 @pytest.mark.parametrize("as_targets", [list, pd.Series, pl.Series, lambda y: y.astype(np.float32).astype(float)])
-def test_containers_of_targets_agree(as_targets):
+def test_all_containers_of_y_give_one_model(as_targets):
     X, y = series()
     y = y.round(2)
     expected = RNNRegressor(**QUICK).fit(X, y).predict(X)
     np.testing.assert_allclose(RNNRegressor(**QUICK).fit(X, as_targets(y)).predict(X), expected, rtol=1e-4)
 
 
-def test_what_was_learned_of_ngrams_can_be_seen():
+def test_target_means_are_ordered_like_the_words():
     X, y = texts(200)
     model = RNNTextRegressor(**QUICK).fit(X, y)
     tokens = model.tokenizer_.tokens_
@@ -354,7 +365,7 @@ def test_what_was_learned_of_ngrams_can_be_seen():
     assert model.wide_.coef_.shape == (len(model.wide_.feature_names()), 1)
 
 
-def test_hidden_states_are_there_too():
+def test_hidden_states_have_one_state_per_step():
     X, y = series()
     states = RNNRegressor(**QUICK).fit(X, y).hidden_states(X[:2])
     assert [len(one) for one in states] == [len(row) for row in X[:2]]

@@ -1,4 +1,4 @@
-"""RNNTextClassifier: what `nb_ngrams` lets the network read, of which rows it is counted, and who may see it."""
+"""RNNTextClassifier: the features of `nb_ngrams`, the rows that they are learned from, and cross-fitting."""
 
 import pickle
 from functools import partial
@@ -45,29 +45,31 @@ def memberships_of(codes):
     return task.supervision_targets(task.fit(codes, None))
 
 
-def learned(ids, codes, n_orders, vocab_size, weights=None, fold=None):
-    """The ratios of these rows, learned apart from any estimator; and the rows with theirs."""
+def fitted_ratios(ids, codes, n_orders, vocab_size, weights=None, fold=None):
+    """The ratios of these rows, fitted without an estimator, and the rows with their features."""
     n = len(ids)
     weights = np.ones(n) if weights is None else weights
     fold = np.zeros(n, dtype=np.int64) if fold is None else fold
     supervision = Supervision(memberships_of(codes), weights, np.ones(n), fold, calibrate=None)
-    numbers = NGrams(n_orders, vocab_size)
-    ratios = LogCountRatios(numbers, n_orders)
-    return ratios, EncodedSequences(ids, ratios.fit_transform(list(numbers.learn(ids, limit=2**22)), supervision))
+    ngrams = NGrams(n_orders, vocab_size)
+    ratios = LogCountRatios(ngrams, n_orders)
+    return ratios, EncodedSequences(
+        ids, ratios.fit_transform(list(ngrams.fit_transform(ids, limit=2**22)), supervision)
+    )
 
 
 def with_ratios(ratios, ids):
-    """Rows that are not of the training data."""
-    return EncodedSequences(ids, ratios.transform(ratios.ngrams.numbers(ids), len(ids)))
+    """Rows that are not training rows, with their features."""
+    return EncodedSequences(ids, ratios.transform(ratios.ngrams.transform(ids), len(ids)))
 
 
 def assert_same_ratios(one, other):
     for ours, theirs in zip(one.tables_, other.tables_, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(one.ngrams.of_tokens_, other.ngrams.of_tokens_)
-    for ours, theirs in zip(one.ngrams.of_longer_, other.ngrams.of_longer_, strict=True):
+    for ours, theirs in zip(one.ngrams.longer_, other.ngrams.longer_, strict=True):
         np.testing.assert_array_equal(ours.keys, theirs.keys)
-        np.testing.assert_array_equal(ours.numbers, theirs.numbers)
+        np.testing.assert_array_equal(ours.ids, theirs.ids)
 
 
 def assert_no_ratios(encoded):
@@ -75,19 +77,19 @@ def assert_no_ratios(encoded):
     assert encoded.features is None and encoded.scores is None
 
 
-# What is learned, and what the network reads
+# Which ratios there are
 
 
 @pytest.mark.parametrize("kind", ["texts", "tokens", "ids"])
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
 @pytest.mark.parametrize("nb_ngrams", [1, 3])
-def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
+def test_nb_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
     texts, codes = make_texts(80, n_classes)
     ids = TextTokenizer().fit_transform(texts)
     X = {"texts": texts, "tokens": [text.split() for text in texts], "ids": list(ids)}[kind]
     labels = np.array([f"class {code:02}" for code in range(n_classes)])[codes]
     fitted = text_classifier(nb_ngrams=nb_ngrams).fit(X, labels)
-    expected, _ = learned(ragged_ids(ids), codes, nb_ngrams, fitted.vocab_size_)
+    expected, _ = fitted_ratios(ragged_ids(ids), codes, nb_ngrams, fitted.vocab_size_)
     assert_same_ratios(fitted.nb_ratios_, expected)
     n_step_features = nb_ngrams * (1 if n_classes == 2 else n_classes)
     network = fitted.network_
@@ -107,8 +109,8 @@ def test_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_more_than_ten_classes_have_no_ratios(wide, parts):
-    """A step would be too wide. The linear model knows what they would say."""
+def test_nb_ratios_are_absent_for_more_than_ten_classes(wide, parts):
+    """The input of a step would be too wide. The linear model has the same information."""
     texts, codes = make_texts(110, 11)
     fitted = text_classifier(wide=wide).fit(texts, codes)
     assert not hasattr(fitted, "nb_ratios_") and fitted.network_.config.n_step_features == 0
@@ -117,7 +119,7 @@ def test_more_than_ten_classes_have_no_ratios(wide, parts):
     assert fitted.predict_proba(texts).shape == (110, 11)
 
 
-def test_none_without_nb_ngrams(parts):
+def test_nb_ratios_are_absent_without_nb_ngrams(parts):
     fitted = text_classifier(nb_ngrams=0).fit(TEXTS, CODES)
     assert not hasattr(fitted, "nb_ratios_")
     assert_no_ratios(parts[0].sequences)
@@ -133,12 +135,12 @@ def test_none_without_nb_ngrams(parts):
     [
         (4_081, {"embedding_dim": None, "cell": "rnn", "units": 8}),
         (8_209, {"embedding_dim": 16, "cell": "rnn", "units": 8}),
-        # Two numbers beside each token: 2 x 8 weights more in the recurrence, and 2 in the last layer.
+        # Two features per token: 2 x 8 more weights in the recurrence, and 2 in the last layer.
         (8_209 + 18, {"embedding_dim": 16, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
         (4_081 + 18, {"embedding_dim": None, "cell": "rnn", "units": 8, "nb_ngrams": 2}),
     ],
 )
-def test_parameters_of_the_textbooks_networks(expected, changes):
+def test_n_parameters_of_textbook_networks(expected, changes):
     X = [[2, 499], [3, 4]]
     settings = {"nb_ngrams": 0, "bidirectional": False, "pooling": "last", "max_epochs": 1} | changes
     assert text_classifier(**settings).fit(X, [0, 1]).n_parameters_ == expected
@@ -146,7 +148,7 @@ def test_parameters_of_the_textbooks_networks(expected, changes):
 
 @pytest.mark.parametrize("changes", [{}, {"embedding_dim": None}])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_row_has_the_same_bits_in_any_company(changes, n_classes):
+def test_a_prediction_does_not_depend_on_the_other_rows(changes, n_classes):
     texts, codes = make_texts(60, n_classes)
     fitted = text_classifier(nb_ngrams=3, **changes).fit(texts, codes)
     new = [*make_texts(30, seed=1)[0], "", "unseen words amber brick"]
@@ -157,10 +159,10 @@ def test_a_row_has_the_same_bits_in_any_company(changes, n_classes):
     np.testing.assert_array_equal(fitted.decision_function(new[::-1]), together[::-1])
 
 
-def test_they_help_where_rows_are_few():
-    """Sixty words of either class, each in a few rows: more than two epochs teach a network that can't count."""
+def test_nb_ngrams_help_if_rows_are_few():
+    """Sixty words per class, each in a few rows: two epochs are too few to learn them without the ratios."""
     rng = np.random.default_rng(0)
-    words = np.array([f"word{number}" for number in range(400)])
+    words = np.array([f"word{index}" for index in range(400)])
     y = np.arange(220) % 2
     texts = [" ".join(rng.choice(np.concatenate((words[code * 60 :][:60], words[120:])), 25)) for code in y]
     settings = {"max_epochs": 2, "units": 8, "dropout": 0.2}
@@ -170,68 +172,73 @@ def test_they_help_where_rows_are_few():
     assert with_ratios > 0.75 and with_ratios > without + 0.1
 
 
-# Rows that count
+# Which rows the ratios are learned from
 
 
-def test_rows_of_weight_zero_count_nothing(parts):
+def test_nb_ratios_ignore_rows_of_weight_zero(parts):
     weights = (np.arange(40) % 4 > 0).astype(float)
-    kept = np.flatnonzero(weights)
+    nonzero = np.flatnonzero(weights)
     zeroed = text_classifier().fit(TEXTS, CODES, sample_weight=weights)
-    of_zeroed = parts[0].sequences
-    removed = text_classifier().fit([TEXTS[row] for row in kept], CODES[kept])
+    zeroed_sequences = parts[0].sequences
+    removed = text_classifier().fit([TEXTS[row] for row in nonzero], CODES[nonzero])
     assert_same_ratios(zeroed.nb_ratios_, removed.nb_ratios_)
-    np.testing.assert_array_equal(of_zeroed.step_features, parts[0].sequences.step_features)
+    np.testing.assert_array_equal(zeroed_sequences.step_features, parts[0].sequences.step_features)
     whole = text_classifier().fit(TEXTS, CODES)
     assert not np.array_equal(zeroed.nb_ratios_.tables_[0], whole.nb_ratios_.tables_[0])
 
 
-def test_weights_of_rows_count_and_those_of_classes_do_not():
+def test_nb_ratios_use_sample_weight_but_not_class_weight():
     weights = np.random.default_rng(0).uniform(0.2, 5, size=40)
     plain, weighted = text_classifier().fit(TEXTS, CODES), text_classifier().fit(TEXTS, CODES, sample_weight=weights)
     ids = weighted.tokenizer_.transform(TEXTS)
-    expected, _ = learned(ragged_ids(ids), CODES, 2, weighted.vocab_size_, weights)
+    expected, _ = fitted_ratios(ragged_ids(ids), CODES, 2, weighted.vocab_size_, weights)
     assert_same_ratios(weighted.nb_ratios_, expected)
     balanced = text_classifier(class_weight={0: 1, 1: 9}).fit(TEXTS, CODES)
     assert_same_ratios(balanced.nb_ratios_, plain.nb_ratios_)
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e300])
-def test_sample_weights_of_any_size(scale):
+def test_sample_weight_can_be_of_any_size(scale):
     plain = text_classifier().fit(TEXTS, CODES)
     scaled = text_classifier().fit(TEXTS, CODES, sample_weight=np.full(40, scale))
     np.testing.assert_allclose(scaled.decision_function(TEXTS), plain.decision_function(TEXTS), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
-def test_rows_that_are_held_out_are_no_part_of_the_ratios_and_get_those_of_the_training_rows(parts, n_classes):
-    """The split of early stopping takes its rows out of X before anything is learned from labels."""
+def test_held_out_rows_get_the_ratios_of_the_training_rows(parts, n_classes):
+    """The validation split is made before anything is learned from labels."""
     texts, codes = make_texts(80, n_classes)
     weights = np.random.default_rng(0).uniform(0.2, 5, size=80)
     settings = {"patience": 1, "validation_fraction": 0.25, "random_state": 3}
-    # The last word of each tells which row it is.
+    # The last word of a text identifies its row.
     texts = [f"{text} row{row}" for row, text in enumerate(texts)]
     fitted = text_classifier(**settings).fit(texts, codes, sample_weight=weights)
-    training, watched = parts
+    training, validation = parts
     row_of = {fitted.tokenizer_.vocabulary_[f"row{row}"]: row for row in range(80)}
-    kept, held_out = (np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in parts)
-    assert len(kept) == 60 and sorted([*kept, *held_out]) == list(range(80))
+    trained_on, held_out = (np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in parts)
+    assert len(trained_on) == 60 and sorted([*trained_on, *held_out]) == list(range(80))
 
     ids = ragged_ids(fitted.tokenizer_.transform(texts))
     version = training.sequences.features.version
     assert (version > 0).all()
-    of_training, expected = learned(
-        ids.take(kept), codes[kept], 2, fitted.vocab_size_, (weights / weights.max())[kept], version - 1
+    training_ratios, expected = fitted_ratios(
+        ids.take(trained_on),
+        codes[trained_on],
+        2,
+        fitted.vocab_size_,
+        (weights / weights.max())[trained_on],
+        version - 1,
     )
     np.testing.assert_array_equal(training.sequences.step_features, expected.step_features)
-    assert_same_ratios(fitted.nb_ratios_, of_training)
-    of_watched = with_ratios(of_training, ids.take(held_out))
-    np.testing.assert_array_equal(watched.sequences.features.version, np.zeros(20))
-    np.testing.assert_array_equal(watched.sequences.step_features, of_watched.step_features)
-    assert of_watched.step_features.any()
+    assert_same_ratios(fitted.nb_ratios_, training_ratios)
+    validation_features = with_ratios(training_ratios, ids.take(held_out))
+    np.testing.assert_array_equal(validation.sequences.features.version, np.zeros(20))
+    np.testing.assert_array_equal(validation.sequences.step_features, validation_features.step_features)
+    assert validation_features.step_features.any()
 
 
-def test_labels_and_weights_of_rows_that_are_held_out_say_nothing(parts, monkeypatch):
-    """With other ones all that the network reads is the same to the bit, in training and in validation."""
+def test_labels_and_weights_of_held_out_rows_have_no_effect(parts, monkeypatch):
+    """Changing them changes no bit of the inputs of the network, in training and in validation."""
     held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
     monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     y, weights = CODES.copy(), np.ones(40)
@@ -245,28 +252,28 @@ def test_labels_and_weights_of_rows_that_are_held_out_say_nothing(parts, monkeyp
         np.testing.assert_array_equal(ours.sequences.step_features, theirs.sequences.step_features)
         assert ours.sequences.step_features.any()
     np.testing.assert_array_equal(before[1].targets, 1 - parts[1].targets)
-    # Their texts count for the vocabulary all the same.
-    texts = [f"{text} kept" if row in held_out else text for row, text in enumerate(TEXTS)]
+    # Their texts are part of the vocabulary nevertheless.
+    texts = [f"{text} extra" if row in held_out else text for row, text in enumerate(TEXTS)]
     with_word = text_classifier(patience=1).fit(texts, y)
-    assert "kept" in with_word.tokenizer_.vocabulary_
+    assert "extra" in with_word.tokenizer_.vocabulary_
 
 
-def test_x_val_is_no_part_of_the_ratios_and_gets_those_of_all_rows(parts):
+def test_x_val_gets_the_ratios_of_all_rows_of_x(parts):
     X_val, y_val = make_texts(20, seed=1)
     plain = text_classifier(patience=1).fit(TEXTS, CODES, X_val=TEXTS, y_val=CODES)
     fitted = text_classifier(patience=1).fit(TEXTS, CODES, X_val=X_val, y_val=1 - y_val)
     assert_same_ratios(fitted.nb_ratios_, plain.nb_ratios_)
-    training, watched = parts
+    training, validation = parts
     assert (training.sequences.features.version > 0).all()
     expected = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(X_val)))
-    np.testing.assert_array_equal(watched.sequences.step_features, expected.step_features)
+    np.testing.assert_array_equal(validation.sequences.step_features, expected.step_features)
 
 
 # Cross-fitting
 
 
-def test_no_training_row_sees_its_own_label(parts, monkeypatch):
-    """Of the same folds, a row with another label reads the same numbers."""
+def test_features_of_a_training_row_do_not_depend_on_its_label(parts, monkeypatch):
+    """With the same folds, the features of a row with another label are the same."""
     fold = np.random.default_rng(0).integers(0, 5, size=40)
     monkeypatch.setattr(_fit, "cross_fitting_folds", lambda *_: fold)
     text_classifier().fit(TEXTS, CODES)
@@ -283,9 +290,9 @@ def test_no_training_row_sees_its_own_label(parts, monkeypatch):
 
 
 @pytest.mark.parametrize(("patience", "in_folds"), [(None, [8] * 5), (1, [8] + [7] * 4)])
-def test_folds_are_drawn_with_the_seed(parts, patience, in_folds):
+def test_folds_depend_on_random_state(parts, patience, in_folds):
     versions = []
-    texts = [f"{text} row{row}" for row, text in enumerate(TEXTS)]  # Equal ones would be in one fold.
+    texts = [f"{text} row{row}" for row, text in enumerate(TEXTS)]  # Equal texts would be in one fold.
     for seed in (0, 0, 1):
         text_classifier(random_state=seed, patience=patience).fit(texts, CODES)
         versions.append(parts[0].sequences.features.version)
@@ -293,46 +300,49 @@ def test_folds_are_drawn_with_the_seed(parts, patience, in_folds):
     assert np.bincount(versions[0]).tolist() == [0, *in_folds]
 
 
-def test_a_group_is_counted_without_all_of_its_rows(parts):
-    """What only one group says has no number there, and one for other rows."""
+def test_features_of_a_group_are_learned_without_its_rows(parts):
+    """A word that occurs in one group only has no feature in that group, and has one in other rows."""
     groups = np.arange(40) // 4
     names = [f"{text} name{group}" for text, group in zip(TEXTS, groups, strict=True)]
     fitted = text_classifier(nb_ngrams=1, random_state=0).fit(names, groups % 2, groups=groups)
     last = np.array([found[-1, 0] for found in step_features_by_row(parts[0].sequences)])
     np.testing.assert_array_equal(last, 0)
-    of_group = [set(parts[0].sequences.features.version[groups == group].tolist()) for group in range(10)]
-    assert all(len(versions) == 1 for versions in of_group)
-    known = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(names)))
-    assert all(abs(found[-1, 0]) > 0.5 for found in step_features_by_row(known))
+    versions_by_group = [set(parts[0].sequences.features.version[groups == group].tolist()) for group in range(10)]
+    assert all(len(versions) == 1 for versions in versions_by_group)
+    predicted = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(names)))
+    assert all(abs(found[-1, 0]) > 0.5 for found in step_features_by_row(predicted))
     text_classifier(nb_ngrams=1).fit(names, groups % 2)
-    told = np.array([abs(found[-1, 0]) > 0.3 for found in step_features_by_row(parts[0].sequences)])
-    assert told.mean() > 0.9, "without groups the name tells"
+    ratios = np.array([abs(found[-1, 0]) > 0.3 for found in step_features_by_row(parts[0].sequences)])
+    assert ratios.mean() > 0.9, "without groups the name is informative"
 
 
-def test_groups_of_the_rows_that_early_stopping_leaves_are_in_one_fold(parts, monkeypatch):
+def test_a_group_of_training_rows_is_in_one_fold(parts, monkeypatch):
     groups = np.random.default_rng(0).permutation(np.arange(40) // 4)
     held_out = np.flatnonzero(np.isin(groups, [0, 4, 9]))
     monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     text_classifier(patience=1).fit(TEXTS, CODES, groups=groups)
-    training, watched = parts
-    assert (len(training), len(watched)) == (28, 12)
-    left = np.delete(groups, held_out)
-    of_group = [set(training.sequences.features.version[left == group].tolist()) for group in np.unique(left)]
-    assert all(len(versions) == 1 for versions in of_group) and len(set.union(*of_group)) == 5
+    training, validation = parts
+    assert (len(training), len(validation)) == (28, 12)
+    training_groups = np.delete(groups, held_out)
+    versions_by_group = [
+        set(training.sequences.features.version[training_groups == group].tolist())
+        for group in np.unique(training_groups)
+    ]
+    assert all(len(versions) == 1 for versions in versions_by_group) and len(set.union(*versions_by_group)) == 5
 
 
 @pytest.mark.parametrize("words", ["in a few rows", "in one row"])
-def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, tune, words):
-    """Labels have nothing to do with the texts: a network that reads its own label in training believes they have."""
+def test_cross_fitting_keeps_the_network_from_memorising_noise(monkeypatch, tune, words):
+    """Labels are independent of the texts. Inputs that depend on the label of the row would overfit."""
     rng = np.random.default_rng(0)
     n_words = 400 if words == "in a few rows" else 1_200
     X = rng.integers(n_words, size=(200, 6)) if words == "in a few rows" else np.arange(1_200).reshape(200, 6)
     y, new = rng.permutation(np.arange(200) % 2), 2 + rng.integers(n_words, size=(400, 6))
-    # A few numbers to a token, most of them dropped: not much can be learned by heart.
+    # A few features per token, most of them dropped: little can be memorised.
     settings = {"nb_ngrams": 1, "embedding_dim": 2, "max_epochs": 8, "dropout": 0.5, "token_dropout": 0.5}
-    honest = text_classifier(**settings).fit(2 + X, y)
+    cross_fitted = text_classifier(**settings).fit(2 + X, y)
 
-    def features_of_their_own_labels(estimator, training, task, *_):
+    def features_without_cross_fitting(estimator, training, task, *_):
         tune(min_ngram_rows=1)
         estimator._label_features = estimator._new_label_features(task, None)
         ids, memberships, n = training.sequences.steps, task.supervision_targets(training.targets), len(training)
@@ -341,18 +351,18 @@ def test_a_network_does_not_trust_what_noise_says_of_itself(monkeypatch, tune, w
         estimator._label_features.fit_transform(training.sequences, supervision)
         return with_ratios(estimator.nb_ratios_, ids)
 
-    monkeypatch.setattr(_fit, "_fit_label_features", features_of_their_own_labels)
-    flattered = text_classifier(**settings).fit(2 + X, y)
-    confidence = [np.abs(classifier.decision_function(new)).mean() for classifier in (honest, flattered)]
+    monkeypatch.setattr(_fit, "_fit_label_features", features_without_cross_fitting)
+    overfitted = text_classifier(**settings).fit(2 + X, y)
+    confidence = [np.abs(classifier.decision_function(new)).mean() for classifier in (cross_fitted, overfitted)]
     assert confidence[0] < 0.9 < 1.5 < confidence[1]
-    assert flattered.network_.head.weight[0, -1] > 1.2, "where it starts at 1"
-    assert honest.history_[1]["train_score"] < 0.65 < 0.8 < flattered.history_[1]["train_score"]
+    assert overfitted.network_.head.weight[0, -1] > 1.2, "it starts at 1"
+    assert cross_fitted.history_[1]["train_score"] < 0.65 < 0.8 < overfitted.history_[1]["train_score"]
 
 
 # Warm start
 
 
-def test_warm_start_keeps_the_ratios_and_cross_fits_again(parts):
+def test_warm_start_keeps_the_ratios_and_cross_fits_new_rows(parts):
     X_more, y_more = make_texts(30, seed=1)
     classifier = text_classifier(warm_start=True).fit(TEXTS, CODES)
     ratios, before = classifier.nb_ratios_, pickle.dumps(classifier.nb_ratios_)
@@ -361,12 +371,12 @@ def test_warm_start_keeps_the_ratios_and_cross_fits_again(parts):
     sequences = parts[0].sequences
     assert (sequences.features.version > 0).all()
     ids, fold = ragged_ids(classifier.tokenizer_.transform(X_more)), sequences.features.version - 1
-    _, expected = learned(ids, y_more, 2, classifier.vocab_size_, fold=fold)
+    _, expected = fitted_ratios(ids, y_more, 2, classifier.vocab_size_, fold=fold)
     np.testing.assert_array_equal(sequences.step_features, expected.step_features)
 
 
 @pytest.mark.parametrize(("before", "now"), [(0, 2), (2, 0), (2, 3)])
-def test_warm_start_keeps_the_length_of_the_ngrams(before, now):
+def test_warm_start_refuses_another_nb_ngrams(before, now):
     classifier = text_classifier(warm_start=True, nb_ngrams=before).fit(TEXTS, CODES)
     logits = classifier.decision_function(TEXTS)
     with pytest.raises(ValueError, match=f"nb_ngrams must stay {before} as in the first fit; got {now}"):
@@ -387,7 +397,7 @@ def test_warm_start_without_ratios(parts):
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
-def test_copies_answer_to_the_bit(tmp_path, mmap_mode):
+def test_copies_predict_the_same(tmp_path, mmap_mode):
     texts, codes = make_texts(60, 3)
     fitted = text_classifier(nb_ngrams=3).fit(texts, codes)
     expected = fitted.decision_function(texts)
@@ -400,7 +410,7 @@ def test_copies_answer_to_the_bit(tmp_path, mmap_mode):
     np.testing.assert_array_equal(cloned.fit(texts, codes).decision_function(texts), expected)
 
 
-def test_the_file_holds_the_ratios_of_all_rows_and_no_fold():
+def test_tables_of_folds_are_not_kept():
     fitted = text_classifier(nb_ngrams=3).fit(TEXTS, CODES)
     assert [len(table) for table in fitted.nb_ratios_.tables_] == [1, 1, 1]
     assert all(table.base is None for table in fitted.nb_ratios_.tables_), "no view into the tables of all folds"
@@ -409,15 +419,15 @@ def test_the_file_holds_the_ratios_of_all_rows_and_no_fold():
 @pytest.mark.parametrize(
     "grid", [{"nb_ngrams": [0, 1, 3]}, {"schedule": ["constant", "one_cycle"], "nb_ngrams": [0, 2]}]
 )
-def test_it_can_be_searched(grid):
+def test_nb_ngrams_can_be_searched(grid):
     search = GridSearchCV(text_classifier(), grid, cv=2, error_score="raise").fit(TEXTS, CODES)
     best = text_classifier(**search.best_params_).fit(TEXTS, CODES)
     np.testing.assert_array_equal(search.decision_function(TEXTS), best.decision_function(TEXTS))
     assert hasattr(search.best_estimator_, "nb_ratios_") == bool(search.best_params_["nb_ngrams"])
 
 
-def test_a_class_within_one_group_is_not_told_by_its_gap():
-    """Its rows would be the only ones without a ratio for it, and noise be learned by heart at once."""
+def test_a_class_within_one_group_is_not_recognised_by_missing_ratios():
+    """Its rows would be the only ones without a ratio for that class, and the network would memorise noise."""
     rng = np.random.default_rng(0)
     X = [" ".join(rng.choice(list("abcdefghijklmnop"), size=10)) for _ in range(150)]
     y = np.arange(150) % 3

@@ -1,4 +1,4 @@
-"""What a saved state gives: each value after a check, or an error that names it."""
+"""Saved returns each value after a check, or raises an error that names it."""
 
 import numpy as np
 import pytest
@@ -14,23 +14,26 @@ VALUES = {
     "units": [16, 8],
     "array": np.arange(6, dtype=np.float32).reshape(2, 3),
     "part": {"n": 7},
+    "parts": [{"n": 7}, {"n": 8}],
     "none": None,
 }
 
 
-def test_what_is_as_expected_is_given():
+def test_methods_return_valid_values():
     saved = Saved(VALUES)
     assert saved.boolean("yes") is True
     assert saved.integer("n", low=3, high=3) == 3 and saved.number("n") == 3.0 and saved.number("x") == 0.5
     assert saved.text("text") == saved.option("text", ["ab", "c"]) == "ab" and saved.texts("texts") == ["a", "b"]
     assert saved.integers("units", low=1) == (16, 8)
     assert saved.array("array", np.float32, (2, None)).tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert saved.part("part", lambda part: part.integer("n")) == 7
+    assert saved.part("part", lambda state: state.integer("n")) == 7
+    assert saved.parts("parts", lambda state: state.integer("n")) == [7, 8]
+    saved.check_names([*VALUES, "unused"])
     assert saved.optional("none", saved.text) is None and saved.optional("n", saved.integer, low=1) == 3
 
 
 @pytest.mark.parametrize(
-    ("read", "name"),
+    ("load", "name"),
     [
         (lambda saved: saved.boolean("n"), "n"),
         (lambda saved: saved.integer("yes"), "yes"),
@@ -47,24 +50,26 @@ def test_what_is_as_expected_is_given():
         (lambda saved: saved.array("array", np.float32, (6,)), "array"),
         (lambda saved: saved.array("array", np.float32, (2, 3), high=4), "array"),
         (lambda saved: saved.array("units", np.int64, (2,)), "units"),
-        (lambda saved: saved.part("n", lambda part: part), "n"),
-        (lambda saved: saved.value("other"), "other"),
+        (lambda saved: saved.part("n", lambda state: state), "n"),
+        (lambda saved: saved.parts("part", lambda state: state), "part"),
+        (lambda saved: saved.value("missing"), "missing"),
+        (lambda saved: saved.check_names(VALUES.keys() - {"x"}), "x"),
     ],
 )
-def test_what_is_not_is_an_error_that_names_it(read, name):
+def test_methods_name_an_invalid_value(load, name):
     with pytest.raises(SavedStateError) as caught:
-        read(Saved(VALUES, "model"))
+        load(Saved(VALUES, "model"))
     assert str(caught.value).startswith(f"model.{name} ")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_numbers_are_finite(number):
+def test_number_and_array_reject_nan_and_infinity(number):
     saved = Saved({"array": np.array([0.0, number]), "x": number})
-    for read in (lambda: saved.number("x"), lambda: saved.array("array", np.float64, (2,))):
+    for load in (lambda: saved.number("x"), lambda: saved.array("array", np.float64, (2,))):
         with pytest.raises(SavedStateError):
-            read()
+            load()
 
 
-def test_a_single_number_stays_an_array_without_dimensions():
+def test_array_preserves_the_shape_of_a_scalar():
     saved = Saved({"n": np.array(3.0, dtype=np.float32)})
     assert saved.array("n", np.float32, ()).shape == ()

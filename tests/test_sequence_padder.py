@@ -1,3 +1,5 @@
+"""SequencePadder: padding and truncation of ids and series, and their removal."""
+
 import pickle
 import re
 from contextlib import suppress
@@ -49,7 +51,7 @@ def assert_same_items(left, right):
         ({"max_length": 4, "value": -1}, [[7, 8, 9, -1], [5, -1, -1, -1], [-1, -1, -1, -1], [3, 4, -1, -1]]),
     ],
 )
-def test_ids(parameters, expected):
+def test_ids_are_padded_and_truncated(parameters, expected):
     padder = SequencePadder(**parameters)
     padded = padder.fit_transform(IDS)
     assert padded.tolist() == expected
@@ -76,13 +78,13 @@ def test_ids(parameters, expected):
         ([np.array([1], dtype=np.uint64), np.array([2])], np.int64),
     ],
 )
-def test_dtype_of_ids(X, dtype):
+def test_dtype_of_padded_ids(X, dtype):
     padder = SequencePadder().fit(X)
     assert padder.input_kind_ == "ids"
     assert padder.transform(X).dtype == dtype
 
 
-def test_longer_and_shorter_sequences_than_in_fit():
+def test_transform_uses_the_length_of_fit():
     padder = SequencePadder().fit([[1, 2]])
     assert padder.transform([[1, 2, 3], [4]]).tolist() == [[2, 3], [4, 0]]
 
@@ -92,7 +94,7 @@ def test_zeros_of_ragged_ids_are_kept():
 
 
 @given(st.lists(st.lists(st.integers(1, 2**40), max_size=6), min_size=1, max_size=8).filter(any), sides)
-def test_ids_come_back(rows, padding):
+def test_inverse_transform_restores_ids(rows, padding):
     padder = SequencePadder(padding=padding)
     assert_same_items(padder.inverse_transform(padder.fit_transform(rows)), rows)
 
@@ -103,7 +105,7 @@ def test_ids_come_back(rows, padding):
     sides,
     st.integers(1, 8),
 )
-def test_padding_anew_gives_the_same_as_padding_once(rows, first, second, max_length):
+def test_padding_twice_equals_padding_once(rows, first, second, max_length):
     once = SequencePadder(padding=second, max_length=max_length, value=-1).fit_transform(rows)
     padded = SequencePadder(padding=first, value=-1).fit_transform(rows)
     np.testing.assert_array_equal(
@@ -111,18 +113,18 @@ def test_padding_anew_gives_the_same_as_padding_once(rows, first, second, max_le
     )
 
 
-def test_padding_of_arrays_is_taken_off_at_both_ends():
+def test_padding_of_arrays_is_stripped_at_both_ends():
     padder = SequencePadder()
     assert padder.fit_transform(np.array([[0, 0, 5, 6], [0, 7, 0, 8]])).tolist() == [[5, 6, 0], [7, 0, 8]]
 
 
-def test_inverse_drops_the_filled_side_only():
+def test_inverse_transform_strips_the_padded_side_only():
     assert_same_items(SequencePadder().fit(IDS).inverse_transform([[0, 5, 0], [0, 0, 0]]), [[0, 5], []])
     padder = SequencePadder(padding="start").fit(IDS)
     assert_same_items(padder.inverse_transform(np.array([[0, 5, 0], [0, 0, 0]])), [[5, 0], []])
 
 
-def test_inverse_does_not_lend_out_the_array():
+def test_inverse_transform_returns_copies():
     array = np.array([[1, 2]])
     SequencePadder().fit(IDS).inverse_transform(array)[0][0] = 9
     assert array.tolist() == [[1, 2]]
@@ -141,12 +143,12 @@ def test_inverse_does_not_lend_out_the_array():
         ([[2**70], [0.5]], 1),
         (SERIES, 2),
         (np.ones((2, 5, 4)), 4),
-        (np.ones((2, 5, 4), dtype=np.uint8), 4),  # integers with channels are no ids
+        (np.ones((2, 5, 4), dtype=np.uint8), 4),  # integers with channels are not ids
         ([[[1, 2], [3, 4]], [[5, 6]]], 2),
         (np.array([[True, False]]), 1),
     ],
 )
-def test_what_a_series_is(X, n_channels):
+def test_rows_that_are_series(X, n_channels):
     padder = SequencePadder()
     padded = padder.fit_transform(X)
     assert padder.input_kind_ == "series"
@@ -164,7 +166,7 @@ def test_what_a_series_is(X, n_channels):
         ({"max_length": 2, "truncate": "end", "value": NAN}, [[1, 2], [4, NAN]]),
     ],
 )
-def test_series(parameters, expected):
+def test_series_are_padded_and_truncated(parameters, expected):
     padded = SequencePadder(**parameters).fit_transform([[1.0, 2.0, 3.0], [4.0]])
     np.testing.assert_array_equal(padded[:, :, 0], expected)
 
@@ -178,7 +180,7 @@ def test_float32_is_kept():
 
 @pytest.mark.filterwarnings("ignore:Every row of X has fewer steps than channels")
 @given(st.data(), sides, sides)
-def test_series_come_back_also_when_padded_anew(data, first, second):
+def test_inverse_transform_restores_series(data, first, second):
     n_channels = data.draw(st.integers(1, 3))
     lengths = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=5).filter(any))
     rows = [data.draw(npst.arrays(np.float64, (length, n_channels), elements=st.floats(-9, 9))) for length in lengths]
@@ -189,14 +191,14 @@ def test_series_come_back_also_when_padded_anew(data, first, second):
     assert_same_items(again.inverse_transform(again.fit_transform(padded)), padder.inverse_transform(padded))
 
 
-def test_a_custom_value_is_dropped_where_every_channel_has_it():
+def test_inverse_transform_strips_steps_with_value_in_every_channel():
     padder = SequencePadder(value=-1)
     padded = padder.fit_transform([[[1, -1], [2, 2]], [[3, -1]]])
     assert padded[1].tolist() == [[3, -1], [-1, -1]]
     assert_same_items(padder.inverse_transform(padded), [[[1, -1], [2, 2]], [[3, -1]]])
 
 
-def test_empty_series_are_series_after_a_fit_on_series():
+def test_empty_rows_are_series_after_a_fit_to_series():
     padder = SequencePadder().fit(SERIES)
     assert padder.transform([[], []]).shape == (2, 3, 2)
 
@@ -234,17 +236,17 @@ def test_bad_parameters_are_refused_in_fit(name, value, expected):
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "fit_transform", "transform"])
-def test_a_fill_value_that_does_not_fit_is_refused(X, value, dtype, method):
+def test_value_that_the_dtype_cannot_represent_is_an_error(X, value, dtype, method):
     padder = SequencePadder()
     if method == "transform":
         padder.fit(X)
     padder.set_params(value=value)
-    words = rf"value={re.escape(str(value))} cannot be filled into an array of dtype {dtype}: expected a .*number that"
+    words = rf"value={re.escape(str(value))} cannot be filled into an array of dtype {dtype}: expected an? \w+ that it"
     with pytest.raises(ValueError, match=words):
         getattr(padder, method)(X)
 
 
-def test_fill_values_at_the_limits():
+def test_value_at_the_limits_of_the_dtype():
     assert SequencePadder(value=2**31 - 1).fit_transform(IDS)[1].tolist() == [5, 2**31 - 1, 2**31 - 1]
     assert SequencePadder(value=2**40).fit_transform([[2**35], []]).tolist() == [[2**35], [2**40]]
     padder = SequencePadder(value=np.float64(0.1))
@@ -253,7 +255,7 @@ def test_fill_values_at_the_limits():
 
 
 @pytest.mark.parametrize("X", [[[], []], np.empty((2, 0, 3)), np.full((2, 3, 1), NAN), np.zeros((2, 3), dtype=int)])
-def test_nothing_but_empty_sequences_needs_a_length(X):
+def test_only_empty_sequences_need_max_length(X):
     with pytest.raises(ValueError, match=r"All sequences of X are empty.*set max_length"):
         SequencePadder().fit(X)
     assert SequencePadder(max_length=2).fit_transform(X).shape[:2] == (2, 2)
@@ -261,7 +263,7 @@ def test_nothing_but_empty_sequences_needs_a_length(X):
 
 @pytest.mark.parametrize("X", [[[1], [2, 2**70]], [[1], [2, -(2**70)]], [[1], [2, 2**63]], [[1], [-1, 2**63]]])
 @pytest.mark.parametrize("make", [list, lambda X: [np.array(X[0]), np.array(X[1], dtype=object)]])
-def test_integers_beyond_64_bits_are_refused(make, X):
+def test_integers_beyond_64_bits_are_an_error(make, X):
     with pytest.raises(ValueError, match=f"Row 1 of X holds {X[1][1]} at position 1: expected .* fit int64"):
         SequencePadder().fit(make(X))
 
@@ -288,7 +290,7 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("X", "words"), BAD_INPUT)
-def test_bad_input_is_refused(X, words):
+def test_bad_input_is_an_error(X, words):
     with pytest.raises(ValueError, match=words):
         SequencePadder().fit(X)
 
@@ -296,12 +298,12 @@ def test_bad_input_is_refused(X, words):
 @pytest.mark.parametrize(
     ("seen", "X", "words"),
     [
-        (IDS, SERIES, "X holds series of floats, but in fit it held sequences of whole numbers"),
-        (SERIES, IDS, "X holds sequences of whole numbers, but in fit it held series of floats"),
+        (IDS, SERIES, "X holds series of floats, but in fit it held sequences of integers"),
+        (SERIES, IDS, "X holds sequences of integers, but in fit it held series of floats"),
         (SERIES, np.ones((2, 3, 5)), r"Row 0 of X has 5 channel\(s\), but in fit it was 2"),
     ],
 )
-def test_other_data_than_in_fit_is_refused(seen, X, words):
+def test_transform_accepts_only_the_kind_and_channels_of_fit(seen, X, words):
     with pytest.raises(ValueError, match=words):
         SequencePadder().fit(seen).transform(X)
 
@@ -315,17 +317,17 @@ def test_inverse_transform_refuses_other_dimensions(seen, X):
 
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])
-def test_not_fitted(method):
+def test_methods_raise_not_fitted_error_before_fit(method):
     with pytest.raises(NotFittedError):
         getattr(SequencePadder(), method)(IDS)
 
 
-def test_not_fitted_has_no_names():
+def test_feature_names_raise_not_fitted_error_before_fit():
     with pytest.raises(NotFittedError):
         SequencePadder().get_feature_names_out()
 
 
-def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
+def test_fit_keeps_parameters_and_replaces_an_earlier_fit():
     padder = SequencePadder()
     parameters = padder.get_params()
     padder.fit(SERIES)
@@ -334,7 +336,7 @@ def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_a_refit_that_fails_leaves_the_padder_as_it_was(method):
+def test_a_refit_that_fails_leaves_the_padder_unchanged(method):
     padder = SequencePadder().fit(SERIES)
     for change, X in [({"value": 0.5}, IDS), ({}, [[], []]), ({}, [[1.0, NAN]])]:
         before = dict(vars(padder.set_params(value=None).set_params(**change)))
@@ -343,16 +345,16 @@ def test_a_refit_that_fails_leaves_the_padder_as_it_was(method):
         assert vars(padder) == before
 
 
-def test_the_zeros_of_a_table_are_data():
+def test_zeros_of_2d_floats_are_data():
     assert SequencePadder(value=0).fit_transform(np.array([[0.0, 1.5, 0.0]])).tolist() == [[[0.0], [1.5], [0.0]]]
 
 
-def test_masked_rows_are_refused():
+def test_masked_rows_are_an_error():
     with pytest.raises(TypeError, match="X holds a masked array at position 1"):
         SequencePadder().fit([[1, 2], np.ma.masked_array([1, 2], mask=[0, 1])])
 
 
-def test_input_is_left_as_it_was():
+def test_input_is_not_changed():
     array = np.array([[[1.0], [NAN]]])
     padded = SequencePadder(value=0).fit_transform(array)
     padded[:] = 5
@@ -360,13 +362,13 @@ def test_input_is_left_as_it_was():
 
 
 @pytest.mark.parametrize("X", [IDS, SERIES])
-def test_pickle_and_clone(X):
+def test_pickle_and_clone_give_the_same_output(X):
     padder = SequencePadder(padding="start").fit(X)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(padder)).transform(X), padder.transform(X))
     np.testing.assert_array_equal(clone(padder).fit_transform(X), padder.transform(X))
 
 
-def test_tags():
+def test_tags_of_the_padder():
     tags = get_tags(SequencePadder())
     assert tags.input_tags.three_d_array
     assert not tags.input_tags.two_d_array
@@ -380,7 +382,7 @@ FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
 
 @pytest.mark.parametrize("container", FRAMES)
 @pytest.mark.parametrize("transform", [lambda step, X: step.fit_transform(X), lambda step, X: step.fit(X).transform(X)])
-def test_padded_ids_become_a_frame(container, transform):
+def test_set_output_converts_padded_ids(container, transform):
     expected = SequencePadder().fit_transform(IDS)
     steps = [
         SequencePadder().set_output(transform=container),
@@ -398,11 +400,11 @@ def test_padded_ids_become_a_frame(container, transform):
 
 @pytest.mark.parametrize("container", FRAMES)
 @pytest.mark.parametrize("transform", [lambda step, X: step.fit_transform(X), lambda step, X: step.fit(X).transform(X)])
-def test_padded_series_stay_an_array(container, transform):
+def test_set_output_does_not_convert_padded_series(container, transform):
     expected = SequencePadder().fit_transform(SERIES)
     for step in (SequencePadder(), make_pipeline(SequencePadder())):
         np.testing.assert_array_equal(transform(step.set_output(transform=container), SERIES), expected)
-        step.set_output(transform="default").set_output(transform=container)  # fitted on series: still there
+        step.set_output(transform="default").set_output(transform=container)  # the method exists after a fit to series
         np.testing.assert_array_equal(step.transform(SERIES), expected)
         with config_context(transform_output=container):
             np.testing.assert_array_equal(transform(clone(step), SERIES), expected)
@@ -418,20 +420,20 @@ def test_set_output_keeps_the_index_and_none_keeps_the_choice():
     assert padder.fit_transform(pd.Series(IDS, index=list("abcd"))).index.tolist() == list("abcd")
 
 
-def test_frames_go_in_and_back():
+def test_frames_are_accepted_by_transform_and_inverse_transform():
     padder = SequencePadder().set_output(transform="pandas")
     frame = padder.fit_transform(IDS)
     np.testing.assert_array_equal(padder.transform(frame).to_numpy(), frame.to_numpy())
     assert_same_items(padder.inverse_transform(frame), IDS)
 
 
-def test_series_have_no_column_names():
+def test_feature_names_exist_only_for_ids():
     assert not hasattr(SequencePadder().fit(SERIES), "get_feature_names_out")
     assert SequencePadder(max_length=2).fit(IDS).get_feature_names_out().tolist() == ["step0", "step1"]
 
 
-def test_zeros_in_ragged_ids_are_refused_where_0_pads():
-    """Filled up with 0 they could not be told from padding: [1, 2, 0] and [1, 2] would be one row."""
+def test_zeros_in_ragged_ids_are_an_error_if_the_padding_is_0():
+    """They could not be distinguished from padding: [1, 2, 0] and [1, 2] would be the same row."""
     message = r"Row 0 of X holds 0 at position 2: ids begin at 1, 0 is padding: add 1 to all ids"
     with pytest.raises(ValueError, match=message):
         SequencePadder().fit([[1, 2, 0], [1, 2]])
@@ -449,7 +451,7 @@ SAVED = [
 
 
 @pytest.mark.parametrize(("padder", "X"), SAVED)
-def test_a_saved_padder_is_the_same(padder, X):
+def test_a_loaded_padder_equals_the_saved_one(padder, X):
     again = SequencePadder._from_state(Saved(padder._to_state()))
     assert str(again.get_params()) == str(clone(padder).set_params(**again.get_params()).get_params())
     assert not hasattr(again, "max_length_")
@@ -464,15 +466,15 @@ def test_a_saved_padder_is_the_same(padder, X):
     assert {type(value) for value in again.get_params().values()} <= {str, int, float, bool, type(None)}
 
 
-def test_the_choice_of_a_container_is_saved():
+def test_the_choice_of_set_output_is_saved():
     padder = SequencePadder().set_output(transform="pandas").fit([[1], [2, 3]])
     again = SequencePadder._from_state(Saved(padder._to_state()))
     assert isinstance(again.transform([[4]]), pd.DataFrame)
 
 
-@pytest.mark.filterwarnings("ignore:Row 0 of X has")  # names of channels, or none
+@pytest.mark.filterwarnings("ignore:Row 0 of X has")  # channel names in fit, but not in transform, or the reverse
 @pytest.mark.parametrize(("padder", "X"), SAVED)
-def test_a_changed_state_of_a_padder_is_refused_or_is_a_padder(padder, X, altered):
+def test_an_altered_state_is_refused_or_gives_a_usable_padder(padder, X, altered):
     n_refused = 0
     for state in altered(clone(padder).fit(X)._to_state()):
         try:
@@ -481,6 +483,6 @@ def test_a_changed_state_of_a_padder_is_refused_or_is_a_padder(padder, X, altere
             n_refused += 1
             continue
         if hasattr(again, "max_length_"):
-            with suppress(ValueError):  # other channels, or more steps than there is memory for
+            with suppress(ValueError):  # other channels, or more steps than fit into memory
                 assert len(again.transform(X)) == len(X)
     assert n_refused > 50

@@ -1,4 +1,4 @@
-"""series_from_frame: long frames become series, sorted by time, in the order in which ids are first met."""
+"""`series_from_frame`: long frames become series, sorted by time, in order of the first occurrence of ids."""
 
 import datetime
 from decimal import Decimal
@@ -30,20 +30,20 @@ def as_lists(X):
 
 
 @every_frame
-def test_sorted_by_time_in_the_order_of_the_ids(frame):
+def test_steps_are_sorted_by_time_and_series_by_first_occurrence(frame):
     X, ids = series_from_frame(frame(COLUMNS), id="who", time="at")
     assert ids.tolist() == ["b", "a"]
     assert as_lists(X) == [[[0.1, 10], [0.2, 20], [0.3, 30]], [[1, 10], [2, 20]]]
 
 
 @every_frame
-def test_without_time_the_order_stays(frame):
+def test_without_time_steps_keep_their_order(frame):
     X, _ = series_from_frame(frame(COLUMNS), id="who", values=["y"])
     assert as_lists(X) == [[[30], [10], [20]], [[10], [20]]]
 
 
 @every_frame
-def test_values_are_chosen_in_their_order(frame):
+def test_values_selects_channels_in_order(frame):
     for values, expected in [("y", [[10], [20]]), (["y", "x"], [[10, 1], [20, 2]]), (["at"], [[1], [2]])]:
         assert as_lists(series_from_frame(frame(COLUMNS), id="who", time="at", values=values)[0])[1] == expected
 
@@ -59,7 +59,7 @@ TIMES = {
 
 @every_frame
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
-def test_delta_is_the_logarithm_of_the_seconds_since_the_step_before(frame, times):
+def test_delta_is_the_logarithm_of_the_seconds_since_the_previous_step(frame, times):
     order = [2, 0, 1]
     columns = {
         "id": [7] * 3 + [8],
@@ -73,7 +73,7 @@ def test_delta_is_the_logarithm_of_the_seconds_since_the_step_before(frame, time
 
 
 @every_frame
-def test_days_count_in_seconds(frame):
+def test_delta_of_dates_is_in_seconds(frame):
     days = [datetime.date(2024, 3, 1), datetime.date(2024, 2, 28)]
     X, _ = series_from_frame(frame({"id": [1, 1], "t": days, "v": [2, 1]}), id="id", time="t", time_as="delta")
     np.testing.assert_allclose(X[0], [[1, 0], [2, np.log1p(2 * 86_400)]])
@@ -81,28 +81,28 @@ def test_days_count_in_seconds(frame):
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-def test_timestamps_of_every_unit_and_zone(unit, zone):
+def test_timestamps_of_every_unit_and_time_zone(unit, zone):
     times = pd.Series(pd.to_datetime(["2024-03-31 04:00", "2024-03-31 00:00"])).dt.as_unit(unit)
     times = times.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else times
     frame = pd.DataFrame({"id": [1, 1], "t": times, "v": [2, 1]})
-    for given_frame in (frame, pl.from_pandas(frame)):
-        X, _ = series_from_frame(given_frame, id="id", time="t", time_as="delta")
+    for each_frame in (frame, pl.from_pandas(frame)):
+        X, _ = series_from_frame(each_frame, id="id", time="t", time_as="delta")
         np.testing.assert_allclose(X[0], [[1, 0], [2, np.log1p(4 * 3_600)]])
 
 
-def test_numbers_that_pandas_keeps_as_objects():
+def test_numbers_in_object_columns():
     frame = pd.DataFrame({"id": [1, 1], "t": pd.Series([5, 2], dtype=object), "v": pd.array([None, 3], dtype="Int64")})
     X, _ = series_from_frame(frame, id="id", time="t", time_as="delta")
     np.testing.assert_allclose(X[0], [[3, 0], [np.nan, np.log(4)]])
 
 
 @every_frame
-def test_missing_values_are_holes(frame):
+def test_missing_values_become_nan(frame):
     X, _ = series_from_frame(frame(COLUMNS | {"x": [None, 1.0, 0.1, 2.0, 0.2]}), id="who", time="at", values="x")
     np.testing.assert_array_equal(X[0][:, 0], [0.1, 0.2, np.nan])
 
 
-def test_levels_of_the_index_are_columns_too():
+def test_id_and_time_can_be_index_levels():
     frame = pd.DataFrame(COLUMNS)
     expected, ids = series_from_frame(frame, id="who", time="at")
     for indexed in (frame.set_index(["who", "at"]), frame.set_index("who"), frame.set_index("at")):
@@ -110,7 +110,7 @@ def test_levels_of_the_index_are_columns_too():
         assert as_lists(X) == as_lists(expected) and found.tolist() == ids.tolist()
 
 
-def test_steps_of_one_time_keep_their_order():
+def test_steps_of_equal_time_keep_their_order():
     frame = pd.DataFrame({"id": [1] * 4, "t": [2, 1, 2, 1], "v": [1, 2, 3, 4]})
     assert as_lists(series_from_frame(frame, id="id", time="t")[0]) == [[[2], [4], [1], [3]]]
 
@@ -125,15 +125,15 @@ def test_ids_keep_their_type():
 
 COLUMN_IS_TEXT = {"id": [1, 2], "t": ["2024-01-10", "2024-01-9"], "v": [1, 2]}
 NO_ID = {"id": ["a", None], "t": [1, 2], "v": [1, 2]}
-BAD = [
-    (COLUMNS, {"id": "whom"}, ["id='whom' is no column", "'who', 'at', 'x', 'y'"]),
-    (COLUMNS, {"id": "who", "time": "when"}, ["time='when' is no column"]),
+INVALID_FRAMES = [
+    (COLUMNS, {"id": "whom"}, ["id='whom' is not a column", "'who', 'at', 'x', 'y'"]),
+    (COLUMNS, {"id": "who", "time": "when"}, ["time='when' is not a column"]),
     (COLUMNS, {"id": "who", "values": ["x", "z"]}, ["values has 'z'", "'who', 'at', 'x', 'y'"]),
-    (COLUMNS, {"id": "who", "values": ["x", "who"]}, ["values has 'who', the id"]),
-    (COLUMNS, {"id": "who", "values": ["x", "x"]}, ["values has 'x', twice"]),
+    (COLUMNS, {"id": "who", "values": ["x", "who"]}, ["values has 'who', which is the id"]),
+    (COLUMNS, {"id": "who", "values": ["x", "x"]}, ["values has 'x' twice"]),
     (COLUMNS, {"id": "who", "time_as": "delta"}, ["time_as='delta' needs", "time="]),
     (COLUMNS, {"id": "who", "time": "at", "time_as": "gap"}, ["time_as must be 'delta' or None", "'gap'"]),
-    (COLUMNS, {"id": "at", "time": "x"}, ["hold no numbers: 'who' (holds 'b')", "values=['y']"]),
+    (COLUMNS, {"id": "at", "time": "x"}, ["are not numeric: 'who' (holds 'b')", "values=['y']"]),
     (
         COLUMN_IS_TEXT,
         {"id": "id", "time": "t"},
@@ -142,15 +142,15 @@ BAD = [
     (NO_ID, {"id": "id", "time": "t"}, ["Row 1 of frame has no id", "column 'id'"]),
     (NO_ID | {"id": [1.5, float("nan")]}, {"id": "id", "time": "t"}, ["Row 1 of frame has no id"]),
     (NO_ID | {"id": [1, 2], "t": [None, 3.0]}, {"id": "id", "time": "t"}, ["Row 0 of frame has no time", "'t'"]),
-    ({"id": [1], "t": [START], "v": [START]}, {"id": "id", "time": "t"}, ["hold no numbers: 'v'"]),
+    ({"id": [1], "t": [START], "v": [START]}, {"id": "id", "time": "t"}, ["are not numeric: 'v'"]),
     ({"id": [], "t": [], "v": []}, {"id": "id", "time": "t"}, ["frame has no rows"]),
-    ({"id": [1], "t": [2]}, {"id": "id", "time": "t"}, ["no column besides id and time"]),
+    ({"id": [1], "t": [2]}, {"id": "id", "time": "t"}, ["no columns besides id and time"]),
 ]
 
 
 @every_frame
-@pytest.mark.parametrize(("columns", "keywords", "words"), BAD)
-def test_bad_frames(frame, columns, keywords, words):
+@pytest.mark.parametrize(("columns", "keywords", "words"), INVALID_FRAMES)
+def test_invalid_frames_are_errors(frame, columns, keywords, words):
     with pytest.raises(ValueError) as caught:
         series_from_frame(frame(columns), **keywords)
     for word in words:
@@ -166,7 +166,7 @@ def test_bad_frames(frame, columns, keywords, words):
         (pd.DataFrame(COLUMNS).groupby("who"), "frame is a DataFrameGroupBy"),
     ],
 )
-def test_what_is_no_frame(frame, words):
+def test_other_objects_than_frames_are_errors(frame, words):
     with pytest.raises(TypeError, match=words):
         series_from_frame(frame, id="who")
 
@@ -174,17 +174,16 @@ def test_what_is_no_frame(frame, words):
 @every_frame
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 5), st.floats(-9, 9)), min_size=1, max_size=30))
 @settings(max_examples=30)
-def test_as_the_plain_way(frame, rows):
-    """The same as sorting lists."""
+def test_series_from_frame_equals_sorting_lists(frame, rows):
     ids, times, values = zip(*rows, strict=True)
     X, found = series_from_frame(frame({"id": ids, "t": times, "v": values}), id="id", time="t")
     assert found.tolist() == list(dict.fromkeys(ids))
-    for row, one in zip(X, found, strict=True):
-        steps = sorted((place for place, other in enumerate(ids) if other == one), key=lambda place: times[place])
-        assert row[:, 0].tolist() == [values[place] for place in steps]
+    for series, series_id in zip(X, found, strict=True):
+        steps = sorted((row for row, row_id in enumerate(ids) if row_id == series_id), key=lambda row: times[row])
+        assert series[:, 0].tolist() == [values[row] for row in steps]
 
 
-def test_into_a_classifier():
+def test_classifier_accepts_the_series():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": np.repeat(np.arange(20), 6), "t": rng.random(120), "v": rng.normal(size=120)})
     X, ids = series_from_frame(frame.sample(frac=1, random_state=0), id="id", time="t", time_as="delta")
@@ -192,7 +191,7 @@ def test_into_a_classifier():
     assert fitted.n_channels_in_ == 2 and len(fitted.predict(X)) == 20
 
 
-def test_labels_that_are_numbers_name_columns_and_not_rows():
+def test_integer_labels_select_columns():
     frame = pd.DataFrame([[1, 2, 5.0], [1, 1, 6.0], [2, 1, 7.0]])
     X, ids = series_from_frame(frame, id=0, time=1)
     assert ids.tolist() == [1, 2] and [row.tolist() for row in X] == [[[6.0], [5.0]], [[7.0]]]
@@ -203,7 +202,7 @@ def test_labels_that_are_numbers_name_columns_and_not_rows():
     np.testing.assert_array_equal(np.concatenate(X), np.arange(300.0).reshape(100, 3))
 
 
-def test_ids_and_times_in_the_index_before_other_columns():
+def test_id_and_time_in_a_multi_index():
     frame = pd.DataFrame(
         {"x": [1.0, 2.0, 3.0]}, index=pd.MultiIndex.from_arrays([[1, 1, 2], [2, 1, 1]], names=["i", "t"])
     )
@@ -212,13 +211,13 @@ def test_ids_and_times_in_the_index_before_other_columns():
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int64"])
-def test_differences_of_small_integer_times_do_not_overflow(dtype):
+def test_delta_of_small_integer_times_does_not_overflow(dtype):
     frame = pd.DataFrame({"i": [1, 1], "t": np.array([-100, 100], dtype=dtype), "x": [0.0, 0.0]})
     X, _ = series_from_frame(frame, id="i", time="t", time_as="delta")
     np.testing.assert_allclose(X[0][:, 1], [0, np.log(201)])
 
 
-def test_ids_with_a_time_zone_come_back_as_they_were():
+def test_ids_keep_their_time_zone():
     days = pd.to_datetime(["2020-01-01", "2021-01-01"]).tz_localize("Europe/Berlin")
     _, ids = series_from_frame(pd.DataFrame({"i": days, "x": [1.0, 2.0]}), id="i")
     labels = pd.Series(["a", "b"], index=days)
@@ -226,7 +225,7 @@ def test_ids_with_a_time_zone_come_back_as_they_were():
 
 
 @pytest.mark.parametrize("value", [np.inf, Decimal("Infinity")])
-def test_times_that_are_not_finite_are_named(value):
+def test_infinite_times_are_errors(value):
     frame = pd.DataFrame({"id": [1, 1], "time": pd.Series([1.0, value], dtype=object), "x": [1, 2]})
     with pytest.raises(ValueError, match=r"time='time' holds .* in row 1 of frame: expected finite"):
         series_from_frame(frame, id="id", time="time")
@@ -236,19 +235,19 @@ def test_times_that_are_not_finite_are_named(value):
     "times",
     [np.array([2**64 - 1, 0], dtype=np.uint64), np.array([2**63 - 1, -(2**63)]), np.array([2**63, 3], np.uint64)],
 )
-def test_times_that_are_far_apart(times):
+def test_delta_of_times_that_are_far_apart(times):
     frame = pd.DataFrame({"id": [1, 1], "time": times, "x": [1.0, 2.0]})
     series, _ = series_from_frame(frame, id="id", time="time", time_as="delta")
     np.testing.assert_allclose(series[0], [[2, 0], [1, np.log(float(int(times[0]) - int(times[1])))]])
 
 
-def test_a_number_that_is_too_large_is_named_with_its_column():
+def test_error_for_too_large_numbers_contains_the_column():
     frame = pd.DataFrame({"id": [1, 1], "x": pd.Series([1, 10**400], dtype=object)})
     with pytest.raises(ValueError, match=r"Column 'x' of frame holds 1000.* at position 1: it is too large"):
         series_from_frame(frame, id="id")
 
 
-def test_labels_whose_comparison_raises():
+def test_labels_with_a_failing_comparison_are_errors():
     class Label:
         def __eq__(self, other):
             raise RuntimeError("no")

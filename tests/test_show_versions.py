@@ -1,4 +1,4 @@
-"""`show_versions` prints all that a bug report needs."""
+"""show_versions prints everything that a bug report needs."""
 
 import platform
 
@@ -9,7 +9,7 @@ import torch
 import seqclf
 
 
-def test_names_every_version(capsys):
+def test_show_versions_prints_versions_threads_and_devices(capsys):
     seqclf.show_versions()
     printed = capsys.readouterr().out
     for text in (
@@ -25,13 +25,13 @@ def test_names_every_version(capsys):
         assert text in printed
 
 
-def test_names_a_missing_dependency_as_such(capsys, monkeypatch):
-    monkeypatch.setattr("seqclf._show_versions._DEPENDENCIES", ("a-distribution-nobody-has",))
+def test_show_versions_prints_missing_dependencies(capsys, monkeypatch):
+    monkeypatch.setattr("seqclf._show_versions._DEPENDENCIES", ("no-such-distribution",))
     seqclf.show_versions()
-    assert "a-distribution-nobody-has: not installed" in capsys.readouterr().out
+    assert "no-such-distribution: not installed" in capsys.readouterr().out
 
 
-def test_says_which_kernels_are_in_use(capsys):
+def test_show_versions_prints_the_kernels_in_use(capsys):
     from seqclf import _kernels
 
     rows = _kernels.describe()

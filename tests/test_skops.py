@@ -1,4 +1,4 @@
-"""skops asks for the types that `SKOPS_TRUSTED_TYPES` has and for no others; what it loads predicts the same."""
+"""skops reports exactly the types in SKOPS_TRUSTED_TYPES as untrusted, and restores models bit by bit."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from sklearn.pipeline import Pipeline
 
 import seqclf
 from _factories import assert_same_predictions
+from _fitted_models import IDS, INDICATOR, LABELS, NEW_TEXTS, RAGGED, SERIES, TEXTS, TOKENS, VALUES, length_tags
 from seqclf import (
     SKOPS_TRUSTED_TYPES,
     RNNClassifier,
@@ -22,40 +23,32 @@ io = pytest.importorskip("skops.io")
 
 SMALL = {"units": 2, "max_epochs": 1, "random_state": 0, "n_threads": 1}
 STREAM = SMALL | {"schedule": "constant"}
-RNG = np.random.default_rng(0)
-WORDS = "good bad fine poor film plot actor scene not very too never ever and or but so if as".split()
-TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, 9, 60)]
-NEW_TEXTS = [*TEXTS[:5], "", "unknown words only", "good Films, néver séen!"]
-TOKENS = [text.split() for text in TEXTS]
-IDS = [[2 + WORDS.index(word) for word in text.split()] for text in TEXTS]
-LABELS = np.array(["yes", "no", "maybe"])[RNG.integers(0, 3, 60)]
 CLASSES = ["maybe", "no", "yes"]
-SERIES = RNG.normal(size=(60, 14))
-RAGGED = [RNG.normal(size=(n, 2)) for n in RNG.integers(1, 20, 60)]
-INDICATOR = RNG.integers(0, 2, (60, 3))
-NUMBERS = RNG.normal(size=60)
-TAGS = [[str(len(word) % 3) for word in row] for row in TOKENS]
+TAGS = length_tags(TOKENS)
 
 
-def steps():
+def pipeline_steps():
     return [("ids", TextTokenizer()), ("array", SequencePadder()), ("model", RNNTextClassifier(**SMALL))]
 
 
-def framed():
+def fitted_on_a_frame():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(SERIES, columns=[f"t{step}" for step in range(14)])
     return RNNClassifier(**SMALL).fit(frame, LABELS), frame
 
 
-def subwords():
+def subword_tokenizer():
     pytest.importorskip("tokenizers")
     return TextTokenizer(level="subword", vocab_size=300)
 
 
-# A model, fitted, and what it predicts.
+# For each name a function that returns a fitted model and the samples to predict.
 MODELS = {
     "texts": lambda: (RNNTextClassifier(**SMALL, cell="gru").fit(TEXTS, LABELS), NEW_TEXTS),
-    "texts, alone": lambda: (RNNTextClassifier(**SMALL, wide=False, nb_ngrams=0).fit(TEXTS, LABELS), NEW_TEXTS),
+    "texts, without label features": lambda: (
+        RNNTextClassifier(**SMALL, wide=False, nb_ngrams=0).fit(TEXTS, LABELS),
+        NEW_TEXTS,
+    ),
     "texts, labels": lambda: (RNNTextClassifier(**SMALL).fit(TEXTS, INDICATOR), NEW_TEXTS),
     "texts, weights": lambda: (RNNTextClassifier(**SMALL, class_weight={"yes": 2.0}).fit(TEXTS, LABELS), NEW_TEXTS),
     "texts, a generator": lambda: (
@@ -63,70 +56,70 @@ MODELS = {
         NEW_TEXTS,
     ),
     "characters": lambda: (RNNTextClassifier(TextTokenizer(level="char"), **SMALL).fit(TEXTS, LABELS), NEW_TEXTS),
-    "subwords": lambda: (RNNTextClassifier(subwords(), **SMALL).fit(TEXTS, LABELS), NEW_TEXTS),
+    "subwords": lambda: (RNNTextClassifier(subword_tokenizer(), **SMALL).fit(TEXTS, LABELS), NEW_TEXTS),
     "tokens": lambda: (RNNTextClassifier(**SMALL, pooling="attention").fit(TOKENS, LABELS), [["good", "new"], []]),
     "ids": lambda: (RNNTextClassifier(**SMALL).fit(IDS, LABELS), [[2, 99], [], [3]]),
-    "texts, numbers": lambda: (RNNTextRegressor(**SMALL).fit(TEXTS, NUMBERS), NEW_TEXTS),
-    "table": lambda: (RNNClassifier(**SMALL).fit(SERIES, LABELS), SERIES),
-    "frame": framed,
-    "ragged, alone": lambda: (RNNClassifier(**SMALL, wide=False).fit(RAGGED, LABELS), RAGGED),
+    "texts, values": lambda: (RNNTextRegressor(**SMALL).fit(TEXTS, VALUES), NEW_TEXTS),
+    "matrix": lambda: (RNNClassifier(**SMALL).fit(SERIES, LABELS), SERIES),
+    "frame": fitted_on_a_frame,
+    "ragged, without a linear model": lambda: (RNNClassifier(**SMALL, wide=False).fit(RAGGED, LABELS), RAGGED),
     "series, labels": lambda: (RNNClassifier(**SMALL, conv_filters=0).fit(RAGGED, INDICATOR), RAGGED),
-    "series, numbers": lambda: (RNNRegressor(**SMALL).fit(SERIES, np.stack([NUMBERS, -NUMBERS], axis=1)), SERIES),
+    "series, values": lambda: (RNNRegressor(**SMALL).fit(SERIES, np.stack([VALUES, -VALUES], axis=1)), SERIES),
     "tags of tokens": lambda: (RNNTagger(**SMALL).fit(TOKENS, TAGS), [["good", "new"], []]),
     "tags of series": lambda: (RNNTagger(**SMALL).fit(RAGGED, [[len(r) % 2] * len(r) for r in RAGGED]), RAGGED),
     "a stream of texts": lambda: (RNNTextClassifier(**STREAM).partial_fit(TEXTS, LABELS, CLASSES), NEW_TEXTS),
     "a stream of series": lambda: (RNNClassifier(**STREAM).partial_fit(SERIES, LABELS, CLASSES), SERIES),
-    "a stream of numbers": lambda: (RNNRegressor(**STREAM, optimizer="sgd").partial_fit(RAGGED, NUMBERS), RAGGED),
+    "a stream of values": lambda: (RNNRegressor(**STREAM, optimizer="sgd").partial_fit(RAGGED, VALUES), RAGGED),
     "a stream of tags": lambda: (RNNTagger(**STREAM).partial_fit(TOKENS, TAGS, ["0", "1", "2"]), TOKENS[:5]),
-    "pipeline": lambda: (Pipeline(steps()).fit(TEXTS, LABELS), NEW_TEXTS),
+    "pipeline": lambda: (Pipeline(pipeline_steps()).fit(TEXTS, LABELS), NEW_TEXTS),
     "grid": lambda: (
-        GridSearchCV(Pipeline(steps()), {"model__units": [2, 3]}, cv=2).fit(TEXTS, LABELS).best_estimator_,
+        GridSearchCV(Pipeline(pipeline_steps()), {"model__units": [2, 3]}, cv=2).fit(TEXTS, LABELS).best_estimator_,
         NEW_TEXTS,
     ),
 }
 TRANSFORMERS = {
     "words": lambda: (TextTokenizer().fit(TEXTS), NEW_TEXTS),
     "characters": lambda: (TextTokenizer(level="char").fit(TEXTS), NEW_TEXTS),
-    "subwords": lambda: (subwords().fit(TEXTS), NEW_TEXTS),
+    "subwords": lambda: (subword_tokenizer().fit(TEXTS), NEW_TEXTS),
     "tokens": lambda: (TextTokenizer().fit(TOKENS), [["good", "new"], []]),
-    "counted texts": lambda: (TextTokenizer().partial_fit(TEXTS), NEW_TEXTS),
-    "counted characters": lambda: (TextTokenizer(level="char", max_length=3).partial_fit(TEXTS), NEW_TEXTS),
-    "counted subwords": lambda: (subwords().partial_fit(TEXTS), NEW_TEXTS),
-    "counted tokens": lambda: (TextTokenizer().partial_fit(TOKENS), [["good", "new"], []]),
+    "partially fitted texts": lambda: (TextTokenizer().partial_fit(TEXTS), NEW_TEXTS),
+    "partially fitted characters": lambda: (TextTokenizer(level="char", max_length=3).partial_fit(TEXTS), NEW_TEXTS),
+    "partially fitted subwords": lambda: (subword_tokenizer().partial_fit(TEXTS), NEW_TEXTS),
+    "partially fitted tokens": lambda: (TextTokenizer().partial_fit(TOKENS), [["good", "new"], []]),
     "padded ids": lambda: (SequencePadder().fit(IDS), IDS),
     "padded series": lambda: (SequencePadder(channels_first=True).fit([row.T for row in RAGGED]), [RAGGED[0].T]),
     "padded ids in a frame": lambda: (SequencePadder().set_output(transform="pandas").fit(IDS), IDS),
 }
-CLASSES_OF_US = [RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor]
-UNFITTED = [*(cls(**SMALL) for cls in CLASSES_OF_US), RNNTextClassifier(TextTokenizer()), TextTokenizer()]
-UNFITTED += [SequencePadder(), Pipeline(steps())]
+ESTIMATORS = [RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor]
+UNFITTED = [*(cls(**SMALL) for cls in ESTIMATORS), RNNTextClassifier(TextTokenizer()), TextTokenizer()]
+UNFITTED += [SequencePadder(), Pipeline(pipeline_steps())]
 
 
 def types_in(value):
-    """The types of this package that an estimator and its attributes have, but for what `__getstate__` writes out."""
-    found = set()
+    """The types of this package in an estimator and its state."""
+    types = set()
     if type(value).__module__.startswith("seqclf."):
-        found.add(f"{type(value).__module__}.{type(value).__name__}")
-        return found.union(*map(types_in, value.__getstate__().values()))
+        types.add(f"{type(value).__module__}.{type(value).__name__}")
+        return types.union(*map(types_in, value.__getstate__().values()))
     if isinstance(value, dict):
-        return found.union(*map(types_in, value.values()))
+        return types.union(*map(types_in, value.values()))
     if isinstance(value, list | tuple):
-        return found.union(*map(types_in, value))
-    return found.union(*map(types_in, vars(value).values())) if isinstance(value, Pipeline) else found
+        return types.union(*map(types_in, value))
+    return types.union(*map(types_in, vars(value).values())) if isinstance(value, Pipeline) else types
 
 
 def saved_and_loaded(model):
-    """The model that skops makes again, told to trust our types alone."""
+    """The model after saving and loading with skops, which trusts only SKOPS_TRUSTED_TYPES."""
     data = io.dumps(model)
-    asked = set(io.get_untrusted_types(data=data))
-    assert f"{type(model).__module__}.{type(model).__name__}" in asked or isinstance(model, Pipeline)
-    assert asked == types_in(model)
-    assert asked <= set(SKOPS_TRUSTED_TYPES)
+    untrusted = set(io.get_untrusted_types(data=data))
+    assert f"{type(model).__module__}.{type(model).__name__}" in untrusted or isinstance(model, Pipeline)
+    assert untrusted == types_in(model)
+    assert untrusted <= set(SKOPS_TRUSTED_TYPES)
     return io.loads(data, trusted=list(SKOPS_TRUSTED_TYPES))
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_predicts_the_same(name):
+def test_loaded_model_predicts_the_same(name):
     model, X = MODELS[name]()
     loaded = saved_and_loaded(model)
     for method in ("predict", "predict_proba", "decision_function"):
@@ -137,7 +130,7 @@ def test_a_model_predicts_the_same(name):
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
-def test_a_transformer_gives_the_same(name):
+def test_loaded_transformer_returns_the_same(name):
     transformer, X = TRANSFORMERS[name]()
     loaded = saved_and_loaded(transformer)
     assert vars(loaded).keys() == vars(transformer).keys()
@@ -145,12 +138,12 @@ def test_a_transformer_gives_the_same(name):
 
 
 @pytest.mark.parametrize("model", UNFITTED, ids=lambda model: type(model).__name__)
-def test_what_was_not_fitted_comes_back(model):
+def test_unfitted_estimator_is_restored(model):
     assert repr(saved_and_loaded(model)) == repr(model)
 
 
 @pytest.mark.parametrize("level", ["auto", "word", "char"])
-def test_counting_goes_on(level):
+def test_loaded_tokenizer_continues_partial_fit(level):
     tokenizer = TextTokenizer(level=level, max_length=4).partial_fit(TEXTS[:30])
     loaded = saved_and_loaded(tokenizer).partial_fit(TEXTS[30:])
     assert loaded.tokens_ == tokenizer.partial_fit(TEXTS[30:]).tokens_ == TextTokenizer(level=level).fit(TEXTS).tokens_
@@ -158,7 +151,7 @@ def test_counting_goes_on(level):
 
 
 @pytest.mark.parametrize("name", ["a stream of texts", "a stream of series"])
-def test_a_stream_goes_on(name):
+def test_loaded_model_continues_partial_fit(name):
     model, X = MODELS[name]()
     rows = SERIES if X is SERIES else TEXTS
     loaded = saved_and_loaded(model).partial_fit(rows, LABELS)
@@ -166,7 +159,7 @@ def test_a_stream_goes_on(name):
 
 
 @pytest.mark.parametrize("name", SKOPS_TRUSTED_TYPES)
-def test_each_trusted_type_is_asked_for(name):
+def test_each_trusted_type_is_required(name):
     model = getattr(seqclf, name.rpartition(".")[2])()
     data = io.dumps(model)
     assert io.get_untrusted_types(data=data) == [name]

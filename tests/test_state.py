@@ -1,4 +1,4 @@
-"""Fits in a state of their own: predictions in other threads get the old model or the new one, whole."""
+"""Fitting on a copy: predictions in other threads use the old model or the new one, never a mixture."""
 
 import threading
 
@@ -16,14 +16,14 @@ class Plain:
         vars(self).update(attributes)
 
 
-def test_a_snapshot_does_not_change_with_the_original():
+def test_snapshot_does_not_change_with_the_original():
     original = Plain(a=1, b=[2])
-    twin = snapshot(original)
+    copy = snapshot(original)
     original.a, original.c = 3, 4
-    assert type(twin) is Plain and vars(twin) == {"a": 1, "b": [2]} and twin.b is original.b
+    assert type(copy) is Plain and vars(copy) == {"a": 1, "b": [2]} and copy.b is original.b
 
 
-def test_the_attributes_of_a_fit_appear_at_its_end():
+def test_fresh_state_sets_attributes_at_the_end():
     original = Plain(a=1)
     with fresh_state(original) as fresh:
         fresh.a, fresh.b = 2, 3
@@ -32,7 +32,7 @@ def test_the_attributes_of_a_fit_appear_at_its_end():
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_after_an_error_everything_is_as_before(error):
+def test_fresh_state_changes_nothing_after_an_error(error):
     original = Plain(a=1)
     before = vars(original)
 
@@ -68,20 +68,20 @@ def tags():
 @pytest.mark.parametrize(
     ("make", "sets"), [(RNNTextClassifier, texts), (RNNClassifier, series), (RNNTagger, tags)], ids=lambda x: x.__name__
 )
-def test_a_prediction_during_fits_gets_one_model_whole(make, sets):
-    """Two models are fitted in turn in one thread; a prediction in another one is that of the first or the second."""
+def test_predictions_during_concurrent_fits_use_one_consistent_model(make, sets):
+    """One thread fits two models in turn; each prediction in another thread is that of the first or the second."""
     (X, y), (X_other, y_other) = sets()
     model = make(**SMALL)
-    asked = X[:3]
+    X_new = X[:3]
     expected = [
         [np.concatenate(probabilities).tolist() if make is RNNTagger else probabilities.tolist()]
         for probabilities in (
-            make(**SMALL).fit(X, y).predict_proba(asked),
-            make(**SMALL).fit(X_other, y_other).predict_proba(asked),
+            make(**SMALL).fit(X, y).predict_proba(X_new),
+            make(**SMALL).fit(X_other, y_other).predict_proba(X_new),
         )
     ]
     model.fit(X, y)
-    over, errors = threading.Event(), []
+    finished, errors = threading.Event(), []
 
     def fit_in_turn():
         try:
@@ -90,50 +90,50 @@ def test_a_prediction_during_fits_gets_one_model_whole(make, sets):
         except BaseException as error:
             errors.append(error)
         finally:
-            over.set()
+            finished.set()
 
     thread = threading.Thread(target=fit_in_turn)
     thread.start()
-    seen = []
-    while not over.is_set():
-        probabilities = model.predict_proba(asked)
-        seen.append([np.concatenate(probabilities).tolist() if make is RNNTagger else probabilities.tolist()])
+    found = []
+    while not finished.is_set():
+        probabilities = model.predict_proba(X_new)
+        found.append([np.concatenate(probabilities).tolist() if make is RNNTagger else probabilities.tolist()])
     thread.join()
     assert not errors
-    assert len(seen) > 12
-    assert all(one in expected for one in seen)
-    assert all(one in seen for one in expected)
+    assert len(found) > 12
+    assert all(each in expected for each in found)
+    assert all(each in found for each in expected)
 
 
-def test_a_transformation_during_fits_gets_one_vocabulary_whole():
+def test_transforms_during_concurrent_fits_use_one_consistent_vocabulary():
     first, second = ["good film", "bad film"] * 5, ["sweet sour salty bitter rich"] * 10
     tokenizer, padder = TextTokenizer().fit(first), SequencePadder().fit([[2, 3]] * 3)
     expected = {tuple(TextTokenizer().fit(texts).transform(["good sour"])[0]) for texts in (first, second)}
-    over = threading.Event()
+    finished = threading.Event()
 
     def fit_in_turn():
         for n in range(200):
             tokenizer.fit(second if n % 2 == 0 else first)
             padder.fit([[2, 3]] * 3 if n % 2 else [np.ones((4, 2))] * 3)
-        over.set()
+        finished.set()
 
     thread = threading.Thread(target=fit_in_turn)
     thread.start()
-    seen, padded, refused = set(), set(), set()
-    while not over.is_set():
-        seen.add(tuple(tokenizer.transform(["good sour"])[0]))
+    found, padded, messages = set(), set(), set()
+    while not finished.is_set():
+        found.add(tuple(tokenizer.transform(["good sour"])[0]))
         try:
             padded.add(padder.transform([[2, 3, 4]]).shape)
-        except ValueError as error:  # It was fitted on series then.
-            refused.add(str(error))
+        except ValueError as error:  # if the padder is currently fitted on series
+            messages.add(str(error))
     thread.join()
-    assert seen == expected and padded == {(1, 2)} and all("in fit" in message for message in refused)
+    assert found == expected and padded == {(1, 2)} and all("in fit" in message for message in messages)
 
 
-def test_a_parameter_that_is_set_during_a_fit_stays_set():
+def test_fresh_state_keeps_parameters_set_during_a_fit():
     classifier = RNNClassifier(**SMALL)
     with fresh_state(classifier) as fresh:
-        fresh.units, fresh.classes_ = 9, "learned"
+        fresh.units, fresh.classes_ = 9, "fitted"
         classifier.set_params(batch_size=7)
         classifier.classes_ = "of another fit"
-    assert (classifier.batch_size, classifier.units, classifier.classes_) == (7, 9, "learned")
+    assert (classifier.batch_size, classifier.units, classifier.classes_) == (7, 9, "fitted")

@@ -1,3 +1,5 @@
+"""TextTokenizer: tokens, vocabularies, ids, copies and saved states."""
+
 import copy
 import pickle
 import re
@@ -22,7 +24,7 @@ from seqclf import SequencePadder, TextTokenizer
 from seqclf._data.ragged import Ragged
 from seqclf._saved import Saved, SavedStateError
 from seqclf._text.characters import clean
-from seqclf._validation.texts import read_text_input
+from seqclf._validation.texts import validate_text_input
 
 TEXTS = ["Good film, good music.", "Not good!", ""]
 LEVELS = ["word", "char", "subword"]
@@ -38,7 +40,7 @@ def make(level, **parameters):
 
 def tokens_of(text, level="word", **parameters):
     tokenizer = TextTokenizer(level=level, **parameters).fit([text])
-    return [tokenizer.tokens_[number] for number in tokenizer.transform([text])[0]]
+    return [tokenizer.tokens_[token_id] for token_id in tokenizer.transform([text])[0]]
 
 
 def assert_equal_ids(left, right):
@@ -84,25 +86,25 @@ SPLITS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), SPLITS)
-def test_words(text, expected):
+def test_level_word_splits_texts(text, expected):
     assert tokens_of(text) == expected
 
 
-def test_case_is_kept_on_request():
+def test_lowercase_false_keeps_case():
     assert tokens_of("Good good", lowercase=False) == ["Good", "good"]
     tokenizer = TextTokenizer(lowercase=False).fit([["Good", "good"]])
     assert tokenizer.n_tokens_ == 4
 
 
 @pytest.mark.parametrize(("form", "expected"), [("NFC", 3), ("NFKC", 1), (None, 4)])
-def test_the_normal_form_says_which_spellings_are_one(form, expected):
+def test_normalize_determines_which_spellings_are_equal(form, expected):
     spellings = ["fian\u0303o", "fia\u00f1o", "\ufb01a\u00f1o", "\uff46\uff49a\u00f1o"]
     for X in (spellings, [[text] for text in spellings]):
         assert TextTokenizer(level="word", normalize=form).fit(X).n_tokens_ == 2 + expected
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_spellings_and_invisible_characters_make_no_difference(level):
+def test_invisible_characters_and_composition_do_not_change_ids(level):
     plain = "Ärger über das Café im Ort, wunderbar"
     other = "\ufeff" + unicodedata.normalize("NFD", plain).replace("wunder", "wun\u00adder").replace("im ", "im\u200b")
     tokenizer = make(level).fit([plain])
@@ -124,11 +126,11 @@ def test_canonically_equal_texts_have_equal_ids(text):
     assert len({tuple(ids.tolist()) for ids in tokenizer.transform([[spelling] for spelling in spellings])}) == 1
 
 
-def test_characters():
+def test_level_char_splits_texts():
     assert "".join(tokens_of("  좋은\n\n 영화<br />!", level="char")) == "좋은 영화 !"
 
 
-def test_html_breaks_leave_no_trace_on_subwords():
+def test_html_line_breaks_separate_subwords():
     tokenizer = make("subword").fit(["good<br />bad", "good", "bad"])
     assert tokenizer.inverse_transform(tokenizer.transform(["Good<br />bad"])) == ["good bad"]
 
@@ -136,7 +138,7 @@ def test_html_breaks_leave_no_trace_on_subwords():
 # --- the vocabulary
 
 
-def test_ids_by_falling_frequency_then_by_token():
+def test_ids_are_ordered_by_frequency_then_by_token():
     tokenizer = TextTokenizer().fit(["b a c", "c d a", "c"])
     assert tokenizer.tokens_ == ["[PAD]", "[UNK]", "c", "a", "b", "d"]
     assert tokenizer.vocabulary_ == {"c": 2, "a": 3, "b": 4, "d": 5}
@@ -153,17 +155,17 @@ def test_ids_by_falling_frequency_then_by_token():
         ({"min_frequency": 2}, ["c", "a"]),
         ({"min_frequency": 3}, ["c"]),
         ({"min_frequency": 2, "vocab_size": 3}, ["c"]),
-        ({"max_length": 1}, ["c", "a", "b", "d"]),  # the cut comes after the vocabulary
+        ({"max_length": 1}, ["c", "a", "b", "d"]),  # truncation comes after the vocabulary
     ],
 )
-def test_size_of_the_vocabulary(parameters, expected):
+def test_vocab_size_and_min_frequency_limit_the_vocabulary(parameters, expected):
     tokenizer = TextTokenizer(**parameters).fit(["b a c", "c d a", "c"])
     assert list(tokenizer.vocabulary_) == expected
     assert tokenizer.tokens_[2:] == expected
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_vocab_size_is_a_ceiling_and_ids_stay_below_it(level):
+def test_ids_are_below_vocab_size(level):
     tokenizer = make(level, vocab_size=260 if level == "subword" else 5)
     ids = np.concatenate(tokenizer.fit_transform(TEXTS))
     assert tokenizer.n_tokens_ <= tokenizer.vocab_size
@@ -171,20 +173,20 @@ def test_vocab_size_is_a_ceiling_and_ids_stay_below_it(level):
     assert ids.min() >= 1
 
 
-def test_tokens_spelled_like_the_special_ones_do_not_collide():
+def test_tokens_spelled_like_special_tokens_have_their_own_ids():
     tokenizer = TextTokenizer(lowercase=False).fit([["[UNK]", "[PAD]", "a"]])
     assert min(tokenizer.vocabulary_.values()) == 2
     assert tokenizer.transform([["[PAD]", "[UNK]", "b"]])[0].tolist() == [2, 3, 1]
 
 
-def test_subword_texts_spelled_like_the_special_ones_do_not_collide():
+def test_subwords_spelled_like_special_tokens_have_their_own_ids():
     tokenizer = make("subword", lowercase=False).fit(["[PAD] [UNK] a"] * 5)
     ids = tokenizer.transform(["[PAD] [UNK]"])
     assert ids[0].min() >= 2
     assert tokenizer.inverse_transform(ids) == ["[PAD] [UNK]"]
 
 
-def test_subwords_know_every_text():
+def test_subwords_have_no_unknown_token():
     tokenizer = make("subword").fit(TEXTS)
     text = "völlig 새로운 👍🏽 text"
     ids = tokenizer.transform([text])
@@ -208,21 +210,21 @@ def test_fit_transform_equals_fit_then_transform(level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_ids_end_to_end_are_those_of_each_text(level):
-    """What the classifiers ask for, who have validated the rows."""
+def test_fit_to_ids_and_to_ids_give_the_ids_of_transform(level):
+    """The estimators call these two methods with validated rows."""
     tokenizer, expected = make(level, max_length=4), make(level, max_length=4).fit(TEXTS)
     for rows, (ids, new_tokens) in (
-        (TEXTS, tokenizer._fit_to_ids(*read_text_input(TEXTS))),
+        (TEXTS, tokenizer._fit_to_ids(*validate_text_input(TEXTS))),
         (TEXTS[::-1], tokenizer._to_ids(TEXTS[::-1])),
         (["new words", "x"], tokenizer._to_ids(["new words", "x"])),
     ):
         assert isinstance(ids, Ragged) and ids.values.dtype == np.int32
         assert ids.values.max() < tokenizer.n_tokens_ + len(new_tokens)
-        assert_equal_ids(tokenizer._vocabulary().known(ids).items(), expected.transform(rows))
+        assert_equal_ids(tokenizer._vocabulary().replace_unknown(ids).items(), expected.transform(rows))
     assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 
-def test_ids_are_counted_piece_by_piece(tune):
+def test_counting_in_chunks_gives_the_same_vocabulary(tune):
     texts = ["a b c a", "b a", "d"]
     tokenizer = TextTokenizer()
     expected = tokenizer.fit_transform(texts)
@@ -232,7 +234,7 @@ def test_ids_are_counted_piece_by_piece(tune):
     assert in_pieces.tokens_ == tokenizer.tokens_ == ["[PAD]", "[UNK]", "a", "b", "c", "d"]
 
 
-def test_output_is_one_dimensional_also_where_all_texts_are_equally_long():
+def test_output_is_one_dimensional_if_all_texts_have_equal_length():
     ids = TextTokenizer().fit_transform(["a b", "b c"])
     assert ids.shape == (2,)
     assert ids[0].tolist() == [3, 2]
@@ -245,7 +247,7 @@ def test_an_empty_text_is_an_empty_sequence(level):
     assert ids.dtype == np.int32
 
 
-def test_truncate_is_the_side_cut_off():
+def test_truncate_is_the_side_that_is_cut_off():
     texts = ["a b c d", "a"]
     for truncate, expected in [("start", [4, 5]), ("end", [2, 3])]:
         tokenizer = TextTokenizer(level="word", max_length=2, truncate=truncate).fit(texts)
@@ -254,7 +256,7 @@ def test_truncate_is_the_side_cut_off():
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_how_many_texts_lost_tokens(level, method):
+def test_n_truncated_counts_texts_that_lost_tokens(level, method):
     texts = ["abcdef " * 40, "a", "abcdef " * 30, "", "b"]
     for max_length, expected in ((None, 0), (10_000, 0), (1, 2), (20, 2)):
         tokenizer = make(level, max_length=max_length)
@@ -262,19 +264,19 @@ def test_how_many_texts_lost_tokens(level, method):
         assert tokenizer.n_truncated_ == expected
 
 
-def test_nothing_is_cut_by_default():
-    text = " ".join(f"w{number}" for number in range(40_000))
+def test_nothing_is_truncated_by_default():
+    text = " ".join(f"w{index}" for index in range(40_000))
     tokenizer = TextTokenizer(vocab_size=None)
     assert tokenizer.inverse_transform(tokenizer.fit_transform([text])) == [text]
 
 
 @pytest.mark.parametrize("as_container", [list, tuple, np.array, pd.Series, pl.Series, pd.DataFrame])
-def test_every_container_gives_the_same(as_container):
+def test_every_container_gives_the_same_ids(as_container):
     assert_equal_ids(TextTokenizer().fit_transform(as_container(TEXTS)), TextTokenizer().fit_transform(TEXTS))
 
 
 @given(st.lists(st.lists(words, max_size=5), min_size=1, max_size=5).filter(any))
-def test_words_come_back(rows):
+def test_inverse_transform_restores_words(rows):
     texts = [" ".join(row) for row in rows]
     tokenizer = TextTokenizer(level="word", lowercase=False)
     ids = tokenizer.fit_transform(texts)
@@ -284,7 +286,7 @@ def test_words_come_back(rows):
 
 
 @given(st.lists(st.text(max_size=9), min_size=1, max_size=3))
-def test_any_characters_come_back(texts):
+def test_inverse_transform_restores_characters(texts):
     expected = [" ".join(clean(text, False, "NFC").split()) for text in texts]
     if any(expected):
         tokenizer = TextTokenizer(level="char", lowercase=False)
@@ -293,19 +295,19 @@ def test_any_characters_come_back(texts):
 
 @pytest.mark.parametrize("level", ["word", "char"])
 @given(st.text(st.characters()))
-def test_no_text_crashes(level, text):
+def test_any_text_has_ids(level, text):
     tokenizer = TextTokenizer(level=level).fit(["a b"])
     assert tokenizer.transform([text])[0].dtype == np.int32
 
 
 @given(st.text(st.characters(), max_size=20))
-def test_no_text_crashes_subwords(text):
+def test_any_text_has_subword_ids(text):
     tokenizer = make("subword").fit([text, "a b"])
     assert 1 not in tokenizer.transform([text])[0]
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_lone_surrogates_do_not_crash(level):
+def test_lone_surrogates_have_ids(level):
     tokenizer = make(level).fit(["half \ud83d", "a"])
     assert tokenizer.transform(["\udc00 half"])[0].dtype == np.int32
     assert tokenizer.tokens_[:2] == ["[PAD]", "[UNK]"]
@@ -314,7 +316,7 @@ def test_lone_surrogates_do_not_crash(level):
 @pytest.mark.parametrize(
     ("level", "expected"), [("word", "[UNK] good [UNK]"), ("char", "[UNK]good"), ("subword", "[UNK] good [UNK]")]
 )
-def test_unknown_is_shown(level, expected):
+def test_inverse_transform_shows_unknown_tokens(level, expected):
     tokenizer = make(level).fit(["good"])
     if level == "char":
         ids = tokenizer.transform(["xgood"])
@@ -323,7 +325,7 @@ def test_unknown_is_shown(level, expected):
     assert tokenizer.inverse_transform(ids) == [expected]
 
 
-def test_inverse_transform_refuses_ids_of_another_vocabulary():
+def test_inverse_transform_refuses_ids_outside_the_vocabulary():
     tokenizer = TextTokenizer().fit(["a b"])
     with pytest.raises(ValueError, match=r"Row 1 of X holds 4 at position 1.* from 0 to 3\.$"):
         tokenizer.inverse_transform([[2], [3, 4]])
@@ -378,7 +380,7 @@ def test_bad_input_is_refused_in_fit(parameters, X, words):
         TextTokenizer(**parameters).fit(X)
 
 
-def test_transform_takes_the_kind_of_fit_only():
+def test_transform_accepts_only_the_kind_of_fit():
     with pytest.raises(ValueError, match=r"Row 0 of X is a list of tokens.*in fit they were texts"):
         TextTokenizer().fit(["a"]).transform([["a"]])
     with pytest.raises(ValueError, match=r"Row 0 of X is a text.*in fit they were lists of tokens"):
@@ -386,12 +388,12 @@ def test_transform_takes_the_kind_of_fit_only():
 
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])
-def test_not_fitted(method):
+def test_methods_raise_not_fitted_error_before_fit(method):
     with pytest.raises(NotFittedError):
         getattr(TextTokenizer(), method)(TEXTS)
 
 
-def test_fit_keeps_parameters_and_a_second_fit_forgets_the_first():
+def test_fit_keeps_parameters_and_replaces_an_earlier_fit():
     tokenizer = make("subword", max_length=3)
     parameters = tokenizer.get_params()
     tokenizer.fit(TEXTS)
@@ -410,7 +412,7 @@ BAD_REFITS = [
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize(("parameters", "X"), BAD_REFITS)
-def test_a_refit_that_fails_leaves_the_model_as_it_was(method, parameters, X):
+def test_a_refit_that_fails_leaves_the_tokenizer_unchanged(method, parameters, X):
     tokenizer = TextTokenizer().fit(TEXTS).set_params(**parameters)
     before = dict(vars(tokenizer))
     with pytest.raises(ValueError, match=r"Row 1|Empty|splits|vocab_size"):
@@ -420,7 +422,7 @@ def test_a_refit_that_fails_leaves_the_model_as_it_was(method, parameters, X):
     assert_equal_ids(tokenizer.transform(TEXTS), TextTokenizer().fit_transform(TEXTS))
 
 
-def test_nothing_of_the_training_texts_is_kept():
+def test_a_pickle_holds_no_training_text():
     tokenizer = TextTokenizer(vocab_size=3).fit(["secret a a"])
     assert b"secret" not in pickle.dumps(tokenizer)
 
@@ -443,7 +445,7 @@ def test_copies_give_the_same_ids(level, copied, tmp_path):
     assert again.inverse_transform(again.transform(TEXTS)) == tokenizer.inverse_transform(tokenizer.transform(TEXTS))
 
 
-def test_tags():
+def test_tags_of_the_tokenizer():
     tags = get_tags(TextTokenizer())
     assert tags.input_tags.string
     assert tags.input_tags.one_d_array
@@ -453,7 +455,7 @@ def test_tags():
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars", "default"])
-def test_set_output_leaves_ragged_ids_as_they_are(container):
+def test_set_output_does_not_change_ragged_ids(container):
     expected = TextTokenizer().fit_transform(TEXTS)
     assert_equal_ids(TextTokenizer().set_output(transform=container).fit_transform(TEXTS), expected)
     pipeline = make_pipeline(TextTokenizer(), "passthrough").set_output(transform=container)
@@ -476,7 +478,7 @@ def test_a_pipeline_of_tokenizer_and_padder_gives_a_frame():
     assert pipeline[0].inverse_transform(frame)[1] == "not good !"
 
 
-def test_subwords_leave_the_environment_and_a_forked_child_in_peace():
+def test_subwords_change_no_environment_variable_and_work_after_a_fork():
     pytest.importorskip("tokenizers")
     code = (
         "import os; from seqclf import TextTokenizer; before = dict(os.environ)\n"
@@ -487,19 +489,19 @@ def test_subwords_leave_the_environment_and_a_forked_child_in_peace():
         "    if child == 0: tokenizer.transform(texts); os._exit(0)\n"
         "    assert os.waitpid(child, 0)[1] == 0\n"
     )
-    # Python itself warns of a fork beside threads, from 3.12 on
+    # From 3.12 on, Python itself warns about a fork in a process with threads
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-def test_without_the_subword_package_the_message_says_what_to_install(monkeypatch):
+def test_level_subword_without_its_package_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ImportError, match=r"pip install tokenizers"):
         TextTokenizer(level="subword").fit(TEXTS)
 
 
-def test_neither_torch_nor_the_subword_package_is_imported_for_words():
+def test_words_need_neither_torch_nor_the_subword_package():
     code = (
         "import sys; from seqclf._text_tokenizer import TextTokenizer; "
         "TextTokenizer().fit_transform(['a', 5_000 * 'a ']); "
@@ -518,7 +520,7 @@ SAVED = [
 
 
 @pytest.mark.parametrize("tokenizer", SAVED)
-def test_a_saved_tokenizer_is_the_same(tokenizer):
+def test_a_loaded_tokenizer_equals_the_saved_one(tokenizer):
     again = TextTokenizer._from_state(Saved(tokenizer._to_state()))
     assert again.get_params() == tokenizer.get_params() and not hasattr(again, "vocabulary_")
     with pytest.raises(NotFittedError):
@@ -533,7 +535,7 @@ def test_a_saved_tokenizer_is_the_same(tokenizer):
     assert_equal_ids(pickle.loads(pickle.dumps(again)).transform(TEXTS), fitted.transform(TEXTS))
 
 
-def test_a_tokenizer_that_counts_is_saved_with_its_ids():
+def test_saving_after_partial_fit_fixes_the_ids():
     tokenizer = TextTokenizer().partial_fit(TEXTS)
     again = TextTokenizer._from_state(Saved(tokenizer._to_state()))
     assert again.tokens_ == TextTokenizer().fit(TEXTS).tokens_
@@ -541,13 +543,13 @@ def test_a_tokenizer_that_counts_is_saved_with_its_ids():
         tokenizer.partial_fit(TEXTS)
 
 
-def test_a_tokenizer_whose_parameters_are_not_valid_is_not_saved():
+def test_invalid_parameters_are_not_saved():
     with pytest.raises(ValueError, match="min_frequency"):
         TextTokenizer(min_frequency=0)._to_state()
 
 
 @pytest.mark.parametrize("tokenizer", [TextTokenizer(max_length=3), TextTokenizer(level="subword", vocab_size=270)])
-def test_a_changed_state_of_a_tokenizer_is_refused_or_is_a_tokenizer(tokenizer, altered):
+def test_an_altered_state_is_refused_or_gives_a_usable_tokenizer(tokenizer, altered):
     n_refused = 0
     for state in altered(tokenizer.fit(TEXTS)._to_state()):
         try:

@@ -1,6 +1,6 @@
-"""The cells and the activations: one equation each, for numpy arrays and for the tensors of torch. It imports no torch.
+"""Cells and activations: each is one equation that works on numpy arrays and on torch tensors. torch is not imported.
 
-This list has the names of this folder that others use. A new cell is a file in this folder, and its name in `cells.py`.
+`__all__` lists the names that other folders use. To add a cell, add a file here and list it in `cells.py`.
 """
 
 from seqclf._cells.activations import ACTIVATIONS

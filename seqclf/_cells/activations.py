@@ -1,6 +1,6 @@
-"""Every activation of the state by its name. A new one is a line here and a structure in ``csrc/activations.h``.
+"""The activations of the state by name. A new one needs a line here and a struct in ``csrc/activations.h``.
 
-The gates keep their sigmoid whatever the activation is.
+Gates always use the sigmoid, whatever the activation of the state.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from seqclf._cells.functions import relu, tanh
 
 @dataclass(frozen=True)
 class Activation:
-    """One function of a number.
+    """An element-wise function.
 
     Parameters
     ----------
     name : str
-        As users write it.
+        The value of the ``activation`` parameter.
     function : callable
-        The definition, of arrays and of tensors.
+        The definition, for arrays and tensors.
     code : int
-        Its code in ``csrc/activations.h``.
+        The code in ``csrc/activations.h``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What is to be known of a cell: its equation, its weights, and who computes it fast."""
+"""`Cell`: the equation of a recurrent cell, the structure of its weights, and the kernels that support it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,8 @@ from typing import Any
 
 from seqclf._cells.weights import Weights
 
-# Of the rows that run at a time: from (x W + b, the state before, the weights, the activation) to the state after. A
-# state is the hidden state, (rows, units), and where the cell has a memory, that too. All are arrays of numpy, or
-# tensors of torch.
+# One time step of the active rows: (x W + b, previous state, weights, activation) -> new state. A state is a tuple of
+# the hidden state, (rows, units), and for cells with a memory the memory. All are numpy arrays or torch tensors.
 Step = Callable[[Any, tuple[Any, ...], Weights, Callable[[Any], Any]], tuple[Any, ...]]
 
 
@@ -19,21 +18,23 @@ class Cell:
     Parameters
     ----------
     name : str
-        As users write it.
+        The value of the ``cell`` parameter.
     gates : tuple of str
-        Names of the blocks of `units` rows that the weight matrices have, in their order.
+        Names of the gates. The weight matrices have one block of `units` rows per gate, in this order.
     step : callable
-        The equation, of arrays and of tensors: the definition, against which every faster kernel is tested.
+        The equation for one time step, on arrays or tensors. It is the definition that every faster kernel is tested
+        against.
     has_recurrent_bias : bool
-        Whether the product with the previous state has a bias of its own. The product with the inputs always has one.
+        Whether the product with the previous state has a separate bias. The product with the inputs always has one.
     has_memory : bool
-        Whether there is a second state that the next layer does not see.
+        Whether there is a second state, which the next layer does not see.
     initial_biases : dict of str to float
-        What the biases of a gate are before training, where that is not 0.
+        Initial biases by gate, where they are not 0.
     code : int, optional
-        Its code in ``csrc/cells/list.h``, if the compiled kernels have it. They have each cell with every activation.
+        The code in ``csrc/cells/list.h``, if the compiled kernels support the cell. They then support it with every
+        activation.
     torch_operations : dict of str to str
-        For each activation that torch has an operation for, its name there.
+        Names of torch's operations for this cell, by activation.
     """
 
     name: str
@@ -47,5 +48,5 @@ class Cell:
 
     @property
     def n_gates(self) -> int:
-        """How many blocks the weight matrices have."""
+        """Number of gates, and of blocks in the weight matrices."""
         return len(self.gates)

@@ -1,4 +1,4 @@
-"""Every cell by its name. A new one is a file in this folder, and its name in this list."""
+"""The cells by name. To add one, add a file in this folder and list it here."""
 
 from seqclf._cells.cell import Cell
 from seqclf._cells.gru import GRU

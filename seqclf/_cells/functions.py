@@ -1,6 +1,6 @@
-"""The functions of a number that equations are made of, of numpy arrays and of the tensors of torch.
+"""The functions used in the equations of cells, for numpy arrays and torch tensors.
 
-Arithmetic, slices and `.T` mean the same for both; what is here does not.
+Arithmetic, slicing and `.T` need no helper: they are the same for both.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ def tanh(x: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    """The positive part; NaN stays NaN."""
+    """The positive part; NaN is propagated."""
     return np.maximum(x, 0) if isinstance(x, np.ndarray) else x.relu()
 
 
@@ -25,6 +25,6 @@ def sigmoid(x: Any) -> Any:
 
 
 def blocks(values: Any, n: int) -> list[Any]:
-    """The columns in `n` blocks of one width, as the gates of a cell lie side by side."""
+    """Split the columns into `n` blocks of equal width, one per gate."""
     width = values.shape[1] // n
     return [values[:, i * width : (i + 1) * width] for i in range(n)]

@@ -1,7 +1,7 @@
 """The gated recurrent unit. K. Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
 
-Equations 5 to 8, in the form that applies the reset gate after the matrix product, as cuDNN does: a second bias, and no
-other change.
+Equations 5 to 8, in cuDNN's variant, which applies the reset gate after the matrix product. The only other change is a
+second bias.
 """
 
 from seqclf._cells.cell import Cell

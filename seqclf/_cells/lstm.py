@@ -1,6 +1,6 @@
 """Long short-term memory. S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
 
-It has the forget gate of F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget", Neural Computation 12 (2000).
+With the forget gate of F. A. Gers, J. Schmidhuber, F. Cummins, "Learning to forget", Neural Computation 12 (2000).
 """
 
 from seqclf._cells.cell import Cell
@@ -20,7 +20,7 @@ LSTM = Cell(
     gates=("i", "f", "g", "o"),
     step=_step,
     has_memory=True,
-    initial_biases={"f": 1.0},  # the forget gate is open, so that long sequences have a gradient from the beginning
+    initial_biases={"f": 1.0},  # an open forget gate gives long sequences a gradient from the start
     code=1,
     torch_operations={"tanh": "lstm"},
 )

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 
 class Weights(NamedTuple):
-    """Weights of a cell, arrays or tensors; the gates lie one below the other in the order of torch.
+    """Weights of a cell, as arrays or tensors. The blocks of the gates are stacked in torch's order.
 
-    Cells that apply a gate after the product with the state have a ``recurrent_bias``, as cuDNN's gru; the others have
-    one bias, as their equations say.
+    Cells that apply a gate after the product with the state have a ``recurrent_bias``, like cuDNN's GRU. Other cells
+    have one bias.
     """
 
     input: Any  # (gates * units, inputs)
@@ -17,6 +17,6 @@ class Weights(NamedTuple):
 
     @property
     def units(self) -> int:
-        """The width of the state."""
+        """Width of the state."""
         width: int = self.recurrent.shape[1]
         return width

@@ -1,1 +1,1 @@
-"""The inner form of all sequences: no padding, numpy alone."""
+"""The internal form of all sequences, without padding. It needs only numpy."""

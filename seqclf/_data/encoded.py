@@ -1,4 +1,4 @@
-"""What the network reads: the steps of sequences, and what was learned from targets about steps and sequences."""
+"""The inputs of the network: the steps of sequences, and features that were fitted on the targets."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,16 +12,16 @@ from seqclf._data.ragged import Ragged
 
 @dataclass(frozen=True, eq=False)
 class StepFeatures:
-    """Numbers next to each token id, kept as entries of tables: they are looked up when a batch is read.
+    """Numeric features of each step, stored as indices into lookup tables and gathered batch by batch.
 
     Parameters
     ----------
     entries : ndarray of shape (n_steps, n_tables), int32
-        For each table the entry that a step has in it.
+        The index of each step into each table.
     tables : tuple of ndarray of shape (n_versions, n_entries, n_features), float32
-        The numbers of the entries, in one or several versions (folds).
+        The features of each entry, in one or several versions (one for each fold).
     version : ndarray of shape (n_sequences,)
-        The version that each sequence gets.
+        The version of the tables that applies to each sequence.
     """
 
     entries: NDArray[np.int32]
@@ -30,17 +30,17 @@ class StepFeatures:
 
     @property
     def width(self) -> int:
-        """How many numbers each step has."""
+        """The number of features of a step."""
         return sum(table.shape[2] for table in self.tables)
 
 
 class Spelling(NamedTuple):
-    """Tokens by their spelling, those too that the network does not know.
+    """The spelling of tokens, including tokens that the network does not know.
 
     Parameters
     ----------
     ids : ndarray of shape (n_steps,), int32
-        The id of each token in the vocabulary; behind these follow those of `new_tokens`.
+        The id of each token. The ids of `new_tokens` follow those of the vocabulary.
     new_tokens : list of str
         The tokens that are not in the vocabulary.
     """
@@ -51,18 +51,18 @@ class Spelling(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EncodedSequences:
-    """Token ids or numeric steps, with what was learned from targets.
+    """Token ids or numeric steps, with features that were fitted on the targets.
 
     Parameters
     ----------
     steps : Ragged
-        Token ids of shape (n_steps,), or numbers of shape (n_steps, n_channels).
+        Token ids of shape (n_steps,), or values of shape (n_steps, n_channels).
     features : StepFeatures or None
-        Numbers next to each token id.
+        Numeric features of each step, next to its token id.
     scores : ndarray of shape (n_sequences, n_outputs), float32, or None
         An estimate of each output for each sequence.
     spelling : Spelling or None
-        The token ids as they are spelled, for features that are learned from characters.
+        The spelling of the token ids, for features of characters.
     """
 
     steps: Ragged
@@ -80,12 +80,12 @@ class EncodedSequences:
 
     @property
     def n_numbers(self) -> int:
-        """How many numbers a step has, its token id not counted."""
+        """The number of channels and features of a step; a token id does not count."""
         return self.steps.n_channels + (0 if self.features is None else self.features.width)
 
     @cached_property
     def step_features(self) -> NDArray[np.float32]:
-        """The numbers next to each token id, shape (n_steps, width): those of the first table first."""
+        """The features of all steps, shape (n_steps, width), in the order of the tables."""
         if self.features is None:
             return np.empty((self.steps.n_steps, 0), dtype=np.float32)
         version = np.repeat(self.features.version, self.lengths)

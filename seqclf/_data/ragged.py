@@ -1,6 +1,6 @@
-"""Sequences of unequal length as one flat array and their lengths: the form every other part works on.
+"""`Ragged`: sequences of unequal length as one flat array and their lengths, the form that the whole package uses.
 
-There is no padding in it, so no step of padding can ever be computed, averaged or trained on.
+It has no padding, so padding can never enter a computation.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Side = Literal["start", "end"]
-# Spans of so many steps on average are copied one by one, shorter ones by the position of each step.
-_LONG = 128
+# Mean span length from which on spans are copied one by one instead of gathered by position.
+_MIN_COPIED_SPAN = 128
 
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Sequences of unequal length, end to end.
+    """Sequences of unequal length, concatenated.
 
     Parameters
     ----------
     values : ndarray of shape (n_steps,) or (n_steps, n_channels)
-        All steps of all sequences, one sequence after the other: integer ids, or numbers with their channels.
+        The steps of all sequences, one sequence after the other: integer ids, or values of each channel.
     lengths : ndarray of shape (n_sequences,), dtype int64
         The number of steps of each sequence; 0 is allowed.
 
@@ -54,12 +54,12 @@ class Ragged:
     ) -> "Ragged":
         """Join a list (or object array) of 1-D or 2-D arrays.
 
-        Where no item holds a step, `dtype` and `n_channels` say what the values would have been: without them
-        int32 for ids and, with channels, float64.
+        `dtype` and `n_channels` determine the values if all items are empty. Without `dtype` they are then float64
+        with channels, and int32 (ids) without.
         """
         arrays = [np.asarray(item) for item in items]
         lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
-        # An empty list is a float array to numpy: left in, it would turn ids into floats.
+        # numpy makes a float array of an empty list, which would turn ids into floats.
         filled = [array for array in arrays if len(array)]
         if filled:
             values = np.concatenate(filled)
@@ -71,28 +71,28 @@ class Ragged:
 
     @classmethod
     def from_array(cls, array: NDArray[Any]) -> "Ragged":
-        """The rows of a (n_sequences, length) or (n_sequences, length, n_channels) array, padding and all."""
+        """The rows of a (n_sequences, length) or (n_sequences, length, n_channels) array, including its padding."""
         n_sequences, length = array.shape[:2]
         flat = array.reshape(n_sequences * length, *array.shape[2:])
         return cls(flat, np.full(n_sequences, length, dtype=np.int64))
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """Where each sequence starts in `values`, and at the very end their number: (n_sequences + 1,)."""
+        """The start of each sequence in `values`, and at the end the number of steps: (n_sequences + 1,)."""
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.lengths, dtype=np.int64)])
 
     @property
     def n_steps(self) -> int:
-        """The number of steps of all sequences together."""
+        """The total number of steps."""
         return len(self.values)
 
     @property
     def n_channels(self) -> int:
-        """How many numbers a step has, ids not counted."""
+        """The number of channels; 0 for ids."""
         return self.values.shape[1] if self.values.ndim == 2 else 0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without `offsets`: a pickle is the same before and after they were first asked for."""
+        """Without the cached `offsets`, so that a pickle does not depend on whether they were used."""
         return {"values": self.values, "lengths": self.lengths}
 
     def __len__(self) -> int:
@@ -114,32 +114,32 @@ class Ragged:
         return self._spans(self.offsets[:-1][rows], self.lengths[rows])
 
     def positions(self, rows: Any) -> NDArray[np.int64]:
-        """Where the steps of these sequences are in `values`, those of the first one first."""
+        """The positions in `values` of the steps of these sequences, in this order."""
         return _positions(self.offsets[:-1][rows], self.lengths[rows])
 
     def truncated(self, max_length: int | None, truncate: Side) -> "Ragged":
-        """No sequence longer than `max_length`; `truncate` is the side cut off ("start" keeps the last steps)."""
+        """Truncate to `max_length`; `truncate` is the side that is cut off ("start" keeps the last steps)."""
         if max_length is None or not len(self) or self.lengths.max() <= max_length:
             return self
-        kept = np.minimum(self.lengths, max_length)
-        starts = self.offsets[:-1] + (self.lengths - kept if truncate == "start" else 0)
-        return self._spans(starts, kept)
+        lengths = np.minimum(self.lengths, max_length)
+        starts = self.offsets[:-1] + (self.lengths - lengths if truncate == "start" else 0)
+        return self._spans(starts, lengths)
 
     def stripped(self, is_padding: NDArray[np.bool_], sides: Sequence[Side] = ("start", "end")) -> "Ragged":
-        """Without the steps marked in `is_padding` (n_steps,) at the ends; a marked step further inside stays."""
+        """Remove the steps marked in `is_padding` (n_steps,) at the ends, but not between other steps."""
         if not is_padding.any():
             return self
         starts, stops = self.offsets[:-1], self.offsets[1:]
-        # indices[first:last] are the real steps of one sequence
+        # indices[first:last] are the steps of one sequence that are not padding
         indices = np.flatnonzero(~is_padding)
         first, last = np.searchsorted(indices, starts), np.searchsorted(indices, stops)
-        real = last > first
+        filled = last > first
         if "end" in sides:
             stops = starts.copy()
-            stops[real] = indices[last[real] - 1] + 1
+            stops[filled] = indices[last[filled] - 1] + 1
         if "start" in sides:
-            starts = np.where(real, starts, stops)
-            starts[real] = indices[first[real]]
+            starts = np.where(filled, starts, stops)
+            starts[filled] = indices[first[filled]]
         if np.array_equal(stops - starts, self.lengths):
             return self
         return self._spans(starts, stops - starts)
@@ -151,23 +151,26 @@ class Ragged:
         value: float,
         padding: Side = "end",
     ) -> NDArray[Any]:
-        """An array (n_sequences, length[, n_channels]) filled up with `value` at the side `padding`.
+        """An array (n_sequences, length[, n_channels]), padded with `value` at the side `padding`.
 
-        `length` None is the longest sequence; a longer sequence than `length` is an error (see `truncated`).
+        A `length` of None is that of the longest sequence. A sequence longer than `length` is an error (see
+        `truncated`).
         """
         longest = int(self.lengths.max(initial=0))
         if length is None:
             length = longest
         if longest > length:
-            raise ValueError(f"A sequence has {longest} steps and does not fit into length={length}.")
+            raise ValueError(
+                f"A sequence has {longest} steps, more than length={length}: raise length, or truncate the sequences."
+            )
         out = np.full((len(self), length, *self.values.shape[1:]), value, dtype=self.values.dtype)
         steps, lengths = np.arange(length), self.lengths[:, None]
         out[steps < lengths if padding == "end" else steps >= length - lengths] = self.values
         return out
 
     def _spans(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "Ragged":
-        """One span of `values` for each new sequence: long ones copied one by one, short ones gathered in one go."""
-        if len(lengths) and lengths.sum() >= _LONG * len(lengths):
+        """Make each span of `values` a sequence: long spans are copied one by one, short ones gathered together."""
+        if len(lengths) and lengths.sum() >= _MIN_COPIED_SPAN * len(lengths):
             stops = (starts + lengths).tolist()
             spans = [self.values[start:stop] for start, stop in zip(starts.tolist(), stops, strict=True)]
             return Ragged(np.concatenate(spans), lengths)
@@ -176,5 +179,5 @@ class Ragged:
 
 def _positions(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """The positions of all steps of some spans."""
-    before = np.cumsum(lengths) - lengths  # where each span starts in the result
-    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+    offsets = np.cumsum(lengths) - lengths  # of each span in the result
+    return np.repeat(starts - offsets, lengths) + np.arange(int(lengths.sum()))

@@ -1,4 +1,4 @@
-"""The rows that early stopping watches, taken from the training rows."""
+"""Split of the training rows: draws the validation set for early stopping."""
 
 from typing import NamedTuple
 
@@ -6,54 +6,55 @@ import numpy as np
 
 from seqclf._warn import warn
 
-# The best of several draws of whole groups is taken: of many draws where few groups make the choice hard.
+# The best of several draws of groups is used. Few groups are hard to balance, so they get more draws: DRAWN_GROUPS
+# divided by their number, within these limits.
 MIN_DRAWS, MAX_DRAWS, DRAWN_GROUPS = 2, 20, 4_000
 
 
 class Strata(NamedTuple):
-    """Kinds of rows, each of which both parts of a split should hold."""
+    """The strata of rows. Each stratum should occur on both sides of a split."""
 
-    of_rows: np.ndarray  # (n_samples,), numbers from 0 without a gap
-    one: str  # what a message calls one of them, and several
+    of_rows: np.ndarray  # (n_samples,), the stratum of each row, from 0 without gaps
+    one: str  # singular and plural of what messages call a stratum
     several: str
-    needed: bool = True  # whether there is no split where they don't allow one; else rows are then alike
+    needed: bool = True  # if they prevent a split: True for no split, False to ignore the strata
 
 
-def all_alike(n_rows: int) -> Strata:
-    """A single stratum."""
+def single_stratum(n_rows: int) -> Strata:
+    """A single stratum with all rows."""
     return Strata(np.zeros(n_rows, dtype=np.int64), "row", "rows")
 
 
 def validation_rows(
     strata: Strata, fraction: float, rng: "np.random.RandomState", groups: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """Rows held out for validation, in the proportions of the strata, every one with two rows or more among them.
+    """Draw the validation set, stratified, with every stratum of two or more rows in it.
 
-    A stratum with a single row stays in training. Where the fraction is too small to hold a row of every stratum there
-    is no split, and a warning says so.
+    A stratum with a single row is used for training. If the fraction is too small for a row of every stratum there is
+    no split, and a warning says so.
 
-    With `groups`, whole groups are held out, at least one. Every stratum stays in training; with that settled, as many
-    strata as possible are in validation; and with that settled, the shares held out of all rows and of each stratum
-    come near to `fraction`. Where no group can be held out there is no split, and a warning says so.
+    With `groups`, whole groups are held out, at least one. First, every stratum keeps a row in training; second, as
+    many strata as possible are in the validation set; third, the fractions held out of all rows and of each stratum
+    are close to `fraction`. If no group can be held out there is no split, and a warning says so.
 
-    (scikit-learn's splitters do half of this each: GroupShuffleSplit counts groups, not rows, and has no strata;
-    StratifiedGroupKFold makes shares of 1/k only, and may leave a stratum without a row to train on.)
+    (Neither of scikit-learn's splitters does all of this: GroupShuffleSplit counts groups instead of rows, and has no
+    strata; StratifiedGroupKFold holds out fractions of 1/k only, and can leave a stratum without a training row.)
 
     Parameters
     ----------
     strata : Strata
-        What each row belongs to.
+        The stratum of each row.
     fraction : float
-        Share of the rows to hold out.
+        Fraction of the rows to hold out.
     rng : RandomState
-        Draws the rows.
+        Source of randomness.
     groups : ndarray of shape (n_samples,), default=None
-        Group numbers from 0, without a gap.
+        The group of each row, from 0 without gaps.
 
     Returns
     -------
     ndarray of int or None
-        Sorted row numbers.
+        The row indices, sorted; None if there is no split.
     """
     if groups is not None:
         return _rows_of_groups(strata, fraction, rng, groups)
@@ -62,11 +63,11 @@ def validation_rows(
     splittable = np.flatnonzero(counts >= 2)
     if not 0 < len(splittable) <= n_held_out:
         if not strata.needed:
-            return validation_rows(all_alike(len(strata.of_rows)), fraction, rng)
-        of_each = f"a row of each of {len(counts)} {strata.several}" if len(counts) > 1 else "a single row"
+            return validation_rows(single_stratum(len(strata.of_rows)), fraction, rng)
+        needed_rows = f"a row of each of {len(counts)} {strata.several}" if len(counts) > 1 else "a single row"
         warn(
-            f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows can't hold {of_each}: there is no "
-            "validation split, and early stopping watches the training loss. Raise validation_fraction, or set "
+            f"validation_fraction={fraction!r} of {len(strata.of_rows)} rows is too small to hold {needed_rows}: there "
+            "is no validation split, and early stopping watches the training loss. Raise validation_fraction, or set "
             "patience=None."
         )
         return None
@@ -80,24 +81,24 @@ def validation_rows(
 def _rows_of_groups(
     strata: Strata, fraction: float, rng: "np.random.RandomState", groups: np.ndarray
 ) -> np.ndarray | None:
-    table = _GroupTable(strata.of_rows, groups, fraction)
-    n_draws = min(max(DRAWN_GROUPS // table.n_groups, MIN_DRAWS), MAX_DRAWS)
-    draws = [table.draw(rng.permutation(table.n_groups)) for _ in range(n_draws)]
+    counts = _GroupCounts(strata.of_rows, groups, fraction)
+    n_draws = min(max(DRAWN_GROUPS // counts.n_groups, MIN_DRAWS), MAX_DRAWS)
+    draws = [counts.draw(rng.permutation(counts.n_groups)) for _ in range(n_draws)]
     _, held_out = min(draws, key=lambda draw: draw[0])
     if not held_out.any():
         if not strata.needed:
-            return _rows_of_groups(all_alike(len(groups)), fraction, rng, groups)
+            return _rows_of_groups(single_stratum(len(groups)), fraction, rng, groups)
         warn(
-            f"None of the {table.n_groups} groups can be held out, since a {strata.one} would be left without a row to "
-            "train on: there is no validation split, and early stopping watches the training loss. Give X_val, or set "
+            f"None of the {counts.n_groups} groups can be held out, because a {strata.one} would then have no training "
+            "row: there is no validation split, and early stopping watches the training loss. Pass X_val, or set "
             "patience=None."
         )
         return None
     return np.flatnonzero(held_out[groups])
 
 
-class _GroupTable:
-    """How many rows of which stratum each group has, and how well a set of groups would do as validation data."""
+class _GroupCounts:
+    """The number of rows of each stratum in each group, and a score for sets of groups as validation sets."""
 
     def __init__(self, strata: np.ndarray, groups: np.ndarray, fraction: float):
         self.fraction = fraction
@@ -106,33 +107,34 @@ class _GroupTable:
         n_strata = len(self.sizes)
         pairs, counts = np.unique(groups * n_strata + strata, return_counts=True)
         starts = np.searchsorted(pairs, np.arange(1, self.n_groups) * n_strata)
-        # group -> the strata in it, and how many rows of each
+        # for each group: its strata, and the number of rows of each
         self.strata_in, self.counts_in = np.split(pairs % n_strata, starts), np.split(counts, starts)
 
     def draw(self, order: np.ndarray) -> tuple[tuple[int, float], np.ndarray]:
-        """The misfit of a set of groups, and the set as a mask.
+        """A set of groups as a mask, after its misfit.
 
-        From an empty set on, groups are tried in `order`, again and again, until none improves it by coming or leaving.
+        Local search: starting with the empty set, groups are added or removed in `order`, in repeated passes, until
+        no change of a single group improves the misfit.
         """
         held_out = np.zeros(self.n_groups, dtype=bool)
-        held = np.zeros(len(self.sizes), dtype=np.int64)  # rows held out of each stratum
-        best = self.misfit(held)
+        n_held_out = np.zeros(len(self.sizes), dtype=np.int64)  # rows of each stratum
+        best = self.misfit(n_held_out)
         improved = True
         while improved:
             improved = False
             for group in order:
-                after = held.copy()
+                after = n_held_out.copy()
                 after[self.strata_in[group]] += -self.counts_in[group] if held_out[group] else self.counts_in[group]
-                if (after == self.sizes).any():  # a stratum without a row to train on
+                if (after == self.sizes).any():  # a stratum without a training row
                     continue
                 missing, distance = self.misfit(after)
                 if (missing, distance + 1e-12) < best:
-                    best, held, improved = (missing, distance), after, True
+                    best, n_held_out, improved = (missing, distance), after, True
                     held_out[group] = not held_out[group]
         return best, held_out
 
-    def misfit(self, held: np.ndarray) -> tuple[int, float]:
-        """How many strata are not held out, and how far the shares held out are from the fraction."""
-        rows = held.sum() / self.sizes.sum() - self.fraction
-        of_strata = held / self.sizes - self.fraction
-        return int(np.count_nonzero(held == 0)), float(rows**2 + np.mean(of_strata**2))
+    def misfit(self, n_held_out: np.ndarray) -> tuple[int, float]:
+        """The number of strata without a held-out row, and the squared error of the held-out fractions."""
+        error = n_held_out.sum() / self.sizes.sum() - self.fraction
+        stratum_errors = n_held_out / self.sizes - self.fraction
+        return int(np.count_nonzero(n_held_out == 0)), float(error**2 + np.mean(stratum_errors**2))

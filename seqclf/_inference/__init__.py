@@ -1,6 +1,6 @@
-"""A trained network without torch: its configuration, its weights as arrays, and what it gives for sequences.
+"""Prediction with a trained network, without torch: its configuration, its weights as arrays, and its outputs.
 
-Each operation has a file, with the call of the compiled library and the same in plain numpy. Arrays of float32 go to
-the library, which gives a row the same bits in any batch. In plain numpy everything is computed in float64: there
-products of matrices depend on the number of rows, in float32 by more than can be accepted.
+Each operation has a file with the call of the compiled library and the same operation in plain numpy. float32 arrays go
+to the library, whose result for a row has the same bits in any batch. Plain numpy computes in float64, because its
+matrix products depend on the number of rows, in float32 by more than is acceptable.
 """

@@ -1,4 +1,4 @@
-"""Batches of sequences of similar length, for predicting each once. A batch copies no steps: it says where they are."""
+"""Batches for prediction, of sequences of similar length. A batch has the positions of its steps, not copies."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,50 +9,51 @@ from numpy.typing import NDArray
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._inference.layout import BatchLayout
 
-# The largest prediction batch: its steps, padding counted; the numbers of wide steps; its sequences.
-PREDICTION_STEPS = 2**16
-PREDICTION_NUMBERS = 2**22
-PREDICTION_ROWS = 512
+# Limits of a prediction batch: steps including padding, values (for wide steps), and sequences.
+MAX_BATCH_STEPS = 2**16
+MAX_BATCH_VALUES = 2**22
+MAX_BATCH_ROWS = 512
 
 
 class PredictionBatch(NamedTuple):
-    """Some sequences, in the data that they are part of."""
+    """The sequences of a batch, given by their positions in the data."""
 
-    rows: NDArray[np.int64]  # (n_sequences,), their positions in the data
+    rows: NDArray[np.int64]  # (n_sequences,), their indices among all sequences
     layout: BatchLayout
-    values: NDArray[Any]  # (n,) or (n, n_channels), ids of int32 or numbers of float32 of all the data
-    features: StepFeatures | None  # of all the data, with the version of each sequence of the batch
-    scores: NDArray[np.float32] | None  # (n_sequences, n_outputs), of the sequences of the batch
+    values: NDArray[Any]  # (n,) or (n, n_channels), int32 ids or float32 values of all the data
+    features: StepFeatures | None  # of all the data, but with versions of the sequences of the batch only
+    scores: NDArray[np.float32] | None  # (n_sequences, n_outputs), for the sequences of the batch
 
 
 def prediction_batches(sequences: EncodedSequences) -> Iterator[PredictionBatch]:
-    """All sequences once, in batches that memory allows."""
-    values, features, scores = _plain(sequences.steps.values), sequences.features, sequences.scores
+    """Yield batches of limited size that have every sequence once."""
+    values, features, scores = _as_kernel_dtype(sequences.steps.values), sequences.features, sequences.scores
     lengths, starts = sequences.lengths, sequences.steps.offsets[:-1]
     if features is not None:
-        features = StepFeatures(_plain(features.entries), tuple(map(_plain, features.tables)), features.version)
+        tables = tuple(map(_as_kernel_dtype, features.tables))
+        features = StepFeatures(_as_kernel_dtype(features.entries), tables, features.version)
     for rows in prediction_rows(sequences):
-        of_rows = None
+        batch_features = None
         if features is not None:
-            of_rows = StepFeatures(features.entries, features.tables, features.version[rows])
+            batch_features = StepFeatures(features.entries, features.tables, features.version[rows])
         layout = BatchLayout(lengths[rows], starts[rows])
-        yield PredictionBatch(rows, layout, values, of_rows, None if scores is None else scores[rows])
+        yield PredictionBatch(rows, layout, values, batch_features, None if scores is None else scores[rows])
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """Ids as int32, numbers as float32; the array itself where it is that."""
+def _as_kernel_dtype(array: NDArray[Any]) -> NDArray[Any]:
+    """Convert ids to int32 and values to float32, without a copy if possible."""
     return np.require(array, np.int32 if array.dtype.kind in "iu" else np.float32, ["C", "A"])
 
 
 def prediction_rows(sequences: EncodedSequences) -> list[np.ndarray]:
-    """Rows of each batch for predicting every sequence once: sorted by length, cut by memory."""
+    """The indices of the sequences of each batch: sorted by length, and cut at the limits."""
     lengths = sequences.lengths
-    n_steps = min(PREDICTION_STEPS, PREDICTION_NUMBERS // max(sequences.n_numbers, 1))
+    n_steps = min(MAX_BATCH_STEPS, MAX_BATCH_VALUES // max(sequences.n_numbers, 1))
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
         longest = max(int(lengths[order[start]]), 1)
-        size = min(max(n_steps // longest, 1), PREDICTION_ROWS)
+        size = min(max(n_steps // longest, 1), MAX_BATCH_ROWS)
         batches.append(order[start : start + size])
         start += size
     return batches

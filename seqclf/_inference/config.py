@@ -1,4 +1,4 @@
-"""What a network is built from, as plain values that a file can hold, and the shapes of its weights."""
+"""`NetworkConfig`: the architecture of a network as plain values that can be saved, and the shapes of its weights."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -7,42 +7,42 @@ from typing import Self
 from seqclf._cells import ACTIVATIONS, CELLS
 from seqclf._saved import Saved, State
 
-# The largest number of recurrent layers, and of those of convolution.
+# The largest number of recurrent layers, and of convolutional layers.
 MAX_LAYERS = 1_000
-# The kinds of pooling, by the names that users write.
+# The values of the `pooling` parameter.
 POOLINGS = ("last", "mean", "max", "attention")
-# The mean of a step feature over a text is a small number; its pooled states are not.
+# Factor for the means of step features, which are small compared with the pooled states.
 MEAN_SCALE = 10.0
-# How many steps the filters of each layer see; those of further layers see as many as the last. They are wider than the
-# 8, 5 and 3 in print; 7, 5 and 3 did no better in cross-validation.
+# Filter width of each layer; further layers have the last width. They are wider than the published 8, 5 and 3; 7, 5
+# and 3 did no better in cross-validation.
 _WIDTHS = (15, 9, 5)
 
 
 def filter_width(depth: int) -> int:
-    """How many steps a filter of that layer sees; the first layer has the depth 0."""
+    """The filter width of a layer; the first layer has depth 0."""
     return _WIDTHS[min(depth, len(_WIDTHS) - 1)]
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of a network.
+    """The architecture of a network.
 
     Parameters
     ----------
     n_outputs : int
-        Numbers for each sequence, or for each step.
+        Number of outputs per sequence, or per step.
     vocab_size : int or None
-        Number of token ids; None where the inputs are numbers.
+        Number of token ids; None for numeric inputs.
     embedding_dim : int or None
-        Width of the token vectors; None for one-hot.
+        Dimension of the token vectors; None for one-hot.
     n_channels : int
-        Numbers of a step, where the inputs are numbers.
+        Number of values per step for numeric inputs.
     n_step_features : int
-        Numbers next to each token id.
+        Number of step features per token.
     scores : bool
-        Whether each sequence comes with estimates of the outputs, to which those of the network are added.
+        Whether each sequence has estimates of the outputs, which are added to those of the network.
     pooling : str or None
-        As in the estimators; None gives outputs for each step.
+        As in the estimators; None gives one output per step.
     cell, units, bidirectional, activation, dropout, recurrent_dropout, token_dropout, conv_filters
         As in the estimators; `units` is a tuple with one width per layer, and so is `conv_filters`.
     """
@@ -65,18 +65,18 @@ class NetworkConfig:
 
     @property
     def n_inputs(self) -> int:
-        """Numbers of a step as the first layer reads it; those of an id are its vector, or its place in a one-hot."""
-        of_ids = 0 if self.vocab_size is None else self.embedding_dim or self.vocab_size
-        return of_ids + self.n_step_features + self.n_channels
+        """Number of inputs of the first layer per step, with the vector or the one-hot encoding of an id."""
+        id_width = 0 if self.vocab_size is None else self.embedding_dim or self.vocab_size
+        return id_width + self.n_step_features + self.n_channels
 
     @property
     def n_directions(self) -> int:
-        """In how many directions each layer reads."""
+        """Number of directions of each layer."""
         return 2 if self.bidirectional else 1
 
     @property
     def n_states(self) -> int:
-        """Numbers of the state after each step, of the last layer in all its directions."""
+        """Width of the last layer's state, with all its directions."""
         return self.n_directions * self.units[-1]
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -120,12 +120,12 @@ class NetworkConfig:
         return shapes
 
     def to_state(self) -> State:
-        """Its values, for `from_state`."""
+        """The values as a dict, for `from_state`."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, saved: Saved) -> Self:
-        """The same configuration from saved values."""
+        """Restore a configuration from saved values."""
         config = cls(
             n_outputs=saved.integer("n_outputs", low=1),
             cell=saved.option("cell", tuple(CELLS)),
@@ -147,18 +147,18 @@ class NetworkConfig:
             saved.require(len(layers) <= MAX_LAYERS, f"{name} has {len(layers)} layers; expected {MAX_LAYERS} or fewer")
         saved.require(len(config.units) > 0, "units has no layer")
         if config.vocab_size is None:
-            of_ids = config.embedding_dim is not None or config.n_step_features > 0
-            saved.require(not of_ids, "embedding_dim or n_step_features without a vocab_size")
+            has_id_settings = config.embedding_dim is not None or config.n_step_features > 0
+            saved.require(not has_id_settings, "embedding_dim or n_step_features without a vocab_size")
             saved.require(config.n_channels > 0, "a network without a vocab_size needs n_channels")
         else:
             saved.require(config.n_channels == 0, "both vocab_size and n_channels are given")
             one_hot = config.embedding_dim is None
-            saved.require(not (one_hot and config.conv_filters), "conv_filters do not read one-hot ids")
+            saved.require(not (one_hot and config.conv_filters), "conv_filters are not possible with one-hot ids")
         return config
 
     @property
     def n_weights(self) -> int:
-        """How many weights the network has at least; filters count as if they saw one step."""
+        """A lower bound of the number of weights; filters count as if they had a width of 1."""
         n_inputs, n_weights = self.n_inputs, (self.vocab_size or 0) * (self.embedding_dim or 0)
         directions = self.n_directions
         for before, width in zip((n_inputs, *self.conv_filters), self.conv_filters, strict=False):

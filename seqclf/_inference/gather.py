@@ -1,4 +1,4 @@
-"""The steps of a batch, gathered from the data, and what tables hold for each of them."""
+"""Gathering of the steps of a batch from the data, and of their looked-up values."""
 
 import ctypes
 from collections.abc import Sequence
@@ -17,27 +17,27 @@ Array = NDArray[Any]
 Tables = Sequence[Array]
 
 
-def arrange(values: Array, layout: BatchLayout) -> Array:
-    """The steps of a batch in the order of `layout`, shape (n_steps,) or (n_steps, features).
+def gather_steps(values: Array, layout: BatchLayout) -> Array:
+    """Gather the steps of a batch in the order of `layout`, shape (n_steps,) or (n_steps, features).
 
     Parameters
     ----------
     values : ndarray of shape (n,) or (n, features)
-        Token ids or numbers of all the data.
+        Token ids or values of all the data.
     layout : BatchLayout
-        Where the sequences of the batch begin in the data.
+        The layout of the batch, with the position of each sequence in the data.
 
     Returns
     -------
     ndarray
-        Of the dtype of the data, except that ids of 32 bits become 64.
+        With the dtype of the data, except that 32-bit ids become 64-bit.
     """
     layout.check(len(values))
-    return (arrange_compiled if is_native_enabled() else arrange_plain)(values, layout)
+    return (gather_steps_compiled if is_native_enabled() else gather_steps_numpy)(values, layout)
 
 
-def arrange_compiled(values: Array, layout: BatchLayout) -> Array:
-    """See :func:`arrange`."""
+def gather_steps_compiled(values: Array, layout: BatchLayout) -> Array:
+    """See :func:`gather_steps`."""
     if not values[:1].flags.c_contiguous and values.ndim > 1:
         values = np.ascontiguousarray(values)
     widened = values.dtype == np.int32 and values.ndim == 1
@@ -55,28 +55,28 @@ def arrange_compiled(values: Array, layout: BatchLayout) -> Array:
     return gathered
 
 
-def arrange_plain(values: Array, layout: BatchLayout) -> Array:
-    """See :func:`arrange`."""
+def gather_steps_numpy(values: Array, layout: BatchLayout) -> Array:
+    """See :func:`gather_steps`."""
     gathered = values[layout.data_positions]
     return gathered.astype(np.int64) if values.dtype == np.int32 and values.ndim == 1 else gathered
 
 
 def look_up(entries: Array, tables: Tables, versions: Array, layout: BatchLayout) -> NDArray[np.float32]:
-    """Numbers for each step of a batch from tables, shape (n_steps, numbers): those of the first table first.
+    """Look up the values of each step of a batch, shape (n_steps, n_values): those of the first table come first.
 
     Parameters
     ----------
     entries : ndarray of shape (n, n_tables), int32
-        For each step of the data its entry in each table.
-    tables : sequence of ndarray of shape (n_versions, n_entries, n_numbers), float32
-        The numbers of the entries.
+        For each step of the data, its entry in each table.
+    tables : sequence of ndarray of shape (n_versions, n_entries, n_values), float32
+        The values of the entries.
     versions : ndarray of shape (n_sequences,)
-        The version that each sequence of the batch reads.
+        The version of the tables for each sequence of the batch.
     layout : BatchLayout
-        Where the sequences of the batch begin in the data.
+        The layout of the batch, with the position of each sequence in the data.
     """
     layout.check(len(entries))
-    return (look_up_compiled if is_native_enabled() else look_up_plain)(entries, tables, versions, layout)
+    return (look_up_compiled if is_native_enabled() else look_up_numpy)(entries, tables, versions, layout)
 
 
 def look_up_compiled(entries: Array, tables: Tables, versions: Array, layout: BatchLayout) -> NDArray[np.float32]:
@@ -85,17 +85,17 @@ def look_up_compiled(entries: Array, tables: Tables, versions: Array, layout: Ba
     entries = entries.astype(np.int32, copy=False)
     if entries.strides[1] != entries.itemsize:
         entries = np.ascontiguousarray(entries)
-    of_rows = np.ascontiguousarray(layout.sort_rows(versions), dtype=np.int64)
-    if len(of_rows) != layout.n_rows or len(tables) > entries.shape[1]:
+    row_versions = np.ascontiguousarray(layout.sort_rows(versions), dtype=np.int64)
+    if len(row_versions) != layout.n_rows or len(tables) > entries.shape[1]:
         raise ValueError(
-            f"There are {len(of_rows)} versions for {layout.n_rows} rows, "
+            f"There are {len(row_versions)} versions for {layout.n_rows} rows, "
             f"and {len(tables)} tables for entries of shape {entries.shape}."
         )
     found = np.empty((layout.n_steps, sum(table.shape[2] for table in tables)), dtype=np.float32)
     structures = (abi.Table * len(tables))(*(abi.Table(*table.shape, abi.address(table)) for table in tables))
     call = abi.TableLookUp(
         layout.as_c_struct,
-        *map(abi.address, (layout.data_offsets, of_rows)),
+        *map(abi.address, (layout.data_offsets, row_versions)),
         len(tables),
         ctypes.addressof(structures),
         abi.address(entries),
@@ -108,23 +108,23 @@ def look_up_compiled(entries: Array, tables: Tables, versions: Array, layout: Ba
     return found
 
 
-def look_up_plain(entries: Array, tables: Tables, versions: Array, layout: BatchLayout) -> NDArray[np.float32]:
+def look_up_numpy(entries: Array, tables: Tables, versions: Array, layout: BatchLayout) -> NDArray[np.float32]:
     """See :func:`look_up`."""
     gathered = entries[layout.data_positions]
-    of_steps = versions[layout.sequence_of_row][layout.row]
+    step_versions = versions[layout.sequence_of_row][layout.row]
     try:
-        if (gathered < 0).any() or (of_steps < 0).any():  # Indexing would count from the end.
+        if (gathered < 0).any() or (step_versions < 0).any():  # Indexing would count them from the end.
             raise IndexError
         columns = zip(tables, gathered.T, strict=True)
-        return np.concatenate([table[of_steps, column] for table, column in columns], axis=1, dtype=np.float32)
+        return np.concatenate([table[step_versions, column] for table, column in columns], axis=1, dtype=np.float32)
     except IndexError:
         raise look_up_error(entries, tables, versions) from None
 
 
 def look_up_error(entries: Array, tables: Tables, versions: Array) -> IndexError:
-    """What is raised if an entry or a version is out of range."""
+    """The error for an entry or a version that is out of range."""
     shapes = " and ".join(str(tuple(table.shape)) for table in tables)
     return IndexError(
-        f"Looked up were versions {versions.min()} to {versions.max()} and entries "
-        f"{entries.min()} to {entries.max()}; not all of them are in tables of shape {shapes}."
+        f"The versions run from {versions.min()} to {versions.max()} and the entries from {entries.min()} to "
+        f"{entries.max()}; not all of them are in the tables, which have the shapes {shapes}."
     )

@@ -1,4 +1,4 @@
-"""What a layer reads: numbers, token ids, or both."""
+"""The inputs of a layer: numeric values, token ids, or both."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,29 +10,30 @@ from numpy.typing import NDArray
 class LayerInputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
-    The first columns of a layer's input weights are those of the ids, then come those of the numbers. One-hot ids have
-    a column each; ids with a ``table`` or ``projected`` stand for vectors, with a column for each number of a vector.
+    In a layer's input weights, the columns for the ids come before the columns for the values. Without ``embedding``
+    and ``projected`` ids are one-hot, with one column per possible id; with one of them there is a column for each
+    dimension of the vectors.
     """
 
-    numbers: NDArray[Any] | None = None  # (n_steps, n_numbers)
+    values: NDArray[Any] | None = None  # (n_steps, n_values)
     ids: NDArray[np.int64] | None = None  # (n_steps,)
-    table: NDArray[np.float32] | None = None  # (n_ids, dim), the vector of each id
-    # In place of a table: what `Recurrence.project` made of it, for each direction.
+    embedding: NDArray[np.float32] | None = None  # (n_ids, dim), the vector of each id
+    # Instead of an embedding: the result of `Recurrence.project` for it, one array per direction.
     projected: Sequence[NDArray[np.float32]] | None = None
 
 
-def written_out(inputs: LayerInputs, dtype: Any) -> NDArray[Any]:
-    """The numbers of every step, with the vectors of ids copied from their table."""
-    if inputs.table is None or inputs.ids is None:
-        assert inputs.numbers is not None
-        return inputs.numbers
-    check_ids(inputs.ids, len(inputs.table))
-    vectors = inputs.table[inputs.ids].astype(dtype, copy=False)
-    return vectors if inputs.numbers is None else np.concatenate((vectors, inputs.numbers), axis=1)
+def materialize(inputs: LayerInputs, dtype: Any) -> NDArray[Any]:
+    """The values of every step, with ids replaced by copies of their vectors."""
+    if inputs.embedding is None or inputs.ids is None:
+        assert inputs.values is not None
+        return inputs.values
+    check_ids(inputs.ids, len(inputs.embedding))
+    vectors = inputs.embedding[inputs.ids].astype(dtype, copy=False)
+    return vectors if inputs.values is None else np.concatenate((vectors, inputs.values), axis=1)
 
 
 def check_ids(ids: NDArray[np.int64], n_ids: int) -> None:
-    """Refuse ids that are not in 0 .. n_ids - 1."""
+    """Raise IndexError unless all ids are in 0 .. n_ids - 1."""
     if not len(ids):
         return
     lowest, highest = int(ids.min()), int(ids.max())

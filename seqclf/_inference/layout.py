@@ -1,7 +1,7 @@
-"""Where the steps of a batch lie in memory: time-major, longest sequence first.
+"""`BatchLayout`: the memory layout of a batch: time-major, longest sequence first.
 
 This is the layout of torch's ``PackedSequence``: all first steps, then all second steps, and so on, so that the
-sequences that are still running at a step are always a prefix of the rows. It holds positions only, no values.
+sequences that have not ended at a step are always a prefix of the rows. It has positions only, no values.
 """
 
 from functools import cached_property
@@ -16,40 +16,39 @@ Positions = NDArray[np.int64]
 
 
 class BatchLayout:
-    """The time-major layout of a batch of sequences, made from their lengths alone.
+    """Time-major layout of a batch of sequences, computed from their lengths.
 
-    Sequences of length 0 have no step, so they have no row either: ``sequence_of_row`` leaves them out.
+    Sequences of length 0 have no row: ``sequence_of_row`` does not contain them.
 
     Parameters
     ----------
     lengths : array-like of shape (n_sequences,)
         Number of steps of each sequence, in any order.
     starts : array-like of shape (n_sequences,), default=None
-        Where each sequence begins in the data that the batch is read from; None: they lie end to end, and nothing else
-        does.
+        Position of each sequence's first step in the data; None: the data consists of the sequences, concatenated.
 
     Attributes
     ----------
     n_rows, max_length, n_steps : int
-        Number of sequences with a step, of steps of the longest one, and of steps of all together.
+        Number of non-empty sequences, length of the longest, and total number of steps.
     sequence_of_row : ndarray of shape (n_rows,)
-        The sequence behind each row.
+        The index of each row's sequence.
     lengths : ndarray of shape (n_rows,)
         The lengths of the rows.
     batch_sizes : ndarray of shape (max_length,)
-        How many rows are still running at each time; it never rises.
+        Number of rows that have a step at each time; it never increases.
     time_offsets : ndarray of shape (max_length + 1,)
-        Position of the first row of each time.
+        Position of the first step of each time.
     data_offsets : ndarray of shape (n_rows,)
-        Where the sequence of each row begins in the data.
+        Position in the data of each row's first step.
     is_sorted : bool
-        Whether the sequences are the rows: longest first, none without a step.
+        Whether the rows are the sequences in their given order: longest first, none empty.
     is_whole : bool
-        Whether the sequences are all of the data, end to end.
+        Whether the data consists of the sequences, concatenated.
 
     Examples
     --------
-    Three sequences a, b, c of 1, 3 and 2 steps, end to end: ``a0 b0 b1 b2 c0 c1``.
+    Three sequences a, b, c of 1, 3 and 2 steps, concatenated: ``a0 b0 b1 b2 c0 c1``.
     Time-major, longest first: ``b0 c0 a0 | b1 c1 | b2``.
 
     >>> layout = BatchLayout([1, 3, 2])
@@ -67,7 +66,7 @@ class BatchLayout:
         if starts.shape != lengths.shape:
             raise ValueError(f"There are {len(starts)} starts, but {len(lengths)} lengths.")
         self.n_sequences = len(lengths)
-        # ndarray methods, not np.* wrappers: this runs once for each batch, which takes a few milliseconds.
+        # ndarray methods, not np.* wrappers: this runs once per batch, and a batch takes only a few milliseconds.
         order = (-lengths).argsort(kind="stable")
         self.n_rows = int(np.count_nonzero(lengths))
         self.sequence_of_row = order = order[: self.n_rows]
@@ -80,25 +79,25 @@ class BatchLayout:
         self.n_steps = int(self.time_offsets[-1])
 
     def check(self, n_values: int) -> None:
-        """Refuse data of so many steps if there are sequences beyond its ends, or more or less of it than all."""
+        """Raise ValueError if the sequences do not match data of `n_values` steps: all of it, or parts inside it."""
         if self.is_whole:
             if n_values != self.n_steps:
                 raise ValueError(f"There are {n_values} steps of values, but the lengths add up to {self.n_steps}.")
         elif self.n_rows and not 0 <= self._reach[0] <= self._reach[1] <= n_values:
             first, end = self._reach
-            raise ValueError(f"There are {n_values} steps of values, but the sequences reach from {first} to {end}.")
+            raise ValueError(f"There are {n_values} steps of values, but the sequences extend from {first} to {end}.")
 
     @cached_property
     def _reach(self) -> tuple[int, int]:
         return int(self.data_offsets.min()), int((self.data_offsets + self.lengths).max())
 
     def sort_rows(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Reorder values of sequences (n_sequences,) to those of the rows (n_rows,)."""
+        """Reorder per-sequence values, (n_sequences,), to per-row values, (n_rows,)."""
         return values if self.is_sorted else values[self.sequence_of_row]
 
     @cached_property
     def as_c_struct(self) -> abi.Batch:
-        """The layout as the compiled library reads it. It points into the layout's memory."""
+        """The layout as a C struct, with pointers into the memory of this object."""
         return abi.Batch(self.n_rows, self.max_length, abi.address(self.batch_sizes), abi.address(self.time_offsets))
 
     @cached_property
@@ -108,17 +107,17 @@ class BatchLayout:
 
     @cached_property
     def row(self) -> Positions:
-        """The row that each step belongs to, shape (n_steps,)."""
+        """The row of each step, shape (n_steps,)."""
         return np.arange(self.n_steps) - np.repeat(self.time_offsets[:-1], self.batch_sizes)
 
     @cached_property
     def data_positions(self) -> Positions:
-        """For each step here, its position in the data, shape (n_steps,)."""
+        """The position in the data of each step of the layout, shape (n_steps,)."""
         return self.data_offsets[self.row] + self.time
 
     @cached_property
     def positions_end_to_end(self) -> Positions:
-        """For each step of the sequences, end to end in their order, its position here, shape (n_steps,)."""
+        """The position in the layout of each step of the sequences in their given order, shape (n_steps,)."""
         starts = self._ends[self.sequence_of_row] - self.lengths
         positions = np.empty(self.n_steps, dtype=np.int64)
         positions[starts[self.row] + self.time] = np.arange(self.n_steps)
@@ -131,14 +130,14 @@ class BatchLayout:
 
     @cached_property
     def mirrored_positions(self) -> Positions:
-        """For each step, the position of its mirror image within the row, shape (n_steps,); its own inverse."""
+        """The positions that reverse each row in time, shape (n_steps,); a permutation that is its own inverse."""
         mirrored_time = self.lengths[self.row] - 1 - self.time
         return self.time_offsets[mirrored_time] + self.row
 
     def window_positions(self, width: int) -> Positions:
-        """The positions of the `width` steps around each step, of its own row, shape (n_steps, width).
+        """The positions of the `width` steps around each step in its row, shape (n_steps, width).
 
-        A step that the row does not have is ``n_steps``, one beyond the last position.
+        Steps beyond the ends of the row get the position ``n_steps``, one after the last.
         """
         times = self.time[:, None] + np.arange(width) - (width - 1) // 2
         within = (times >= 0) & (times < self.lengths[self.row][:, None])

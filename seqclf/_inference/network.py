@@ -1,4 +1,4 @@
-"""`InferenceNetwork`: a trained network without gradients and without torch, each row by itself."""
+"""`InferenceNetwork`: prediction with a trained network, without torch and without gradients."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,66 +12,66 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._inference.batches import PredictionBatch, prediction_batches
 from seqclf._inference.config import MEAN_SCALE, NetworkConfig
-from seqclf._inference.convolution import convolve_relu, normalised
+from seqclf._inference.convolution import convolve_relu, fold_normalisation
 from seqclf._inference.dispatch import is_compiled, supports
-from seqclf._inference.gather import arrange, look_up
+from seqclf._inference.gather import gather_steps, look_up
 from seqclf._inference.head import linear
-from seqclf._inference.inputs import LayerInputs, written_out
+from seqclf._inference.inputs import LayerInputs, materialize
 from seqclf._inference.layout import BatchLayout
 from seqclf._inference.memory import check_prediction
-from seqclf._inference.pooling import attend, last, pool
+from seqclf._inference.pooling import attend, last_states, pool
 from seqclf._inference.recurrence import Recurrence
 from seqclf._saved import Saved, State
 
 Array = NDArray[Any]
-# A projected table pays while it fits the cache, or where the vectors are wide.
-_MAX_CACHED_BYTES, _MIN_WIDE = 2**24, 64
+# Projecting the embedding is faster only if the result fits the cache, or if the vectors are wide.
+_MAX_CACHED_BYTES, _MIN_WIDE_DIM = 2**24, 64
 _DIRECTION = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
 
 
 class InferenceNetwork:
-    """Gives outputs and states that don't depend on the rows that are predicted together.
+    """Computes outputs and states that do not depend on the other rows of a batch.
 
-    It computes in float32 where the compiled library does, which gives a row the same bits in any batch, and elsewhere
-    in plain numpy in float64.
+    If the compiled library supports the network, it runs in float32, and a row has the same bits in any batch.
+    Otherwise plain numpy runs in float64.
 
     Parameters
     ----------
     config : NetworkConfig
         The network.
     weights : mapping of str to ndarray
-        All of `config.weight_shapes()`, in float32. They are not copied unless they must be, and must not change while
-        this object is in use.
+        All weights of `config.weight_shapes()`, in float32. They are copied only if necessary, and must not be changed
+        while this object is in use.
     """
 
     def __init__(self, config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]):
-        _check(config, weights)
+        _check_weights(config, weights)
         self.config, self.weights = config, weights
         self._compiled = is_compiled(config.cell, config.activation)
         if self._compiled and not supports(config.cell, config.activation):
-            raise ValueError(f"The kernel 'cpu' has no {config.cell} with activation {config.activation!r}.")
+            raise ValueError(f"The kernel 'cpu' does not support {config.cell} with activation {config.activation!r}.")
         self._dtype = np.float32 if self._compiled else np.float64
 
     def outputs(self, sequences: EncodedSequences) -> NDArray[np.float64] | Ragged:
-        """The outputs for each sequence, (n_sequences, n_outputs) in float64 and in the order given.
+        """The outputs for each sequence, (n_sequences, n_outputs), in float64 and in the given order.
 
-        A network without pooling gives a Ragged, with the outputs for each step. A sequence of length 0 is pooled to
-        zeros, so the bias of the head decides.
+        A network without pooling returns a Ragged with the outputs for each step. A sequence of length 0 is pooled to
+        zeros, so its output is the bias of the head, plus its weighted scores if there are any.
         """
         steps, per_step, n_outputs = sequences.steps, self.config.pooling is None, self.config.n_outputs
-        self._refuse_too_much(sequences, 8 * n_outputs if per_step else 0)
+        self._check_memory(sequences, 8 * n_outputs if per_step else 0)
         outputs = np.empty((steps.n_steps if per_step else len(sequences), n_outputs))
-        projected = self._projected(steps.n_steps)
+        projected = self._projected_embedding(steps.n_steps)
         for batch in prediction_batches(sequences):
             units = steps.positions(batch.rows) if per_step else batch.rows
             outputs[units] = self._head(self._features(batch, projected), batch.scores)
         return Ragged(outputs, sequences.lengths) if per_step else outputs
 
     def states(self, sequences: EncodedSequences) -> Ragged:
-        """The states of the last recurrent layer after every step, in float32; the forward direction comes first."""
-        self._refuse_too_much(sequences, 4 * self.config.n_states)
+        """The float32 states of the last recurrent layer after every step; the forward direction comes first."""
+        self._check_memory(sequences, 4 * self.config.n_states)
         states = np.empty((sequences.steps.n_steps, self.config.n_states), dtype=np.float32)
-        projected = self._projected(sequences.steps.n_steps)
+        projected = self._projected_embedding(sequences.steps.n_steps)
         for batch in prediction_batches(sequences):
             layout = batch.layout
             if layout.n_rows:
@@ -80,40 +80,40 @@ class InferenceNetwork:
         return Ragged(states, sequences.lengths)
 
     def __getstate__(self) -> State:
-        return {"config": self.config, "weights": self.weights}  # without what has pointers for the library
+        return {"config": self.config, "weights": self.weights}  # without the caches, which contain pointers
 
     def __setstate__(self, state: State) -> None:
         self.__init__(state["config"], state["weights"])  # type: ignore[misc]
 
     def to_state(self) -> State:
-        """The configuration and the weights."""
+        """The configuration and the weights as a dict, for `from_state`."""
         weights = {name: self.weights[name] for name in self.config.weight_shapes()}
         return {"config": self.config.to_state(), "weights": weights}
 
     @classmethod
     def from_state(cls, saved: Saved) -> Self:
-        """The network of a saved state."""
+        """Restore a network from a saved state."""
         config = saved.part("config", NetworkConfig.from_state)
         shapes = config.weight_shapes()
 
-        def read(weights: Saved) -> dict[str, NDArray[np.float32]]:
-            weights.refuse_others(shapes)
+        def load_weights(weights: Saved) -> dict[str, NDArray[np.float32]]:
+            weights.check_names(shapes)
             return {name: weights.array(name, np.float32, shape) for name, shape in shapes.items()}
 
-        return cls(config, saved.part("weights", read))
+        return cls(config, saved.part("weights", load_weights))
 
-    def _refuse_too_much(self, sequences: EncodedSequences, kept: int) -> None:
-        check_prediction(self.config, sequences, kept, exact=self._compiled)
+    def _check_memory(self, sequences: EncodedSequences, result_bytes_per_step: int) -> None:
+        check_prediction(self.config, sequences, result_bytes_per_step, compiled=self._compiled)
 
     def _weight(self, name: str) -> Array:
-        """A weight in the dtype of the computation, contiguous."""
+        """A weight as a contiguous array in the dtype of the computation."""
         return np.require(self.weights[name], self._dtype, ["C", "A"])
 
     @cached_property
-    def _table(self) -> NDArray[np.float32] | None:
-        """The vector of each token id; it is read a step at a time, so it has no copy in float64."""
-        given = self.weights.get("embedding.weight")
-        return None if given is None else np.require(given, requirements=["C", "A"])
+    def _embedding(self) -> NDArray[np.float32] | None:
+        """The vector of each token id. It is always float32: numpy converts the vectors after the lookup."""
+        weight = self.weights.get("embedding.weight")
+        return None if weight is None else np.require(weight, requirements=["C", "A"])
 
     @cached_property
     def _layers(self) -> list[Recurrence]:
@@ -130,10 +130,10 @@ class InferenceNetwork:
 
     @cached_property
     def _filters(self) -> list[tuple[Array, Array]]:
-        """Weight and bias of each layer of convolution."""
+        """Weight and bias of each convolutional layer, with the normalisation folded in."""
         prefixes = [f"convolutions.layers.{depth}." for depth in range(len(self.config.conv_filters))]
         names = ("weight", "bias", "mean", "variance")
-        return [normalised(*(self._weight(prefix + name) for name in names)) for prefix in prefixes]
+        return [fold_normalisation(*(self._weight(prefix + name) for name in names)) for prefix in prefixes]
 
     @cached_property
     def _attention(self) -> tuple[Array, Array, Array]:
@@ -144,52 +144,52 @@ class InferenceNetwork:
     def _head_weights(self) -> tuple[Array, Array]:
         return self._weight("head.weight"), self._weight("head.bias")
 
-    def _projected(self, n_steps: int) -> Sequence[NDArray[np.float32]] | None:
-        """What the first layer makes of each token id, if there are more steps than ids and if it pays."""
-        table = self._table
-        # The convolutions read the vectors themselves.
-        if table is None or not self._compiled or self.config.conv_filters:
+    def _projected_embedding(self, n_steps: int) -> Sequence[NDArray[np.float32]] | None:
+        """The projected embedding of the first layer, if there are more steps than ids and projecting is worthwhile."""
+        embedding = self._embedding
+        # The convolutions need the vectors themselves.
+        if embedding is None or not self._compiled or self.config.conv_filters:
             return None
-        n_bytes = len(table) * 4 * len(self._layers[0].directions[0].input)
-        pays = n_bytes <= _MAX_CACHED_BYTES or table.shape[1] >= _MIN_WIDE
-        return self._layers[0].project(table) if n_steps > len(table) and pays else None
+        n_bytes = len(embedding) * 4 * len(self._layers[0].directions[0].input)
+        is_worthwhile = n_bytes <= _MAX_CACHED_BYTES or embedding.shape[1] >= _MIN_WIDE_DIM
+        return self._layers[0].project(embedding) if n_steps > len(embedding) and is_worthwhile else None
 
     def _inputs(self, batch: PredictionBatch, projected: Sequence[NDArray[np.float32]] | None) -> LayerInputs:
-        """What the first layer reads. Next to ids the numbers are the step features."""
+        """The inputs of the first layer. With ids, the values are the step features."""
         features, layout = batch.features, batch.layout
         width = 0 if features is None else features.width
         if width != self.config.n_step_features:
             raise ValueError(
-                f"step_features holds {width} numbers a step, but the network was built for "
+                f"step_features has {width} values per step, but the network was built for "
                 f"{self.config.n_step_features}."
             )
-        values = arrange(batch.values, layout)
+        values = gather_steps(batch.values, layout)
         if self.config.vocab_size is None:
             return LayerInputs(values.astype(self._dtype, copy=False))
-        numbers = None
+        step_features = None
         if features is not None:
             found = look_up(features.entries, features.tables, features.version, layout)
-            numbers = found.astype(self._dtype, copy=False)
-        table = self._table if projected is None else None
-        return LayerInputs(numbers, values, table, projected)
+            step_features = found.astype(self._dtype, copy=False)
+        embedding = self._embedding if projected is None else None
+        return LayerInputs(step_features, values, embedding, projected)
 
     def _recur(self, inputs: LayerInputs, layout: BatchLayout) -> Array:
         """The states of the last layer, (n_steps, n_states)."""
-        first, *others = self._layers
+        first, *upper_layers = self._layers
         states = first.run(inputs, layout)
-        for layer in others:
+        for layer in upper_layers:
             states = layer.run(LayerInputs(states), layout)
         return states
 
     def _features(self, batch: PredictionBatch, projected: Sequence[NDArray[np.float32]] | None) -> Array:
-        """What the head decides by, (n_sequences or n_steps, n_features) in the order of the batch."""
+        """The input of the head, (n_sequences or n_steps, n_features), in the order of the batch."""
         layout, per_step = batch.layout, self.config.pooling is None
         if not layout.n_rows:
             n_features = self._head_weights[0].shape[1]
             return np.zeros((0 if per_step else layout.n_sequences, n_features), dtype=self._dtype)
         inputs = self._inputs(batch, projected)
-        parts = list(self._parts(inputs, layout))
-        features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        blocks = list(self._feature_blocks(inputs, layout))
+        features = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
         if per_step:
             return features[layout.positions_end_to_end]
         if layout.is_sorted:
@@ -198,44 +198,43 @@ class InferenceNetwork:
         in_order[layout.sequence_of_row] = features
         return in_order
 
-    def _parts(self, inputs: LayerInputs, layout: BatchLayout) -> Iterator[Array]:
-        """The features in the order of the layout: of each row, or without pooling of each step."""
+    def _feature_blocks(self, inputs: LayerInputs, layout: BatchLayout) -> Iterator[Array]:
+        """Yield the features in the order of the layout: per row, or without pooling per step."""
         per_step = self.config.pooling is None
         states = self._recur(inputs, layout)
         yield states if per_step else self._pool(states, layout)
         del states
         if self.config.conv_filters:
-            filtered = written_out(inputs, self._dtype)
+            filtered = materialize(inputs, self._dtype)
             for weight, bias in self._filters:
                 filtered = convolve_relu(filtered, layout, weight, bias)
             yield filtered if per_step else pool("mean", filtered, layout)
-        if self.config.n_step_features and inputs.numbers is not None:
-            numbers = inputs.numbers
-            yield numbers if per_step else MEAN_SCALE * pool("mean", numbers, layout)
+        if self.config.n_step_features and inputs.values is not None:
+            yield inputs.values if per_step else MEAN_SCALE * pool("mean", inputs.values, layout)
 
     def _pool(self, states: Array, layout: BatchLayout) -> Array:
         kind = self.config.pooling
         if kind == "last":
-            return last(states, layout, self.config.units[-1])
+            return last_states(states, layout, self.config.units[-1])
         if kind == "attention":
             return attend(states, layout, *self._attention)
         assert kind is not None
         return pool(kind, states, layout)
 
     def _head(self, features: Array, scores: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """The outputs of each unit; to those of the network its estimates are added."""
+        """The outputs of each unit, with its weighted scores added if there are any."""
         if (scores is None) == self.config.scores:
-            given = "are missing" if scores is None else "were given"
-            raise ValueError(f"scores {given}, but the network was built with scores={self.config.scores}.")
+            problem = "are missing" if scores is None else "were given"
+            raise ValueError(f"scores {problem}, but the network was built with scores={self.config.scores}.")
         outputs = linear(features, *self._head_weights)
         return outputs if scores is None else outputs + scores * self._weight("head.score_weights")
 
 
-def _check(config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Refuse other weights than those of the network."""
+def _check_weights(config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Raise ValueError unless the weights are those of the network."""
     shapes = config.weight_shapes()
     if shapes.keys() != weights.keys():
-        raise ValueError(f"Weights are missing or not of this network: {sorted(shapes.keys() ^ weights.keys())}.")
+        raise ValueError(f"Weights are missing or unexpected: {sorted(shapes.keys() ^ weights.keys())}.")
     for name, shape in shapes.items():
         weight = weights[name]
         if not isinstance(weight, np.ndarray) or weight.dtype != np.float32 or weight.shape != shape:

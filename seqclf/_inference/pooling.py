@@ -1,4 +1,4 @@
-"""From the hidden states of every step to one vector per row, by length."""
+"""Pooling: from the hidden states of all steps to one vector per row."""
 
 import ctypes
 from typing import Any
@@ -17,8 +17,8 @@ from seqclf._native.threads import n_threads
 Array = NDArray[Any]
 
 
-def last(states: Array, layout: BatchLayout, n_forward: int) -> Array:
-    """The state after everything was read: forward at the last step, in reverse at the first; (n_rows, features).
+def last_states(states: Array, layout: BatchLayout, n_forward: int) -> Array:
+    """The final state of each direction, (n_rows, features): forward at the last step, reverse at the first.
 
     The first `n_forward` features are those of the forward direction.
     """
@@ -30,18 +30,19 @@ def last(states: Array, layout: BatchLayout, n_forward: int) -> Array:
 
 
 def pool(kind: str, values: Array, layout: BatchLayout) -> Array:
-    """The largest values ("max"), or the means ("mean"), of each row over its steps, shape (n_rows, features)."""
+    """The maximum ("max") or mean ("mean") of each feature over the steps of each row, shape (n_rows, features)."""
     if values.dtype == np.float32:
         return _pool_compiled(kind, values, layout)
     if kind == "max":
-        return _running(np.maximum, values, layout)
-    return _running(np.add, values, layout) / layout.lengths[:, None]
+        return _reduce_steps(np.maximum, values, layout)
+    return _reduce_steps(np.add, values, layout) / layout.lengths[:, None]
 
 
 def attend(values: Array, layout: BatchLayout, weight: Array, bias: Array, query: Array) -> Array:
-    """The mean of each row over its steps, weighted by the softmax of ``tanh(weight values + bias) . query``.
+    """The mean over the steps of each row, weighted by the softmax of ``tanh(weight values + bias) . query``.
 
-    The shapes are (n_steps, features), (features, features), (features,), (features,) and (n_rows, features).
+    The shapes are (n_steps, features), (features, features), (features,), (features,), and (n_rows, features) for the
+    result.
     """
     if values.dtype == np.float32:
         # tanh(W h + b) is a simple RNN over sequences of one step.
@@ -49,12 +50,12 @@ def attend(values: Array, layout: BatchLayout, weight: Array, bias: Array, query
         keys = Recurrence("rnn", "tanh", [Weights(weight, np.zeros_like(weight), bias)]).run(LayerInputs(values), steps)
         return _pool_compiled("attention", values, layout, np.ascontiguousarray(keys), query)
     scores = (np.tanh(values @ weight.T + bias) @ query)[:, None]
-    attention = np.exp(scores - _running(np.maximum, scores, layout)[layout.row])
-    return _running(np.add, attention * values, layout) / _running(np.add, attention, layout)
+    attention = np.exp(scores - _reduce_steps(np.maximum, scores, layout)[layout.row])
+    return _reduce_steps(np.add, attention * values, layout) / _reduce_steps(np.add, attention, layout)
 
 
-def _running(function: Any, values: Array, layout: BatchLayout) -> Array:
-    """`function` of all steps of each row, one time after the other."""
+def _reduce_steps(function: Any, values: Array, layout: BatchLayout) -> Array:
+    """Apply `function` cumulatively to the steps of each row, in the order of time."""
     pooled = values[: layout.n_rows].copy()
     for time in range(1, layout.max_length):
         rows = pooled[: layout.batch_sizes[time]]
@@ -71,7 +72,7 @@ def _pool_compiled(
     scales = None if keys is None else np.empty(layout.n_rows)
     call = abi.Pooling(
         layout.as_c_struct,
-        abi.POOL[kind],
+        abi.POOLING_KINDS[kind],
         values.shape[1],
         values.strides[0] // values.itemsize,
         *map(abi.address, (values, keys, query, pooled)),

@@ -1,1 +1,1 @@
-"""What a fitted model knows of X: how rows are read and encoded. Nothing here imports scikit-learn or torch."""
+"""Encoders: validate and encode X for a fitted model. Nothing here imports scikit-learn or torch."""

@@ -1,26 +1,26 @@
-"""The operations that the layers are made of, on ragged batches, and who computes them.
+"""The operations of the layers on ragged batches, and the choice of the kernel that runs them.
 
-This list has the names of this folder that others use.
+`__all__` lists the names that other folders use.
 """
 
 from seqclf._cells import ACTIVATIONS, CELLS, Weights
 from seqclf._kernels.cpu.lazy_rows import supports_lazy_rows
-from seqclf._kernels.cpu.optimizer import FusedStep, State
+from seqclf._kernels.cpu.optimizer import FusedUpdate, ParameterState
 from seqclf._kernels.cpu.update_rules import Hyperparameters
-from seqclf._kernels.dispatch import choose, describe, warn_where_slow
+from seqclf._kernels.dispatch import choose, describe, warn_if_slow
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 from seqclf._kernels.ops import (
-    arrange,
     attend,
     bidirectional,
     convolve,
     convolve_relu,
+    gather_steps,
+    materialize,
     optimize,
     pool,
-    reads_rows,
+    prefers_sparse_gradient,
     recurrence,
-    written_out,
 )
 from seqclf._kernels.threads import torch_threads
 from seqclf._native.forced import use
@@ -28,27 +28,27 @@ from seqclf._native.forced import use
 __all__ = [
     "ACTIVATIONS",
     "CELLS",
-    "FusedStep",
+    "FusedUpdate",
     "Hyperparameters",
     "Inputs",
     "LookUp",
-    "State",
+    "ParameterState",
     "StepLayout",
     "Weights",
-    "arrange",
     "attend",
     "bidirectional",
     "choose",
     "convolve",
     "convolve_relu",
     "describe",
+    "gather_steps",
+    "materialize",
     "optimize",
     "pool",
-    "reads_rows",
+    "prefers_sparse_gradient",
     "recurrence",
     "supports_lazy_rows",
     "torch_threads",
     "use",
-    "warn_where_slow",
-    "written_out",
+    "warn_if_slow",
 ]

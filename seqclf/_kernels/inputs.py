@@ -1,4 +1,4 @@
-"""What a layer reads: numbers, token ids, or both; and numbers that are still to be looked up."""
+"""The inputs of a layer: numeric values, token ids, or both; and values that are looked up per batch."""
 
 from typing import NamedTuple
 
@@ -11,43 +11,43 @@ from seqclf._inference.gather import look_up_error
 class Inputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
-    The first columns of a layer's input weights are those of the ids, then come those of the numbers. One-hot ids have
-    a column each; ids with a ``table`` stand for vectors, with a column for each number of a vector.
+    In a layer's input weights, the columns for the ids come before the columns for the values. Without an ``embedding``
+    ids are one-hot, with one column per possible id; with one there is a column for each dimension of the vectors.
     """
 
-    numbers: Tensor | None = None  # (n_steps, n_numbers); next to vectors of a table they get no gradient
+    values: Tensor | None = None  # (n_steps, n_values); they get no gradient if there is an embedding
     ids: Tensor | None = None  # (n_steps,)
-    table: Tensor | None = None  # (n_ids, dim), the vector of each id
-    mask: Tensor | None = None  # (n_rows, dim), what the vectors of each row are multiplied by; it gets no gradient
-    sparse: bool = False  # whether the gradient of the table is a sparse tensor of the rows of `ids`
+    embedding: Tensor | None = None  # (n_ids, dim), the vector of each id
+    mask: Tensor | None = None  # (n_rows, dim), factor for the vectors of each row; it gets no gradient
+    sparse: bool = False  # whether the gradient of the embedding is a sparse tensor with the vectors of `ids` only
 
     @classmethod
     def of(cls, values: "Tensor | Inputs") -> "Inputs":
-        """Floats as numbers, whole numbers as ids."""
+        """Treat a float tensor as values and an integer tensor as ids."""
         if isinstance(values, Inputs):
             return values
-        return cls(numbers=values) if values.is_floating_point() else cls(ids=values)
+        return cls(values=values) if values.is_floating_point() else cls(ids=values)
 
 
 class LookUp(NamedTuple):
-    """Numbers for each step of the data, given as entries of tables that hold the numbers.
+    """Values for each step of the data, stored as indices into lookup tables.
 
-    A table has several versions, each with a row of numbers for every entry; a sequence reads one version of them all.
+    Each table has several versions, with one vector per entry. Each sequence uses one version of all tables.
     """
 
-    entries: Tensor  # (n, n_tables), int32: the entry of each table at each step
+    entries: Tensor  # (n, n_tables), int32: for each step the entry of each table
     tables: tuple[Tensor, ...]  # each (n_versions, n_entries, n_channels), float32
-    versions: np.ndarray  # (n_sequences,), of the sequences of the batch
+    versions: np.ndarray  # (n_sequences,), for the sequences of the batch
 
     @property
     def n_channels(self) -> int:
-        """Numbers for a step."""
+        """Number of values per step."""
         return sum(table.shape[2] for table in self.tables)
 
     def error(self) -> IndexError:
-        """What a kernel raises if an entry or a version is out of range."""
+        """The error for an entry or a version that is out of range."""
         return look_up_error(*self.as_arrays())
 
     def as_arrays(self) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-        """The same as numpy arrays, which share the memory of tensors on the CPU."""
+        """The fields as numpy arrays; they share memory with tensors on the CPU."""
         return self.entries.cpu().numpy(), [table.cpu().numpy() for table in self.tables], self.versions

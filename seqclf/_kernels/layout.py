@@ -1,4 +1,4 @@
-"""`StepLayout`: where the steps of a batch lie in memory, with its positions as tensors too."""
+"""`StepLayout`: the memory layout of a batch, with its positions also as tensors."""
 
 from functools import cached_property
 
@@ -10,16 +10,16 @@ from seqclf._inference.layout import BatchLayout
 
 
 class StepLayout(BatchLayout):
-    """The time-major layout of a batch of sequences, for tensors.
+    """Time-major layout of a batch of sequences, for tensors.
 
     Parameters
     ----------
     lengths : array-like of shape (n_sequences,)
         Number of steps of each sequence, in any order.
     device : torch.device or str, default="cpu"
-        Where the index tensors are wanted.
+        Device of the index tensors.
     starts : array-like of shape (n_sequences,), default=None
-        As of a `BatchLayout`.
+        As in `BatchLayout`.
 
     Examples
     --------
@@ -39,22 +39,22 @@ class StepLayout(BatchLayout):
 
     @cached_property
     def order(self) -> Tensor:
-        """The sequence behind each row, shape (n_rows,)."""
+        """The index of each row's sequence, shape (n_rows,)."""
         return self._index(self.sequence_of_row)
 
     @cached_property
     def gather(self) -> Tensor:
-        """For each step here, its position in the data, shape (n_steps,)."""
+        """The position in the data of each step of the layout, shape (n_steps,)."""
         return self._index(self.data_positions)
 
     @cached_property
     def steps_in_order(self) -> Tensor:
-        """For each step of the sequences, end to end in their order, its position here, shape (n_steps,)."""
+        """The position in the layout of each step of the sequences in their given order, shape (n_steps,)."""
         return self._index(self.positions_end_to_end)
 
     @cached_property
     def row_of_step(self) -> Tensor:
-        """The row that each step belongs to, shape (n_steps,)."""
+        """The row of each step, shape (n_steps,)."""
         return self._index(self.row)
 
     @cached_property
@@ -64,7 +64,7 @@ class StepLayout(BatchLayout):
 
     @cached_property
     def reversed(self) -> Tensor:
-        """For each step, the position of its mirror image within the row, shape (n_steps,); its own inverse."""
+        """The positions that reverse each row in time, shape (n_steps,); a permutation that is its own inverse."""
         return self._index(self.mirrored_positions)
 
     @cached_property
@@ -78,11 +78,11 @@ class StepLayout(BatchLayout):
 
     @property
     def is_full(self) -> bool:
-        """Whether all rows have the same length, so that the grid of ``pad`` has no hole."""
+        """Whether all rows have the same length, so that ``pad`` adds no padding."""
         return self.n_steps == self.max_length * self.n_rows
 
     def pad(self, values: Tensor, fill: float = 0.0) -> Tensor:
-        """(n_steps, features) -> (max_length, n_rows, features), holes filled with ``fill``."""
+        """(n_steps, features) -> (max_length, n_rows, features), padded with ``fill``."""
         shape = (self.max_length, self.n_rows, values.shape[1])
         if self.is_full:
             return values.reshape(shape)

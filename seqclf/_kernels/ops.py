@@ -1,6 +1,6 @@
-"""The operations on tensors, with their shapes: recurrences, gathering of steps, pooling, convolution, optimiser steps.
+"""The operations on tensors: recurrences, gathering of steps, pooling, convolution and optimiser updates.
 
-`dispatch` chooses who computes them.
+`dispatch` chooses the kernel that runs them.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from seqclf._cells import Weights
 from seqclf._kernels import reference
 from seqclf._kernels.cpu import convolution, gather, pooling
 from seqclf._kernels.cpu import recurrence as cpu_recurrence
-from seqclf._kernels.cpu.optimizer import FusedStep
+from seqclf._kernels.cpu.optimizer import FusedUpdate
 from seqclf._kernels.cpu.update_rules import Hyperparameters
 from seqclf._kernels.dispatch import is_native_enabled, kernel_for, supports_native
 from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 
-# The gradient of a table up to this size is cleared and read as a whole in less time than it takes to find its rows.
+# Up to this size, clearing and reading the whole gradient of an embedding is faster than finding the ids that occur.
 _MIN_SPARSE_VALUES = 500_000
 
 
@@ -36,17 +36,17 @@ def recurrence(
     Parameters
     ----------
     cell : str
-        Which recurrence, a name in `CELLS`.
+        The cell, a name in `CELLS`.
     inputs : Inputs, or Tensor of shape (n_steps, n_inputs) or (n_steps,)
-        The steps in the order of `layout`; whole numbers of shape (n_steps,) stand for one-hot vectors.
+        The steps in the order of `layout`. Integers of shape (n_steps,) are one-hot encoded.
     layout : StepLayout
-        Where the steps lie.
+        The layout of the batch.
     weights : Weights
-        The layer's weights, of the dtype of the outputs.
+        The layer's weights. Their dtype is that of the outputs.
     activation : {"tanh", "relu", "softsign"}, default="tanh"
-        The non-linearity of the state; gates are sigmoids always.
+        The non-linearity of the state; gates always use the sigmoid.
     reverse : bool, default=False
-        Read every sequence from its last step to its first.
+        Process every sequence from its last step to its first.
 
     Returns
     -------
@@ -71,12 +71,12 @@ def bidirectional(
     cell, inputs, layout, activation
         As in :func:`recurrence`.
     weights : tuple of two Weights
-        Those of the forward direction and those of the reverse one, of the same shapes.
+        The weights of the forward and the reverse direction, of equal shapes.
 
     Returns
     -------
     Tensor of shape (n_steps, 2 * units)
-        The hidden states of both after each step, in the order of `layout`.
+        The hidden states of both directions after each step, in the order of `layout`.
     """
     kernel = kernel_for(cell, activation, weights[0])
     if kernel is cpu_recurrence:
@@ -87,48 +87,49 @@ def bidirectional(
     return torch.cat(outputs, dim=1)
 
 
-def arrange(values: Tensor | LookUp, layout: StepLayout) -> Tensor:
-    """The steps of a batch in the order of `layout`, gathered from the data.
+def gather_steps(values: Tensor | LookUp, layout: StepLayout) -> Tensor:
+    """Gather the steps of a batch from the data, in the order of `layout`.
 
     Parameters
     ----------
     values : Tensor of shape (n,) or (n, features), or LookUp
-        Token ids or numbers of all the data, or tables and the entries to look up in them.
+        Token ids or values of all the data, or lookup tables with the entries to look up.
     layout : StepLayout
-        Where the sequences of the batch begin in the data.
+        The layout of the batch, with the position of each sequence in the data.
 
     Returns
     -------
     Tensor of shape (n_steps,) or (n_steps, features)
-        Of the dtype of the data, except that ids of 32 bits become 64; on the device of the layout.
+        With the dtype of the data, except that 32-bit ids become 64-bit; on the device of the layout.
 
     Raises
     ------
     ValueError
-        If a sequence reaches beyond the data, or if the layout is of all of it and there is more.
+        If a sequence extends beyond the data, or if the layout was made without `starts` and its number of steps is
+        not that of the data.
     IndexError
         If an entry is not in its table.
     """
     if isinstance(values, LookUp):
         layout.check(len(values.entries))
-        fast = values.entries.device.type == "cpu" and is_native_enabled()
-        return (gather if fast else reference).look_up(values, layout).to(layout.device)
+        use_native = values.entries.device.type == "cpu" and is_native_enabled()
+        return (gather if use_native else reference).look_up(values, layout).to(layout.device)
     layout.check(len(values))
-    fast = values.device.type == "cpu" and not values.requires_grad and is_native_enabled()
-    return (gather if fast else reference).arrange(values, layout).to(layout.device)
+    use_native = values.device.type == "cpu" and not values.requires_grad and is_native_enabled()
+    return (gather if use_native else reference).gather_steps(values, layout).to(layout.device)
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
-    """The largest values, or the means, of each row over its steps.
+    """The maximum or the mean of each feature over the steps of each row.
 
     Parameters
     ----------
     kind : {"max", "mean"}
-        What to take.
+        The kind of pooling.
     values : Tensor of shape (n_steps, features)
         In the order of `layout`.
     layout : StepLayout
-        Where the steps lie.
+        The layout of the batch.
 
     Returns
     -------
@@ -137,24 +138,24 @@ def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     return (pooling if supports_native(values) else reference).pool(kind, values, layout)
 
 
-def written_out(values: Tensor | Inputs, layout: StepLayout) -> Tensor:
-    """The numbers of every step, with the vectors of ids copied from their table; on plain torch."""
-    numbers = reference.written_out(values, layout).numbers
-    assert numbers is not None
-    return numbers
+def materialize(inputs: Tensor | Inputs, layout: StepLayout) -> Tensor:
+    """The values of every step, with ids replaced by copies of their vectors. It runs on plain torch."""
+    values = reference.materialize(inputs, layout).values
+    assert values is not None
+    return values
 
 
 def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, query: Tensor) -> Tensor:
-    """The mean of each row over its steps, weighted by the softmax of ``tanh(weight values + bias) . query``.
+    """The mean over the steps of each row, weighted by the softmax of ``tanh(weight values + bias) . query``.
 
     Parameters
     ----------
     values : Tensor of shape (n_steps, features)
         In the order of `layout`.
     layout : StepLayout
-        Where the steps lie.
+        The layout of the batch.
     weight, bias, query : Tensor of shape (features, features), (features,), (features,)
-        What the weights are made with.
+        The parameters of the attention.
 
     Returns
     -------
@@ -164,16 +165,16 @@ def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, que
 
 
 def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
-    """Filters moved over the steps of each row, with zeros beyond its ends; the output is as long as the row.
+    """Convolve the steps of each row with filters. Rows are zero-padded, so the output is as long as the row.
 
     Parameters
     ----------
     values : Tensor of shape (n_steps, features)
         In the order of `layout`.
     layout : StepLayout
-        Where the steps lie.
+        The layout of the batch.
     weight : Tensor of shape (n_filters, features, width)
-        The filters. Step t of a row sees the steps from ``t - (width - 1) // 2`` to ``t + width // 2``.
+        The filters. Output step t depends on the input steps from ``t - (width - 1) // 2`` to ``t + width // 2``.
 
     Returns
     -------
@@ -183,41 +184,41 @@ def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
 
 
 def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
-    """``max(convolve(values, layout, weight) + bias, 0)``; our kernels compute each row by itself."""
-    fast = supports_native(values) and not torch.is_grad_enabled()
-    return (convolution if fast else reference).convolve_relu(values, layout, weight, bias)
+    """``max(convolve(values, layout, weight) + bias, 0)``; the compiled kernel is batch-invariant."""
+    use_native = supports_native(values) and not torch.is_grad_enabled()
+    return (convolution if use_native else reference).convolve_relu(values, layout, weight, bias)
 
 
-def reads_rows(table: Tensor) -> bool:
-    """Whether a sparse gradient of a table of vectors is faster: the table is large, and our kernels read it."""
-    return table.numel() > _MIN_SPARSE_VALUES and supports_native(table)
+def prefers_sparse_gradient(embedding: Tensor) -> bool:
+    """Whether a sparse gradient of an embedding is faster: it is large, and the compiled kernels process it."""
+    return embedding.numel() > _MIN_SPARSE_VALUES and supports_native(embedding)
 
 
 def optimize(
-    step: FusedStep,
+    update: FusedUpdate,
     gradients: Sequence[Tensor],
     hyperparameters: Sequence[Hyperparameters],
     max_norm: float | None = None,
 ) -> bool:
-    """Take one step of an optimiser if our kernels can; where they cannot, torch's own optimisers do.
+    """Run one optimiser update if the compiled kernels support it; otherwise the caller uses torch's optimiser.
 
     Parameters
     ----------
-    step : FusedStep
-        The update rule, the parameters and their state; both are written.
+    update : FusedUpdate
+        The update rule, the parameters and their state. Parameters and state are modified.
     gradients : sequence of Tensor
-        Of each parameter, dense or a sparse tensor of rows.
+        One per parameter: dense, or sparse with whole rows.
     hyperparameters : sequence of Hyperparameters
-        Of each parameter.
+        One per parameter.
     max_norm : float, default=None
-        The gradients count as scaled down to this norm, taken over all of them. They are not written.
+        Clip the gradients to this norm, taken over all of them. The gradients themselves are not modified.
 
     Returns
     -------
     bool
-        Whether the step was taken; if not, nothing was changed.
+        Whether the update was applied; if not, nothing was changed.
     """
-    if not is_native_enabled() or not step.accepts(gradients):
+    if not is_native_enabled() or not update.accepts(gradients):
         return False
-    step.run(gradients, hyperparameters, max_norm)
+    update.run(gradients, hyperparameters, max_norm)
     return True

@@ -1,6 +1,6 @@
-"""All operations in plain torch: the definition, and the oracle of every faster kernel.
+"""The reference implementation of all operations in plain torch. Every faster kernel is tested against it.
 
-Nothing here is fast. Autograd gives the gradients. The equations of the recurrences are in `_cells`.
+It is slow. Autograd computes the gradients. The equations of the recurrences are in `_cells`.
 """
 
 import torch
@@ -12,29 +12,29 @@ from seqclf._kernels.inputs import Inputs, LookUp
 from seqclf._kernels.layout import StepLayout
 
 
-def written_out(values: Tensor | Inputs, layout: StepLayout) -> Inputs:
-    """The same, with the vectors of ids that a table has as numbers."""
-    inputs = Inputs.of(values)
-    if inputs.table is None:
+def materialize(inputs: Tensor | Inputs, layout: StepLayout) -> Inputs:
+    """The inputs with the ids of an embedding replaced by copies of their vectors, as values."""
+    inputs = Inputs.of(inputs)
+    if inputs.embedding is None:
         return inputs
     assert inputs.ids is not None
-    vectors = functional.embedding(inputs.ids, inputs.table, sparse=inputs.sparse)
+    vectors = functional.embedding(inputs.ids, inputs.embedding, sparse=inputs.sparse)
     if inputs.mask is not None:
         vectors = vectors * inputs.mask.index_select(0, layout.row_of_step)
-    if inputs.numbers is not None:
-        vectors = torch.cat((vectors, inputs.numbers.to(vectors.dtype)), dim=1)
+    if inputs.values is not None:
+        vectors = torch.cat((vectors, inputs.values.to(vectors.dtype)), dim=1)
     return Inputs(vectors)
 
 
 def project_inputs(inputs: Inputs, weights: Weights) -> Tensor:
-    """x W + b for every step; the product of a one-hot vector is a row of W."""
-    numbers, ids = inputs.numbers, inputs.ids
+    """x W + b for every step; for a one-hot vector, x W is a lookup in W."""
+    values, ids = inputs.values, inputs.ids
     if ids is None:
-        assert numbers is not None
-        return functional.linear(numbers, weights.input, weights.bias)
-    n_looked_up = weights.input.shape[1] - (0 if numbers is None else numbers.shape[1])
+        assert values is not None
+        return functional.linear(values, weights.input, weights.bias)
+    n_looked_up = weights.input.shape[1] - (0 if values is None else values.shape[1])
     sums = functional.embedding(ids, weights.input[:, :n_looked_up].t()) + weights.bias
-    return sums if numbers is None else sums + functional.linear(numbers, weights.input[:, n_looked_up:])
+    return sums if values is None else sums + functional.linear(values, weights.input[:, n_looked_up:])
 
 
 def run(
@@ -42,38 +42,38 @@ def run(
 ) -> Tensor:
     """Hidden states of every step, shape (n_steps, units); see :func:`seqclf._kernels.recurrence`."""
     recurrence, activate = CELLS[cell], ACTIVATIONS[activation].function
-    projected = project_inputs(written_out(inputs, layout), weights)
+    projected = project_inputs(materialize(inputs, layout), weights)
     zeros = projected.new_zeros(layout.n_rows, weights.units)
     state: tuple[Tensor, ...] = (zeros, zeros) if recurrence.has_memory else (zeros,)
     outputs: list[Tensor] = [zeros] * layout.max_length
     times = range(layout.max_length)
     for time in reversed(times) if reverse else times:
         rows, start = int(layout.batch_sizes[time]), int(layout.time_offsets[time])
-        running = tuple(part[:rows] for part in state)
-        running = recurrence.step(projected[start : start + rows], running, weights, activate)
-        # Rows that have ended (forward) or not begun (reverse) keep what they have: the latter, zeros.
-        state = tuple(torch.cat((new, old[rows:])) for new, old in zip(running, state, strict=True))
-        outputs[time] = running[0]
+        active = tuple(component[:rows] for component in state)
+        active = recurrence.step(projected[start : start + rows], active, weights, activate)
+        # Rows that have ended (forward) or not started (reverse) keep their state, which is zero before the start.
+        state = tuple(torch.cat((new, old[rows:])) for new, old in zip(active, state, strict=True))
+        outputs[time] = active[0]
     return torch.cat(outputs)
 
 
-def arrange(values: Tensor, layout: StepLayout) -> Tensor:
-    """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
+def gather_steps(values: Tensor, layout: StepLayout) -> Tensor:
+    """The steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
     arranged = values.index_select(0, layout.gather.to(values.device))
     return arranged.long() if arranged.dtype == torch.int32 and arranged.ndim == 1 else arranged
 
 
-def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
-    """What the tables hold for each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
-    entries = arrange(asked.entries, layout)
-    versions = torch.from_numpy(asked.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
+def look_up(lookup: LookUp, layout: StepLayout) -> Tensor:
+    """The looked-up values of each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    entries = gather_steps(lookup.entries, layout)
+    versions = torch.from_numpy(lookup.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
     try:
-        if (entries < 0).any() or (versions < 0).any():  # Indexing would count from the end.
+        if (entries < 0).any() or (versions < 0).any():  # Indexing would count them from the end.
             raise IndexError
-        columns = zip(asked.tables, entries.unbind(dim=1), strict=True)
-        return torch.cat([table[versions, column] for table, column in columns], dim=1)
+        columns = zip(lookup.tables, entries.unbind(dim=1), strict=True)
+        return torch.cat([embedding[versions, column] for embedding, column in columns], dim=1)
     except IndexError:
-        raise asked.error() from None
+        raise lookup.error() from None
 
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
@@ -96,11 +96,11 @@ def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, que
 def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
     """Each row convolved by itself, shape (n_steps, n_filters); see :func:`seqclf._kernels.convolve`."""
     width = weight.shape[2]
-    # Holes are zeros, as what lies beyond the first step and the last one.
+    # The padding between rows is zero, like the padding before the first step and after the last one.
     grid = functional.pad(layout.pad(values).permute(1, 2, 0), ((width - 1) // 2, width // 2))
     return layout.unpad(functional.conv1d(grid, weight).permute(2, 0, 1))
 
 
 def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
-    """What the positive part of the convolution and a bias is; see :func:`seqclf._kernels.convolve_relu`."""
+    """The positive part of the convolution plus a bias; see :func:`seqclf._kernels.convolve_relu`."""
     return torch.relu(convolve(values, layout, weight) + bias)

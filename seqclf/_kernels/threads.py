@@ -1,4 +1,4 @@
-"""Threads on torch's side: how many it has, and its number set for the length of a block."""
+"""torch's number of threads, set for the duration of a block."""
 
 import os
 import threading
@@ -11,11 +11,11 @@ import torch
 
 @dataclass(eq=False)
 class _Block:
-    """A block that is running."""
+    """An active block."""
 
-    n: int
+    n_threads: int
     thread: int
-    before: int = 0  # the number of its thread outside
+    outer_count: int = 0  # torch's number of threads in this Python thread outside the block
 
 
 _lock = threading.Lock()
@@ -24,18 +24,18 @@ _outer_thread_count = 1
 
 
 @contextmanager
-def torch_threads(n: int) -> Iterator[int]:
-    """Give torch `n` threads inside a block; yields the number outside.
+def torch_threads(n_threads: int) -> Iterator[int]:
+    """Set torch's number of threads inside a block, and yield the number outside of it.
 
-    torch keeps a number for each Python thread, one for threads that it has not seen yet, and one for matrix products
-    that holds for all threads. Setting the first sets the other two. So blocks in several Python threads have to know
-    of each other: the first one records the number outside, and a block that ends restores the number for matrix
-    products of those that are still running.
+    torch has a thread count for each Python thread, a default for Python threads that it has not seen yet, and a
+    process-wide count for matrix products. Setting the first sets the other two. Blocks in several Python threads
+    therefore share a registry: the first block records the count outside, and a block that ends restores the count for
+    matrix products of a block that is still active.
     """
-    block = _Block(n, threading.get_ident())
+    block = _Block(n_threads, threading.get_ident())
     try:
         _begin(block)
-        yield block.before
+        yield block.outer_count
     finally:
         _end(block)
 
@@ -43,60 +43,60 @@ def torch_threads(n: int) -> Iterator[int]:
 def _begin(block: _Block) -> None:
     global _outer_thread_count
     with _lock:
-        before = torch.get_num_threads()
+        outer_count = torch.get_num_threads()
         if not _blocks:
-            _outer_thread_count = before
-        elif not _of_thread(block.thread) and any(each.n == before for each in _blocks):
-            before = _outer_thread_count  # torch sees this thread for the first time and gave it another block's number
-        block.before = before
+            _outer_thread_count = outer_count
+        elif not _blocks_of(block.thread) and any(each.n_threads == outer_count for each in _blocks):
+            outer_count = _outer_thread_count  # torch had not seen this thread and gave it another block's count
+        block.outer_count = outer_count
         _blocks.append(block)
-        torch.set_num_threads(block.n)
+        torch.set_num_threads(block.n_threads)
 
 
 def _end(block: _Block) -> None:
-    """Restore the number outside. A second call does nothing; one after an interrupted call does what is left."""
+    """Restore the count outside. Calling it twice is harmless, and a call completes an interrupted one."""
     with _lock:
         if block not in _blocks:
             return
-        torch.set_num_threads(block.before)
+        torch.set_num_threads(block.outer_count)
         try:
-            others = [each for each in _blocks if each is not block]
-            if others and all(each.thread != block.thread for each in others):
-                _set_in_another_thread(others[-1].n)
+            other_blocks = [each for each in _blocks if each is not block]
+            if other_blocks and all(each.thread != block.thread for each in other_blocks):
+                _set_in_another_thread(other_blocks[-1].n_threads)
         finally:
             _blocks.remove(block)
 
 
-def _set_in_another_thread(n: int) -> None:
-    """Set the number for matrix products; the calling thread keeps its own."""
-    other = threading.Thread(target=torch.set_num_threads, args=(n,))
+def _set_in_another_thread(n_threads: int) -> None:
+    """Set the count for matrix products without changing that of the calling thread."""
+    other = threading.Thread(target=torch.set_num_threads, args=(n_threads,))
     try:
         other.start()
-    except RuntimeError:  # There is no thread to be had. Then products have another number, which changes no result.
+    except RuntimeError:  # No thread could be started. Matrix products then use another count; no result depends on it.
         return
     other.join()
 
 
-def _of_thread(thread: int) -> list[_Block]:
+def _blocks_of(thread: int) -> list[_Block]:
     return [block for block in _blocks if block.thread == thread]
 
 
 def n_blocks() -> int:
-    """How many blocks of this thread are running, one inside the other."""
-    return len(_of_thread(threading.get_ident()))
+    """Number of active (nested) blocks of this thread."""
+    return len(_blocks_of(threading.get_ident()))
 
 
 def end_blocks(n: int) -> None:
-    """End those blocks of this thread that began after the first `n`.
+    """End all blocks of this thread except the first `n`.
 
-    Ctrl-C may come just before a ``with`` statement ends its block, which is not ended then.
+    A block is left active if Ctrl-C arrives just before its ``with`` statement would end it.
     """
-    for block in reversed(_of_thread(threading.get_ident())[n:]):
+    for block in reversed(_blocks_of(threading.get_ident())[n:]):
         _end(block)
 
 
 def _reset_after_fork() -> None:
-    """The threads that were inside a block do not exist in a fork."""
+    """Clear the registry: the threads inside a block do not exist in a forked process."""
     global _lock
     _lock = threading.Lock()
     _blocks.clear()

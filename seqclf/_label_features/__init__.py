@@ -1,1 +1,1 @@
-"""What is learned from the targets before the network trains, out of fold for the rows that train."""
+"""Features fitted to the targets before the network trains; training rows get theirs out of fold."""

@@ -1,4 +1,4 @@
-"""The buffers of OpenBLAS, which ends the process or never returns where it gets no memory for them."""
+"""Reserve the buffers of OpenBLAS early: without memory for them, OpenBLAS ends the process or never returns."""
 
 import mmap
 import sys
@@ -6,13 +6,13 @@ import sys
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
-# numpy and scipy come with an OpenBLAS each, whose buffer for one thread is 32 MB.
-_BUFFERS = 80 * 2**20
+# numpy and scipy each bring an OpenBLAS, whose buffer for one thread is 32 MB.
+_BUFFER_BYTES = 80 * 2**20
 _has_buffers = False
 
 
 def reserve_blas_buffers() -> None:
-    """Have OpenBLAS take its buffers, which it keeps, where the address space is limited.
+    """Make OpenBLAS allocate its buffers, which it never frees, if the address space is limited.
 
     Raises
     ------
@@ -23,11 +23,11 @@ def reserve_blas_buffers() -> None:
     if _has_buffers or not _is_limited():
         return
     try:
-        mmap.mmap(-1, _BUFFERS).close()
+        mmap.mmap(-1, _BUFFER_BYTES).close()
     except OSError as error:
         raise MemoryError(
-            f"Less than {_BUFFERS / 1e6:.0f} MB of the address space (ulimit -v) are left, which numpy and scipy need "
-            "for linear algebra."
+            f"Less than {_BUFFER_BYTES / 1e6:.0f} MB of the address space (ulimit -v) are left, which numpy and scipy "
+            "need for linear algebra."
         ) from error
     np.linalg.cholesky(np.eye(2))
     dpotrf(np.eye(2))

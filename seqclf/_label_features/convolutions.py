@@ -1,10 +1,10 @@
-"""Convolutions of series, and how often and how long their outputs are above biases: compiled, or by numpy.
+"""Convolutions of series, and how often and how long their outputs exceed biases: compiled, or in numpy.
 
-The kernels are MiniRocket's (Dempster, Schmidt & Webb 2021): nine taps, three of weight 2 and six of weight -1, at a
-distance from each other that is called the dilation. For each bias there are two features: the share of steps at which
-the output is above the bias, as in MiniRocket, and the longest stretch of such steps, which MultiRocket added (Tan,
-Dempster, Bergmeir & Webb 2022). The share does not know whether those steps are neighbours. Each series is convolved at
-its own length, and both features are shares of the steps that count.
+The kernels are those of MiniRocket (Dempster, Schmidt & Webb 2021): nine taps, three of weight 2 and six of weight -1.
+The distance between neighbouring taps is the dilation. Each bias yields two features: the fraction of steps at which
+the output exceeds the bias, as in MiniRocket, and the longest run of such steps, as in MultiRocket (Tan, Dempster,
+Bergmeir & Webb 2022). The fraction alone does not show whether those steps are adjacent. Each series is convolved at
+its own length, and both features are fractions of its valid steps.
 
 References
 ----------
@@ -30,22 +30,23 @@ N_TAPS = 9
 # The taps of weight 2 in each of the 84 kernels.
 KERNELS = np.array(list(combinations(range(N_TAPS), 3)), dtype=np.int64)
 
-# No series has more steps.
-_MOST_STEPS = 2**40
+# No series has more steps; a saved dilation above this is rejected.
+_MAX_STEPS = 2**40
 
 
 @dataclass(frozen=True, eq=False)
 class Convolutions:
-    """Dilated kernels, each with the channels that it reads and the biases that its outputs are compared with.
+    """Dilated kernels, each with its input channels and the biases that its outputs are compared with.
 
     Parameters
     ----------
     dilations : ndarray of shape (n_convolutions,), int64
-        Equal ones are neighbours.
+        Convolutions of the same dilation are adjacent.
     taps : ndarray of shape (n_convolutions, 3), int64
         The taps of weight 2.
     padded : ndarray of shape (n_convolutions,), int64
-        1 if all steps count, with zeros around the series; 0 if only those count whose taps are all inside it.
+        1 if the series is padded with zeros, so that all steps are valid; 0 if only those steps are valid at which all
+        taps are inside the series.
     channels : Ragged of int64
         The channels of each convolution; its output is the sum over them.
     biases : Ragged of float32
@@ -60,34 +61,35 @@ class Convolutions:
 
     @property
     def needed_steps(self) -> NDArray[np.int64]:
-        """The number of steps that the kernel of each bias covers, (n_biases,)."""
+        """The number of steps covered by the kernel of each bias, (n_biases,)."""
         return np.repeat(covered_steps(self.dilations), self.biases.lengths)
 
     def names(self) -> list[str]:
-        """What each feature is, in the order in which a row has them."""
-        columns = zip(self.taps.tolist(), self.dilations.tolist(), self.channels.items(), strict=True)
+        """Names of the features, in column order."""
+        convolutions = zip(self.taps.tolist(), self.dilations.tolist(), self.channels.items(), strict=True)
         kernels = [
-            f"kernel {taps} at dilation {dilation} over channels {read.tolist()}" for taps, dilation, read in columns
+            f"kernel {taps} at dilation {dilation} over channels {channels.tolist()}"
+            for taps, dilation, channels in convolutions
         ]
-        of_biases = np.repeat(kernels, self.biases.lengths)
+        kernel_of_bias = np.repeat(kernels, self.biases.lengths)
         biases = self.biases.values.tolist()
         return [
-            f"{what} above {bias:.3g}: {kernel}"
-            for what in ("share", "longest stretch")
-            for kernel, bias in zip(of_biases, biases, strict=True)
+            f"{statistic} above {bias:.3g}: {kernel}"
+            for statistic in ("share", "longest stretch")
+            for kernel, bias in zip(kernel_of_bias, biases, strict=True)
         ]
 
     def write_features(self, series: Ragged, features: NDArray[np.float32]) -> None:
-        """Write the shares and the longest stretches into `features`, (n_series, 2, n_biases).
+        """Write the fractions and the longest runs into `features`, (n_series, 2, n_biases).
 
-        Nothing is written where the kernel is longer than the series.
+        Features whose kernel is longer than the series are left unchanged.
 
         Parameters
         ----------
         series : Ragged of shape (n_steps, n_channels)
-            Numbers without NaN.
+            Must not contain NaN.
         features : ndarray
-            Each series' numbers are contiguous.
+            The features of each series must be contiguous.
         """
         series = Ragged(np.ascontiguousarray(series.values, dtype=np.float32), series.lengths)
         if library.is_wanted():
@@ -96,7 +98,7 @@ class Convolutions:
             write_plain(self, series, features)
 
     def to_state(self) -> State:
-        """What is saved."""
+        """The state to save."""
         return {
             "dilations": self.dilations,
             "taps": self.taps,
@@ -109,31 +111,31 @@ class Convolutions:
 
     @classmethod
     def from_state(cls, saved: Saved, n_channels: int) -> "Convolutions":
-        """The same convolutions, of series of so many channels."""
-        dilations = saved.array("dilations", np.int64, (None,), low=1, high=_MOST_STEPS)
+        """Restore convolutions of series with `n_channels` channels."""
+        dilations = saved.array("dilations", np.int64, (None,), low=1, high=_MAX_STEPS)
         n = len(dilations)
         channels = saved.array("channels", np.int64, (None,), low=0, high=n_channels - 1)
         biases = saved.array("biases", np.float32, (None,))
-        read = saved.array("n_channels", np.int64, (n,), low=1, high=len(channels))
-        compared = saved.array("n_biases", np.int64, (n,), low=1, high=len(biases))
-        saved.require(int(read.sum()) == len(channels), "n_channels does not add up to the number of channels")
-        saved.require(int(compared.sum()) == len(biases), "n_biases does not add up to the number of biases")
+        n_inputs = saved.array("n_channels", np.int64, (n,), low=1, high=len(channels))
+        n_biases = saved.array("n_biases", np.int64, (n,), low=1, high=len(biases))
+        saved.require(int(n_inputs.sum()) == len(channels), "n_channels does not add up to the number of channels")
+        saved.require(int(n_biases.sum()) == len(biases), "n_biases does not add up to the number of biases")
         return cls(
             dilations=dilations,
             taps=saved.array("taps", np.int64, (n, 3), low=0, high=N_TAPS - 1),
             padded=saved.array("padded", np.int64, (n,), low=0, high=1),
-            channels=Ragged(channels, read),
-            biases=Ragged(biases, compared),
+            channels=Ragged(channels, n_inputs),
+            biases=Ragged(biases, n_biases),
         )
 
 
 def covered_steps(dilations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number of steps from the first tap to the last one."""
+    """The number of steps from the first tap to the last, both included."""
     return (N_TAPS - 1) * dilations + 1
 
 
 def write_compiled(convolutions: Convolutions, series: Ragged, features: NDArray[np.float32]) -> None:
-    """Write the features by the compiled library; `series` is contiguous and of float32."""
+    """Write the features with the compiled library; `series` is contiguous float32."""
     loaded, text = library.load()
     if loaded is None:
         raise RuntimeError(f"There are no compiled kernels: {text}.")
@@ -159,7 +161,7 @@ def write_compiled(convolutions: Convolutions, series: Ragged, features: NDArray
 
 
 def write_plain(convolutions: Convolutions, series: Ragged, features: NDArray[np.float32]) -> None:
-    """Write the same features by numpy."""
+    """Write the same features with numpy."""
     needed = covered_steps(convolutions.dilations)
     spans = list(pairwise(convolutions.biases.offsets.tolist()))
     for row, values in enumerate(series.items()):
@@ -168,40 +170,40 @@ def write_plain(convolutions: Convolutions, series: Ragged, features: NDArray[np
             is_above = convolve(convolutions, i, values) > convolutions.biases.values[biases, None]
             n = np.float32(is_above.shape[1])
             features[row, 0, biases] = is_above.sum(axis=1).astype(np.float32) / n
-            features[row, 1, biases] = _longest_stretches(is_above).astype(np.float32) / n
+            features[row, 1, biases] = _longest_runs(is_above).astype(np.float32) / n
 
 
 def convolve(convolutions: Convolutions, i: int, values: NDArray[np.float32], every: int = 1) -> NDArray[np.float32]:
-    """The outputs of a convolution at the steps of a series that count, or at every second or third one and so on.
+    """The outputs of convolution `i` at the valid steps of one series, or at every `every`-th of them.
 
     `values` is (n_steps, n_channels).
     """
     dilation, channels = int(convolutions.dilations[i]), convolutions.channels
     margin = N_TAPS // 2 * dilation
-    read = channels.values[channels.offsets[i] : channels.offsets[i + 1]]
-    padded = np.pad(values[:, read].T, [(0, 0), (margin, margin)])
+    inputs = channels.values[channels.offsets[i] : channels.offsets[i + 1]]
+    padded = np.pad(values[:, inputs].T, [(0, 0), (margin, margin)])
     start, stop = (0, len(values)) if convolutions.padded[i] else (margin, len(values) - margin)
-    seen = np.stack([padded[:, start + lag : stop + lag : every] for lag in range(0, 2 * margin + 1, dilation)])
-    # The weights add up to 0, so the middle tap may be subtracted from each: a flat stretch then gives exactly 0.
-    seen -= seen[N_TAPS // 2].copy()
-    a, b, c = seen[convolutions.taps[i]]
+    taps = np.stack([padded[:, start + lag : stop + lag : every] for lag in range(0, 2 * margin + 1, dilation)])
+    # The weights add up to 0, so the middle tap can be subtracted from each: constant values then give exactly 0.
+    taps -= taps[N_TAPS // 2].copy()
+    a, b, c = taps[convolutions.taps[i]]
     three = a + b + c
-    return _added_up(three + three + three - _added_up(seen))
+    return _sequential_sum(three + three + three - _sequential_sum(taps))
 
 
-def _added_up(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sum along the first axis, added up in that order, which numpy's own sum does not promise."""
+def _sequential_sum(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sum along the first axis, in index order; ``np.sum`` guarantees no order."""
     total = values[0].copy()
-    for each in values[1:]:
-        total += each
+    for value in values[1:]:
+        total += value
     return total
 
 
-def _longest_stretches(is_above: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many True follow one another at most in each row."""
-    stretch = np.zeros(len(is_above), dtype=np.int64)
-    longest = stretch.copy()
+def _longest_runs(is_above: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The length of the longest run of True along each row of the array."""
+    run = np.zeros(len(is_above), dtype=np.int64)
+    longest = run.copy()
     for column in is_above.T:
-        stretch = (stretch + 1) * column
-        np.maximum(longest, stretch, out=longest)
+        run = (run + 1) * column
+        np.maximum(longest, run, out=longest)
     return longest

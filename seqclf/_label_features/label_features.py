@@ -1,4 +1,4 @@
-"""`LabelFeatures`: what an estimator learns from targets before its network trains."""
+"""`LabelFeatures`: features that an estimator fits to the targets before its network trains."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from seqclf._saved import State
 
 
 class InputKind(NamedTuple):
-    """What sequences a model reads.
+    """The kind of sequences that a model takes.
 
     Parameters
     ----------
     n_ids : int or None
         The number of token ids; None for series.
     n_channels : int
-        The numbers of a step of a series.
+        The number of values per step of a series.
     spelled : bool
         Whether tokens come with their spelling.
     per_step : bool
-        Whether targets are those of steps.
+        Whether each step has a target, instead of each sequence.
     """
 
     n_ids: int | None
@@ -34,7 +34,7 @@ class InputKind(NamedTuple):
 
 
 class LabelFeatures(ABC):
-    """Adds to encoded sequences what the targets of the training rows say of them.
+    """Adds features fitted to the targets of the training rows to encoded sequences.
 
     Attributes
     ----------
@@ -46,33 +46,33 @@ class LabelFeatures(ABC):
 
     @abstractmethod
     def mismatch(self, inputs: "InputKind", n_outputs: int) -> str | None:
-        """Why these features do not go with such inputs and so many outputs, for a message; None if they do."""
+        """Why these features do not match the inputs and the number of outputs, for a message; None if they do."""
 
-    def _other_outputs(self, n_outputs: int) -> str | None:
+    def _output_mismatch(self, n_outputs: int) -> str | None:
         n = n_outputs if self.scores is None else len(self.scores.intercept_)
         return None if n == n_outputs else f"its linear model has {n} outputs for {n_outputs}"
 
     @property
     def n_step_features(self) -> int:
-        """Numbers next to each token; known after `fit_transform`."""
+        """The number of features of each token; available after `fit_transform`."""
         return 0
 
     @abstractmethod
     def fit_transform(
         self, sequences: EncodedSequences, supervision: Supervision, keep_folds: bool = False
     ) -> EncodedSequences:
-        """Learn from the training sequences, and give them what is learned without their own folds.
+        """Fit to the training sequences, and return them with out-of-fold features.
 
-        With `keep_folds` what is learned without each fold is kept for `transform`.
+        With `keep_folds` the models fitted without each fold are retained for `transform`.
         """
 
     @abstractmethod
     def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
-        """Give other sequences what is learned from all training sequences.
+        """Return other sequences with the features of the models fitted to all training sequences.
 
-        With `fold`, (n_sequences,), each gets what is learned without that fold; -1 stands for no fold.
+        With `fold`, (n_sequences,), each sequence gets the features fitted without its fold; -1 means no fold.
         """
 
     @abstractmethod
     def to_state(self) -> State:
-        """What is saved: all that `transform` needs without `fold`, but not the names of tokens."""
+        """The state to save: everything that `transform` needs without `fold`, except the names of tokens."""

@@ -1,4 +1,4 @@
-"""The last steps of series as they are: what decides where it matters when something happened, as in forecasts."""
+"""The last steps of series as features, for tasks in which the time of an event matters, such as forecasts."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from seqclf._data.ragged import Ragged
 from seqclf._saved import Saved, State
 
-# The largest number of features, and of numbers made at once in prediction.
+# The largest number of features, and of values computed at once in prediction.
 _MAX_FEATURES = 1_000
 _MAX_AT_ONCE = 2**24
 
@@ -16,8 +16,8 @@ _MAX_AT_ONCE = 2**24
 class LastSteps:
     """The values of the last steps of each series, (n_series, n_steps * n_channels).
 
-    There are as many steps as the longest training series has, as long as that makes at most 1,000 features. A shorter
-    series begins with its first value repeated; one without a step gets the means of the training series.
+    The number of steps is the length of the longest training series, limited to 1,000 features. A shorter series is
+    padded at the start with its first value; an empty series gets the means of the training series.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class LastSteps:
     """
 
     def fit_transform(self, series: Ragged) -> NDArray[np.float32]:
-        """Learn how many steps there are; gives those of the training series."""
-        most = max(_MAX_FEATURES // series.n_channels, 1)
-        self.n_steps_ = min(max(int(series.lengths.max(initial=1)), 1), most)
+        """Choose the number of steps, and return the features of the training series."""
+        max_steps = max(_MAX_FEATURES // series.n_channels, 1)
+        self.n_steps_ = min(max(int(series.lengths.max(initial=1)), 1), max_steps)
         self.n_channels_ = series.n_channels
         self._means = np.zeros(self.n_steps_ * series.n_channels, dtype=np.float32)
         features = self.transform(series)
@@ -48,7 +48,7 @@ class LastSteps:
         return features
 
     def transform(self, series: Ragged) -> NDArray[np.float32]:
-        """The features of any series, each made of the series alone."""
+        """The features of any series; those of a series do not depend on the others."""
         check_channels(series, self.n_channels_)
         features = np.tile(self._means, (len(series), 1))
         filled = np.flatnonzero(series.lengths > 0)
@@ -58,28 +58,28 @@ class LastSteps:
         return features
 
     def blocks(self, series: Ragged) -> Iterator[Ragged]:
-        """The series in parts, whose features fit into memory."""
+        """Split the series into blocks whose features fit into memory."""
         size = max(_MAX_AT_ONCE // len(self._means), 1)
         for start in range(0, len(series), size):
             yield series if len(series) <= size else series.take(np.arange(start, min(start + size, len(series))))
 
     @property
     def n_features_out(self) -> int:
-        """How many features there are."""
+        """The number of features."""
         return len(self._means)
 
     def names(self) -> list[str]:
-        """What each feature is."""
+        """The name of each feature."""
         channels = range(self.n_channels_)
-        return [f"step {step} of channel {one}" for step in range(-self.n_steps_, 0) for one in channels]
+        return [f"step {step} of channel {channel}" for step in range(-self.n_steps_, 0) for channel in channels]
 
     def to_state(self) -> State:
-        """What is saved."""
+        """The state to save."""
         return {"n_steps": self.n_steps_, "n_channels": self.n_channels_, "means": self._means}
 
     @classmethod
     def from_state(cls, saved: Saved) -> "LastSteps":
-        """The same features."""
+        """Restore the features."""
         steps = cls()
         steps.n_steps_, steps.n_channels_ = (saved.integer(name, low=1) for name in ("n_steps", "n_channels"))
         steps._means = saved.array("means", np.float32, (steps.n_steps_ * steps.n_channels_,))
@@ -87,6 +87,6 @@ class LastSteps:
 
 
 def check_channels(series: Ragged, n_channels: int) -> None:
-    """Raise an error for series of another number of channels."""
+    """Raise an error if the series have a different number of channels."""
     if series.n_channels != n_channels:
         raise ValueError(f"The series have {series.n_channels} channels, expected {n_channels} as in fit.")

@@ -1,4 +1,4 @@
-"""A linear function of dense features that gives a row the same bits alone and with others, which BLAS does not."""
+"""A linear function of dense features whose result for a row does not depend on the batch, unlike that of BLAS."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ from seqclf._native import abi, library
 def linear(
     features: NDArray[np.float32], coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """``features @ coef + intercept`` in float64, each row by itself: compiled, or by numpy.
+    """``features @ coef + intercept`` in float64, row by row: compiled, or in numpy.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def linear(
 def linear_compiled(
     features: NDArray[np.float32], coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """By the compiled library."""
+    """`linear` by the compiled library."""
     loaded, text = library.load()
     if loaded is None:
         raise RuntimeError(f"There are no compiled kernels: {text}.")
@@ -42,7 +42,7 @@ def linear_compiled(
 def linear_plain(
     features: NDArray[np.float32], coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """By numpy, without BLAS."""
+    """`linear` in numpy, without BLAS."""
     weight = np.ascontiguousarray(coef.T, dtype=np.float64)
     outputs = np.empty((len(features), len(weight)))
     for row, values in enumerate(features):

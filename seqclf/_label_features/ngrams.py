@@ -1,7 +1,8 @@
-"""Numbers for the n-grams of token ids, and the rows that hold them. It knows nothing of labels.
+"""Ids for the n-grams of token ids, and the rows in which they occur. No targets are involved.
 
-An n-gram is a token with the n - 1 tokens before it. Those that enough rows hold are numbered from 1, for each n apart,
-in the order of the ids; where they are asked for, those in a single row follow; 0 is the number of all others.
+An n-gram is a token with the n - 1 tokens before it. The n-grams that occur in enough rows have ids from 1, separately
+for each n, in the order of their token ids. N-grams in a single row get the next ids, if they are requested. All other
+n-grams have the id 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,51 +17,53 @@ from seqclf._saved import Saved, State
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# Enough rows: an n-gram of one row is unknown to the model that has not seen its fold.
+# The smallest number of rows of a frequent n-gram: the model without the fold of a row can't use one that is only in
+# that row.
 _MIN_ROWS = 2
-# With more n-grams than this, those in a single row have no number: a model of 25,000 reviews stays below 30 MB.
+# With more n-grams in a single row than this, those have no ids: a model of 25,000 reviews stays below 30 MB.
 _MAX_RARE = 2**19
-# The number of an n-gram that was not learned.
-_NEVER = 0
-# Which n-grams have a number, and which of them are behind the others.
+# The id of all other n-grams.
+_UNSEEN = 0
+# The kinds of n-grams: without an id, frequent, and in a single row; ids of rare n-grams follow those of frequent ones.
 _NONE, _FREQUENT, _RARE = 0, 1, 2
 
 
-class Holders(NamedTuple):
-    """Which rows hold which n-gram of one length, of those that enough rows hold.
+class NGramOccurrences(NamedTuple):
+    """The rows in which the n-grams of one length occur.
 
     Parameters
     ----------
-    kept : csr_array of shape (n_ngrams, n_rows), bool
-        By the numbers of the n-grams; no row holds number 0.
-    n_all : int
-        How many n-grams there are: all token ids; of pairs and longer ones those with a number, and one without.
-    others : ndarray of shape (n_rows,)
-        How many of them without a number each row holds.
+    selected : csr_array of shape (n_ngrams, n_rows), bool
+        The occurrences of the frequent n-grams, by their ids; row 0 is empty.
+    n_total : int
+        The number of n-grams: all token ids for n = 1; for longer ones the selected ones, and one for the rest.
+    n_unselected : ndarray of shape (n_rows,)
+        For n = 1, the number of distinct tokens in each row that are not selected; 0 for longer n-grams.
     """
 
-    kept: "csr_array"
-    n_all: int
-    others: NDArray[np.int64]
+    selected: "csr_array"
+    n_total: int
+    n_unselected: NDArray[np.int64]
 
 
 class LongerNGrams(NamedTuple):
-    """The n-grams of one length, two or more, that have a number.
+    """The n-grams of one length, two or more, that have an id.
 
     Parameters
     ----------
     keys : ndarray of shape (n_ngrams,), int64
-        The number of the n-gram one shorter that the last token follows, times the number of token ids, plus that
-        token; in rising order.
-    numbers : ndarray of shape (n_ngrams,), int32
+        The id of the n-gram without its last token, times the number of token ids, plus the last token; in ascending
+        order.
+    ids : ndarray of shape (n_ngrams,), int32
+        The ids of the n-grams.
     """
 
     keys: NDArray[np.int64]
-    numbers: NDArray[np.int32]
+    ids: NDArray[np.int32]
 
 
 class NGrams:
-    """The numbers of the n-grams of training rows, for every n up to `n_orders`.
+    """The ids of the n-grams of training rows, for every n up to `n_orders`.
 
     Parameters
     ----------
@@ -68,197 +71,200 @@ class NGrams:
         The longest n-grams: 1 for single tokens, 2 for tokens and pairs, and so on.
     vocab_size : int
         Number of token ids.
-    n_rare : int, default=0
-        Up to this n those n-grams have numbers too that only one row holds, where there are at most 2**19 of them.
+    max_rare_order : int, default=0
+        Up to this n, the n-grams in a single row have ids too, unless there are more than 2**19 of them.
 
     Attributes
     ----------
     of_tokens_ : ndarray of shape (vocab_size,), int32
-        The number of each token id.
-    of_longer_ : tuple of LongerNGrams
-        The numbers of the others, for n = 2 and more.
+        The n-gram id of each token id.
+    longer_ : tuple of LongerNGrams
+        The longer n-grams, for n = 2 and more.
     n_frequent_ : list of int
-        For n = 1 and more how many n-grams with a number more than one row holds; the first numbers are theirs.
+        For n = 1 and more, the number of frequent n-grams; these have the first ids.
 
     Examples
     --------
     >>> from seqclf._data.ragged import Ragged
     >>> from seqclf._label_features.ngrams import NGrams
     >>> ngrams = NGrams(n_orders=2, vocab_size=9)
-    >>> for numbers, holders in ngrams.learn(Ragged.from_items([[7, 4, 7], [4, 7], [5, 4, 4]]), limit=100):
-    ...     print(numbers, holders.kept.toarray().astype(int).tolist())
+    >>> rows = Ragged.from_items([[7, 4, 7], [4, 7], [5, 4, 4]])
+    >>> for ngram_ids, occurrences in ngrams.fit_transform(rows, limit=100):
+    ...     print(ngram_ids, occurrences.selected.toarray().astype(int).tolist())
     [2 1 2 1 2 0 1 1] [[0, 0, 0], [1, 1, 1], [1, 1, 0]]
     [0 0 1 0 1 0 0 0] [[0, 0, 0], [1, 1, 0]]
-    >>> ngrams.numbers(Ragged.from_items([[4, 7, 4]]))
+    >>> ngrams.transform(Ragged.from_items([[4, 7, 4]]))
     [array([1, 2, 1], dtype=int32), array([0, 1, 0], dtype=int32)]
     """
 
     of_tokens_: NDArray[np.int32]
-    of_longer_: tuple[LongerNGrams, ...]
+    longer_: tuple[LongerNGrams, ...]
     n_frequent_: list[int]
 
-    def __init__(self, n_orders: int, vocab_size: int, n_rare: int = 0):
-        self.n_orders, self.vocab_size, self.n_rare = n_orders, vocab_size, n_rare
+    def __init__(self, n_orders: int, vocab_size: int, max_rare_order: int = 0):
+        self.n_orders, self.vocab_size, self.max_rare_order = n_orders, vocab_size, max_rare_order
 
-    def learn(self, ids: Ragged, limit: int) -> Iterator[tuple[NDArray[np.int32], Holders]]:
-        """Number the n-grams of rows; for n = 1 and more, the number at each step, and who holds which.
+    def fit_transform(self, ids: Ragged, limit: int) -> Iterator[tuple[NDArray[np.int32], NGramOccurrences]]:
+        """Assign ids to the n-grams of training rows; yield for n = 1 and more the id at each step, and occurrences.
 
-        At most `limit` of each n get a number: those in the most rows. N-grams in a single row are in no `Holders`.
+        At most `limit` n-grams of each n get an id, those in the most rows. `NGramOccurrences` does not include n-grams
+        in a single row.
         """
         row_of_step = np.repeat(np.arange(len(ids), dtype=np.int32), ids.lengths)
-        holders = _matrix(ids.values, row_of_step, (self.vocab_size, len(ids)))
-        kept = _frequent(np.diff(holders.indptr), limit)
-        self.n_frequent_ = [int(np.count_nonzero(kept))]
-        self.of_tokens_ = _numbers(_kinds(kept, np.diff(holders.indptr), limit, self.n_rare > 0))
-        numbers, kept_holders = self.of_tokens_[ids.values], _with_none(holders, kept)
-        per_row, kept_per_row = (np.bincount(found.indices, minlength=len(ids)) for found in (holders, kept_holders))
-        yield numbers, Holders(kept_holders, self.vocab_size, per_row - kept_per_row)
+        occurrences = _matrix(ids.values, row_of_step, (self.vocab_size, len(ids)))
+        is_frequent = _select_frequent(np.diff(occurrences.indptr), limit)
+        self.n_frequent_ = [int(np.count_nonzero(is_frequent))]
+        kinds = _kinds(is_frequent, np.diff(occurrences.indptr), limit, self.max_rare_order > 0)
+        self.of_tokens_ = _ids_of_kinds(kinds)
+        ngram_ids, selected = self.of_tokens_[ids.values], _prepend_empty(occurrences, is_frequent)
+        n_all, n_selected = (np.bincount(matrix.indices, minlength=len(ids)) for matrix in (occurrences, selected))
+        yield ngram_ids, NGramOccurrences(selected, self.vocab_size, n_all - n_selected)
 
-        self.of_longer_ = ()
-        nothing = np.zeros(len(ids), dtype=np.int64)
+        self.longer_ = ()
+        no_unselected = np.zeros(len(ids), dtype=np.int64)
         for order in range(1, self.n_orders):
-            # All n-grams that occur, numbered in the order of their keys; then those kept, in the same order.
-            steps, keys = self._keys(ids, numbers)
-            keys, of_all = np.unique(keys, return_inverse=True)
-            holders = _matrix(of_all, row_of_step[steps], (len(keys), len(ids)))
-            kept = _frequent(np.diff(holders.indptr), limit)
-            self.n_frequent_.append(int(np.count_nonzero(kept)))
-            kinds = _kinds(kept, np.diff(holders.indptr), limit, self.n_rare > order)
-            number = _numbers(kinds)
-            numbers = np.full(ids.n_steps, _NEVER, dtype=np.int32)
-            numbers[steps] = number[of_all]
-            self.of_longer_ += (LongerNGrams(keys[kinds != _NONE], number[kinds != _NONE]),)
-            kept_holders = _with_none(holders, kept)
-            yield numbers, Holders(kept_holders, kept_holders.shape[0], nothing)
+            # All n-grams that occur, in the order of their keys; the ids of the frequent ones are in the same order.
+            steps, keys = self._keys(ids, ngram_ids)
+            keys, key_index = np.unique(keys, return_inverse=True)
+            occurrences = _matrix(key_index, row_of_step[steps], (len(keys), len(ids)))
+            is_frequent = _select_frequent(np.diff(occurrences.indptr), limit)
+            self.n_frequent_.append(int(np.count_nonzero(is_frequent)))
+            kinds = _kinds(is_frequent, np.diff(occurrences.indptr), limit, self.max_rare_order > order)
+            id_of_key = _ids_of_kinds(kinds)
+            ngram_ids = np.full(ids.n_steps, _UNSEEN, dtype=np.int32)
+            ngram_ids[steps] = id_of_key[key_index]
+            self.longer_ += (LongerNGrams(keys[kinds != _NONE], id_of_key[kinds != _NONE]),)
+            selected = _prepend_empty(occurrences, is_frequent)
+            yield ngram_ids, NGramOccurrences(selected, selected.shape[0], no_unselected)
 
     @property
     def sizes(self) -> list[int]:
-        """For n = 1 and more how many n-grams have a number."""
-        return [int(self.of_tokens_.max(initial=_NEVER)), *(len(found.keys) for found in self.of_longer_)]
+        """For n = 1 and more, the number of n-grams with an id."""
+        return [int(self.of_tokens_.max(initial=_UNSEEN)), *(len(longer.keys) for longer in self.longer_)]
 
-    def spelled(self) -> list[list[tuple[int, ...]]]:
-        """For n = 1 and more the n-grams in the order of their numbers, as tuples of token ids."""
-        numbered = np.argsort(self.of_tokens_, kind="stable")[np.count_nonzero(self.of_tokens_ == _NEVER) :]
-        shorter: list[tuple[int, ...]] = [(token,) for token in numbered.tolist()]
-        orders = [shorter]
-        for found in self.of_longer_:
-            before, last = np.divmod(found.keys[np.argsort(found.numbers)], self.vocab_size)
-            pairs = zip(before.tolist(), last.tolist(), strict=True)
-            shorter = [(*shorter[number - 1], token) for number, token in pairs]
-            orders.append(shorter)
+    def as_token_ids(self) -> list[list[tuple[int, ...]]]:
+        """For n = 1 and more, the n-grams in the order of their ids, as tuples of token ids."""
+        tokens = np.argsort(self.of_tokens_, kind="stable")[np.count_nonzero(self.of_tokens_ == _UNSEEN) :]
+        ngrams: list[tuple[int, ...]] = [(token,) for token in tokens.tolist()]
+        orders = [ngrams]
+        for longer in self.longer_:
+            prefix_ids, last_tokens = np.divmod(longer.keys[np.argsort(longer.ids)], self.vocab_size)
+            pairs = zip(prefix_ids.tolist(), last_tokens.tolist(), strict=True)
+            ngrams = [(*ngrams[prefix_id - 1], token) for prefix_id, token in pairs]
+            orders.append(ngrams)
         return orders
 
-    def numbers(self, ids: Ragged) -> list[NDArray[np.int32]]:
-        """For n = 1 and more the number of the n-gram that ends at each step."""
-        columns = [self.of_tokens_[ids.values]]
-        for found in self.of_longer_:
-            steps, keys = self._keys(ids, columns[-1])
-            numbers = np.full(ids.n_steps, _NEVER, dtype=np.int32)
-            if len(found.keys):
-                places = np.searchsorted(found.keys, keys)
-                places[places == len(found.keys)] = 0
-                numbers[steps] = np.where(found.keys[places] == keys, found.numbers[places], _NEVER)
-            columns.append(numbers)
-        return columns
+    def transform(self, ids: Ragged) -> list[NDArray[np.int32]]:
+        """For n = 1 and more, the id of the n-gram that ends at each step."""
+        orders = [self.of_tokens_[ids.values]]
+        for longer in self.longer_:
+            steps, keys = self._keys(ids, orders[-1])
+            ngram_ids = np.full(ids.n_steps, _UNSEEN, dtype=np.int32)
+            if len(longer.keys):
+                positions = np.searchsorted(longer.keys, keys)
+                positions[positions == len(longer.keys)] = 0
+                ngram_ids[steps] = np.where(longer.keys[positions] == keys, longer.ids[positions], _UNSEEN)
+            orders.append(ngram_ids)
+        return orders
 
-    def _keys(self, ids: Ragged, shorter: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The steps before which one of the `shorter` n-grams ends, and the key of it with the token at the step."""
-        continued = np.ones(ids.n_steps, dtype=bool)
-        continued[ids.offsets[:-1][ids.lengths > 0]] = False
-        continued[1:] &= shorter[:-1] != _NEVER
-        steps = np.flatnonzero(continued)
-        return steps, shorter[steps - 1].astype(np.int64) * self.vocab_size + ids.values[steps]
+    def _keys(self, ids: Ragged, prefix_ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The steps whose predecessor ends an n-gram with an id, and the key of that n-gram and the token at the step.
+
+        `prefix_ids`, (n_steps,), are the ids of the shorter n-grams that end at each step.
+        """
+        has_prefix = np.ones(ids.n_steps, dtype=bool)
+        has_prefix[ids.offsets[:-1][ids.lengths > 0]] = False
+        has_prefix[1:] &= prefix_ids[:-1] != _UNSEEN
+        steps = np.flatnonzero(has_prefix)
+        return steps, prefix_ids[steps - 1].astype(np.int64) * self.vocab_size + ids.values[steps]
 
     def to_state(self) -> State:
-        """What is saved: which n-grams there are, and which of them have the numbers behind the others.
-
-        Their numbers follow from that.
-        """
-        longer = []
-        sizes = zip(self.of_longer_, self.sizes[:-1], self.n_frequent_[1:], strict=True)
-        for found, n_shorter, n_frequent in sizes:
-            before, last = np.divmod(found.keys, self.vocab_size)
-            n_following = np.bincount(before, minlength=n_shorter + 1).astype(np.int32)
-            kinds = _kinds_of(found.numbers, n_frequent)
-            longer.append({"kinds": kinds, "n_following": n_following, "last": last.astype(np.int32)})
-        return {"tokens": _kinds_of(self.of_tokens_, self.n_frequent_[0]), "longer": longer}
+        """The state to save: the n-grams and their kinds, which determine the ids."""
+        longer_states = []
+        orders = zip(self.longer_, self.sizes[:-1], self.n_frequent_[1:], strict=True)
+        for longer, n_shorter, n_frequent in orders:
+            prefix_ids, last_tokens = np.divmod(longer.keys, self.vocab_size)
+            n_following = np.bincount(prefix_ids, minlength=n_shorter + 1).astype(np.int32)
+            kinds = _kinds_of_ids(longer.ids, n_frequent)
+            longer_states.append({"kinds": kinds, "n_following": n_following, "last": last_tokens.astype(np.int32)})
+        return {"tokens": _kinds_of_ids(self.of_tokens_, self.n_frequent_[0]), "longer": longer_states}
 
     @classmethod
     def from_state(cls, saved: Saved) -> "NGrams":
-        """The same n-grams."""
+        """Restore the n-grams."""
         kinds = saved.array("tokens", np.uint8, (None,), high=_RARE)
         saved.require(len(kinds) > 0, "there are no tokens")
         ngrams = cls(1, len(kinds))
-        ngrams.of_tokens_, ngrams.of_longer_ = _numbers(kinds), ()
+        ngrams.of_tokens_, ngrams.longer_ = _ids_of_kinds(kinds), ()
         ngrams.n_frequent_ = [int(np.count_nonzero(kinds == _FREQUENT))]
-        for part in saved.parts("longer", lambda part: part):
-            found, n_frequent = _read_longer(part, ngrams.sizes[-1], ngrams.vocab_size)
-            ngrams.of_longer_ += (found,)
+        for state in saved.parts("longer", lambda state: state):
+            longer, n_frequent = _load_longer(state, ngrams.sizes[-1], ngrams.vocab_size)
+            ngrams.longer_ += (longer,)
             ngrams.n_frequent_.append(n_frequent)
             ngrams.n_orders += 1
         return ngrams
 
 
-def _read_longer(saved: Saved, n_shorter: int, vocab_size: int) -> tuple[LongerNGrams, int]:
-    """N-grams whose last token follows one of so many shorter ones, and how many are frequent."""
+def _load_longer(saved: Saved, n_shorter: int, vocab_size: int) -> tuple[LongerNGrams, int]:
+    """Restore the n-grams that extend one of `n_shorter` shorter ones by a token; also return how many are frequent."""
     last = saved.array("last", np.int32, (None,), low=0, high=vocab_size - 1)
     kinds = saved.array("kinds", np.uint8, (len(last),), low=_FREQUENT, high=_RARE)
     n_following = saved.array("n_following", np.int32, (n_shorter + 1,), low=0, high=len(last))
     saved.require(int(n_following.sum()) == len(last), "n_following does not add up to the number of n-grams")
-    saved.require(n_following[0] == 0, "a token follows an n-gram without a number")
+    saved.require(n_following[0] == 0, "a token follows an n-gram without an id")
     keys = np.repeat(np.arange(n_shorter + 1) * vocab_size, n_following) + last
     saved.require(bool((np.diff(keys) > 0).all()), "n-grams are not in order")
-    return LongerNGrams(keys, _numbers(kinds)), int(np.count_nonzero(kinds == _FREQUENT))
+    return LongerNGrams(keys, _ids_of_kinds(kinds)), int(np.count_nonzero(kinds == _FREQUENT))
 
 
-def entries_of(numbers: Sequence[NDArray[np.int32]], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
-    """Where each step looks up what is learned of its n-grams, (n_steps, n_orders); 0 for those in a single row."""
-    columns = [np.where(each < table.shape[1], each, 0) for each, table in zip(numbers, tables, strict=True)]
+def table_entries(ngram_ids: Sequence[NDArray[np.int32]], tables: Sequence[NDArray[np.float32]]) -> NDArray[np.int32]:
+    """The table entries that each step looks up, (n_steps, n_orders); 0 for n-grams in a single row."""
+    columns = [np.where(ids < table.shape[1], ids, 0) for ids, table in zip(ngram_ids, tables, strict=True)]
     return np.stack(columns, axis=1).astype(np.int32, copy=False)
 
 
 def _matrix(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> "csr_array":
-    """True where a pair occurs: scipy brings them in order in linear time, and drops those that occur again."""
+    """True where a pair occurs: scipy sorts the pairs in linear time, and drops duplicates."""
     from scipy.sparse import coo_array
 
     return coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=shape).tocsr()
 
 
-def _with_none(holders: "csr_array", kept: NDArray[np.bool_]) -> "csr_array":
-    """The rows that are kept, after one without an entry."""
+def _prepend_empty(matrix: "csr_array", is_selected: NDArray[np.bool_]) -> "csr_array":
+    """An empty row, then the selected rows of the matrix."""
     from scipy.sparse import csr_array
 
-    taken = holders[np.flatnonzero(kept)]
-    indptr = np.concatenate([taken.indptr[:1], taken.indptr])
-    return csr_array((taken.data, taken.indices, indptr), shape=(len(indptr) - 1, holders.shape[1]))
+    selected = matrix[np.flatnonzero(is_selected)]
+    indptr = np.concatenate([selected.indptr[:1], selected.indptr])
+    return csr_array((selected.data, selected.indices, indptr), shape=(len(indptr) - 1, matrix.shape[1]))
 
 
-def _frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
-    """Which n-grams are in enough rows; at most `limit`, those in the most rows."""
-    kept = n_rows >= _MIN_ROWS
-    if np.count_nonzero(kept) > limit:
-        kept = np.zeros(len(n_rows), dtype=bool)
-        kept[np.argsort(-n_rows, kind="stable")[:limit]] = True
-    return kept
+def _select_frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
+    """Which n-grams are in enough rows; if these are more than `limit`, the ones in the most rows."""
+    is_frequent = n_rows >= _MIN_ROWS
+    if np.count_nonzero(is_frequent) > limit:
+        is_frequent = np.zeros(len(n_rows), dtype=bool)
+        is_frequent[np.argsort(-n_rows, kind="stable")[:limit]] = True
+    return is_frequent
 
 
-def _kinds(frequent: NDArray[np.bool_], n_rows: NDArray[np.int64], limit: int, rare: bool) -> NDArray[np.uint8]:
-    """Which n-grams have a number: the frequent ones, and those in a single row where these are to have any."""
-    kinds = np.where(frequent, _FREQUENT, _NONE).astype(np.uint8)
+def _kinds(is_frequent: NDArray[np.bool_], n_rows: NDArray[np.int64], limit: int, with_rare: bool) -> NDArray[np.uint8]:
+    """The kind of each n-gram; those in a single row are rare only `with_rare`, and within the limits."""
+    kinds = np.where(is_frequent, _FREQUENT, _NONE).astype(np.uint8)
     in_one_row = (n_rows > 0) & (n_rows < _MIN_ROWS)
-    if rare and np.count_nonzero(frequent) < limit and np.count_nonzero(in_one_row) <= _MAX_RARE:
+    if with_rare and np.count_nonzero(is_frequent) < limit and np.count_nonzero(in_one_row) <= _MAX_RARE:
         kinds[in_one_row] = _RARE
     return kinds
 
 
-def _numbers(kinds: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The numbers of n-grams: of the frequent ones from 1 on, and behind them of the rare ones, if these have any."""
-    n_frequent, numbers = np.count_nonzero(kinds == _FREQUENT), np.full(len(kinds), _NEVER, dtype=np.int32)
-    numbers[kinds == _FREQUENT] = np.arange(1, 1 + n_frequent)
-    numbers[kinds == _RARE] = np.arange(1 + n_frequent, 1 + np.count_nonzero(kinds))
-    return numbers
+def _ids_of_kinds(kinds: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The ids of n-grams: the frequent ones from 1, then the rare ones."""
+    n_frequent, ids = np.count_nonzero(kinds == _FREQUENT), np.full(len(kinds), _UNSEEN, dtype=np.int32)
+    ids[kinds == _FREQUENT] = np.arange(1, 1 + n_frequent)
+    ids[kinds == _RARE] = np.arange(1 + n_frequent, 1 + np.count_nonzero(kinds))
+    return ids
 
 
-def _kinds_of(numbers: NDArray[np.int32], n_frequent: int) -> NDArray[np.uint8]:
-    """The kinds of n-grams with these numbers."""
-    return np.where(numbers == _NEVER, _NONE, np.where(numbers <= n_frequent, _FREQUENT, _RARE)).astype(np.uint8)
+def _kinds_of_ids(ids: NDArray[np.int32], n_frequent: int) -> NDArray[np.uint8]:
+    """The kinds of n-grams with these ids."""
+    return np.where(ids == _UNSEEN, _NONE, np.where(ids <= n_frequent, _FREQUENT, _RARE)).astype(np.uint8)

@@ -1,18 +1,18 @@
-"""Ridge regression on dense features, with a prediction for each training row by a model that has not seen its fold.
+"""Ridge regression on dense features, with out-of-fold predictions for the training rows.
 
 The features are standardised by their weighted mean and standard deviation over all rows, and the intercept is not
 penalised. With Z the standardised features and y the targets, both times the square roots of the weights w, the
 coefficients c and the intercept b minimise |y - sqrt(w) b - Z c|^2 + penalty |c|^2.
 
-With fewer rows than features this is solved with the rows' Gram matrix Z Z'. There H, which makes fitted values of
-targets, is given by
+With fewer rows than features, the Gram matrix of the rows, Z Z', is used. The hat matrix H, which maps targets to
+fitted values, is given by
 
     I - H = penalty (Z Z' + penalty I)^-1 - sqrt(w) sqrt(w)' / sum(w),
 
-and the errors of a fold F of a model fitted without it follow from it, e_F = ((I - H)_FF)^-1 (y - H y)_F. It is the
-formula of leave-one-out (Allen 1974) for several rows at once. With more rows than features the features' Gram matrix
-is used: a fold's is subtracted from that of all rows. Memory and time grow with the number of folds there, so folds
-should be few.
+and the errors of the model without a fold F on that fold are e_F = ((I - H)_FF)^-1 (y - H y)_F. This is the formula of
+leave-one-out (Allen 1974) for several rows at once. With more rows than features, the Gram matrix of the features is
+used: that of a fold is subtracted from that of all rows. This takes memory and time for each fold, so there should be
+few folds.
 
 References
 ----------
@@ -32,24 +32,25 @@ from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.linalg.lapack import dpotrf, dpotri
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-# The penalties that may be tried, and the first one. They are multiplied by the number of features, which is
-# the mean squared length of a row of Z: from a hundred thousandth of it, next to none, to a hundred times as much.
+# The candidate penalties, and the index of the first one to try. They are multiplied by the number of features, which
+# is the mean squared length of a row of Z.
 PENALTIES = 10.0 ** np.arange(-5, 3)
-_FIRST = 4
-# How many numbers are standardised at once, in float64: 32 MB.
-_BLOCK = 2**22
-# The number of BLAS's threads belongs to the process: two fits at once would put back each other's. While another one
-# of its threads is inside a `threadpool_limits`, threadpoolctl changes nothing here, and the last bits may differ.
-_blas = Lock()
+_FIRST_TRIED = 4
+# The number of values standardised at once, in float64: 32 MB.
+_BLOCK_SIZE = 2**22
+# The number of BLAS threads is a setting of the process: without a lock, two concurrent fits would restore each other's
+# value. While another thread is inside a `threadpool_limits`, threadpoolctl changes nothing here, and the last bits can
+# differ.
+_blas_lock = Lock()
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
 def _renew_lock() -> None:
-    """A forked process does not have the thread that may hold the lock."""
-    global _blas
-    _blas = Lock()
+    """Replace the lock in a forked process, which does not have the thread that could hold it."""
+    global _blas_lock
+    _blas_lock = Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -58,16 +59,16 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """A ridge model, and what it says of its training rows out of fold.
+    """A ridge model, and its out-of-fold predictions.
 
     Parameters
     ----------
     held_out : ndarray of shape (n_rows, n_targets), float64
         The prediction for each training row by the model fitted without its fold.
     centers : ndarray of shape (1 + n_folds, n_targets), float64
-        The mean prediction of each model over the rows that it was fitted on: of the model of all rows first.
+        The mean prediction of each model over the rows that it was fitted to, starting with the model of all rows.
     coef : ndarray of shape (n_features, n_targets), float32
-        For the features as they are, not standardised; 0 for those of no variance.
+        For the original features, not the standardised ones; 0 for constant features.
     intercept : ndarray of shape (n_targets,), float32
     penalties : ndarray of shape (n_targets,), float64
         For a mean weight of 1.
@@ -85,83 +86,85 @@ def fit_ridge(
     targets: Floats,
     weights: Floats,
     fold: NDArray[np.int64],
-    separately: bool = False,
+    penalty_per_target: bool = False,
 ) -> Ridge:
     """Fit a model of all rows, and one without each fold.
 
-    The penalty is one of `PENALTIES`, by the smallest weighted squared error out of fold. It is looked for from the
-    middle, as long as the error falls.
+    The penalty is the one of `PENALTIES` with the smallest weighted squared error out of fold. The search starts in the
+    middle, and stops when the error no longer falls.
 
     Parameters
     ----------
     features : ndarray of shape (n_rows, n_features), float32
     targets : ndarray of shape (n_rows, n_targets), float64
     weights : ndarray of shape (n_rows,), float64
-        Above 0; only the proportions matter.
+        Positive; only the proportions matter.
     fold : ndarray of shape (n_rows,), int64
-        The fold of each row. Where there is only one, the model without it has no rows and predicts 0.
-    separately : bool, default=False
-        Whether each target has a penalty of its own; else all have one, by the sum of their errors.
+        The fold of each row. If there is only one, the model without it has no rows and predicts 0.
+    penalty_per_target : bool, default=False
+        Whether to choose the penalty separately for each target, instead of by the sum of the errors of all targets.
     """
-    weights = weights / weights.max()  # They may be so large that their sum is not finite.
+    weights = weights / weights.max()  # The sum of huge weights may be infinite.
     weights = weights / weights.mean()
-    with _blas:
+    with _blas_lock:
         blas = ThreadpoolController().select(user_api="blas").lib_controllers
-        before = [library.num_threads for library in blas]
+        n_threads = [library.num_threads for library in blas]
         try:
-            with threadpool_limits(1, user_api="blas"):  # The order of BLAS's sums depends on its threads.
-                return _fit(features, targets, weights, fold, separately)
-        except BaseException:  # Ctrl-C may have come while the numbers were being set or put back.
-            for library, n in zip(blas, before, strict=True):
+            with threadpool_limits(1, user_api="blas"):  # The order of sums in BLAS depends on the number of threads.
+                return _fit(features, targets, weights, fold, penalty_per_target)
+        except BaseException:  # Ctrl-C can interrupt threadpool_limits while it sets or restores the numbers.
+            for library, n in zip(blas, n_threads, strict=True):
                 library.set_num_threads(n)
             raise
 
 
 def _fit(
-    features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64], separately: bool
+    features: NDArray[np.float32], targets: Floats, weights: Floats, fold: NDArray[np.int64], penalty_per_target: bool
 ) -> Ridge:
-    """The same for weights with a mean of 1, whatever BLAS's threads are."""
+    """`fit_ridge` for weights with a mean of 1, with the current number of BLAS threads."""
     data = _Standardized(features, weights)
-    folds = [np.flatnonzero(fold == one) for one in np.unique(fold)]
+    folds = [np.flatnonzero(fold == held_out) for held_out in np.unique(fold)]
     model = (_ByRows if len(features) <= features.shape[1] else _ByFeatures)(data, targets, folds)
-    tried = np.asarray(data.n_varying * PENALTIES, dtype=np.float64)
-    penalties = _penalties(model, tried, targets.shape[1], separately)
+    candidates = np.asarray(data.n_varying * PENALTIES, dtype=np.float64)
+    penalties = _choose_penalties(model, candidates, targets.shape[1], penalty_per_target)
     oof, coef, intercept = _solutions(model, penalties)
-    with np.errstate(over="ignore", invalid="ignore"):  # Whoever uses the model looks whether it is finite.
+    with np.errstate(over="ignore", invalid="ignore"):  # Callers check that the model is finite.
         coef = (coef * data.scale[:, None]).astype(np.float32)
         intercept = intercept - data.mean @ coef
     return Ridge(oof, _centers(targets, weights, fold), coef, intercept.astype(np.float32), penalties)
 
 
-def _penalties(model: "_ByRows | _ByFeatures", tried: Floats, n_targets: int, separately: bool) -> Floats:
+def _choose_penalties(
+    model: "_ByRows | _ByFeatures", candidates: Floats, n_targets: int, penalty_per_target: bool
+) -> Floats:
     """The penalty of each target."""
-    errors = cache(model.errors_of)
-    if not separately:
-        return np.full(n_targets, _search(lambda penalty: float(errors(penalty).sum()), tried.tolist()))
-    of_each = [_search(lambda penalty, i=i: float(errors(penalty)[i]), tried.tolist()) for i in range(n_targets)]  # type: ignore[misc]
-    return np.array(of_each)
+    errors, penalties = cache(model.errors_of), candidates.tolist()
+    if not penalty_per_target:
+        return np.full(n_targets, _search(lambda penalty: float(errors(penalty).sum()), penalties))
+    best = [_search(lambda penalty, i=i: float(errors(penalty)[i]), penalties) for i in range(n_targets)]  # type: ignore[misc]
+    return np.array(best)
 
 
 def _solutions(model: "_ByRows | _ByFeatures", penalties: Floats) -> tuple[Floats, Floats, Floats]:
-    """For each target that with its penalty: predictions out of fold, coefficients, intercepts."""
-    distinct, which = np.unique(penalties, return_inverse=True)
+    """Out-of-fold predictions, coefficients and intercepts, for each target with its penalty."""
+    distinct, index = np.unique(penalties, return_inverse=True)
     oof, coef, intercept = model.solution(float(distinct[0]))
-    for number in range(1, len(distinct)):
-        ours = which == number
-        for whole, part in zip((oof, coef, intercept), model.solution(float(distinct[number])), strict=True):
-            whole[..., ours] = part[..., ours]
+    for i in range(1, len(distinct)):
+        columns = index == i
+        for result, solution in zip((oof, coef, intercept), model.solution(float(distinct[i])), strict=True):
+            result[..., columns] = solution[..., columns]
     return oof, coef, intercept
 
 
 def _centers(targets: Floats, weights: Floats, fold: Rows) -> Floats:
-    """The weighted means of targets, of all rows and without each fold; with an intercept predictions have the same."""
+    """The weighted means of targets, over all rows and without each fold: the mean predictions, given an intercept."""
     used = np.concatenate([np.ones((1, len(fold))), fold != np.arange(fold.max() + 1)[:, None]]) * weights
     totals = used.sum(axis=1, keepdims=True)
     return np.divide(used @ targets, totals, out=np.zeros((len(used), targets.shape[1])), where=totals > 0)
 
 
 class _Standardized:
-    """The matrix Z of the module's first lines, made block by block."""
+    """The matrix Z of the module docstring, computed block by block."""
 
     def __init__(self, features: NDArray[np.float32], weights: Floats) -> None:
         self.features, self.root = features, np.sqrt(weights)
@@ -176,7 +179,7 @@ class _Standardized:
         self.n_varying = max(int(np.count_nonzero(varies)), 1)
 
     def rows(self, rows: Rows) -> Floats:
-        """Some rows of Z, and behind its columns that of the intercept."""
+        """Some rows of Z, followed by the column of the intercept."""
         values = np.empty((len(rows), len(self.mean) + 1))
         values[:, :-1] = (self.features[rows] - self.mean) * self.scale
         values[:, -1] = 1
@@ -189,28 +192,28 @@ class _Standardized:
 
 
 def _blocks(n: int, width: int) -> list[slice]:
-    """Spans of n rows of that width, or of columns of that height."""
-    at_once = max(_BLOCK // max(width, 1), 1)
-    return [slice(start, start + at_once) for start in range(0, n, at_once)]
+    """Slices of `n` rows of width `width`, or of `n` columns of that height."""
+    length = max(_BLOCK_SIZE // max(width, 1), 1)
+    return [slice(start, start + length) for start in range(0, n, length)]
 
 
 def _search(error_of: Callable[[float], float], penalties: list[float]) -> float:
-    """The penalty of the least error, which falls and then rises with the penalty; of equal ones the largest."""
+    """The penalty of the smallest error, assuming one local minimum; the largest such penalty in case of ties."""
 
-    def rank(position: int) -> tuple[float, float]:
-        return error_of(penalties[position]), -penalties[position]
+    def rank(index: int) -> tuple[float, float]:
+        return error_of(penalties[index]), -penalties[index]
 
-    position, least = _FIRST, rank(_FIRST)
-    for step in (1, -1):
-        while 0 <= position + step < len(penalties) and (found := rank(position + step)) < least:
-            position, least = position + step, found
-        if position != _FIRST:
+    best, best_rank = _FIRST_TRIED, rank(_FIRST_TRIED)
+    for direction in (1, -1):
+        while 0 <= best + direction < len(penalties) and (found := rank(best + direction)) < best_rank:
+            best, best_rank = best + direction, found
+        if best != _FIRST_TRIED:
             break
-    return penalties[position]
+    return penalties[best]
 
 
 class _ByRows:
-    """Models by the Gram matrix of the rows."""
+    """Models from the Gram matrix of the rows."""
 
     def __init__(self, data: _Standardized, targets: Floats, folds: list[Rows]) -> None:
         self.data, self.targets, self.folds = data, targets, folds
@@ -246,14 +249,14 @@ class _ByRows:
 
 def _inverse(matrix: Floats) -> Floats:
     """The inverse of a positive definite matrix, which is overwritten."""
-    factor, _ = dpotrf(matrix.T, lower=1, overwrite_a=1)  # LAPACK wants columns; the matrix is symmetric.
+    factor, _ = dpotrf(matrix.T, lower=1, overwrite_a=1)  # LAPACK expects column-major order; the matrix is symmetric.
     inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
     lower = np.tril(inverse)
     return lower + np.tril(lower, -1).T
 
 
 class _ByFeatures:
-    """Models by the Gram matrices of the features and the intercept, one for each fold."""
+    """Models from the Gram matrices of the features and the intercept, one for each fold."""
 
     def __init__(self, data: _Standardized, targets: Floats, folds: list[Rows]) -> None:
         self.data, self.folds = data, folds
@@ -297,5 +300,6 @@ class _ByFeatures:
 def _solve(gram: Floats, product: Floats, penalty: float) -> Floats:
     """The coefficients of the features, and of the intercept, which is not penalised; `gram` is overwritten."""
     gram.flat[: -1 : len(gram) + 1] += penalty
-    factor = cho_factor(gram.T, lower=True, overwrite_a=True)  # LAPACK wants columns; the matrix is symmetric.
+    # LAPACK expects column-major order; the matrix is symmetric.
+    factor = cho_factor(gram.T, lower=True, overwrite_a=True)
     return cho_solve(factor, product)

@@ -1,27 +1,27 @@
-"""What is learned from targets, made again of a saved state. A model has one kind of it, and no other is imported."""
+"""Save and restore label features. A model has one kind of them, and only the module of that kind is imported."""
 
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._label_features.token_features import TokenNames
 from seqclf._saved import Saved, State
 
-# By the names of the classes; those of a state are shorter.
+# The kind in a state, by the name of the class.
 _KINDS = {"TextLabelFeatures": "text", "SeriesLabelFeatures": "series", "TagLabelFeatures": "tags"}
 
 
 def label_features_to_state(features: LabelFeatures) -> State:
-    """What is saved, with its kind; the names of tokens are not."""
+    """The state to save, with its kind, but without the names of tokens."""
     return {"kind": _KINDS[type(features).__name__], **features.to_state()}
 
 
 def label_features_from_state(saved: Saved, names: TokenNames | None) -> LabelFeatures:
-    """The same features.
+    """Restore label features.
 
     Parameters
     ----------
     saved : Saved
-        Of what `label_features_to_state` gave.
+        A state from `label_features_to_state`.
     names : TokenNames or None
-        What the tokens are called, as in fit; None where their ids are their names, and of series.
+        The names of the tokens, as in fit; None if token ids have no other names, and for series.
     """
     kind = saved.option("kind", tuple(_KINDS.values()))
     if kind == "text":

@@ -1,4 +1,4 @@
-"""What the targets say of series: the scores of a ridge model, of random convolutions or of the last steps."""
+"""Label features of series: the scores of a ridge model of random convolutions or of the last steps."""
 
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from seqclf._data.encoded import EncodedSequences
 from seqclf._label_features.label_features import InputKind, LabelFeatures
 from seqclf._label_features.last_steps import LastSteps
 from seqclf._label_features.linear_scores import Features, LinearScores
-from seqclf._label_features.random_convolutions import RandomConvolutions, most_features
+from seqclf._label_features.random_convolutions import RandomConvolutions, max_features_for
 from seqclf._label_features.supervision import Supervision
 from seqclf._saved import Saved, State
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from seqclf._label_features.ridge import Ridge
 
-# What the ridge model may be fitted to, by the names that a state has for it.
+# The features that the ridge model can be fitted to, by their names in a state.
 _FEATURES: dict[str, type[RandomConvolutions] | type[LastSteps]] = {
     "random convolutions": RandomConvolutions,
     "last steps": LastSteps,
@@ -33,7 +33,7 @@ class SeriesLabelFeatures(LabelFeatures):
     Parameters
     ----------
     seed : int
-        Of the random convolutions.
+        The seed of the random convolutions.
     """
 
     scores: LinearScores
@@ -44,20 +44,21 @@ class SeriesLabelFeatures(LabelFeatures):
     def fit_transform(
         self, sequences: EncodedSequences, supervision: Supervision, keep_folds: bool = False
     ) -> EncodedSequences:
-        """Draw convolutions, and fit the ridge model to what they find.
+        """Draw convolutions, and fit the ridge model to their features.
 
-        Where targets are numbers, a model of the last steps is fitted too, because convolutions say what happens in a
-        series, and not when. It is kept if its loss is lower by more than the standard error of the difference.
+        For numeric targets a model of the last steps is fitted too, because the features of convolutions show what
+        happens in a series, but not when. It is used if its loss is lower by more than the standard error of the
+        difference.
         """
-        fit = partial(_fit, separately=not supervision.exclusive)
-        convolutions = RandomConvolutions(most_features(len(sequences)), self._seed)
+        fit = partial(_fit, penalty_per_target=not supervision.exclusive)
+        convolutions = RandomConvolutions(max_features_for(len(sequences)), self._seed)
         self.scores = LinearScores(convolutions, [fit])
         scores = self.scores.fit_transform(sequences.steps, supervision, keep_folds)
         if supervision.memberships is None:
             of_steps = LinearScores(LastSteps(), [fit])
             scores_of_steps = of_steps.fit_transform(sequences.steps, supervision, keep_folds)
-            # The standard error of a mean of n squares of normal errors is sqrt(2 / n) of it. That of the difference of
-            # two such means is about half of that, because the errors of both models are alike.
+            # The relative standard error of a mean of n squared normal errors is sqrt(2 / n). For the difference of two
+            # such means it is about half of that, because the errors of both models are correlated.
             margin = 1 - np.sqrt(2 / max(len(sequences), 2)) / 2
             if of_steps.calibration_.loss < margin * self.scores.calibration_.loss:
                 self.scores, scores = of_steps, scores_of_steps
@@ -68,28 +69,28 @@ class SeriesLabelFeatures(LabelFeatures):
         return replace(sequences, scores=self.scores.transform(sequences.steps, fold))
 
     def mismatch(self, inputs: InputKind, n_outputs: int) -> str | None:
-        """Why these features do not go with such inputs and so many outputs; None if they do."""
+        """Why these features do not match the inputs and the number of outputs; None if they do."""
         features = self.scores.features
         assert isinstance(features, RandomConvolutions | LastSteps)
         if inputs.per_step or inputs.n_ids is not None or inputs.n_channels != features.n_channels_:
             return f"its linear model is one of series of {features.n_channels_} channels"
-        return self._other_outputs(n_outputs)
+        return self._output_mismatch(n_outputs)
 
     def to_state(self) -> State:
-        """What is saved."""
-        kind = next(name for name, of in _FEATURES.items() if type(self.scores.features) is of)
+        """The state to save."""
+        kind = next(name for name, features in _FEATURES.items() if type(self.scores.features) is features)
         return {"features": kind, "scores": self.scores.to_state()}
 
     @classmethod
     def from_state(cls, saved: Saved) -> "SeriesLabelFeatures":
-        """The same scores."""
-        features, kind = cls(seed=0), _FEATURES[saved.option("features", list(_FEATURES))]
+        """Restore the scores."""
+        label_features, features = cls(seed=0), _FEATURES[saved.option("features", list(_FEATURES))]
 
-        def read(part: Saved) -> Features:
-            return kind.from_state(part)
+        def restore(state: Saved) -> Features:
+            return features.from_state(state)
 
-        features.scores = saved.part("scores", lambda part: LinearScores.from_state(part, read))
-        return features
+        label_features.scores = saved.part("scores", lambda state: LinearScores.from_state(state, restore))
+        return label_features
 
 
 def _fit(
@@ -97,10 +98,10 @@ def _fit(
     targets: "csr_array | NDArray[np.float64]",
     weights: NDArray[np.float64],
     fold: NDArray[np.int64],
-    separately: bool,
+    penalty_per_target: bool,
 ) -> "Ridge":
-    """Ridge models of numbers, or of memberships as -1 and 1, so that a score above 0 speaks for an output."""
+    """Ridge models of values, or of memberships as -1 and 1, so that a score above 0 indicates an output."""
     from seqclf._label_features.ridge import fit_ridge
 
-    numbers = targets if isinstance(targets, np.ndarray) else 2 * targets.toarray() - 1
-    return fit_ridge(features, numbers, weights, fold, separately)
+    values = targets if isinstance(targets, np.ndarray) else 2 * targets.toarray() - 1
+    return fit_ridge(features, values, weights, fold, penalty_per_target)

@@ -1,4 +1,4 @@
-"""Level, spread and length of series, which kernels whose weights add up to 0 do not see."""
+"""Level, spread and length of series, which kernels whose weights add up to 0 can't detect."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ def series_statistics(series: Ragged) -> NDArray[np.float32]:
     Parameters
     ----------
     series : Ragged of shape (n_steps, n_channels)
-        None of them empty.
+        No series is empty.
 
     Returns
     -------
@@ -22,8 +22,8 @@ def series_statistics(series: Ragged) -> NDArray[np.float32]:
     """
     starts, lengths = series.offsets[:-1], series.lengths[:, None]
     values = series.values.astype(np.float64)
-    least, largest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    smallest, largest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     mean = np.add.reduceat(values, starts) / lengths
     values -= np.repeat(mean, series.lengths, axis=0)
     deviation = np.sqrt(np.add.reduceat(values**2, starts) / lengths)
-    return np.hstack([mean, deviation, least, largest, np.log(lengths)]).astype(np.float32)
+    return np.hstack([mean, deviation, smallest, largest, np.log(lengths)]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A linear function of sparse features, each row by itself."""
+"""A linear function of sparse features, row by row."""
 
 import ctypes
 
@@ -13,10 +13,10 @@ from seqclf._native.threads import chosen_threads
 def sparse_linear(
     features: SparseRows, coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """``features @ coef + intercept`` in float32, (n_rows, n_outputs): compiled, or by numpy.
+    """``features @ coef + intercept`` in float32, (n_rows, n_outputs): compiled, or in numpy.
 
-    The products of a row are added up in the order of its entries, the intercept at the end, so that a row has the same
-    bits alone and with others, by either code.
+    The products of a row are added up in the order of its entries, then the intercept. The result for a row is
+    therefore the same to the bit in any batch, and in both implementations.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def sparse_linear(
 def sparse_linear_compiled(
     features: SparseRows, coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """By the compiled library."""
+    """`sparse_linear` by the compiled library."""
     loaded, text = library.load()
     if loaded is None:
         raise RuntimeError(f"There are no compiled kernels: {text}.")
@@ -48,9 +48,9 @@ def sparse_linear_compiled(
 def sparse_linear_plain(
     features: SparseRows, coef: NDArray[np.float32], intercept: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """By numpy."""
+    """`sparse_linear` in numpy."""
     outputs = np.zeros((coef.shape[1], len(features)), dtype=np.float32)
     rows = features.row_of_entry()
     for sums, weights in zip(outputs, coef.T, strict=True):
-        np.add.at(sums, rows, features.values * weights[features.columns])  # In the order of the entries.
+        np.add.at(sums, rows, features.values * weights[features.columns])  # add.at keeps the order of the entries
     return outputs.T + intercept

@@ -1,4 +1,4 @@
-"""`SparseRows`: rows of numbers of which most are zero, by their columns and values."""
+"""`SparseRows`: a sparse matrix in compressed row form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from seqclf._data.ragged import Ragged
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """Rows of float32 by their entries: what is not one of them is zero.
+    """Rows of float32 as entries; all other values are zero.
 
     Parameters
     ----------
     lengths : ndarray of shape (n_rows,), int64
-        How many entries each row has.
+        The number of entries of each row.
     columns : ndarray of shape (n_entries,), int32
-        The column of each entry; those of a row rise.
+        The column of each entry, in ascending order within a row.
     values : ndarray of shape (n_entries,), float32
     n_columns : int
 
@@ -40,21 +40,21 @@ class SparseRows:
     n_columns: int
 
     @classmethod
-    def from_dense(cls, numbers: ArrayLike) -> "SparseRows":
+    def from_dense(cls, values: ArrayLike) -> "SparseRows":
         """The entries of a matrix that are not zero."""
-        dense = np.asarray(numbers, dtype=np.float32)
+        dense = np.asarray(values, dtype=np.float32)
         rows, columns = dense.nonzero()
         lengths = np.bincount(rows, minlength=len(dense))
         return cls(lengths, columns.astype(np.int32), dense[rows, columns], dense.shape[1])
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """Where the entries of each row begin, and at the very end their number: (n_rows + 1,)."""
+        """The index of the first entry of each row, followed by the number of entries: (n_rows + 1,)."""
         return Ragged(self.columns, self.lengths).offsets
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Numbers of rows and columns."""
+        """The numbers of rows and columns."""
         return len(self.lengths), self.n_columns
 
     def __len__(self) -> int:
@@ -62,39 +62,39 @@ class SparseRows:
 
     def __getitem__(self, rows: NDArray[np.int64]) -> "SparseRows":
         """The rows at these positions, in this order."""
-        places = Ragged(self.columns, self.lengths).positions(rows)
-        return SparseRows(self.lengths[rows], self.columns[places], self.values[places], self.n_columns)
+        entries = Ragged(self.columns, self.lengths).positions(rows)
+        return SparseRows(self.lengths[rows], self.columns[entries], self.values[entries], self.n_columns)
 
     def row_of_entry(self) -> NDArray[np.int64]:
         """The row of each entry."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def select(self, columns: ArrayLike) -> "SparseRows":
-        """Some columns, in rising order."""
-        chosen = np.asarray(columns, dtype=np.int64)
-        column = np.full(self.n_columns, -1, dtype=np.int32)
-        column[chosen] = np.arange(len(chosen))
-        found = column[self.columns]
-        kept = np.flatnonzero(found >= 0)
-        lengths = np.diff(np.searchsorted(kept, self.offsets))
-        return SparseRows(lengths, found[kept], self.values[kept], len(chosen))
+        """The matrix of these columns, which are in ascending order."""
+        selected = np.asarray(columns, dtype=np.int64)
+        new_column = np.full(self.n_columns, -1, dtype=np.int32)
+        new_column[selected] = np.arange(len(selected))
+        new_columns = new_column[self.columns]
+        entries = np.flatnonzero(new_columns >= 0)
+        lengths = np.diff(np.searchsorted(entries, self.offsets))
+        return SparseRows(lengths, new_columns[entries], self.values[entries], len(selected))
 
     def toarray(self) -> NDArray[np.float32]:
-        """The matrix, zeros and all."""
+        """The dense matrix."""
         dense = np.zeros(self.shape, dtype=np.float32)
         dense[self.row_of_entry(), self.columns] = self.values
         return dense
 
 
-def side_by_side(parts: Sequence[SparseRows]) -> SparseRows:
-    """The same rows in several parts as one: the columns of the first part come first."""
-    lengths = np.stack([part.lengths for part in parts], axis=1)
-    of_part = np.repeat(np.tile(np.arange(len(parts), dtype=np.int8), len(lengths)), lengths.ravel())
-    columns = np.empty(len(of_part), dtype=np.int32)
-    values = np.empty(len(of_part), dtype=np.float32)
-    first = 0
-    for number, part in enumerate(parts):
-        ours = of_part == number
-        columns[ours], values[ours] = part.columns + np.int32(first), part.values
-        first += part.n_columns
-    return SparseRows(lengths.sum(axis=1), columns, values, first)
+def stack_columns(matrices: Sequence[SparseRows]) -> SparseRows:
+    """Concatenate matrices with the same number of rows horizontally."""
+    lengths = np.stack([matrix.lengths for matrix in matrices], axis=1)
+    source = np.repeat(np.tile(np.arange(len(matrices), dtype=np.int8), len(lengths)), lengths.ravel())
+    columns = np.empty(len(source), dtype=np.int32)
+    values = np.empty(len(source), dtype=np.float32)
+    first_column = 0
+    for i, matrix in enumerate(matrices):
+        entries = source == i
+        columns[entries], values[entries] = matrix.columns + np.int32(first_column), matrix.values
+        first_column += matrix.n_columns
+    return SparseRows(lengths.sum(axis=1), columns, values, first_column)

@@ -1,4 +1,4 @@
-"""`Supervision`: all that label-informed inputs are told of the targets of the training rows."""
+"""`Supervision`: all information about the targets of the training rows that label features use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Calibration(NamedTuple):
-    """How scores become estimates of the outputs of the network: ``offset + slope * scores``, from `low` to `high`.
+    """Turns scores into estimates of the network's outputs: ``offset + slope * scores``, clipped to [`low`, `high`].
 
     Parameters
     ----------
@@ -36,47 +36,47 @@ class Calibration(NamedTuple):
         return np.clip(self.offset + self.slope * scores, self.low, self.high)
 
     def to_state(self) -> State:
-        """What is saved; no bound is None."""
+        """The state to save; None for a bound means that there is none."""
         low, high = (None if np.isinf(each).all() else each for each in (self.low, self.high))
         return {"slope": self.slope, "offset": self.offset, "loss": float(self.loss), "low": low, "high": high}
 
     @classmethod
     def from_state(cls, saved: Saved, n_outputs: int) -> "Calibration":
-        """The same estimates of so many outputs."""
+        """Restore the calibration of `n_outputs` outputs."""
 
-        def each(name: str) -> float | NDArray[np.float64]:
+        def value_or_array(name: str) -> float | NDArray[np.float64]:
             if isinstance(saved.value(name), float):
                 return saved.number(name)
             return saved.array(name, np.float64, (n_outputs,))
 
         return cls(
-            slope=each("slope"),
+            slope=value_or_array("slope"),
             offset=saved.array("offset", np.float64, (n_outputs,)),
             loss=saved.number("loss"),
-            low=-np.inf if saved.value("low") is None else each("low"),
-            high=np.inf if saved.value("high") is None else each("high"),
+            low=-np.inf if saved.value("low") is None else value_or_array("low"),
+            high=np.inf if saved.value("high") is None else value_or_array("high"),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Supervision:
-    """What is known of the targets of training rows.
+    """The targets of training rows, with weights and folds.
 
     Parameters
     ----------
     targets : csr_array or ndarray of shape (n_rows, n_outputs)
-        Sparse: memberships, how far each row belongs to each output, from 0 to 1. Dense: numbers, for each output with
-        a mean of about 0 and a variance of about 1.
+        Sparse: the membership of each row in each output, from 0 to 1. Dense: values with a mean of about 0 and a
+        variance of about 1 for each output.
     weights : ndarray of shape (n_rows,)
-        What each row counts, 0 where its target is not known; only the proportions matter.
+        The weight of each row, 0 if its target is unknown; only the proportions matter.
     loss_weights : ndarray of shape (n_rows,)
-        What each row counts in the loss, 0 or more.
+        The weight of each row in the loss, not negative.
     fold : ndarray of shape (n_rows,), int64
         The fold of each row, from 0.
     calibrate : callable
-        Gives the `Calibration` of scores of the rows, (n_rows, n_outputs), that were computed without their own fold.
+        Returns the `Calibration` for out-of-fold scores of the rows, (n_rows, n_outputs).
     exclusive : bool, default=True
-        Whether a row belongs to one output, or to none: its memberships add up to 1 at most.
+        Whether each row belongs to at most one output: its memberships add up to at most 1.
     """
 
     targets: "csr_array | NDArray[np.float64]"
@@ -88,20 +88,20 @@ class Supervision:
 
     @property
     def n_outputs(self) -> int:
-        """Numbers that the network gives for each row."""
+        """The number of outputs of the network for each row."""
         return int(self.targets.shape[1])
 
     @property
     def memberships(self) -> "csr_array | None":
-        """The targets, if they are memberships."""
+        """The targets if they are memberships, else None."""
         return None if isinstance(self.targets, np.ndarray) else self.targets
 
     @property
-    def spread(self) -> NDArray[np.bool_]:
-        """Which outputs can be learned without any one fold, (n_outputs,).
+    def is_learnable(self) -> NDArray[np.bool_]:
+        """Which outputs can be fitted without any one of the folds, (n_outputs,).
 
-        An output whose rows, or whose other rows, are all in one of several folds can't: what is learned of it would be
-        nothing in that fold and nowhere else, so that a row's target could be read there. Numbers always can.
+        An output whose members, or whose other rows, are all in one of several folds can't: the features of that fold
+        would lack all information about the output, which would reveal the targets. Numeric targets always can.
         """
         n_outputs, n_folds = self.n_outputs, int(self.fold.max()) + 1
         if self.memberships is None:
@@ -109,9 +109,10 @@ class Supervision:
         entries = self.memberships.tocoo()
         cells = entries.col * n_folds + self.fold[entries.row]
         counts = [
-            np.bincount(cells[kept], minlength=n_outputs * n_folds) for kept in (entries.data > 0, entries.data >= 1)
+            np.bincount(cells[is_counted], minlength=n_outputs * n_folds)
+            for is_counted in (entries.data > 0, entries.data >= 1)
         ]
-        members, whole_members = (each.reshape(n_outputs, n_folds) for each in counts)
+        members, full_members = (count.reshape(n_outputs, n_folds) for count in counts)
         rows = np.bincount(self.fold[self.weights > 0], minlength=n_folds)
-        several = ((members > 0).sum(axis=1) > 1) & ((whole_members < rows).sum(axis=1) > 1)
-        return several | (np.count_nonzero(rows) == 1)
+        in_several_folds = ((members > 0).sum(axis=1) > 1) & ((full_members < rows).sum(axis=1) > 1)
+        return in_several_folds | (np.count_nonzero(rows) == 1)

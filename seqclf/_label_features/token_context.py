@@ -1,11 +1,12 @@
-"""What a linear model knows of a token among its neighbours: the usual features of taggers.
+"""Features of a token and its neighbours for a linear model, as is usual in taggers.
 
-Of the token itself: its spelling, its spelling in lower case, its shape (runs of capitals, small letters and digits),
-and its beginnings and ends of up to four characters. Of the tokens next to it: lower case, the last three characters,
-shape. Of those one further away: lower case. And the pairs that it makes with the tokens next to it. (The features are
-those of Ratnaparkhi 1996, with shapes as in Collins 2002.) A token without a spelling, an id, has its number alone.
+The features of a token are its spelling, its lower case, its shape (runs of capitals, small letters and digits), and
+its prefixes and suffixes of up to four characters. Those of the adjacent tokens are lower case, the last three
+characters and the shape; those of the next tokens on both sides are lower case only. The pairs of the token and each
+adjacent one are features too. (These are the features of Ratnaparkhi 1996, with shapes as in Collins 2002.) The only
+feature of a token without a spelling is its id.
 
-Features that fewer than two tokens of the training rows have are left out. Rows have a length of 1.
+Features of fewer than two training tokens are left out. Each row is scaled to length 1.
 
 References
 ----------
@@ -22,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._data.ragged import Ragged
-from seqclf._label_features.sparse_rows import SparseRows, side_by_side
+from seqclf._label_features.sparse_rows import SparseRows, stack_columns
 from seqclf._saved import Saved, State
 
-_LONGEST_AFFIX = 4
+_MAX_AFFIX_LENGTH = 4
 _MIN_TOKENS = 2
-# The largest number of tokens whose features are made at once in prediction.
+# The largest number of tokens whose features are computed at once in prediction.
 _MAX_AT_ONCE = 100_000
 
 
@@ -37,11 +38,11 @@ class SpelledTokens(NamedTuple):
     Parameters
     ----------
     ids : Ragged
-        The number of each token.
+        The token ids.
     names : sequence of str or None
-        What each number is called; None where that is the number itself.
+        The name of each id; None if ids have no other names.
     spelled : bool
-        Whether names are spellings, which say more of a token than which one it is.
+        Whether names are spellings, from which features can be derived.
     """
 
     ids: Ragged
@@ -49,43 +50,43 @@ class SpelledTokens(NamedTuple):
     spelled: bool
 
 
-def own(token: str) -> list[str]:
-    """What is known of the token itself."""
-    small = token.lower()
-    sizes = range(1, min(_LONGEST_AFFIX, len(small) - 1) + 1)
-    starts, ends = [f"starts {small[:n]}" for n in sizes], [f"ends {small[-n:]}" for n in sizes]
-    return [f"is {token}", f"lower {small}", f"shape {shape(token)}", *starts, *ends]
+def features_of_token(token: str) -> list[str]:
+    """The features of the token itself."""
+    lower = token.lower()
+    lengths = range(1, min(_MAX_AFFIX_LENGTH, len(lower) - 1) + 1)
+    prefixes, suffixes = [f"starts {lower[:n]}" for n in lengths], [f"ends {lower[-n:]}" for n in lengths]
+    return [f"is {token}", f"lower {lower}", f"shape {shape(token)}", *prefixes, *suffixes]
 
 
-def near(token: str) -> list[str]:
-    """What is known of a token next to it."""
-    small = token.lower()
-    return [f"lower {small}", f"ends {small[-3:]}", f"shape {shape(token)}"]
+def features_of_neighbour(token: str) -> list[str]:
+    """The features of an adjacent token."""
+    lower = token.lower()
+    return [f"lower {lower}", f"ends {lower[-3:]}", f"shape {shape(token)}"]
 
 
-def far(token: str) -> list[str]:
-    """What is known of a token that is one further away."""
+def features_of_second_neighbour(token: str) -> list[str]:
+    """The features of a token at distance two."""
     return [f"lower {token.lower()}"]
 
 
-def unspelled(token: str) -> list[str]:
-    """What is known of a token that is an id, at any place."""
+def features_of_id(token: str) -> list[str]:
+    """The features of a token without a spelling, at any position."""
     return [f"is {token}"]
 
 
 def shape(token: str) -> str:
-    """X for a run of capitals, x of other letters, 0 of digits; other characters as they are."""
+    """Collapse each run of capitals to X, of other letters to x, of digits to 0, of any other character to one."""
     kinds = ["0" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in token]
     return "".join(kind for kind, _ in groupby(kinds))
 
 
-# The places next to a token, with what is known of each.
-_PLACES: tuple[tuple[int, str, Callable[[str], list[str]]], ...] = (
-    (0, "", own),
-    (-1, "before: ", near),
-    (1, "after: ", near),
-    (-2, "two before: ", far),
-    (2, "two after: ", far),
+# The positions around a token: the distance, the prefix of feature names, and the features.
+_POSITIONS: tuple[tuple[int, str, Callable[[str], list[str]]], ...] = (
+    (0, "", features_of_token),
+    (-1, "before: ", features_of_neighbour),
+    (1, "after: ", features_of_neighbour),
+    (-2, "two before: ", features_of_second_neighbour),
+    (2, "two after: ", features_of_second_neighbour),
 )
 
 
@@ -104,40 +105,42 @@ class TokenContext:
     """
 
     def fit_transform(self, rows: SpelledTokens) -> SparseRows:
-        """Learn the features of training rows; gives those of the same rows."""
-        tokens, number = self._distinct(rows)
+        """Choose the features of training rows, and return them for the same rows."""
+        tokens, index = self._distinct(rows)
         self._spelled = rows.spelled
         self._tables = []
-        for distance, _, known in _PLACES:
-            counts = np.bincount(_at(rows.ids, number, distance, len(tokens)), minlength=len(tokens) + 1)[:-1]
-            self._tables.append(_Table.learn(known if rows.spelled else unspelled, tokens, counts))
-        self._small = {token: i for i, token in enumerate(dict.fromkeys(map(str.lower, tokens)))}
-        keys, counts = np.unique(self._pairs(rows.ids, tokens, number), return_counts=True)
-        self._known_pairs = keys[(counts >= _MIN_TOKENS) & (keys >= 0)]
-        return self._matrix(rows.ids, tokens, number)
+        for distance, _, features_of in _POSITIONS:
+            counts = np.bincount(_neighbours(rows.ids, index, distance, len(tokens)), minlength=len(tokens) + 1)[:-1]
+            self._tables.append(_FeatureTable.fit(features_of if rows.spelled else features_of_id, tokens, counts))
+        self._lower_index = {token: i for i, token in enumerate(dict.fromkeys(map(str.lower, tokens)))}
+        keys, counts = np.unique(self._pair_keys(rows.ids, tokens, index), return_counts=True)
+        self._frequent_pairs = keys[(counts >= _MIN_TOKENS) & (keys >= 0)]
+        return self._features(rows.ids, tokens, index)
 
     def transform(self, rows: SpelledTokens) -> SparseRows:
         """The features of other rows."""
-        return self._matrix(rows.ids, *self._distinct(rows))
+        return self._features(rows.ids, *self._distinct(rows))
 
     def blocks(self, rows: SpelledTokens) -> Iterator[SpelledTokens]:
-        """The rows in parts, whose features fit into memory."""
-        part = np.cumsum(rows.ids.lengths) // _MAX_AT_ONCE
-        for one in np.unique(part):
-            yield rows._replace(ids=rows.ids.take(np.flatnonzero(part == one)))
+        """Split the rows into blocks whose features fit into memory."""
+        block_of_row = np.cumsum(rows.ids.lengths) // _MAX_AT_ONCE
+        for block in np.unique(block_of_row):
+            yield rows._replace(ids=rows.ids.take(np.flatnonzero(block_of_row == block)))
 
     @property
     def n_features_out(self) -> int:
-        """How many features there are."""
-        return sum(len(table.names) for table in self._tables) + 2 * len(self._known_pairs)
+        """The number of features."""
+        return sum(len(table.names) for table in self._tables) + 2 * len(self._frequent_pairs)
 
     def names(self) -> list[str]:
-        """What each feature is."""
+        """The name of each feature."""
         names = [
-            place + name for (_, place, _), table in zip(_PLACES, self._tables, strict=True) for name in table.names
+            prefix + name
+            for (_, prefix, _), table in zip(_POSITIONS, self._tables, strict=True)
+            for name in table.names
         ]
-        small = list(self._small)
-        pairs = [f"{small[key // len(small)]} {small[key % len(small)]}" for key in self._known_pairs.tolist()]
+        lower = list(self._lower_index)
+        pairs = [f"{lower[key // len(lower)]} {lower[key % len(lower)]}" for key in self._frequent_pairs.tolist()]
         return [
             *names,
             *(f"pair with the token before: {pair}" for pair in pairs),
@@ -145,99 +148,101 @@ class TokenContext:
         ]
 
     def to_state(self) -> State:
-        """What is saved."""
+        """The state to save."""
         return {
             "spelled": self._spelled,
             "tables": [{"names": table.names} for table in self._tables],
-            "small": list(self._small),
-            "pairs": self._known_pairs,
+            "small": list(self._lower_index),
+            "pairs": self._frequent_pairs,
         }
 
     @classmethod
     def from_state(cls, saved: Saved) -> "TokenContext":
-        """The same features."""
+        """Restore the features."""
         context = cls()
         context._spelled = saved.boolean("spelled")
-        names = saved.parts("tables", lambda part: part.texts("names"))
-        saved.require(len(names) == len(_PLACES), "there is not one table for each place")
-        saved.require(all(len(set(each)) == len(each) for each in names), "a feature has two columns")
+        names = saved.parts("tables", lambda state: state.texts("names"))
+        saved.require(len(names) == len(_POSITIONS), "there is not one table for each position")
+        saved.require(all(len(set(columns)) == len(columns) for columns in names), "a feature has two columns")
         context._tables = [
-            _Table(known if context._spelled else unspelled, each)
-            for (_, _, known), each in zip(_PLACES, names, strict=True)
+            _FeatureTable(features_of if context._spelled else features_of_id, columns)
+            for (_, _, features_of), columns in zip(_POSITIONS, names, strict=True)
         ]
-        small = saved.texts("small")
-        context._small = {token: i for i, token in enumerate(small)}
-        saved.require(len(context._small) == len(small), "a token is there twice")
-        context._known_pairs = saved.array("pairs", np.int64, (None,), low=0, high=len(small) ** 2 - 1)
-        saved.require(bool((np.diff(context._known_pairs) > 0).all()), "pairs are not in order")
+        lower = saved.texts("small")
+        context._lower_index = {token: i for i, token in enumerate(lower)}
+        saved.require(len(context._lower_index) == len(lower), "a token occurs twice")
+        context._frequent_pairs = saved.array("pairs", np.int64, (None,), low=0, high=len(lower) ** 2 - 1)
+        saved.require(bool((np.diff(context._frequent_pairs) > 0).all()), "pairs are not in order")
         return context
 
     @staticmethod
     def _distinct(rows: SpelledTokens) -> tuple[list[str], NDArray[np.int64]]:
-        """The different tokens, and which of them each token is."""
-        distinct, number = np.unique(rows.ids.values, return_inverse=True)
-        tokens = [str(one) if rows.names is None else rows.names[one] for one in distinct.tolist()]
-        return tokens, number
+        """The distinct tokens, and the index of each token among them."""
+        distinct, index = np.unique(rows.ids.values, return_inverse=True)
+        tokens = [str(id_) if rows.names is None else rows.names[id_] for id_ in distinct.tolist()]
+        return tokens, index
 
-    def _pairs(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The key of each token with the one after it; -1 where there is none, or one that was not in training."""
-        known = np.array([*(self._small.get(token.lower(), -1) for token in tokens), -1], dtype=np.int64)
-        first, second = known[number], known[_at(ids, number, 1, len(tokens))]
-        return np.where((first >= 0) & (second >= 0), first * len(self._small) + second, -1)
+    def _pair_keys(self, ids: Ragged, tokens: list[str], index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The key of each token and the one after it; -1 at the end of a row, and if one was not in training."""
+        lower = np.array([*(self._lower_index.get(token.lower(), -1) for token in tokens), -1], dtype=np.int64)
+        first, second = lower[index], lower[_neighbours(ids, index, 1, len(tokens))]
+        return np.where((first >= 0) & (second >= 0), first * len(self._lower_index) + second, -1)
 
-    def _matrix(self, ids: Ragged, tokens: list[str], number: NDArray[np.int64]) -> SparseRows:
-        parts = [
-            table.of(tokens)[_at(ids, number, distance, len(tokens))]
-            for table, (distance, _, _) in zip(self._tables, _PLACES, strict=True)
+    def _features(self, ids: Ragged, tokens: list[str], index: NDArray[np.int64]) -> SparseRows:
+        matrices = [
+            table.transform(tokens)[_neighbours(ids, index, distance, len(tokens))]
+            for table, (distance, _, _) in zip(self._tables, _POSITIONS, strict=True)
         ]
-        keys = self._pairs(ids, tokens, number)
-        before = np.full(len(keys), -1)
-        before[1:] = keys[:-1]  # The last token of a sequence has no pair.
-        features = side_by_side([*parts, self._of_pairs(before), self._of_pairs(keys)])
+        keys = self._pair_keys(ids, tokens, index)
+        keys_before = np.full(len(keys), -1)
+        keys_before[1:] = keys[:-1]  # The key of the last token of a row is -1, so no pair spans two rows.
+        features = stack_columns([*matrices, self._pair_features(keys_before), self._pair_features(keys)])
         lengths = features.lengths
         values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
         return replace(features, values=values)
 
-    def _of_pairs(self, keys: NDArray[np.int64]) -> SparseRows:
-        place = np.searchsorted(self._known_pairs, keys)
+    def _pair_features(self, keys: NDArray[np.int64]) -> SparseRows:
+        position = np.searchsorted(self._frequent_pairs, keys)
         found = np.zeros(len(keys), dtype=bool)
-        if len(self._known_pairs):
-            found = self._known_pairs.take(place, mode="clip") == keys
-        columns = place[found].astype(np.int32)
+        if len(self._frequent_pairs):
+            found = self._frequent_pairs.take(position, mode="clip") == keys
+        columns = position[found].astype(np.int32)
         ones = np.ones(len(columns), dtype=np.float32)
-        return SparseRows(found.astype(np.int64), columns, ones, len(self._known_pairs))
+        return SparseRows(found.astype(np.int64), columns, ones, len(self._frequent_pairs))
 
 
-def _at(ids: Ragged, number: NDArray[np.int64], distance: int, none: int) -> NDArray[np.int64]:
-    """The token at a distance from each token; `none` where the sequence has no such place."""
-    place = np.arange(len(number)) + distance
+def _neighbours(ids: Ragged, index: NDArray[np.int64], distance: int, missing: int) -> NDArray[np.int64]:
+    """The index of the token at `distance` from each token; `missing` outside the row."""
+    position = np.arange(len(index)) + distance
     row = np.repeat(np.arange(len(ids)), ids.lengths)
-    inside = (place >= ids.offsets[:-1][row]) & (place < ids.offsets[1:][row])
-    found = np.full(len(number), none)
-    found[inside] = number[place[inside]]
-    return found
+    inside = (position >= ids.offsets[:-1][row]) & (position < ids.offsets[1:][row])
+    neighbour = np.full(len(index), missing)
+    neighbour[inside] = index[position[inside]]
+    return neighbour
 
 
-class _Table:
-    """What is known of tokens at one place, a row for each of them; `names` are the columns."""
+class _FeatureTable:
+    """The features of tokens at one position, as a matrix with a row for each token; `names` are the columns."""
 
-    def __init__(self, known: Callable[[str], list[str]], names: list[str]):
-        self._known, self.names = known, names
-        self._column = {name: number for number, name in enumerate(names)}
+    def __init__(self, features_of: Callable[[str], list[str]], names: list[str]):
+        self._features_of, self.names = features_of, names
+        self._column_of = {name: column for column, name in enumerate(names)}
 
     @classmethod
-    def learn(cls, known: Callable[[str], list[str]], tokens: list[str], counts: NDArray[np.int64]) -> "_Table":
-        """The columns of what enough tokens have, from how often each is at the place."""
+    def fit(
+        cls, features_of: Callable[[str], list[str]], tokens: list[str], counts: NDArray[np.int64]
+    ) -> "_FeatureTable":
+        """Choose the features that occur often enough; `counts` is how often each token is at the position."""
         n_tokens: dict[str, int] = {}
         for token, count in zip(tokens, counts.tolist(), strict=True):
-            for name in set(known(token)):
+            for name in set(features_of(token)):
                 n_tokens[name] = n_tokens.get(name, 0) + count
-        return cls(known, sorted(name for name, n in n_tokens.items() if n >= _MIN_TOKENS))
+        return cls(features_of, sorted(name for name, n in n_tokens.items() if n >= _MIN_TOKENS))
 
-    def of(self, tokens: list[str]) -> SparseRows:
-        """The rows of tokens, and one without an entry."""
-        column = self._column
-        items = [sorted({column[name] for name in self._known(token) if name in column}) for token in tokens]
+    def transform(self, tokens: list[str]) -> SparseRows:
+        """A row for each token, followed by an empty row."""
+        column = self._column_of
+        items = [sorted({column[name] for name in self._features_of(token) if name in column}) for token in tokens]
         lengths = np.array([*map(len, items), 0], dtype=np.int64)
-        columns = np.array([number for item in items for number in item], dtype=np.int32)
+        columns = np.array([column for item in items for column in item], dtype=np.int32)
         return SparseRows(lengths, columns, np.ones(len(columns), dtype=np.float32), len(self.names))

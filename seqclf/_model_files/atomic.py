@@ -1,4 +1,4 @@
-"""Files and folders that appear as a whole or not at all, whatever stops the writer."""
+"""Atomic replacement of files and folders: after an error or Ctrl-C the old one is still there."""
 
 import os
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from typing import BinaryIO
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _TRIES = 100
-_THERE = (EEXIST, ENOTEMPTY)
+_EXISTS = (EEXIST, ENOTEMPTY)
 
 
 def replace_file(path: str, write: Callable[[BinaryIO], None]) -> None:
-    """Put what `write` writes into a new file, and that in the place of `path`."""
+    """Replace the file at `path` by a new one that `write` fills."""
     path = os.path.realpath(path)
     if os.path.isdir(path):
-        raise IsADirectoryError(EISDIR, "a folder is there", path)
-    new = _temporary(path)
+        raise IsADirectoryError(EISDIR, "the path is a folder", path)
+    new = _temporary_path(path)
     try:
         _write(new, write)
         os.replace(new, path)
@@ -27,28 +27,28 @@ def replace_file(path: str, write: Callable[[BinaryIO], None]) -> None:
 
 
 def replace_folder(path: str, files: dict[str, bytes], check: Callable[[str], None]) -> None:
-    """Put a new folder of these files in the place of `path`.
+    """Replace the folder at `path` by a new one with these files.
 
-    `check` raises an error if what is at `path` must not be replaced. Systems can't exchange two folders in one step
-    everywhere, so the old one is renamed first; see `being_replaced`.
+    `check` raises an error if the content of `path` must not be replaced. Not every system can swap two folders
+    atomically, so the old one is renamed first; see `is_being_replaced`.
     """
     path = os.path.realpath(path)
     check(path)
-    new = _temporary(path)
+    new = _temporary_path(path)
     try:
         os.mkdir(new)
         for name, data in files.items():
             _write(os.path.join(new, name), lambda file, data=data: file.write(data))  # type: ignore[misc]
         _sync_folder(new)
-        _take_place(new, path, check)
+        _swap_in(new, path, check)
     except BaseException:
         _remove(new)
         raise
     _sync_folder(os.path.dirname(path))
 
 
-def being_replaced(path: str) -> bool:
-    """Whether a writer may have renamed the folder at `path` and not yet put the new one there."""
+def is_being_replaced(path: str) -> bool:
+    """Whether a writer may be between its two renames: the old folder moved away, the new one not yet in place."""
     folder, name = os.path.split(os.path.realpath(path))
     try:
         return any(entry.startswith(_prefix(name)) for entry in os.listdir(folder))
@@ -56,32 +56,32 @@ def being_replaced(path: str) -> bool:
         return False
 
 
-def _take_place(new: str, path: str, check: Callable[[str], None]) -> None:
-    """Rename a folder to `path`, where another writer may do the same at any time."""
+def _swap_in(new: str, path: str, check: Callable[[str], None]) -> None:
+    """Rename the folder `new` to `path`, while other writers may do the same."""
     for _ in range(_TRIES):
         check(path)
-        old = _temporary(path)
+        old = _temporary_path(path)
         try:
             with suppress(FileNotFoundError):
                 os.rename(path, old)
             os.rename(new, path)
         except BaseException as error:
-            _put_back(old, path)
-            if isinstance(error, OSError) and error.errno in _THERE:
-                continue  # another writer's folder is there now
+            _undo_rename(old, path)
+            if isinstance(error, OSError) and error.errno in _EXISTS:
+                continue  # another writer was faster
             raise
         else:
             _remove(old)
             return
-    raise FileExistsError(EEXIST, "other writers replace the folder all the time", path)
+    raise FileExistsError(EEXIST, "other writers keep replacing the folder", path)
 
 
-def _put_back(old: str, path: str) -> None:
-    """Undo the first rename. If that fails too, the old folder stays under its temporary name, and is not lost."""
+def _undo_rename(old: str, path: str) -> None:
+    """Undo the first rename. If that fails too, the old folder is kept under its temporary name."""
     try:
         os.rename(old, path)
     except OSError as error:
-        if error.errno in _THERE:  # the new folder, or that of another writer
+        if error.errno in _EXISTS:  # the new folder or another writer's folder is in place
             _remove(old)
 
 
@@ -92,22 +92,22 @@ def _write(path: str, write: Callable[[BinaryIO], None]) -> None:
         os.fsync(file.fileno())
 
 
-def _temporary(path: str) -> str:
-    """A name that nothing has, in the same folder and so on the same disk."""
+def _temporary_path(path: str) -> str:
+    """An unused path in the same folder, and therefore on the same file system."""
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
-        raise FileNotFoundError(ENOENT, "there is no such folder", folder)
+        raise FileNotFoundError(ENOENT, "no such folder", folder)
     return os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}.tmp")
 
 
 def _prefix(name: str) -> str:
-    return f".{name[:30]}.seqclf-"  # short enough for file systems with names of up to 255 bytes
+    return f".{name[:30]}.seqclf-"  # fits file systems that limit names to 255 bytes
 
 
 def _remove(path: str) -> None:
-    """Remove a file, or a folder that holds only files; never what is in folders inside.
+    """Remove a file, or a folder that contains only files; subfolders are never removed.
 
-    After an error it is tried once more, so that nothing is left after Ctrl-C.
+    It is retried once after an error, so that Ctrl-C leaves nothing behind.
     """
     try:
         _remove_once(path)
@@ -129,7 +129,7 @@ def _remove_once(path: str) -> None:
 
 
 def _sync_folder(path: str) -> None:
-    """Have the names in a folder written to disk, where the system can do that."""
+    """Flush the entries of a folder to disk, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,9 +1,9 @@
-"""config.json: what a model file is, its version, its other files and their checksums.
+"""config.json: the format and its version, the other files and their checksums, and the document "model".
 
-The policy for versions: files of all older formats are read, by the migrations below. What is added to the state of
-an estimator, with a default for files that don't have it, leaves the number as it is. A change of what a value means,
-or of the files, raises `FORMAT` by 1 and adds a migration from the format before. A newer format is refused, because
-a file that is read with the wrong meaning gives wrong predictions without an error.
+Version policy: files of all older formats can be loaded; the migrations below convert them. A value that is added to a
+state, with a default for files without it, does not change the format. If the meaning of a value or the set of files
+changes, `FORMAT` is raised by 1 and a migration from the previous format is added. A newer format is rejected, because
+misinterpreting a file would give wrong predictions without an error.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from seqclf._model_files.limits import MAX_FILES, MAX_JSON_BYTES, MAX_WEIGHTS_BY
 Documents = dict[str, Any]
 
 FORMAT = 1
-# From each older format to the next one: a function of all documents. The arrays stay as they are.
+# Functions that convert all documents from one format to the next. The arrays are never converted.
 MIGRATIONS: dict[int, Callable[[Documents], Documents]] = {}
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-_NO_DOCUMENTS = {"config", "weights", "con", "prn", "aux", "nul"}  # our own files, and devices of Windows
+_RESERVED_NAMES = {"config", "weights", "con", "prn", "aux", "nul"}  # our own files, and device names of Windows
 
 
 def file_name(document: str) -> str:
-    """The file of a document other than "model"; ValueError for a name that isn't one on every system."""
-    if not fullmatch("[a-z][a-z_]{0,39}", document) or document in _NO_DOCUMENTS:
+    """The file name of a document other than "model"; ValueError if the name is not valid on every system."""
+    if not fullmatch("[a-z][a-z_]{0,39}", document) or document in _RESERVED_NAMES:
         raise ValueError(f"{document!r} can't be the name of a document")
     return f"{document}.json"
 
 
 def make(model: Any, files: dict[str, bytes]) -> bytes:
-    """config.json for the document "model" and the other files."""
+    """The bytes of config.json for the document "model" and the other files."""
     config = {
         "format": "seqclf",
         "format_version": FORMAT,
@@ -46,71 +46,71 @@ def make(model: Any, files: dict[str, bytes]) -> bytes:
 
 
 def read(data: bytes, where: str) -> dict[str, Any]:
-    """The values of config.json, all of them checked but "model"."""
+    """The content of config.json, checked except for "model"."""
     config = strict_json.load(data, where)
-    if not is_ours(config):
-        raise ModelFileError(f'{where} is not of a model of seqclf: it has no "format": "seqclf"')
+    if not is_seqclf_config(config):
+        raise ModelFileError(f'{where} does not belong to a model of seqclf: it has no "format": "seqclf"')
     version = config.get("format_version")
     if type(version) is not int or version < 1:
-        raise ModelFileError(f"{where}: the format_version is {str(version)[:40]}; expected 1 or more")
+        raise ModelFileError(f"{where}: format_version is {str(version)[:40]}; expected an integer from 1 on")
     if version > FORMAT:
         raise ModelFileError(
-            f"{where} has format {version}; this version of seqclf reads formats up to {FORMAT}. "
-            "Update seqclf, or save the model again with the older version"
+            f"{where} has format {version}; this version of seqclf can load formats up to {FORMAT}. "
+            "Update seqclf, or save the model again with an older version"
         )
     if set(config) != {"format", "format_version", "sha256", "files", "model"}:
         raise ModelFileError(f"{where} has missing or unknown entries")
-    rest = {name: value for name, value in config.items() if name != "sha256"}
-    if config["sha256"] != _checksum(rest):
-        raise ModelFileError(f"{where} is damaged: it doesn't have the checksum that it states")
+    content = {name: value for name, value in config.items() if name != "sha256"}
+    if config["sha256"] != _checksum(content):
+        raise ModelFileError(f"{where} is damaged: its content doesn't match its checksum")
     _check_files(config["files"], where)
     return config
 
 
-def is_ours(config: Any) -> bool:
-    """Whether a JSON value names our format."""
+def is_seqclf_config(config: Any) -> bool:
+    """Whether a JSON value is a config.json of seqclf."""
     return isinstance(config, dict) and config.get("format") == "seqclf"
 
 
-def check_data(data: bytes, stated: dict[str, Any], where: str) -> None:
-    """Raise an error if a file does not have the length and the checksum that config.json states."""
-    if len(data) != stated["bytes"]:
-        raise ModelFileError(f"{where} has {len(data):,} bytes; config.json says {stated['bytes']:,}")
-    if sha256(data).hexdigest() != stated["sha256"]:
-        raise ModelFileError(f"{where} is damaged: it doesn't have the checksum that config.json states")
+def check_data(data: bytes, entry: dict[str, Any], where: str) -> None:
+    """Raise an error if a file does not match its length and checksum in config.json."""
+    if len(data) != entry["bytes"]:
+        raise ModelFileError(f"{where} has {len(data):,} bytes; expected {entry['bytes']:,}, as in config.json")
+    if sha256(data).hexdigest() != entry["sha256"]:
+        raise ModelFileError(f"{where} is damaged: it doesn't match its checksum in config.json")
 
 
 def migrate(documents: Documents, version: int) -> Documents:
-    """Documents of an older format in the form of this one."""
+    """Documents of an older format, converted to the current one."""
     for older in range(version, FORMAT):
         documents = MIGRATIONS[older](documents)
     return documents
 
 
-def limit_of(name: str) -> int:
-    """How many bytes a file of this name may have."""
+def max_bytes(name: str) -> int:
+    """The maximum size of the file with this name, in bytes."""
     return MAX_WEIGHTS_BYTES if name == WEIGHTS else MAX_JSON_BYTES
 
 
-def _checksum(rest: dict[str, Any]) -> str:
-    return sha256(strict_json.dump_sorted(rest)).hexdigest()
+def _checksum(content: dict[str, Any]) -> str:
+    return sha256(strict_json.dump_sorted(content)).hexdigest()
 
 
 def _check_files(files: Any, where: str) -> None:
     if not isinstance(files, dict) or WEIGHTS not in files or len(files) >= MAX_FILES:
-        raise ModelFileError(f"{where}: bad list of files")
-    for name, stated in files.items():
+        raise ModelFileError(f"{where}: invalid list of files")
+    for name, entry in files.items():
         try:
-            known = name == WEIGHTS or file_name(name.removesuffix(".json")) == name
+            is_valid = name == WEIGHTS or file_name(name.removesuffix(".json")) == name
         except ValueError:
-            known = False
-        if not known:
+            is_valid = False
+        if not is_valid:
             raise ModelFileError(f"{where} names an unknown file {name[:80]!r}")
         if not (
-            isinstance(stated, dict)
-            and set(stated) == {"bytes", "sha256"}
-            and type(stated["bytes"]) is int
-            and 0 <= stated["bytes"] <= limit_of(name)
-            and type(stated["sha256"]) is str
+            isinstance(entry, dict)
+            and set(entry) == {"bytes", "sha256"}
+            and type(entry["bytes"]) is int
+            and 0 <= entry["bytes"] <= max_bytes(name)
+            and type(entry["sha256"]) is str
         ):
-            raise ModelFileError(f"{where}: bad length or checksum of {name}")
+            raise ModelFileError(f"{where}: invalid length or checksum of {name}")

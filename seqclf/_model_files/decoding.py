@@ -1,4 +1,4 @@
-"""From JSON and arrays to the values that `encoding` was given. No value of the file is trusted."""
+"""Decodes JSON and arrays to the values that `encoding` encoded. No value of a file is trusted."""
 
 import re
 from collections import Counter
@@ -27,19 +27,19 @@ from seqclf._model_files.kinds import (
     from_stored,
     scalar_dtype,
 )
-from seqclf._model_files.limits import MAX_EQUAL_HASHES, MAX_JSON_DEPTH, padding_is_bounded
+from seqclf._model_files.limits import MAX_EQUAL_HASHES, MAX_JSON_DEPTH, is_padding_bounded
 
 _HEX_INTEGER = re.compile(r"-?0x[0-9a-f]+")
 _HEX_BYTES = re.compile(r"(?:[0-9a-f]{2})*")
 
 
 def from_json(value: Any, arrays: dict[str, NDArray[Any]], where: str = "the model") -> Any:
-    """The value that `to_json` was given. Arrays are taken out of `arrays`, so each can be used once.
+    """Decode a value that `to_json` encoded. Arrays are removed from `arrays`, so each can be used only once.
 
     Raises
     ------
     ModelFileError
-        If it is nothing that `to_json` gives. `where` begins the message.
+        If `to_json` never returns such a value. The message starts with `where`.
     """
     return _Decoder(arrays, where).decode(value, 0)
 
@@ -68,15 +68,15 @@ class _Decoder:
         if len(value) != 1:
             raise self._fault("an object that mixes a tag with other keys")
         [(tag, content)] = value.items()
-        read = _DECODERS.get(tag)
-        if read is None:
+        decode = _DECODERS.get(tag)
+        if decode is None:
             raise self._fault(f"an unknown tag {tag[:40]!r}")
         try:
-            return read(self, content, depth)
+            return decode(self, content, depth)
         except ModelFileError:
             raise
         except (ValueError, TypeError, OverflowError, MemoryError) as error:
-            raise self._fault(f"a bad value with the tag {tag}: {str(error)[:200]}") from None
+            raise self._fault(f"an invalid value with the tag {tag}: {str(error)[:200]}") from None
 
     def _list(self, value: Any, depth: int) -> list[Any]:
         self._require(type(value) is list, "expected a list")
@@ -89,12 +89,12 @@ class _Decoder:
         self._require(type(value) is list, "expected pairs")
         self._require(all(type(pair) is list and len(pair) == 2 for pair in value), "expected pairs")
         keys = [self.decode(pair[0], depth + 3) for pair in value]
-        # A dict needs quadratic time for keys with equal hashes, and those of numbers can be chosen to be equal.
-        most = max(Counter(map(hash, keys)).values(), default=0)
-        self._require(most <= MAX_EQUAL_HASHES, "too many keys with equal hashes")
-        made = {key: self.decode(pair[1], depth + 3) for key, pair in zip(keys, value, strict=True)}
-        self._require(len(made) == len(value), "a key occurs twice")
-        return made
+        # Building a dict takes quadratic time if all hashes are equal, and an attacker can choose such keys.
+        n_equal = max(Counter(map(hash, keys)).values(), default=0)
+        self._require(n_equal <= MAX_EQUAL_HASHES, "too many keys with equal hashes")
+        decoded = {key: self.decode(pair[1], depth + 3) for key, pair in zip(keys, value, strict=True)}
+        self._require(len(decoded) == len(value), "a key occurs twice")
+        return decoded
 
     def _float(self, value: Any, depth: int) -> float:
         data = self._hex(value)
@@ -107,7 +107,7 @@ class _Decoder:
         return int(value, 16)
 
     def _text(self, value: Any, depth: int) -> str:
-        self._require(type(value) is list and all(type(piece) is str for piece in value), "expected texts")
+        self._require(type(value) is list and all(type(piece) is str for piece in value), "expected strings")
         return "".join(value)
 
     def _bytes(self, value: Any, depth: int) -> bytes:
@@ -122,27 +122,27 @@ class _Decoder:
         name, content = value
         if name == "str":
             content = self.decode(content, depth + 2)
-            self._require(type(content) is str, "expected a text")
+            self._require(type(content) is str, "expected a string")
             return np.str_(content)
         if name == "bytes":
             return np.bytes_(self._hex(content))
         dtype = scalar_dtype(name)
         if type(content) is str:
             data = self._hex(content)
-            self._require(len(data) == dtype.itemsize and dtype.kind != "b", "a wrong number of bytes")
+            self._require(len(data) == dtype.itemsize and dtype.kind != "b", "the wrong number of bytes")
             return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)[0]
         expected = {"b": bool, "i": int, "u": int, "f": float}.get(dtype.kind)
         self._require(type(content) is expected, f"expected a value of {dtype}")
         with np.errstate(over="ignore"):
-            made = dtype.type(content)
-        self._require(made.item() == content, f"{content!r} is no value of {dtype}")
-        return made
+            scalar = dtype.type(content)
+        self._require(scalar.item() == content, f"{content!r} can't be represented as {dtype}")
+        return scalar
 
     def _array(self, value: Any, depth: int) -> NDArray[Any]:
         self._require(type(value) is str, "expected the name of an array")
         array = self._arrays.pop(value, None)
         if array is None:
-            raise self._fault(f"an array {value[:80]!r} that is not there, or is used twice")
+            raise self._fault(f"the array {value[:80]!r} does not exist or is used twice")
         return array
 
     def _view(self, value: Any, depth: int) -> NDArray[Any]:
@@ -154,34 +154,34 @@ class _Decoder:
         dtype, shape, items = value[0], value[1], self._list(value[2], depth + 2)
         self._require(
             type(shape) is list and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**62 for n in shape),
-            "a bad shape",
+            "an invalid shape",
         )
-        self._require(prod(shape) == len(items), "the shape doesn't have the number of values")
-        self._require(type(dtype) is list and len(dtype) > 0, "a bad dtype")
-        made = np.empty(len(items), self._values_dtype(dtype, items, depth))
-        for place, item in enumerate(items):  # one by one: numpy would make arrays of lists that are values
-            made[place] = item
-        return made.reshape(shape)
+        self._require(prod(shape) == len(items), "the shape doesn't match the number of values")
+        self._require(type(dtype) is list and len(dtype) > 0, "an invalid dtype")
+        array = np.empty(len(items), self._values_dtype(dtype, items, depth))
+        for index, item in enumerate(items):  # a loop, because numpy would convert values that are lists to arrays
+            array[index] = item
+        return array.reshape(shape)
 
     def _values_dtype(self, dtype: list[Any], items: list[Any], depth: int) -> Any:
         if dtype == ["object"]:
             return np.dtype(object)
         if dtype[0] == "text" and len(dtype) == 2 and type(dtype[1]) is int and dtype[1] >= 0:
-            self._require(all(type(item) is str for item in items), "expected texts")
+            self._require(all(type(item) is str for item in items), "expected strings")
             lengths = list(map(len, items))
-            self._require(max(lengths, default=0) <= dtype[1], "a text is longer than the dtype has room for")
-            self._require(padding_is_bounded(len(items), dtype[1], sum(lengths)), "the texts are mostly padding")
+            self._require(max(lengths, default=0) <= dtype[1], "a string is longer than its dtype allows")
+            self._require(is_padding_bounded(len(items), dtype[1], sum(lengths)), "the strings are mostly padding")
             return np.dtype(f"U{dtype[1]}")
-        self._require(dtype[0] == "string" and len(dtype) in (2, 3) and type(dtype[1]) is bool, "a bad dtype")
+        self._require(dtype[0] == "string" and len(dtype) in (2, 3) and type(dtype[1]) is bool, "an invalid dtype")
         if len(dtype) == 2:
-            self._require(all(type(item) is str for item in items), "expected texts")
+            self._require(all(type(item) is str for item in items), "expected strings")
             return np.dtypes.StringDType(coerce=dtype[1])
         missing = self.decode(dtype[2], depth + 3)
-        self._require(missing is None or type(missing) in (str, float), "a bad value for what is missing")
+        self._require(missing is None or type(missing) in (str, float), "an invalid missing-value marker")
         is_nan = type(missing) is float and missing != missing
         for item in items:
-            same = item is missing or (is_nan and type(item) is float and item != item)
-            self._require(same or type(item) is str, "expected texts")
+            is_missing = item is missing or (is_nan and type(item) is float and item != item)
+            self._require(is_missing or type(item) is str, "expected strings")
         return np.dtypes.StringDType(coerce=dtype[1], na_object=missing)
 
     def _require(self, holds: bool, fault: str) -> None:

@@ -1,4 +1,4 @@
-"""From plain values and arrays to JSON, from which `decoding` makes exactly the same values again."""
+"""Encodes plain values and arrays as JSON, from which `decoding` restores exactly the same values."""
 
 import re
 from itertools import pairwise
@@ -27,20 +27,20 @@ from seqclf._model_files.kinds import (
     to_stored,
     view_name,
 )
-from seqclf._model_files.limits import MAX_DEPTH, padding_is_bounded
+from seqclf._model_files.limits import MAX_DEPTH, is_padding_bounded
 
 Arrays = dict[str, NDArray[Any]]
 
 
 def to_json(value: Any, arrays: Arrays, path: str) -> Any:
-    """JSON for a value; its arrays of numbers are put into `arrays`, under names that begin with `path`.
+    """JSON for a value. Its numeric arrays are added to `arrays`, under names that begin with `path`.
 
     Raises
     ------
     TypeError
-        If there is anything but None, bool, int, float, str, bytes, list, tuple, dict, and arrays and scalars of numpy.
+        For a value other than None, bool, int, float, str, bytes, list, tuple, dict, numpy arrays and numpy scalars.
     ValueError
-        If values are nested too deeply, or in themselves.
+        If values are nested too deeply or contain themselves.
     """
     return _Encoder(arrays).encode(value, path, 0)
 
@@ -59,7 +59,7 @@ class _Encoder:
             return self._array(np.asarray(value), path, depth)
         if isinstance(value, np.generic):
             return self._scalar(value, path)
-        raise _not_saved(value, path)
+        raise _not_supported(value, path)
 
     def _same(self, value: Any, path: str, depth: int) -> Any:
         return value
@@ -73,16 +73,16 @@ class _Encoder:
     def _text(self, value: str, path: str, depth: int) -> Any:
         if value.isascii() or not SPLIT_PAIR.search(value):
             return value
-        places = [0, *(found.start() + 1 for found in SPLIT_PAIR.finditer(value)), len(value)]
-        return {TEXT: [value[start:stop] for start, stop in pairwise(places)]}
+        bounds = [0, *(match.start() + 1 for match in SPLIT_PAIR.finditer(value)), len(value)]
+        return {TEXT: [value[start:stop] for start, stop in pairwise(bounds)]}
 
     def _bytes(self, value: bytes, path: str, depth: int) -> Any:
         return {BYTES: value.hex()}
 
     def _list(self, value: list[Any] | tuple[Any, ...], path: str, depth: int) -> list[Any]:
         return [
-            item if type(item) is str and item.isascii() else self.encode(item, f"{path}.{place}", depth + 1)
-            for place, item in enumerate(value)
+            item if type(item) is str and item.isascii() else self.encode(item, f"{path}.{index}", depth + 1)
+            for index, item in enumerate(value)
         ]
 
     def _tuple(self, value: tuple[Any, ...], path: str, depth: int) -> Any:
@@ -106,7 +106,7 @@ class _Encoder:
         dtype = value.dtype
         name = dtype.name if dtype.name in STORED else view_name(dtype)
         if name is None:
-            raise _not_saved(value, path)
+            raise _not_supported(value, path)
         if dtype.kind in "biu" or (dtype.kind == "f" and np.isfinite(value)):
             return {SCALAR: [name, value.item()]}
         return {SCALAR: [name, np.asarray(value).astype(dtype.newbyteorder("<")).tobytes().hex()]}
@@ -124,12 +124,12 @@ class _Encoder:
         return {VIEW: [self._store(to_stored(array, name), path), name]}
 
     def _store(self, array: NDArray[Any], path: str) -> str:
-        """The name under which an array is stored: its path in letters that every reader of safetensors has."""
+        """Store an array and return its name: its path, with characters that every safetensors reader supports."""
         plain = name = re.sub(r"[^A-Za-z0-9_.-]", "_", path)[:200]
-        n_same = 1
+        n_equal = 1
         while name in self._arrays or name == "__metadata__":
-            n_same += 1
-            name = f"{plain}~{n_same}"
+            n_equal += 1
+            name = f"{plain}~{n_equal}"
         self._arrays[name] = array
         return name
 
@@ -137,8 +137,10 @@ class _Encoder:
         if value.dtype.kind == "U":
             width = value.dtype.itemsize // 4
             texts = value.ravel().tolist()
-            if not padding_is_bounded(len(texts), width, sum(map(len, texts))):
-                raise ValueError(f"{path}: an array of {value.dtype} that is mostly padding; make it an object array")
+            if not is_padding_bounded(len(texts), width, sum(map(len, texts))):
+                raise ValueError(
+                    f"{path}: an array of {value.dtype} that is mostly padding; convert it to an object array"
+                )
             dtype: Any = ["text", width]
         elif value.dtype.kind == "T":
             texts = value.ravel().tolist()
@@ -168,9 +170,9 @@ def _short(key: Any) -> str:
     return text[:60]
 
 
-def _not_saved(value: Any, path: str) -> TypeError:
+def _not_supported(value: Any, path: str) -> TypeError:
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     hint = ""
     if isinstance(value, np.random.RandomState | np.random.Generator):
-        hint = "; pass an int, as by estimator.set_params(random_state=0), which changes no fitted model"
+        hint = "; pass an int, e.g. estimator.set_params(random_state=0), which does not change a fitted model"
     return TypeError(f"{path[:200]}: a value of type {kind} can't be saved{hint}")

@@ -1,4 +1,4 @@
-"""A model file as a folder."""
+"""Reading and writing a model as a folder."""
 
 import os
 from errno import EEXIST, ELOOP
@@ -11,25 +11,25 @@ from seqclf._model_files import config, strict_json
 from seqclf._model_files.atomic import replace_folder
 from seqclf._model_files.regular_file import open_regular
 
-_CAN_HOLD = (
+_SUPPORTS_DIR_FD = (
     os.open in os.supports_dir_fd
     and os.stat in os.supports_dir_fd
     and hasattr(os, "O_DIRECTORY")
     and os.listdir in os.supports_fd
 )
-_TRIES = 100  # while other writers replace the folder
+_TRIES = 100  # for concurrent writers that replace the folder
 
 
 class Folder:
-    """A folder that is open for reading. Where the system can do it, all files are read from this very folder, even if
-    a writer puts another one in its place meanwhile.
+    """A folder that is open for reading. If the system supports it, all files are read from the folder that was
+    opened, even if a writer replaces it during the reading.
 
-    Files that config.json doesn't name, as a README.md, are never opened.
+    Files that config.json doesn't name, such as README.md, are never opened.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if _CAN_HOLD else None
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if _SUPPORTS_DIR_FD else None
         status = os.stat(path if self._descriptor is None else self._descriptor)
         self._identity = status.st_dev, status.st_ino
 
@@ -41,7 +41,7 @@ class Folder:
             os.close(self._descriptor)
 
     def where(self, name: str) -> str:
-        """The name of a file in messages."""
+        """The path of a file, for messages."""
         return os.path.join(self._path, name)
 
     def read(self, name: str, limit: int) -> bytes:
@@ -53,7 +53,7 @@ class Folder:
             raise ModelFileError(f"{where} is missing") from None
         except OSError as error:
             if error.errno == ELOOP:
-                raise ModelFileError(f"{where} is a link that leads to itself") from None
+                raise ModelFileError(f"{where} is a link that points to itself") from None
             raise
         with file:
             size = os.fstat(file.fileno()).st_size
@@ -62,17 +62,17 @@ class Folder:
             return file.read(size)
 
     def names(self) -> list[str]:
-        """What is in the folder."""
+        """The names of the files and folders inside."""
         try:
             return os.listdir(self._path if self._descriptor is None else self._descriptor)
         except FileNotFoundError:  # it has been removed
             return []
 
     def check_names(self, names: set[str]) -> None:
-        """Other files are ignored: registries of models add some."""
+        """Do nothing: additional files are ignored, because model registries add some."""
 
-    def was_replaced(self) -> bool:
-        """Whether the path leads to another folder by now, or to none."""
+    def has_been_replaced(self) -> bool:
+        """Whether the path now points to another folder or to nothing."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -81,18 +81,18 @@ class Folder:
 
 
 def write_folder(path: str, files: dict[str, bytes]) -> None:
-    """Write a model as a folder; an older model at `path` is replaced."""
+    """Write a model as a folder; an existing model at `path` is replaced."""
     replace_folder(path, files, _check_replaceable)
 
 
 def _check_replaceable(path: str) -> None:
-    """Raise an error unless there is nothing at `path`, an empty folder, or a model and nothing else."""
+    """Raise an error unless `path` does not exist, or is an empty folder or a model without additional files."""
     try:
-        is_folder = S_ISDIR(os.stat(path).st_mode)  # one look: another writer may be about to move it
+        is_folder = S_ISDIR(os.stat(path).st_mode)  # a single call, because another writer may move the folder
     except FileNotFoundError:
         return
     if not is_folder:
-        raise FileExistsError(EEXIST, "there is a file, and a model is a folder, or a file named *.zip", path)
+        raise FileExistsError(EEXIST, "the path is a file; a model is a folder, or a file named *.zip", path)
     for _ in range(_TRIES):
         try:
             folder = Folder(path)
@@ -102,7 +102,7 @@ def _check_replaceable(path: str) -> None:
             obstacle = _obstacle(folder)
             if obstacle is None:
                 return
-            if not folder.was_replaced():  # else another writer has just moved and emptied it
+            if not folder.has_been_replaced():  # otherwise another writer has just moved and emptied it
                 raise FileExistsError(EEXIST, obstacle, path)
 
 
@@ -112,11 +112,13 @@ def _obstacle(folder: Folder) -> str | None:
     if not names:
         return None
     try:
-        found = strict_json.load(folder.read(config.CONFIG, config.limit_of(config.CONFIG)), config.CONFIG)
+        content = strict_json.load(folder.read(config.CONFIG, config.max_bytes(config.CONFIG)), config.CONFIG)
     except ModelFileError:
-        found = None
-    if not config.is_ours(found):
-        return "the folder is not empty, and holds no model of seqclf"
-    files = found["files"] if isinstance(found.get("files"), dict) else {}
-    others = sorted(names - set(files) - {config.CONFIG})
-    return f"the folder holds a model and other files, which would be lost: {', '.join(others[:5])}" if others else None
+        content = None
+    if not config.is_seqclf_config(content):
+        return "the folder is not empty and does not contain a model of seqclf"
+    files = content["files"] if isinstance(content.get("files"), dict) else {}
+    extra = sorted(names - set(files) - {config.CONFIG})
+    return (
+        f"the folder contains files besides the model, which would be lost: {', '.join(extra[:5])}" if extra else None
+    )

@@ -1,4 +1,4 @@
-"""Opening files that may have been put there to do harm: never a pipe or a device, and no link to one."""
+"""Opens files that may be malicious: never a pipe, a device, or a link to one."""
 
 import os
 from stat import S_ISREG
@@ -6,14 +6,14 @@ from typing import BinaryIO
 
 from seqclf._model_file_error import ModelFileError
 
-# A pipe without a writer would block when it is opened.
+# O_NONBLOCK: opening a pipe without a writer would block.
 _FLAGS = os.O_RDONLY
 for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):
     _FLAGS |= getattr(os, _name, 0)
 
 
 def open_regular(path: str, where: str, folder: int | None = None) -> BinaryIO:
-    """A regular file, open for reading; a link to one is followed, as in the caches of registries of models.
+    """Open a regular file for reading; links are followed, because caches of model registries contain links.
 
     Parameters
     ----------
@@ -22,9 +22,9 @@ def open_regular(path: str, where: str, folder: int | None = None) -> BinaryIO:
     where : str
         Its name in messages.
     folder : int, default=None
-        The descriptor of the open folder that `path` is relative to.
+        Descriptor of an open folder to which `path` is relative.
     """
-    _check(os.stat(path, dir_fd=folder), where)  # before: to open a device may do something
+    _check(os.stat(path, dir_fd=folder), where)  # before opening: opening a device can have side effects
     file = os.fdopen(os.open(path, _FLAGS, dir_fd=folder), "rb")
     try:
         _check(os.fstat(file.fileno()), where)
@@ -36,4 +36,4 @@ def open_regular(path: str, where: str, folder: int | None = None) -> BinaryIO:
 
 def _check(status: os.stat_result, where: str) -> None:
     if not S_ISREG(status.st_mode):
-        raise ModelFileError(f"{where} is no regular file")
+        raise ModelFileError(f"{where} is not a regular file")

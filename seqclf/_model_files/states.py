@@ -1,4 +1,4 @@
-"""States, as `to_state` gives them, as a model file and back."""
+"""Writes states, as returned by `to_state`, to a model file, and reads them back."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from seqclf._model_files.encoding import to_json
 
 
 def write_states(path: Path, states: dict[str, Any]) -> None:
-    """Write states by the names of their documents; one of them has to be "model". See `container.write`."""
+    """Write states by document name; one name has to be "model". See `container.write`."""
     arrays: Arrays = {}
     documents = {name: to_json(state, arrays, name) for name, state in states.items()}
     container.write(path, documents, arrays)
 
 
 def read_states(path: Path) -> dict[str, Any]:
-    """The states that `write_states` was given, for `Saved` to check. Raises what `container.read` raises."""
+    """The states that `write_states` wrote, to be checked by `Saved`. Raises the errors of `container.read`."""
     documents, arrays = container.read(path)
     states = {name: from_json(document, arrays, f"{path}: {name}") for name, document in documents.items()}
     if arrays:

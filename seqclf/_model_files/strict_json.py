@@ -1,4 +1,4 @@
-"""JSON as text: one form for each value when written, and nothing doubtful when read."""
+"""JSON with one representation per value when it is written, and without ambiguity when it is read."""
 
 import json
 from math import isfinite
@@ -11,17 +11,17 @@ from seqclf._model_files.limits import MAX_DIGITS, MAX_JSON_BYTES, MAX_JSON_DEPT
 
 
 def dump(value: Any) -> bytes:
-    """ASCII: surrogates without a partner, which UTF-8 has no bytes for, are kept as escapes."""
+    """JSON in ASCII: escapes preserve unpaired surrogates, which UTF-8 can't encode."""
     return _checked(json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")))
 
 
 def dump_indented(value: Any) -> bytes:
-    """The same on lines of its own, for a file that people look at."""
+    """The same with line breaks, for a file that people read."""
     return _checked(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1) + "\n")
 
 
 def dump_sorted(value: Any) -> bytes:
-    """The same bytes for equal values, whatever the order of the keys, spaces and escapes: what checksums are of."""
+    """Canonical bytes for checksums: equal for equal values, regardless of the order of keys, spaces and escapes."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True).encode("ascii")
 
 
@@ -35,10 +35,10 @@ def _checked(text: str) -> bytes:
 
 
 def load(data: bytes, where: str) -> Any:
-    """The value of a JSON text in UTF-8.
+    """The value of a JSON document in UTF-8.
 
-    Refused are texts that are too large or nested too deeply, keys that occur twice, NaN, Infinity, numbers
-    too large for a float, and integers of very many digits.
+    A document is rejected if it is too large or nested too deeply, or contains a duplicate key, NaN, Infinity, a number
+    too large for a float, or an integer with too many digits.
     """
     if len(data) > MAX_JSON_BYTES:
         raise ModelFileError(f"{where} has {len(data):,} bytes; the limit is {MAX_JSON_BYTES:,}")
@@ -47,11 +47,12 @@ def load(data: bytes, where: str) -> Any:
     decoder = _WITH_LARGE_NUMBERS if b"0e000" in _digits(data) else _DECODER  # 1e999 would be infinite
     try:
         return decoder.decode(data.decode("utf-8"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
-        raise ModelFileError(f"{where} is no valid JSON: {error}") from None
+    except ValueError as error:  # includes JSONDecodeError and UnicodeDecodeError
+        raise ModelFileError(f"{where} is not valid JSON: {error}") from None
 
 
-# What makes texts doubtful is rare even inside of strings, and quickly seen there. Only then strings are left out.
+# The checks below first search the whole document, which is fast. Only if that finds something suspicious, which is
+# rare, they search again outside of strings.
 
 
 def _check_depth(data: bytes, where: str) -> None:
@@ -60,34 +61,34 @@ def _check_depth(data: bytes, where: str) -> None:
 
 
 def _check_digits(data: bytes, where: str) -> None:
-    """Refuse long numbers: the time to read an integer grows with the square of its length."""
+    """Reject long numbers: the time to parse an integer grows with the square of its length."""
     if _TOO_LONG in _digits(data) and _TOO_LONG in _digits(_outside_strings(data)):
         raise ModelFileError(f"{where} has a number of more than {MAX_DIGITS} digits")
 
 
 def _digits(data: bytes) -> bytes:
-    """0 for each digit, e for the beginning of an exponent, and spaces."""
+    """The document with every digit as 0, every E as e, every other byte as a space, and without plus signs."""
     return data.translate(_DIGITS, b"+")
 
 
 def _outside_strings(data: bytes) -> bytes:
-    """What is not inside a string. Up to the first byte that is no JSON this is right, and a parser goes no further."""
+    """The document without its strings; correct up to the first invalid byte, where a parser stops."""
     pieces = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
     return b'"'.join(pieces[::2])
 
 
 def _depth(data: bytes) -> int:
-    """How deeply brackets are nested, found without recursion."""
-    brackets = np.frombuffer(_outside_strings(data).translate(None, _NO_BRACKETS), dtype=np.uint8)
+    """The nesting depth of the brackets, computed without recursion."""
+    brackets = np.frombuffer(_outside_strings(data).translate(None, _NOT_BRACKETS), dtype=np.uint8)
     steps = np.where((brackets == ord("[")) | (brackets == ord("{")), np.int8(1), np.int8(-1))
     return int(steps.cumsum(dtype=np.int32).max(initial=0))
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    value = dict(pairs)
+    if len(value) != len(pairs):
         raise ValueError("a key occurs twice in an object")
-    return made
+    return value
 
 
 def _float(text: str) -> float:
@@ -98,10 +99,10 @@ def _float(text: str) -> float:
 
 
 def _constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not allowed in JSON")
 
 
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _DIGITS = bytes(
     ord("0") if chr(byte) in "0123456789" else ord("e") if chr(byte) in "eE" else ord(" ") for byte in range(256)
 )

@@ -1,4 +1,4 @@
-"""Arrays as the bytes of a safetensors file, and back."""
+"""Converts arrays to the bytes of a safetensors file and back."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from seqclf._model_file_error import ModelFileError
 from seqclf._model_files.limits import MAX_WEIGHTS_BYTES
 
-# By their names in safetensors. Its other dtypes (bfloat16, float8) have no counterpart in numpy.
+# By name in safetensors. Its other dtypes (bfloat16, float8) have no counterpart in numpy.
 _DTYPES = {
     name: np.dtype(dtype)
     for name, dtype in {
@@ -29,13 +29,13 @@ _DTYPES = {
 
 
 def dump(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """A safetensors file of contiguous arrays. Equal arrays give equal bytes, whatever their order."""
-    from safetensors.numpy import save  # only where files are written or read: estimators are imported without it
+    """A safetensors file of contiguous arrays. Equal arrays give equal bytes, regardless of their order."""
+    from safetensors.numpy import save  # not needed to import the estimators
 
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > MAX_WEIGHTS_BYTES:
         raise ValueError(f"arrays of {n_bytes:,} bytes; the limit is {MAX_WEIGHTS_BYTES:,}")
-    # Bytes of a bool other than 0 and 1 would be refused by `load`.
+    # `load` rejects booleans whose byte is neither 0 nor 1.
     bools = {name: np.asarray(array != 0) for name, array in arrays.items() if array.dtype == np.bool_}
     return save({**arrays, **bools})
 
@@ -43,18 +43,18 @@ def dump(arrays: dict[str, NDArray[Any]]) -> bytes:
 def load(data: bytes, where: str) -> dict[str, NDArray[Any]]:
     """The arrays of a safetensors file, in native byte order and writable.
 
-    The library checks the header: lengths of arrays that don't match their shapes, that overlap, or that don't make up
-    the whole file are errors. It gives each array memory of its own, which is aligned, unlike views of the file
-    would be; so for a moment there are two copies. (Of 20 MB it takes 7 ms, and the checksum 17 ms.)
+    The safetensors library checks the header: it is an error if the length of an array doesn't match its shape, if
+    arrays overlap, or if they don't fill the whole file. The library allocates separate, aligned memory for each array;
+    views of the file would not be aligned. For a moment there are two copies. (20 MB take 7 ms, their checksum 17 ms.)
     """
     from safetensors import SafetensorError, deserialize
 
     try:
-        found = deserialize(data)
+        tensors = deserialize(data)
     except SafetensorError as error:
-        raise ModelFileError(f"{where} is no valid safetensors file: {str(error)[:300]}") from None
+        raise ModelFileError(f"{where} is not a valid safetensors file: {str(error)[:300]}") from None
     arrays: dict[str, NDArray[Any]] = {}
-    for name, tensor in found:
+    for name, tensor in tensors:
         dtype = _DTYPES.get(tensor["dtype"])
         if dtype is None:
             raise ModelFileError(f"{where}: {name[:80]!r} has the unknown dtype {str(tensor['dtype'])[:40]}")

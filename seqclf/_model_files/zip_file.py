@@ -1,7 +1,7 @@
-"""A model file as one .zip.
+"""Reading and writing a model as one .zip.
 
-Its members are stored, not compressed: weights get hardly smaller, and inflating 20 MB takes longer than all checks. It
-also means that no small file can become a large one.
+Its members are stored without compression: it would hardly shrink the weights, and decompressing 20 MB takes longer
+than all checks. It also means that a small file can't expand to a large one.
 """
 
 import os
@@ -21,23 +21,23 @@ from seqclf._model_files.atomic import replace_file
 from seqclf._model_files.config import CONFIG, WEIGHTS
 from seqclf._model_files.limits import MAX_FILES
 
-_END = 22  # bytes of the record at the end, without a comment
+_END = 22  # bytes of the end-of-directory record, without a comment
 _MAX_DIRECTORY = 2**16
-_MAX_BYTES = 2**32 - 2**20  # larger archives need another kind of record
+_MAX_BYTES = 2**32 - 2**20  # larger archives need the ZIP64 format
 _ENCRYPTED_OR_PATCHED = 0x1 | 0x20 | 0x40 | 0x2000
 
-# What zipfile raises for one damaged archive or another.
+# The exceptions that zipfile raises for damaged archives.
 _DAMAGED = (BadZipFile, NotImplementedError, EOFError, ValueError, IndexError, KeyError, RuntimeError, StructError)
 
 
 class Zip:
-    """A .zip that is open for reading, all of whose members have been checked by their names and kinds."""
+    """A .zip that is open for reading; the names and types of all its members have been checked."""
 
     def __init__(self, file: BinaryIO, path: str) -> None:
         self._path = path
         size = file.seek(0, SEEK_END)
         self._check_end(file, size)
-        with self._damage_is_told():
+        with self._translated_errors():
             self._archive = ZipFile(file)
             members = self._archive.infolist()
         if len(members) > MAX_FILES:
@@ -47,7 +47,7 @@ class Zip:
             self._check(member)
             self._members[member.filename] = member
         if len(self._members) != len(members):
-            raise ModelFileError(f"{path} has two members of one name")
+            raise ModelFileError(f"{path} has two members with the same name")
         if sum(member.file_size for member in members) > size:
             raise ModelFileError(f"{path} is damaged: its members are larger than the file")
 
@@ -58,43 +58,45 @@ class Zip:
         self._archive.close()
 
     def where(self, name: str) -> str:
-        """The name of a member in messages."""
+        """The path of a member, for messages."""
         return f"{self._path}: {name}"
 
     def read(self, name: str, limit: int) -> bytes:
         """The bytes of a member."""
         member = self._members.get(name)
         if member is None:
-            raise ModelFileError(f"{self._path} is damaged, or no model of seqclf: it has no {name}")
+            raise ModelFileError(f"{self._path} is damaged, or is not a model of seqclf: it has no {name}")
         if member.file_size > limit:
             raise ModelFileError(
                 f"{self.where(name)} is damaged: it has {member.file_size:,} bytes; expected {limit:,} or fewer"
             )
-        with self._damage_is_told(), self._archive.open(member) as file:
+        with self._translated_errors(), self._archive.open(member) as file:
             return file.read(member.file_size)
 
     def check_names(self, names: set[str]) -> None:
         """Raise an error if there are members that config.json doesn't name."""
-        others = sorted(set(self._members) - names)
-        if others:
-            raise ModelFileError(f"{self._path} has a member that config.json doesn't name: {others[0][:80]!r}")
+        unknown = sorted(set(self._members) - names)
+        if unknown:
+            raise ModelFileError(f"{self._path} has a member that config.json doesn't name: {unknown[0][:80]!r}")
 
     def _check_end(self, file: BinaryIO, size: int) -> None:
-        """Refuse an archive with a large directory before zipfile reads it into memory."""
+        """Reject an archive with a large directory before zipfile reads it into memory."""
         file.seek(max(0, size - _END - 20))
         end = file.read(_END + 20)
         record, before = end[-_END:], end[:-_END]
         if len(record) < _END or not record.startswith(b"PK\5\6") or record[-2:] != b"\0\0":
             raise ModelFileError(f"{self._path} is damaged: the end of the .zip is missing, or it has a comment")
         if unpack("<I", record[12:16])[0] > _MAX_DIRECTORY or before.startswith(b"PK\6\7"):
-            raise ModelFileError(f"{self._path} is no model of seqclf: the .zip is too large, or has too many members")
+            raise ModelFileError(
+                f"{self._path} is not a model of seqclf: the .zip is too large, or has too many members"
+            )
 
     def _check(self, member: ZipInfo) -> None:
         name = member.orig_filename
         if name != member.filename or not name.isascii() or not name.replace(".", "").replace("_", "").isalnum():
             raise ModelFileError(
-                f"{self._path} has a member with a bad name: {name[:80]!r}. The files of a model lie at the top of the "
-                ".zip, in no folder"
+                f"{self._path} has a member with an invalid name: {name[:80]!r}. The files of a model must be at the "
+                "top level of the .zip, not in a folder"
             )
         if S_IFMT(member.external_attr >> 16) not in (0, S_IFREG):
             raise ModelFileError(f"{self.where(name)} is a link or another special file")
@@ -103,23 +105,23 @@ class Zip:
         if member.compress_type != ZIP_STORED or member.compress_size != member.file_size:
             raise ModelFileError(
                 f"{self.where(name)} is compressed; models are stored without compression. "
-                "Unpack the .zip, and give the folder"
+                "Unpack the .zip and pass the folder"
             )
 
     @contextmanager
-    def _damage_is_told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except _DAMAGED as error:
             raise ModelFileError(f"{self._path} is damaged: {str(error)[:200]}") from None
         except OSError as error:
-            if error.errno != EINVAL:  # what a negative offset gives; others are errors of the disk
+            if error.errno != EINVAL:  # EINVAL comes from a negative offset, other codes from the disk
                 raise
             raise ModelFileError(f"{self._path} is damaged: an offset is out of range") from None
 
 
 def write_zip(path: str, files: dict[str, bytes]) -> None:
-    """Write a model as one .zip; a file at `path` is replaced. The same files give the same bytes."""
+    """Write a model as one .zip; an existing model at `path` is replaced. The same files give the same bytes."""
     if sum(map(len, files.values())) > _MAX_BYTES:
         raise ValueError("a model of more than 4 GB can't be saved as a .zip; save it as a folder")
 
@@ -136,7 +138,7 @@ def write_zip(path: str, files: dict[str, bytes]) -> None:
 
 
 def _check_replaceable(path: str) -> None:
-    """Raise an error unless there is nothing at `path`, or a model."""
+    """Raise an error if `path` is a file other than a model."""
     if not os.path.isfile(path):
         return
     try:
@@ -145,4 +147,4 @@ def _check_replaceable(path: str) -> None:
     except (BadZipFile, OSError):
         is_model = False
     if not is_model:
-        raise FileExistsError(EEXIST, "there is a file that is no model of seqclf", path)
+        raise FileExistsError(EEXIST, "the file is not a model of seqclf", path)

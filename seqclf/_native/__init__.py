@@ -1,1 +1,1 @@
-"""The compiled library: how it is found, loaded and called, and what it has. Nothing here imports torch."""
+"""The compiled library: finds, loads and describes it, and defines the structures of its calls. No torch."""

@@ -1,4 +1,4 @@
-"""The structures of `csrc/abi.h`, field by field, and the functions that read them: what the library is called with."""
+"""The structures of `csrc/abi.h`, field by field, and the entry points of the library that take them."""
 
 import ctypes
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 # As in csrc/abi.h.
-INTERFACE, OUT_OF_MEMORY = 2, -2
-POOL = {"max": 0, "mean": 1, "attention": 2}
+INTERFACE, OUT_OF_MEMORY = 3, -2
+POOLING_KINDS = {"max": 0, "mean": 1, "attention": 2}
 
 
 def address(values: NDArray[Any] | None) -> int | None:
-    """The address of an array's memory, for a field that is a pointer. The caller keeps the array alive."""
+    """The address of the memory of an array, for a pointer field. The caller has to keep the array alive."""
     if values is None:
         return None
-    address: int = values.__array_interface__["data"][0]  # values.ctypes.data takes several times as long
+    address: int = values.__array_interface__["data"][0]  # several times faster than values.ctypes.data
     return address
 
 
@@ -51,13 +51,13 @@ class Direction(ctypes.Structure):
 
 class Layer(ctypes.Structure):
     _fields_ = [
-        *_ints("cell", "activation", "units", "n_directions", "n_looked_up", "n_numbers"),
+        *_ints("cell", "activation", "units", "n_directions", "n_looked_up", "n_values"),
         ("directions", 2 * Direction),
     ]
 
 
 class Inputs(ctypes.Structure):
-    _fields_ = _pointers("numbers", "ids", "table", "mask")
+    _fields_ = _pointers("values", "ids", "embedding", "mask")
 
 
 class Forward(ctypes.Structure):
@@ -88,14 +88,14 @@ class Backward(ctypes.Structure):
 
 
 class Projection(ctypes.Structure):
-    _fields_ = [("layer", Layer), *_ints("n_ids"), *_pointers("table", "projected"), *_ints("n_threads")]
+    _fields_ = [("layer", Layer), *_ints("n_ids"), *_pointers("embedding", "projected"), *_ints("n_threads")]
 
 
 class Gather(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         *_pointers("data_offsets"),
-        *_ints("widened", "step_bytes", "stride"),
+        *_ints("widens_ids", "step_bytes", "stride"),
         *_pointers("steps", "gathered"),
     ]
 
@@ -111,7 +111,7 @@ class TableLookUp(ctypes.Structure):
         *_ints("n_tables"),
         *_pointers("tables", "entries"),
         *_ints("stride"),
-        *_pointers("found"),
+        *_pointers("features"),
         *_ints("n_threads"),
     ]
 
@@ -120,7 +120,7 @@ class EmbeddingBackward(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         *_ints("dim", "n_vectors"),
-        *_pointers("ids", "mask", "grad_vectors", "inverse", "grad_table"),
+        *_pointers("ids", "mask", "grad_vectors", "inverse", "grad_embedding"),
         *_ints("n_threads"),
     ]
 
@@ -133,7 +133,7 @@ class Pooling(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         *_ints("kind", "n_features", "stride"),
-        *_pointers("values", "keys", "query", "pooled", "chosen", "scales"),
+        *_pointers("values", "keys", "query", "pooled", "max_positions", "scales"),
         *_ints("n_threads"),
     ]
 
@@ -142,7 +142,7 @@ class PoolingBackward(ctypes.Structure):
     _fields_ = [
         ("batch", Batch),
         *_ints("kind", "n_features"),
-        *_pointers("grad_pooled", "chosen", "grad_values"),
+        *_pointers("grad_pooled", "max_positions", "grad_values"),
         *_ints("n_threads"),
     ]
 
@@ -164,10 +164,10 @@ class Linear(ctypes.Structure):
 class CountEntries(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "n_columns"),
-        *_pointers("offsets", "numbers"),
+        *_pointers("offsets", "ids"),
         *_ints("n_known", "n_new"),
         *_pointers("known_offsets", "known_columns", "new_offsets", "new_columns"),
-        *_pointers("room", "lengths", "columns", "counts"),
+        *_pointers("write_offsets", "lengths", "columns", "counts"),
         *_ints("n_threads"),
     ]
 
@@ -205,15 +205,15 @@ class Convolutions(ctypes.Structure):
 class Parameter(ctypes.Structure):
     _fields_ = [
         *_ints("n_rows", "dim"),
-        *_pointers("values", "mean", "square", "n_steps"),
+        *_pointers("values", "mean", "square", "n_updates"),
         *_ints("sparse", "n_touched"),
-        *_pointers("gradient", "rows", "last_step", "decay_log"),
+        *_pointers("gradient", "rows", "last_update", "decay_log"),
         *_ints("n_logged", "max_logged"),
         *_floats("learning_rate", "weight_decay", "momentum", "decay", "eps"),
     ]
 
 
-class Step(ctypes.Structure):
+class OptimizerUpdate(ctypes.Structure):
     _fields_ = [*_ints("rule", "n_parameters"), *_pointers("parameters"), *_floats("max_norm"), *_ints("n_threads")]
 
 
@@ -223,7 +223,7 @@ class SyncLazyRows(ctypes.Structure):
 
 class SplitState(ctypes.Structure):
     _fields_ = _ints(
-        *("text", "read", "written", "split", "n_ids", "n_tokens", "n_token_bytes", "n_hashed", "stop", "character")
+        *("text", "read", "n_cleaned", "split", "n_ids", "n_tokens", "n_token_bytes", "n_hashed", "stop", "character")
     )
 
 
@@ -232,14 +232,14 @@ class SplitCall(ctypes.Structure):
         *_ints("n_texts", "lowercase"),
         *_pointers("bytes", "offsets", "page_index", "pages", "cleaned", "lengths", "ids"),
         *_pointers("tokens", "starts", "slots"),
-        *_ints("ids_room", "token_bytes_room", "tokens_room", "n_slots"),
+        *_ints("ids_capacity", "token_bytes_capacity", "tokens_capacity", "n_slots"),
         *_ints("seed", "second_seed"),
         *_pointers("state"),
     ]
 
 
-# The functions, without the "seqclf_" that their names begin with, and what each reads. csrc/entry_points.h says what
-# they return; the last one is in csrc/word_splitter.cpp.
+# The entry points, without the prefix "seqclf_", and the structure that each takes. csrc/entry_points.h describes their
+# results; "split" is in csrc/word_splitter.cpp.
 ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
     "describe_cell": DescribeCell,
     "activate": Activate,
@@ -258,7 +258,7 @@ ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
     "fit_linear_models": LinearModels,
     "convolve": Convolutions,
     "unique_ids": UniqueIds,
-    "optimize": Step,
+    "optimize": OptimizerUpdate,
     "sync_lazy_rows": SyncLazyRows,
     "split": SplitCall,
 }

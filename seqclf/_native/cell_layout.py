@@ -1,4 +1,4 @@
-"""What the compiled kernels say of their cells and activations."""
+"""The cells and activations of the compiled kernels."""
 
 import ctypes
 from functools import cache
@@ -11,18 +11,18 @@ from seqclf._native.call import loaded
 
 
 class CellLayout(NamedTuple):
-    """How the kernels compute a cell."""
+    """How the kernels store a cell."""
 
     n_gates: int
-    n_slots: int  # numbers that they keep of a unit, in training for each step
-    saves_slots: bool  # whether backward reads them; if not, the outputs are enough
+    n_slots: int  # values per unit; in training they are saved for each step
+    saves_slots: bool  # whether backward needs the slots; otherwise it needs only the outputs
     has_memory: bool
     has_recurrent_bias: bool
 
 
 @cache
 def cell_layout(code: int) -> CellLayout | None:
-    """What the library says of the cell with this code; None if it has no such cell."""
+    """The layout of the cell with this code, or None if the library has no such cell."""
     description = np.empty(5, dtype=np.int64)
     if not loaded().seqclf_describe_cell(ctypes.byref(abi.DescribeCell(code, abi.address(description)))):
         return None
@@ -37,5 +37,5 @@ def has_activation(code: int) -> bool:
 
 
 def padded_units(units: int) -> int:
-    """The units as they lie in the kernels' memory: rounded up to a multiple of 8."""
+    """The number of units in the memory of the kernels: rounded up to a multiple of 8."""
     return -(-units // 8) * 8

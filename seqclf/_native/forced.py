@@ -1,4 +1,4 @@
-"""Which kernels are asked for: by a block, or by an environment variable."""
+"""Selects a kernel explicitly: by a ``with`` block, or by an environment variable."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 @contextmanager
 def use(name: str) -> Iterator[None]:
     """Force one kernel inside a ``with`` block (for tests and benchmarks); other threads are not affected."""
-    token = _forced.set(_known(name, "use()"))
+    token = _forced.set(_validate_kernel(name, "use()"))
     try:
         yield
     finally:
@@ -21,20 +21,22 @@ def use(name: str) -> Iterator[None]:
 
 
 def forced_kernel() -> tuple[str, str] | None:
-    """The kernel that is asked for and by what, or None."""
+    """The selected kernel and how it was selected, or None."""
     if (forced := _forced.get()) is not None:
         return forced, "forced by seqclf._kernels.use"
     if name := os.environ.get(VARIABLE):
-        return _known(name, f"The environment variable {VARIABLE}"), f"forced by the environment variable {VARIABLE}"
+        return _validate_kernel(
+            name, f"The environment variable {VARIABLE}"
+        ), f"forced by the environment variable {VARIABLE}"
     return None
 
 
 def allows_compiled() -> bool:
-    """Whether no other kernels than the compiled ones are asked for."""
+    """Whether the compiled kernels are selected, or none explicitly."""
     return (_forced.get() or os.environ.get(VARIABLE)) in (None, "", "cpu")
 
 
-def _known(name: str, where: str) -> str:
+def _validate_kernel(name: str, where: str) -> str:
     if name not in KERNELS:
         raise ValueError(f"{where} names the kernel {name!r}, but there are only {', '.join(map(repr, KERNELS))}.")
     return name

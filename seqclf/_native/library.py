@@ -1,4 +1,4 @@
-"""The compiled library: found, loaded, described."""
+"""Finds, loads and describes the compiled library."""
 
 import ctypes
 import os
@@ -9,28 +9,28 @@ from typing import Any
 
 from seqclf._native import abi
 
-# Names another build of the library, as `make sanitize` does.
+# The path of another build of the library; `make sanitize` sets it.
 _VARIABLE = "SEQCLF_KERNELS_LIBRARY"
 
 
-def file() -> Path | None:
-    """The compiled library: the one that an environment variable names (another build of it), or that of the package.
+def find_library() -> Path | None:
+    """The path of the compiled library: that in the environment variable, or else that in the package.
 
-    It is looked for in all folders of the package, because after an editable install it is in site-packages and this
-    file is not.
+    All folders of the package are searched: after an editable install the library is in site-packages, but this file is
+    not.
     """
-    if named := os.environ.get(_VARIABLE):
-        return Path(named).absolute()  # The system would look for a bare name elsewhere.
-    spec = find_spec("seqclf._native")  # imports nothing but seqclf and this folder
+    if path := os.environ.get(_VARIABLE):
+        return Path(path).absolute()  # The system would search its own path for a bare name.
+    spec = find_spec("seqclf._native")  # imports only seqclf and this folder
     folders = map(Path, (spec and spec.submodule_search_locations) or ())
-    found = [folder / name for folder in folders for name in ("_cpu.so", "_cpu.dll") if (folder / name).is_file()]
-    return found[0] if found else None
+    existing = [folder / name for folder in folders for name in ("_cpu.so", "_cpu.dll") if (folder / name).is_file()]
+    return existing[0] if existing else None
 
 
 @cache
 def load() -> tuple[ctypes.CDLL | None, str]:
-    """The loaded library and a description of it, or None and why there is none."""
-    path = file()
+    """The loaded library and a description of it, or None and the reason."""
+    path = find_library()
     if path is None:
         return (
             None,
@@ -39,48 +39,46 @@ def load() -> tuple[ctypes.CDLL | None, str]:
     try:
         loaded = ctypes.CDLL(str(path))
     except OSError as error:
-        if "annot allocate memory" in str(error):  # It may be there later. An error is not cached.
-            raise MemoryError(f"There is no memory to load the compiled library: {error}") from error
-        return None, f"the compiled library{_named()} could not be loaded: {error}"
+        if "annot allocate memory" in str(error):  # There may be memory later: errors are not cached.
+            raise MemoryError(f"There is not enough memory to load the compiled library: {error}") from error
+        return None, f"the compiled library{_source()} could not be loaded: {error}"
     if problem := _problem(loaded):
-        return None, f"{path}{_named()} {problem}"
+        return None, f"{path}{_source()} {problem}"
     for name in abi.ENTRY_POINTS:
         function = getattr(loaded, f"seqclf_{name}")
-        function.restype, function.errcheck = ctypes.c_int64, _checked
+        function.restype, function.errcheck = ctypes.c_int64, _check_memory
     loaded.seqclf_instructions.restype = ctypes.c_char_p
     return loaded, f"fused kernels for {loaded.seqclf_instructions().decode()}"
 
 
 def _problem(loaded: ctypes.CDLL) -> str | None:
-    """Why a library that was loaded cannot be used; None if it can."""
+    """Why a loaded library cannot be used, or None if it can."""
     try:
         interface = loaded.seqclf_interface
     except AttributeError:
-        return "is not the compiled library of seqclf, or of a version before 0.1.0"
+        return "is not the compiled library of seqclf, or is older than version 0.1.0"
     interface.restype = ctypes.c_int64
-    if (found := interface()) != abi.INTERFACE:
-        return (
-            f"was built from other sources: the number of its interface is {found}, this package needs {abi.INTERFACE}"
-        )
+    if (version := interface()) != abi.INTERFACE:
+        return f"was built from other sources: its interface has version {version}, this package needs {abi.INTERFACE}"
     missing = [name for name in abi.ENTRY_POINTS if not hasattr(loaded, f"seqclf_{name}")]
-    return f"has no function {', '.join(missing)}" if missing else None
+    return f"lacks the functions {', '.join(missing)}" if missing else None
 
 
-def _checked(result: int, function: Any, _: Any) -> int:
+def _check_memory(result: int, function: Any, _: Any) -> int:
     if result == abi.OUT_OF_MEMORY:
-        raise MemoryError(f"The compiled kernels got too little memory ({function.__name__}).")
+        raise MemoryError(f"The compiled kernels ran out of memory ({function.__name__}).")
     return result
 
 
-def _named() -> str:
-    return f" (the environment variable {_VARIABLE} names it)" if os.environ.get(_VARIABLE) else ""
+def _source() -> str:
+    return f" (set by the environment variable {_VARIABLE})" if os.environ.get(_VARIABLE) else ""
 
 
-def remedy() -> str:
-    """What to do where the library is not there."""
+def install_hint() -> str:
+    """What the user can do if there is no library."""
     if os.environ.get(_VARIABLE):
-        return f"Unset {_VARIABLE}, or have it name a library that was built from the sources of this package."
-    # pip keeps the wheel that it built without kernels, and would install it again.
+        return f"Unset {_VARIABLE}, or set it to a library that was built from the sources of this package."
+    # Without --no-cache-dir pip would reinstall its cached wheel, which has no kernels.
     return (
         "Install it with a C++ compiler to get its kernels: "
         "pip install --no-cache-dir --force-reinstall --no-deps seqclf"
@@ -88,11 +86,11 @@ def remedy() -> str:
 
 
 def available() -> tuple[bool, str]:
-    """Whether the library is there, and which instructions it uses or why it is not."""
+    """Whether the library can be used, and its instruction set or the reason why not."""
     loaded, text = load()
     return loaded is not None, text
 
 
 def is_wanted() -> bool:
-    """Whether the library is used for what torch does not compute: it is there, and no other kernels are asked for."""
+    """Whether to use the library for work outside of torch: it is available, and no other kernel is selected."""
     return os.environ.get("SEQCLF_KERNELS") in (None, "", "cpu") and available()[0]

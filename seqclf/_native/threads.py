@@ -1,4 +1,4 @@
-"""How many threads a call into the compiled library may use, where a number was chosen; and what a fork changes."""
+"""The number of threads for calls into the compiled library, and whether this process was forked."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _in_fork = False
 
 @dataclass(eq=False, frozen=True)
 class Choice:
-    """A number of threads that was chosen for a block."""
+    """The number of threads that was chosen for a block."""
 
     n: int
 
@@ -22,55 +22,55 @@ _choice: ContextVar[Choice | None] = ContextVar("seqclf_threads", default=None)
 
 @contextmanager
 def kernel_threads(n: int) -> Iterator[None]:
-    """Let the kernels use `n` threads inside a block, whatever torch's number is; other threads are not affected."""
-    outside, here = _choice.get(), Choice(n)
+    """Let the kernels use `n` threads inside a block, instead of torch's number; other threads are not affected."""
+    outer, inner = _choice.get(), Choice(n)
     try:
-        _choice.set(here)
+        _choice.set(inner)
         yield
     finally:
-        if _choice.get() is here:  # Not if Ctrl-C has cut the block off, and what is left of it is collected now.
-            _choice.set(outside)
+        if _choice.get() is inner:  # Not if Ctrl-C aborted the block, and its generator is only collected now.
+            _choice.set(outer)
 
 
 def chosen_threads() -> int | None:
-    """The number of the innermost :func:`kernel_threads`, or None outside of any."""
+    """The number of the innermost :func:`kernel_threads` block, or None outside of all."""
     choice = _choice.get()
     return None if choice is None else choice.n
 
 
 def n_threads() -> int:
-    """How many threads a call may use: the number that was chosen, or the usual one."""
+    """The number of threads that a call can use: the chosen one, or the default."""
     return chosen_threads() or default_threads()
 
 
 def default_threads() -> int:
-    """Torch's number where torch is there, else that of OMP_NUM_THREADS, else one for each CPU of this process."""
+    """Torch's number if torch is imported, else OMP_NUM_THREADS, else the number of CPUs of this process."""
     torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "get_num_threads"):  # not while it is being imported
+    if torch is not None and hasattr(torch, "get_num_threads"):  # it has no such function while it is being imported
         return int(torch.get_num_threads())
-    named = os.environ.get("OMP_NUM_THREADS", "").strip()
-    if named.isdecimal() and int(named) > 0:
-        return int(named)
+    value = os.environ.get("OMP_NUM_THREADS", "").strip()
+    if value.isdecimal() and int(value) > 0:
+        return int(value)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def present_choice() -> Choice | None:
-    """What :func:`restore_choice` takes."""
+def current_choice() -> Choice | None:
+    """The present choice, for :func:`restore_choice`."""
     return _choice.get()
 
 
 def restore_choice(choice: Choice | None) -> None:
-    """Go back to an earlier choice, after Ctrl-C has cut off a block that was to do so."""
+    """Restore an earlier choice, after Ctrl-C aborted a block that should have done it."""
     _choice.set(choice)
 
 
 def in_forked_process() -> bool:
-    """Whether this process was forked from one that had loaded this module.
+    """Whether this process was forked from one that had imported this module.
 
-    The threads of GNU OpenMP's pool, which torch uses, do not exist in a fork, and a call that needs them never
-    returns. There torch may use one thread only. The library's own pool is created again.
+    A fork does not have the threads of GNU OpenMP, which torch uses, and a call that needs them never returns: torch
+    must use only one thread there. The thread pool of the library is created again.
     """
     return _in_fork
 

@@ -1,1 +1,1 @@
-"""Layers and the network, in plain torch: tensors in, tensors out."""
+"""The layers and the network, as plain torch modules on tensors."""

@@ -1,13 +1,13 @@
-"""Filters beside the recurrent layers: what a series looks like from near, wherever in it that is.
+"""Convolutional branch, parallel to the recurrent layers: local patterns, wherever they occur in a sequence.
 
-A stack of convolutions over the steps of each row, and the mean of every filter over the row. It sees no step but the
-row's own: beyond the ends stand zeros, and padding does not exist.
+It is a stack of convolutions over the steps of each row, followed by the mean of every filter over the row. Each row is
+zero-padded at its ends, so no output depends on other rows or on the padding of the batch.
 
 References
 ----------
 Z. Wang, W. Yan, T. Oates, "Time series classification from scratch with deep neural networks: a strong baseline",
 IJCNN 2017: three such layers, and global pooling. F. Karim, S. Majumdar, H. Darabi, S. Chen, "LSTM fully convolutional
-networks for time series classification", IEEE Access 6 (2018): the same beside a recurrent layer.
+networks for time series classification", IEEE Access 6 (2018): the same in parallel with a recurrent layer.
 """
 
 import torch
@@ -19,22 +19,23 @@ from seqclf._inference.config import filter_width
 from seqclf._inference.convolution import EPSILON
 from seqclf._kernels import StepLayout
 
-# Share of the newest batch in the running mean and variance, once there have been enough batches to average over.
+# Minimum weight of the newest batch in the running mean and variance. The first batches are averaged equally.
 _MOMENTUM = 0.1
 
 
 class Convolution(nn.Module):
-    """One layer: filters, batch normalisation without a gain (the next layer's weights hold it), positive part.
+    """One layer: convolution, batch normalisation, ReLU.
 
-    In training every filter is normalised over all steps of the batch; afterwards by running statistics, so that a
-    row's answer does not depend on the rows beside it.
+    The normalisation has no gain, because the next layer's weights can absorb it. In training every filter is
+    normalised over all steps of the batch. In evaluation mode running statistics are used, so that the output of a row
+    does not depend on the other rows of the batch.
 
     Parameters
     ----------
     n_inputs, n_filters : int
-        Features of a step before and after.
+        Features of a step before and after the layer.
     width : int
-        How many steps a filter sees.
+        Number of steps that a filter covers.
 
     References
     ----------
@@ -63,7 +64,7 @@ class Convolution(nn.Module):
         self.n_batches.zero_()
 
     def forward(self, values: Tensor, layout: StepLayout) -> Tensor:
-        # A single step has no variance.
+        # The variance of a single step is undefined, so a batch of one step is normalised by the running statistics.
         if self.training and layout.n_steps > 1:
             return torch.relu(self._normalise(_kernels.convolve(values, layout, self.weight)) + self.bias)
         scale = torch.rsqrt(self.variance + EPSILON)
@@ -75,9 +76,9 @@ class Convolution(nn.Module):
         normalised = functional.batch_norm(filtered, mean, variance, training=True, momentum=1.0, eps=EPSILON)
         with torch.no_grad():
             self.n_batches += 1
-            share = (1 / self.n_batches).clamp(min=_MOMENTUM)  # The first batches count alike.
-            self.mean.lerp_(mean, share)
-            self.variance.lerp_(variance, share)
+            fraction = (1 / self.n_batches).clamp(min=_MOMENTUM)
+            self.mean.lerp_(mean, fraction)
+            self.variance.lerp_(variance, fraction)
         return normalised
 
     def extra_repr(self) -> str:
@@ -86,14 +87,14 @@ class Convolution(nn.Module):
 
 
 class ConvolutionStack(nn.Module):
-    """Layers on top of one another.
+    """Stacked layers.
 
     Parameters
     ----------
     n_inputs : int
-        Features of a step.
+        Number of features of a step.
     n_filters : tuple of int
-        Filters of each layer.
+        Number of filters of each layer.
     """
 
     def __init__(self, n_inputs: int, n_filters: tuple[int, ...]):
@@ -105,7 +106,7 @@ class ConvolutionStack(nn.Module):
         self.n_outputs = n_inputs
 
     def forward(self, values: Tensor, layout: StepLayout) -> Tensor:
-        """Every filter at every step, (n_steps, n_outputs)."""
+        """The output of every filter at every step, (n_steps, n_outputs)."""
         for layer in self.layers:
             values = layer(values, layout)
         return values

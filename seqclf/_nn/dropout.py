@@ -1,4 +1,4 @@
-"""The three dropouts. Each is off outside training, and draws from the generator that it is given.
+"""The three kinds of dropout. Each is inactive outside training and draws from the generator that is passed to it.
 
 References
 ----------
@@ -11,36 +11,36 @@ import torch
 from torch import Generator, Tensor, nn
 
 
-def _keep_mask(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
+def _dropout_mask(shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None) -> Tensor:
     """1 / (1 - p) where a value is kept, 0 where it is dropped."""
-    kept = torch.rand(shape, generator=generator, device=like.device) >= p
-    return kept.to(like.dtype) / (1 - p)
+    is_kept = torch.rand(shape, generator=generator, device=like.device) >= p
+    return is_kept.to(like.dtype) / (1 - p)
 
 
 class SequenceDropout(nn.Module):
-    """Drops features: one mask per sequence, the same at all of its steps."""
+    """Drops features, with one mask per sequence that is the same at all of its steps."""
 
     def __init__(self, p: float):
         super().__init__()
         self.p = p
 
     def forward(self, inputs: Tensor, row_of_step: Tensor | None, n_rows: int, generator: Generator | None) -> Tensor:
-        """Mask (n_steps, features), or (n_rows, features) where `row_of_step` is None."""
+        """Apply dropout to (n_steps, features), or to (n_rows, features) if `row_of_step` is None."""
         mask = self.mask((n_rows, *inputs.shape[1:]), inputs, generator)
         if mask is None:
             return inputs
         return inputs * (mask if row_of_step is None else mask.index_select(0, row_of_step))
 
     def mask(self, shape: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor | None:
-        """What (n_rows, features) are multiplied by; None where nothing is dropped."""
-        return _keep_mask(shape, self.p, like, generator) if self.training and self.p else None
+        """The factors for (n_rows, features), or None if nothing is dropped."""
+        return _dropout_mask(shape, self.p, like, generator) if self.training and self.p else None
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
 class TokenDropout(nn.Module):
-    """Replaces tokens by the unknown token, whose embedding is trained by that."""
+    """Replaces tokens by the unknown token, which trains its embedding."""
 
     def __init__(self, p: float, unknown_id: int = 1):
         super().__init__()
@@ -58,7 +58,7 @@ class TokenDropout(nn.Module):
 
 
 class WeightDropout(nn.Module):
-    """Drops single weights, once per batch (DropConnect), so that any kernel can run the recurrence."""
+    """Drops individual weights once per batch (DropConnect), so that any kernel can run the recurrence."""
 
     def __init__(self, p: float):
         super().__init__()
@@ -67,7 +67,7 @@ class WeightDropout(nn.Module):
     def forward(self, weight: Tensor, generator: Generator | None) -> Tensor:
         if not self.training or self.p == 0:
             return weight
-        return weight * _keep_mask(tuple(weight.shape), self.p, weight, generator)
+        return weight * _dropout_mask(tuple(weight.shape), self.p, weight, generator)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

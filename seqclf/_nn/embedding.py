@@ -1,4 +1,4 @@
-"""Token ids to vectors: learned ones, or one-hot."""
+"""Token ids to vectors: learned embeddings, or one-hot."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -7,9 +7,9 @@ from seqclf._kernels import Inputs
 
 
 class Embedding(nn.Module):
-    """One learned vector per token id, the padding (0) and the unknown token (1) among them."""
+    """One learned vector per token id, including padding (0) and the unknown token (1)."""
 
-    # Whether the gradient holds the rows of the ids of the batch alone, as torch's sparse tensor.
+    # Whether the gradient is a sparse tensor that has only the vectors of the ids in the batch.
     sparse = False
 
     def __init__(self, vocab_size: int, dim: int):
@@ -17,22 +17,23 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocab_size, dim))
 
     def reset_parameters(self, generator: Generator | None) -> None:
-        """Normal with a standard deviation of 0.1."""
+        """Draw from a normal distribution with a standard deviation of 0.1."""
         nn.init.normal_(self.weight, std=0.1, generator=generator)
 
-    def forward(self, ids: Tensor, mask: Tensor | None, channels: Tensor | None) -> Inputs:
-        """Vectors of ids (n_steps,), times the mask of each row (n_rows, dim), the channels (n_steps, n) beside them.
+    def forward(self, ids: Tensor, mask: Tensor | None, step_features: Tensor | None) -> Inputs:
+        """The inputs of the first layer: vectors of ids (n_steps,), and step features (n_steps, n).
 
-        They are never written out: the kernels read the table themselves.
+        The vectors are multiplied by the mask of their row, (n_rows, dim). They are not materialized: the kernels look
+        them up.
         """
-        return Inputs(channels, ids, self.weight, mask, self.sparse)
+        return Inputs(step_features, ids, self.weight, mask, self.sparse)
 
     def extra_repr(self) -> str:
         return "{}, {}".format(*self.weight.shape)
 
 
 class OneHot(nn.Module):
-    """One-hot vectors, which are never written out: the kernels read the ids themselves."""
+    """One-hot vectors. They are not materialized: the kernels use the ids directly."""
 
     def forward(self, ids: Tensor) -> Tensor:
         return ids

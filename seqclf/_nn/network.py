@@ -1,4 +1,4 @@
-"""The network: embed, recur, pool, decide. An ordinary torch module over ragged batches."""
+"""The network: embedding, recurrent layers, pooling and head, as a torch module on ragged batches."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -25,7 +25,7 @@ class Network(nn.Module):
     Parameters
     ----------
     config : NetworkConfig
-        Its shape.
+        The architecture.
     """
 
     def __init__(self, config: NetworkConfig):
@@ -60,7 +60,7 @@ class Network(nn.Module):
         self.head = Head(n_features + n_means, config.n_outputs, n_means, config.scores)
 
     def reset_parameters(self, generator: Generator | None = None) -> Self:
-        """Fill all weights anew from `generator` (None: torch's global one)."""
+        """Initialise all weights from `generator` (None: torch's global one)."""
         for module in self.modules():
             if isinstance(module, Embedding | Direction | AttentionPooling | Convolution):
                 module.reset_parameters(generator)
@@ -69,7 +69,7 @@ class Network(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device of the weights."""
         return self.head.weight.device
 
     def forward(self, batch: SequenceBatch, generator: Generator | None = None) -> Tensor:
@@ -85,12 +85,13 @@ class Network(nn.Module):
         Returns
         -------
         Tensor of shape (n_sequences, n_outputs), or without pooling (n_steps, n_outputs)
-            In the order of the batch. A sequence of length 0 is pooled to zeros, so the bias of the head decides.
+            In the order of the batch. A sequence of length 0 is pooled to zeros, so its output is the bias of the head,
+            plus its weighted scores if there are any.
         """
         return self.head(self.features(batch, generator), batch.scores)
 
     def features(self, batch: SequenceBatch, generator: Generator | None = None) -> Tensor:
-        """What the head decides by, (n_sequences or n_steps, n_features); arguments as in :meth:`forward`."""
+        """The input of the head, (n_sequences or n_steps, n_features); the arguments are those of :meth:`forward`."""
         layout = self._layout(batch)
         if not layout.n_rows:
             n_units = 0 if self.pooling is None else layout.n_sequences
@@ -107,7 +108,7 @@ class Network(nn.Module):
     def states(self, batch: SequenceBatch) -> Tensor:
         """The states of the last recurrent layer, (n_steps, n_outputs of the layer), in the order of the batch.
 
-        Those of the forward direction come first.
+        The forward direction comes first.
         """
         layout = self._layout(batch)
         if not layout.n_rows:
@@ -116,53 +117,53 @@ class Network(nn.Module):
         return states[layout.steps_in_order]
 
     def _layout(self, batch: SequenceBatch) -> StepLayout:
-        """Where the steps of a batch are, which has to be of the kind that the network was built for."""
+        """The layout of a batch, after a check that its step features match the configuration."""
         width = batch.step_features_width
         if width != self.config.n_step_features:
             raise ValueError(
-                f"step_features holds {width} numbers a step, but the network was built for "
+                f"step_features has {width} values per step, but the network was built for "
                 f"{self.config.n_step_features}."
             )
         return StepLayout(batch.lengths, self.device, batch.starts)
 
     def _inputs(self, batch: SequenceBatch, layout: StepLayout, generator: Generator | None) -> Inputs:
-        """What the first layer reads. Next to ids the numbers are the step features."""
+        """The inputs of the first layer. With ids, the values are the step features."""
         dtype = self.head.weight.dtype
-        values = _kernels.arrange(batch.values, layout)
+        values = _kernels.gather_steps(batch.values, layout)
         if self.embedding is None:
             return Inputs(values.to(dtype))
         step_features = None
         if batch.step_features is not None:
-            step_features = _kernels.arrange(batch.step_features, layout).to(dtype)
+            step_features = _kernels.gather_steps(batch.step_features, layout).to(dtype)
         ids = self.token_dropout(values, generator)
         if not isinstance(self.embedding, Embedding):
             return Inputs(step_features, ids)
-        table = self.embedding.weight
-        mask = self.dropout.mask((layout.n_rows, table.shape[1]), table, generator)
+        weight = self.embedding.weight
+        mask = self.dropout.mask((layout.n_rows, weight.shape[1]), weight, generator)
         return self.embedding(ids, mask, step_features)
 
     def _features(self, states: Tensor, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
-        """What the head decides by, in the order of the layout: of each row, or without pooling of each step."""
+        """The input of the head in the order of the layout: per row, or without pooling per step."""
         pooled = self.pooling is not None
         features = states if self.pooling is None else self.pooling(states, layout)
         if self.convolutions is not None:
-            filtered = self.convolutions(_kernels.written_out(inputs, layout), layout)
+            filtered = self.convolutions(_kernels.materialize(inputs, layout), layout)
             features = torch.cat((features, _kernels.pool("mean", filtered, layout) if pooled else filtered), dim=1)
         features = self.dropout(features, None if pooled else layout.row_of_step, layout.n_rows, generator)
-        if self.head.n_means and inputs.numbers is not None:
-            step_features = inputs.numbers
+        if self.head.n_means and inputs.values is not None:
+            step_features = inputs.values
             means = MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
             features = torch.cat((features, means), dim=1)
         return features
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Copies of all weights as numpy arrays, whatever the device."""
+        """Copies of all weights as numpy arrays, from any device."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
     @classmethod
     def from_arrays(cls, config: NetworkConfig, arrays: Mapping[str, np.ndarray]) -> Self:
-        """The network of that configuration with those weights, on the CPU, in evaluation mode."""
+        """Build the network from a configuration and weights, on the CPU and in evaluation mode."""
         network = cls(config)
-        # A copy: the arrays may be read-only memory maps.
+        # The arrays are copied because they may be read-only memory maps.
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         return network.eval()

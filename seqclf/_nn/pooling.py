@@ -1,4 +1,4 @@
-"""From the hidden states of every step to one vector per sequence, by length: padding has no say."""
+"""Pooling: from the hidden states of all steps to one vector per sequence. Padding never contributes."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from seqclf._kernels import StepLayout
 
 
 class LastPooling(nn.Module):
-    """The state after everything was read: forward at the last step, in reverse at the first."""
+    """The final state of each direction: forward at the last step, reverse at the first."""
 
     def __init__(self, n_forward: int):
         super().__init__()
@@ -32,14 +32,14 @@ class MeanPooling(nn.Module):
 
 
 class MaxPooling(nn.Module):
-    """The largest value of each feature over the steps of each sequence."""
+    """The maximum of each feature over the steps of each sequence."""
 
     def forward(self, outputs: Tensor, layout: StepLayout) -> Tensor:
         return _kernels.pool("max", outputs, layout)
 
 
 class AttentionPooling(nn.Module):
-    """A weighted mean; the weights come from a learned query.
+    """A weighted mean over the steps of each sequence; the weights come from a learned query.
 
     References
     ----------
@@ -62,7 +62,8 @@ class AttentionPooling(nn.Module):
         return _kernels.attend(outputs, layout, self.weight, self.bias, self.query)
 
 
-# By the names that users write: made for `n_features` features, of which the first `n_forward` were read forward.
+# By the value of the `pooling` parameter: (n_features, n_forward) -> module. The first `n_forward` of the features are
+# those of the forward direction.
 POOLINGS: dict[str, Callable[[int, int], nn.Module]] = {
     "last": lambda n_features, n_forward: LastPooling(n_forward),
     "mean": lambda n_features, n_forward: MeanPooling(),

@@ -1,4 +1,4 @@
-"""`Predictor`: a trained network on a GPU, without gradients, each row by itself."""
+"""`Predictor`: prediction with a trained network on a GPU, without gradients."""
 
 import copy
 
@@ -10,28 +10,28 @@ from seqclf._nn.sequence_batch import SequenceBatch
 
 
 class Predictor:
-    """Gives outputs and states that don't depend on the rows that are predicted together.
+    """Computes outputs and states that are (nearly) independent of the other rows of the batch.
 
-    A copy of the network in float64 is used: products of matrices depend on the number of rows, in float32 by more than
-    can be accepted. On the CPU an `InferenceNetwork` predicts.
+    It uses a float64 copy of the network: matrix products depend on the number of rows, in float32 by more than is
+    acceptable. On the CPU an `InferenceNetwork` is used instead.
 
     Parameters
     ----------
     network : Network
-        It is not changed.
+        The trained network. It is not changed.
     device : torch.device
-        Where to compute; it must have float64.
+        The device to compute on; it must support float64.
     """
 
     def __init__(self, network: Network, device: torch.device):
         self._network = copy.deepcopy(network).to(device, torch.float64).eval()
 
     def predict(self, batch: SequenceBatch) -> Tensor:
-        """Outputs in float64 of a batch, as from :meth:`Network.forward`."""
+        """Outputs of a batch in float64, as from :meth:`Network.forward`."""
         with torch.inference_mode():
             return self._network(batch)
 
     def states(self, batch: SequenceBatch) -> Tensor:
-        """States in float32 of a batch, as from :meth:`Network.states`."""
+        """States of a batch in float32, as from :meth:`Network.states`."""
         with torch.inference_mode():
             return self._network.states(batch).float()

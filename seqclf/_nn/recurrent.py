@@ -1,4 +1,4 @@
-"""Recurrent layers over ragged batches: directions, depth and the weights of the cells."""
+"""Recurrent layers on ragged batches: directions, depth and the weights of the cells."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,7 +22,7 @@ class Direction(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None) -> None:
-        """Gate by gate: Glorot uniform inputs, orthogonal recurrence, and the biases that the cell starts with."""
+        """Per gate: Glorot uniform input weights, orthogonal recurrent weights and the cell's initial biases."""
         cell = CELLS[self.cell]
         for gate, name in enumerate(cell.gates):
             rows = slice(gate * self.units, (gate + 1) * self.units)
@@ -33,7 +33,7 @@ class Direction(nn.Module):
             self.bias_recurrent.zero_()
 
     def weights(self, generator: Generator | None) -> Weights:
-        """As a batch reads them: some of the recurrent ones are dropped in training."""
+        """The weights for one batch. In training, recurrent dropout is applied."""
         recurrent = self.recurrent_dropout(self.weight_recurrent, generator)
         return Weights(self.weight_input, recurrent, self.bias, self.bias_recurrent)
 
@@ -43,7 +43,7 @@ class Direction(nn.Module):
 
 
 class RecurrentLayer(nn.Module):
-    """One layer: a forward direction and, if bidirectional, a reverse one beside it."""
+    """One layer: a forward direction and, if bidirectional, a reverse one."""
 
     def __init__(
         self, cell: str, n_inputs: int, units: int, bidirectional: bool, activation: str, recurrent_dropout: float
@@ -57,14 +57,14 @@ class RecurrentLayer(nn.Module):
         self.n_outputs = units * len(self.directions)
 
     def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
-        """The hidden states, (n_steps, n_outputs), those of the forward direction first."""
+        """The hidden states, (n_steps, n_outputs); the forward direction comes first."""
         forward, *reverse = self.weights(generator)
         if not reverse:
             return recurrence(self.cell, inputs, layout, forward, activation=self.activation)
         return bidirectional(self.cell, inputs, layout, (forward, reverse[0]), activation=self.activation)
 
     def weights(self, generator: Generator | None) -> list[Weights]:
-        """Those of each direction, as a batch reads them."""
+        """The weights of each direction for one batch."""
         return [each.weights(generator) for each in self.directions if isinstance(each, Direction)]
 
     def extra_repr(self) -> str:
@@ -72,7 +72,7 @@ class RecurrentLayer(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """Layers on top of one another, with dropout between them."""
+    """Stacked layers with dropout between them."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class RecurrentStack(nn.Module):
         self.n_outputs = n_inputs
 
     def forward(self, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
-        """The hidden states of the last layer, (n_steps, n_outputs), those of the forward direction first."""
+        """The hidden states of the last layer, (n_steps, n_outputs); the forward direction comes first."""
         outputs = self.layers[0](inputs, layout, generator)
         for layer in self.layers[1:]:
             values = self.dropout(outputs, layout.row_of_step, layout.n_rows, generator)

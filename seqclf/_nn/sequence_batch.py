@@ -1,4 +1,4 @@
-"""`SequenceBatch`: some sequences, as the network and the predictor read them."""
+"""`SequenceBatch`: the sequences of a batch, the input of the network and the predictor."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from seqclf._kernels import LookUp
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Sequences in the data that they are part of; no step is copied.
+    """A batch of sequences, given by their positions in the data; no step is copied.
 
     Parameters
     ----------
-    values : Tensor of shape (n_steps,) of token ids, or (n_steps, n_channels) of numbers
-        The steps of all sequences, end to end; or with `starts` the data that the sequences are in.
+    values : Tensor of shape (n_steps,) of token ids, or (n_steps, n_channels) of numeric values
+        The steps of all sequences, concatenated; with `starts`, all the data that the sequences are taken from.
     lengths : ndarray of shape (n_sequences,)
         Number of steps of each sequence, in any order; 0 is allowed.
     starts : ndarray of shape (n_sequences,), default=None
-        Where each sequence begins in the data.
+        Position of each sequence's first step in the data.
     step_features : Tensor of shape (n_steps, width), or LookUp, default=None
-        Numbers next to the token ids, for a network that was built with some; they are laid out as `values`.
+        Step features, for a network that was built with them; in the same order as `values`.
     scores : Tensor of shape (n_sequences, n_outputs), default=None
-        Numbers that are added to the outputs, for a network that was built for them.
+        Estimates that are added to the outputs, for a network that was built with scores.
     """
 
     values: Tensor
@@ -37,12 +37,12 @@ class SequenceBatch:
 
     @property
     def n_steps(self) -> int:
-        """The number of steps of all its sequences together."""
+        """Total number of steps of all sequences."""
         return int(np.sum(self.lengths))
 
     @property
     def step_features_width(self) -> int:
-        """How many numbers are next to each token id."""
+        """Number of step features per step."""
         if self.step_features is None:
             return 0
         return self.step_features.n_channels if isinstance(self.step_features, LookUp) else self.step_features.shape[1]

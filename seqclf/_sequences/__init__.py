@@ -1,1 +1,1 @@
-"""The folder in which development versions from before 0.1.0 had what they pickled; nothing else is here."""
+"""Kept for pickles of development versions from before 0.1.0, which name modules of this package."""

@@ -1,4 +1,4 @@
-"""The module that pickles of development versions from before 0.1.0 name; it answers with one clear error."""
+"""A module that pickles of development versions from before 0.1.0 name: loading one raises a clear error."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""What is learned: everything that depends on the kind of the targets, and nothing else."""
+"""Tasks: everything that depends on the kind of the targets, and nothing else."""

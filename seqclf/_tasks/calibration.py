@@ -1,4 +1,4 @@
-"""How scores of linear classifiers become log-odds: by a temperature, and by a share of the prior log-odds."""
+"""Calibration of the scores of linear classifiers to log-odds, with a temperature and a weight of the prior."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,51 +10,53 @@ from seqclf._numeric import expit, log_expit
 
 Floats = NDArray[np.float64]
 
-# Models are fitted to scores of -1 and 1. With few rows that are told apart without an error no temperature is too high
-# for the loss, and this one is high enough.
+# Linear models are fitted to targets of -1 and 1. If they separate few rows without errors, the loss falls with every
+# increase of the temperature; this value is high enough.
 _MAX_TEMPERATURE = 10.0
 
 
-class Fitted(NamedTuple):
-    """The log-odds are ``temperature * scores + share * priors``; `loss` is their mean loss."""
+class LogOddsFit(NamedTuple):
+    """The log-odds are ``temperature * scores + prior_weight * priors``; `loss` is their mean loss."""
 
     temperature: float
-    share: float
+    prior_weight: float
     loss: float
 
 
 def fit_log_odds(
     scores: Floats, priors: Floats, weights: Floats, losses: Callable[[Floats], tuple[Floats, Floats]]
-) -> Fitted:
-    """Temperature and share of the least loss. Neither is negative: scores that say nothing leave the prior alone.
+) -> LogOddsFit:
+    """Fit temperature and prior weight by minimising the loss, both from 0 up.
+
+    For uninformative scores, the log-odds are the priors.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_outputs)
     priors : ndarray of shape (n_outputs,)
-        The log-odds of the outputs where nothing is known of a row.
+        The prior log-odds of the outputs.
     weights : ndarray of shape (n_rows,)
-        What each row counts.
+        Sample weights.
     losses : callable
-        From log-odds to the losses, (n_rows,), and their derivatives, (n_rows, n_outputs).
+        Computes the losses (n_rows,) of log-odds, and their derivatives (n_rows, n_outputs).
     """
     from scipy.optimize import minimize
 
-    shares = weights / weights.sum()
+    fractions = weights / weights.sum()
 
     def loss(parameters: NDArray[Any]) -> tuple[float, Floats]:
         values, errors = losses(parameters[0] * scores + parameters[1] * priors)
-        errors = errors * shares[:, None]
-        return (shares * values).sum(), np.array([(errors * scores).sum(), (errors * priors).sum()])
+        errors = errors * fractions[:, None]
+        return (fractions * values).sum(), np.array([(errors * scores).sum(), (errors * priors).sum()])
 
-    # Without BLAS, as the sums above: the order of its sums depends on its threads, which L-BFGS-B would use too, and
-    # which take longer to start than two numbers take to be found.
+    # TNC, unlike L-BFGS-B, does not use BLAS, and neither do the sums above: the order of summation in BLAS depends on
+    # its number of threads, and starting them takes longer than fitting two parameters.
     found = minimize(loss, [1.0, 1.0], jac=True, method="TNC", bounds=[(0, _MAX_TEMPERATURE), (0, 1)])
-    return Fitted(float(found.x[0]), float(found.x[1]), float(found.fun))
+    return LogOddsFit(float(found.x[0]), float(found.x[1]), float(found.fun))
 
 
 def binary_losses(members: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
-    """The cross-entropy of log-odds (n_rows, 1) of belonging, from memberships of the same shape."""
+    """The cross-entropy of log-odds (n_rows, 1), and its derivatives, for memberships from 0 to 1 of the same shape."""
 
     def losses(log_odds: Floats) -> tuple[Floats, Floats]:
         values = -(members * log_expit(log_odds) + (1 - members) * log_expit(-log_odds))
@@ -63,6 +65,6 @@ def binary_losses(members: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
     return losses
 
 
-def sample_of_rows(n_rows: int, most: int) -> NDArray[np.int64]:
-    """Rows drawn with a fixed seed, at most so many: that is enough to learn two numbers."""
-    return np.random.RandomState(0).permutation(n_rows)[: max(most, 1)]
+def sample_rows(n_rows: int, max_rows: int) -> NDArray[np.int64]:
+    """At most `max_rows` rows, or one, drawn with a fixed seed: enough for fitting two parameters."""
+    return np.random.RandomState(0).permutation(n_rows)[: max(max_rows, 1)]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from seqclf._saved import Saved, State
 from seqclf._tasks.task import Task
 from seqclf._validation.containers import shorten
-from seqclf._validation.target_numbers import check_numbers
+from seqclf._validation.numeric_targets import validate_numeric_targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,33 +22,33 @@ Floats = NDArray[np.float64]
 _LOSSES = {"squared_error": "mse_loss", "absolute_error": "l1_loss", "huber": "huber_loss"}
 LOSSES = tuple(_LOSSES)
 _ARRAYS = ("center", "scale", "low", "high")
-# A normal distribution has 90 % of its values in an interval of so many standard deviations.
-_SHARE, _NORMAL = 0.9, 3.2897
-# With a loss that outliers do not dominate, linear models and n-grams see targets no larger than this.
-_MAX_SIZE = 3.0
-# Weighted least squares come near to the line of the least absolute error after this many rounds.
+# The central 90 % of a normal distribution are within an interval of this many standard deviations.
+_CENTRAL_FRACTION, _CENTRAL_WIDTH = 0.9, 3.2897
+# With a robust loss, label features are fitted to standardised targets clipped to this absolute value.
+_MAX_TARGET = 3.0
+# After this many rounds, iteratively reweighted least squares is close to the line of least absolute error.
 _N_ROUNDS = 30
 _SMALLEST_ERROR = 1e-3
 _MAX_SLOPE = 10.0
 
 
 class Regression(Task):
-    """Errors of standardised targets.
+    """Regression of standardised targets.
 
-    Targets are standardised by their mean and standard deviation, or, where large errors shall not dominate the loss,
-    by their median and the distance between their quantiles 5 % and 95 %.
+    For squared errors, targets are standardised by their mean and standard deviation. For the losses that are robust
+    to outliers, they are standardised by their median and the distance between their 5 % and 95 % quantiles.
 
     Parameters
     ----------
     loss : {"squared_error", "absolute_error", "huber"}
-        "huber" is half the squared error up to an error of 1, and the absolute error less a half beyond [1]_.
+        "huber" is half the squared error for errors up to 1, and the absolute error minus 0.5 for larger ones [1]_.
 
     Attributes
     ----------
     center, scale : ndarray of shape (n_targets,)
-        What is subtracted from targets, and what they are then divided by; a target that is constant has a scale of 0.
+        Targets are standardised as ``(y - center) / scale``; the scale of a constant target is 0.
     low, high : ndarray of shape (n_targets,)
-        The least and the largest target of the training rows: no prediction leaves this range.
+        The range of the targets of the training rows; predictions are clipped to it.
 
     References
     ----------
@@ -57,7 +57,7 @@ class Regression(Task):
 
     kind = "numbers"
     score_name = "R squared"
-    # With 70 to 200 noisy series half of what the network adds is as good as all of it, or better.
+    # For 70 to 200 noisy series, half of what the network adds was as good as all of it, or better.
     prior_rows = 100.0
     center: Floats
     scale: Floats
@@ -70,19 +70,19 @@ class Regression(Task):
 
     @property
     def n_outputs(self) -> int:
-        """One for each target."""
+        """One per target."""
         return len(self.center)
 
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Floats:
-        """Finite numbers, (n_rows,) or (n_rows, n_targets)."""
-        return check_numbers(y, len(rows), name=name, rows_name=rows_name)
+        """Check that y holds finite numbers, in the shape (n_rows,) or (n_rows, n_targets)."""
+        return validate_numeric_targets(y, len(rows), name=name, rows_name=rows_name)
 
     def fit(self, y: Any, weights: Floats) -> Array:
-        """Learn center and scale."""
+        """Fit center, scale and range, and standardise the targets."""
         self.is_column = y.ndim == 1
         targets = y.reshape(len(y), -1)
         self.low, self.high = targets.min(axis=0), targets.max(axis=0)
-        # Divided by the largest, so that squares neither overflow nor vanish.
+        # Dividing by the largest value keeps squares from overflowing or underflowing.
         largest = np.maximum(-self.low, self.high)
         largest[largest == 0] = 1.0
         scaled = targets / largest
@@ -91,67 +91,67 @@ class Regression(Task):
             scale = np.sqrt(np.average((scaled - center) ** 2, axis=0, weights=weights))
         else:
             center = _quantiles(scaled, weights, 0.5)
-            least, most = (_quantiles(scaled, weights, (1 + side * _SHARE) / 2) for side in (-1, 1))
-            scale = (most - least) / _NORMAL
-            # Where nearly all targets are equal, it is 0.
+            lower, upper = (_quantiles(scaled, weights, (1 + side * _CENTRAL_FRACTION) / 2) for side in (-1, 1))
+            scale = (upper - lower) / _CENTRAL_WIDTH
+            # It is 0 if nearly all targets are equal.
             scale = np.where(scale > 0, scale, np.average(np.abs(scaled - center), axis=0, weights=weights))
         is_constant = self.low == self.high
         self.center = np.where(is_constant, self.low, center * largest)
         self.scale = np.where(is_constant, 0.0, scale * largest)
         return self.encode(y)
 
-    def start(self, y: Any, weights: Floats, classes: Any) -> Array:
-        """Targets are standardised as in the first chunk, where they must not all be equal."""
+    def fit_first_chunk(self, y: Any, weights: Floats, classes: Any) -> Array:
+        """Fit the standardisation to the first chunk, in which no target can be constant."""
         targets = self.fit(y, weights)
         if (self.scale == 0).any():
             column = int(np.argmax(self.scale == 0))
             which = "" if self.is_column else f" in column {column}"
             raise ValueError(
-                f"y holds nothing but {shorten(self.center[column].item())}{which}: partial_fit takes the scale of the "
-                "targets from its first chunk. Begin with a chunk of different targets."
+                f"y holds only {shorten(self.center[column].item())}{which}: partial_fit takes the scale of targets "
+                "from its first chunk. Start with a chunk of different targets."
             )
         return targets
 
-    def proceed(self, y: Any) -> Array:
-        """Predictions may reach the targets of every chunk."""
+    def encode_chunk(self, y: Any) -> Array:
+        """Standardise targets, and extend the range of predictions to them."""
         encoded = self.encode(y)
-        self._reach(y)
+        self._extend_range(y)
         return encoded
 
     def encode(self, y: Any, *, name: str = "y") -> Array:
-        """Standardised targets, (n_rows, n_targets); another number of targets is an error."""
+        """Standardised targets, (n_rows, n_targets); another number of targets raises an error."""
         if (y.ndim == 1) != self.is_column or y.size != len(y) * self.n_outputs:
             expected = f"({len(y)},)" if self.is_column else f"({len(y)}, {self.n_outputs})"
-            raise ValueError(f"{name} has the shape {y.shape}, expected {expected}: as many targets a row as in fit.")
+            raise ValueError(f"{name} has the shape {y.shape}, expected {expected}: as many targets per row as in fit.")
         with np.errstate(over="ignore"):
-            targets = self._standardised(y.reshape(len(y), -1)).astype(np.float32)
+            targets = self._standardise(y.reshape(len(y), -1)).astype(np.float32)
         too_large = ~np.isfinite(targets).all(axis=1)
         if too_large.any():
             row = int(np.argmax(too_large))
             raise ValueError(
-                f"{name} holds {shorten(y[row].tolist())} in row {row}, which is too far from the other targets to "
-                "compute with in float32: their distances should differ by less than 1e38. Leave the row out, or learn "
-                "the logarithms."
+                f"{name} holds {shorten(y[row].tolist())} in row {row}, which is too far from the other targets for "
+                "float32: distances between targets should differ by a factor of less than 1e38. Leave the row out, or "
+                "use the logarithms of the targets."
             )
         return targets
 
-    def _standardised(self, targets: Floats) -> Floats:
+    def _standardise(self, targets: Floats) -> Floats:
         standardised: Floats = (targets - self.center) / np.where(self.scale > 0, self.scale, 1.0)
         return standardised
 
-    def follow(self, before: Self, classes: Any) -> None:
-        """Targets are standardised as before; the loss may change."""
+    def continue_from(self, before: Self, classes: Any) -> None:
+        """Keep the standardisation of the chunks before; the loss can change."""
         vars(self).update(vars(before) | {"loss": self.loss})
 
     def refit(self, y: Any, before: Self) -> Array:
-        """Targets are standardised as in the first fit; predictions may reach the new ones too."""
-        self.follow(before, None)
+        """Standardise targets as in the first fit, and extend the range of predictions to them."""
+        self.continue_from(before, None)
         encoded = self.encode(y)
-        self._reach(y)
+        self._extend_range(y)
         return encoded
 
-    def _reach(self, y: Any) -> None:
-        """Let predictions reach those targets."""
+    def _extend_range(self, y: Any) -> None:
+        """Extend the range of predictions to these targets, except for constant targets."""
         targets = y.reshape(len(y), -1)
         varies = self.scale > 0
         self.low = np.where(varies, np.minimum(self.low, targets.min(axis=0)), self.low)
@@ -160,50 +160,50 @@ class Regression(Task):
     @property
     def _bounds(self) -> tuple[Floats, Floats]:
         """The range of standardised targets."""
-        return self._standardised(self.low), self._standardised(self.high)
+        return self._standardise(self.low), self._standardise(self.high)
 
     def attributes(self) -> dict[str, Any]:
-        """How targets are standardised."""
+        """Center and scale of the targets."""
         return {"target_center_": self.center, "target_scale_": self.scale}
 
     def supervision_targets(self, targets: Any) -> Floats:
-        """The targets; without outliers where the loss is not dominated by them."""
-        numbers = targets.astype(np.float64)
-        return numbers if self.loss == "squared_error" else np.clip(numbers, -_MAX_SIZE, _MAX_SIZE)
+        """The standardised targets, clipped if the loss is robust to outliers."""
+        values = targets.astype(np.float64)
+        return values if self.loss == "squared_error" else np.clip(values, -_MAX_TARGET, _MAX_TARGET)
 
     def calibrate(self, scores: Array, targets: Any, weights: Floats) -> "Calibration":
-        """For each target the line that does not fall, of the least loss."""
+        """For each target, the line of least loss with a slope of at least 0."""
         import torch
 
         from seqclf._label_features.supervision import Calibration
 
         scores, targets = scores.astype(np.float64), targets.astype(np.float64)
         low, high = self._bounds
-        lines = [self._line(scores[:, i], targets[:, i], weights) for i in range(self.n_outputs)]
+        lines = [self._fit_line(scores[:, i], targets[:, i], weights) for i in range(self.n_outputs)]
         slope, offset = map(np.array, zip(*lines, strict=True))
         line = Calibration(slope, offset, np.nan, low, high)
         losses = self.losses(torch.from_numpy(line.estimates(scores)), torch.from_numpy(targets))
         return line._replace(loss=float(np.average(losses.numpy(), weights=weights)))
 
-    def _line(self, scores: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
-        """Slope and offset, by least squares whose weights fall with the errors of the round before."""
+    def _fit_line(self, scores: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
+        """Slope and offset, by least squares; for robust losses, reweighted by the errors of the previous round."""
         slope = offset = 0.0
         influence = weights
         for _ in range(1 if self.loss == "squared_error" else _N_ROUNDS):
-            # Without BLAS: the order of its sums depends on its threads.
+            # without BLAS: its order of summation depends on the number of threads
             mean = np.average(scores, weights=influence)
             variance = np.average((scores - mean) ** 2, weights=influence)
-            # Scores that are equal but for rounding say nothing.
+            # Scores that are equal except for rounding are not informative.
             varies = variance > 1e-12 * np.average(scores**2, weights=influence)
             slope = np.average((scores - mean) * targets, weights=influence) / variance if varies else 0.0
             slope = min(max(slope, 0.0), _MAX_SLOPE)
             offset = np.average(targets, weights=influence) - slope * mean
-            least = 1.0 if self.loss == "huber" else _SMALLEST_ERROR
-            influence = weights / np.maximum(np.abs(targets - offset - slope * scores), least)
+            smallest = 1.0 if self.loss == "huber" else _SMALLEST_ERROR
+            influence = weights / np.maximum(np.abs(targets - offset - slope * scores), smallest)
         return slope, offset
 
     def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
-        """The mean over the targets of each row's losses; one that was constant in fit has no part in it."""
+        """For each row, the mean loss over its targets, except those that were constant in fit."""
         import torch
 
         loss = getattr(torch.nn.functional, _LOSSES[self.loss])
@@ -212,29 +212,29 @@ class Regression(Task):
         return errors @ (varies / varies.sum().clamp(min=1))
 
     def summarise(self, outputs: "Tensor") -> "Tensor":
-        """What is predicted, standardised."""
+        """The standardised predictions."""
         import torch
 
         low, high = (torch.from_numpy(bound).to(outputs) for bound in self._bounds)
         return torch.clamp(outputs, low, high)
 
     def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
-        """R squared, the mean over the targets; of a constant target 1, because it is predicted as it is."""
+        """The mean R squared over the targets; 1 for a target that was constant in fit, which is predicted exactly."""
         import torch
 
         outputs, targets = (each.cpu().to(torch.float64) for each in (summaries, targets))
-        shares = weights / weights.sum()
-        residual, total = shares @ (outputs - targets) ** 2, shares @ (targets - shares @ targets) ** 2
+        fractions = weights / weights.sum()
+        residual, total = fractions @ (outputs - targets) ** 2, fractions @ (targets - fractions @ targets) ** 2
         explained = torch.where(total > 0, 1 - residual / total, (residual == 0).to(torch.float64))
         return torch.where(torch.from_numpy(self.scale > 0), explained, 1.0).mean()
 
     def decode(self, outputs: Array) -> Floats:
-        """Predictions in the units of the targets, in the form of y."""
+        """Predictions in the units of the targets, with the number of dimensions of y."""
         predictions: Floats = np.clip(outputs * self.scale + self.center, self.low, self.high)
         return predictions[:, 0] if self.is_column else predictions
 
     def to_state(self) -> State:
-        """How targets are standardised, the range of predictions, the shape of y, and the loss."""
+        """Center and scale of targets, the range of predictions, whether y is one-dimensional, and the loss."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         return {"kind": "regression", "loss": str.__str__(self.loss), "is_column": self.is_column, **arrays}
 
@@ -252,10 +252,10 @@ class Regression(Task):
         return task
 
 
-def _quantiles(values: Floats, weights: Floats, share: float) -> Floats:
-    """For each column the least value up to which that share of the weight lies."""
+def _quantiles(values: Floats, weights: Floats, fraction: float) -> Floats:
+    """For each column, the smallest value up to which the values have this fraction of the weight."""
     order = np.argsort(values, axis=0, kind="stable")
-    below = np.cumsum(weights[order], axis=0)
-    place = (below >= share * below[-1]).argmax(axis=0)
-    quantiles: Floats = np.take_along_axis(values, order[place, np.arange(values.shape[1])][None], axis=0)[0]
+    cumulative = np.cumsum(weights[order], axis=0)
+    position = (cumulative >= fraction * cumulative[-1]).argmax(axis=0)
+    quantiles: Floats = np.take_along_axis(values, order[position, np.arange(values.shape[1])][None], axis=0)[0]
     return quantiles

@@ -1,14 +1,14 @@
-"""Tasks from their saved states. A model has one of them, so no other one is imported."""
+"""Tasks from their saved states. Only the module of the task that a model has is imported."""
 
 from seqclf._saved import Saved
 from seqclf._tasks.task import Task
 
-# What `to_state` calls their kinds.
+# The values of "kind" in saved states.
 KINDS = ("classification", "multilabel", "regression", "tagging")
 
 
 def task_from_state(saved: Saved) -> Task:
-    """The task that a `to_state` of a task has given."""
+    """The task that was saved by `to_state`."""
     kind = saved.option("kind", KINDS)
     if kind == "classification":
         from seqclf._tasks.classification import Classification

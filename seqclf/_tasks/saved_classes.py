@@ -1,4 +1,4 @@
-"""The classes of a task in a saved state: what `fit` may have learned, and nothing else."""
+"""The classes of a task in a saved state: accepts all classes that `fit` can produce, and nothing else."""
 
 import sys
 from itertools import pairwise
@@ -9,29 +9,29 @@ from numpy.typing import NDArray
 
 from seqclf._saved import Saved
 
-_KINDS = "biuU"  # besides floats that are not wider than Python's, and objects that are texts
+_KINDS = "biuU"  # besides floats of up to 64 bits, and objects that are strings
 _EXPECTED = "an array of two or more classes, in order: booleans, finite numbers or texts"
 
 
-def saved_classes(classes: NDArray[Any]) -> NDArray[Any]:
-    """The classes as a state has them; texts in an array of objects become texts of no other class."""
+def classes_to_state(classes: NDArray[Any]) -> NDArray[Any]:
+    """The classes for a state; in an array of objects, instances of subclasses of str become plain str."""
     if classes.dtype == object:
         plain = np.empty(len(classes), dtype=object)
         plain[:] = [str.__str__(label) if isinstance(label, str) else label for label in classes]
         classes = plain
-    return read_saved_classes(Saved({"classes": classes}), "classes")  # what can't be read again is not saved
+    return classes_from_state(Saved({"classes": classes}), "classes")  # an error if they could not be loaded
 
 
-def read_saved_classes(saved: Saved, name: str) -> NDArray[Any]:
-    """The classes of a saved state, sorted and all different; an array of objects must hold texts."""
+def classes_from_state(saved: Saved, name: str) -> NDArray[Any]:
+    """The classes of a saved state, which must be sorted and unique; an array of objects must hold str only."""
     value = saved.value(name)
     if type(value) not in (np.ndarray, np.memmap) or value.ndim != 1 or len(value) < 2:
-        saved.refuse(name, _EXPECTED)
+        saved.raise_invalid(name, _EXPECTED)
     if not _is_allowed(value):
-        saved.refuse(name, _EXPECTED)
+        saved.raise_invalid(name, _EXPECTED)
     if any(label >= following for label, following in pairwise(value.tolist())):
-        saved.refuse(name, _EXPECTED)
-    return np.array(value)  # no memory map
+        saved.raise_invalid(name, _EXPECTED)
+    return np.array(value)  # in memory, not a memory map
 
 
 def _is_allowed(values: NDArray[Any]) -> bool:

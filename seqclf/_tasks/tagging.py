@@ -10,8 +10,8 @@ from seqclf._data.split import Strata
 from seqclf._saved import Saved, SavedStateError, State
 from seqclf._tasks.classification import Classification
 from seqclf._tasks.task import Task
-from seqclf._tasks.transitions import best_paths, bio_moves, check_bio
-from seqclf._validation.tags import UNLABELLED, check_tags, codes_of_tags
+from seqclf._tasks.transitions import best_paths, bio_transitions, check_bio
+from seqclf._validation.tags import UNLABELLED, tag_class_indices, validate_tags
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -23,19 +23,19 @@ Array = NDArray[Any]
 
 
 class Tagging(Task):
-    """The loss of a classification at each step that has a label.
+    """Classification of each step that has a label.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
-        What the classes count in the loss, as in the classifiers.
+        Weights of the classes in the loss, as in the classifiers.
     transitions : {"bio"} or None
-        Which sequences of labels may be predicted: any, or those that are legal in the BIO scheme.
+        Which sequences of labels can be predicted: any, or only those that are legal in the BIO scheme.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        The labels, sorted. Encoded targets are positions in it, -1 for steps without a label.
+        The sorted labels. Encoded targets are indices into this array, or -1 for steps without a label.
     """
 
     kind = "a class for each step"
@@ -46,78 +46,79 @@ class Tagging(Task):
 
     def __init__(self, class_weight: Any = None, transitions: str | None = None):
         self.transitions = transitions
-        self._of_steps = Classification(class_weight)
+        self._classification = Classification(class_weight)
 
     @property
     def classes(self) -> Array:
-        """The labels, sorted."""
-        return self._of_steps.classes
+        """The sorted labels."""
+        return self._classification.classes
 
     @property
     def n_outputs(self) -> int:
-        """One for two classes, else one for each."""
-        return self._of_steps.n_outputs
+        """One for two classes, otherwise one per class."""
+        return self._classification.n_outputs
 
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Ragged:
-        """One label for each step, or None, but not for all of them."""
-        tags = check_tags(y, len(rows), name=name, rows_name=rows_name)
+        """Check that there is a label or None for each step, and at least one label."""
+        tags = validate_tags(y, len(rows), name=name, rows_name=rows_name)
         _labels(tags, name)
         return tags
 
-    def refuse(self, y: Any, *, among: str) -> None:
-        """There must be two classes."""
-        self._of_steps.refuse(_labels(y, among=f" among {among}"), among=among)
+    def check_trainable(self, y: Any, *, among: str) -> None:
+        """Raise an error for fewer than two classes."""
+        self._classification.check_trainable(_labels(y, among=f" among {among}"), among=among)
 
     def fit(self, y: Any, weights: Any) -> Ragged:
-        """Learn the classes."""
-        self._of_steps.fit(_labels(y), weights)
+        """Fit the classes, and encode the labels."""
+        self._classification.fit(_labels(y), weights)
         if self.transitions is not None:
-            check_bio(self.classes)  # An error now, not in prediction.
+            check_bio(self.classes)  # raises an error in fit instead of in predict
         return self.encode(y)
 
     def encode(self, y: Any, *, name: str = "y") -> Ragged:
-        """Positions in `classes`. Any other label is an error, but in rows of y that were held out: these are of y.
+        """Indices into `classes`.
 
-        There a label that no training row has is as none.
+        Any other label in y_val raises an error. In held-out rows of y, a label that is missing in the training rows
+        is treated as None.
         """
         if name == "y":
-            known = set(self.classes.tolist())
+            classes = set(self.classes.tolist())
             labels = np.empty(len(y.values), dtype=object)
-            labels[:] = [label if label in known else None for label in y.values.tolist()]
+            labels[:] = [label if label in classes else None for label in y.values.tolist()]
             y = Ragged(labels, y.lengths)
-        return codes_of_tags(y, self.classes, name=name)
+        return tag_class_indices(y, self.classes, name=name)
 
     def strata(self, y: Any) -> Strata:
-        """Of the labels of a row the one that the fewest rows have; rows without a label are a stratum too."""
+        """The stratum of a row is its rarest label; rows without labels form a stratum too."""
         labels, codes = np.unique([str(label) for label in y.values.tolist()], return_inverse=True)
         unlabelled = np.flatnonzero(np.isin(labels, [str(None), str(UNLABELLED)]))
         row = np.repeat(np.arange(len(y)), y.lengths)
         pairs = np.unique(np.stack([row, codes], axis=1)[~np.isin(codes, unlabelled)], axis=0)
         n_rows = np.bincount(pairs[:, 1], minlength=len(labels))
         rarest = np.full(len(y), -1, dtype=np.int64)
-        by_rows = pairs[np.argsort(-n_rows[pairs[:, 1]], kind="stable")]
-        rarest[by_rows[:, 0]] = by_rows[:, 1]  # The last one that is written is the rarest.
+        rarest_last = pairs[np.argsort(-n_rows[pairs[:, 1]], kind="stable")]
+        rarest[rarest_last[:, 0]] = rarest_last[:, 1]  # the last assignment to a row is its rarest label
         return Strata(np.unique(rarest, return_inverse=True)[1], "label", "labels", needed=False)
 
     def refit(self, y: Any, before: Self) -> Ragged:
-        """The labels must be those of the first fit."""
-        self._of_steps.refit(_labels(y), before._of_steps)
+        """Encode labels, whose classes must be the same as in the first fit."""
+        self._classification.refit(_labels(y), before._classification)
         return self.encode(y)
 
-    def start(self, y: Any, weights: Any, classes: Any) -> Ragged:
-        """The classes are given, because the first chunk may lack some of them."""
-        self._of_steps.set_classes(classes)
+    def fit_first_chunk(self, y: Any, weights: Any, classes: Any) -> Ragged:
+        """Set the classes, some of which can be missing in the first chunk, and encode the labels."""
+        self._classification.set_classes(classes)
         if self.transitions is not None:
             check_bio(self.classes)
-        return self.proceed(y)
+        return self.encode_chunk(y)
 
-    def proceed(self, y: Any) -> Ragged:
-        """A label that is not among the classes is an error."""
-        return codes_of_tags(y, self.classes, name="y")
+    def encode_chunk(self, y: Any) -> Ragged:
+        """Encode labels; a label that is not among the classes raises an error."""
+        return tag_class_indices(y, self.classes, name="y")
 
-    def follow(self, before: Self, classes: Any) -> None:
-        """As a classification of the steps."""
-        self._of_steps.follow(before._of_steps, classes)
+    def continue_from(self, before: Self, classes: Any) -> None:
+        """Keep the classes of the chunks before; `class_weight` can change."""
+        self._classification.continue_from(before._classification, classes)
         if self.transitions is not None:
             check_bio(self.classes)
 
@@ -126,72 +127,74 @@ class Tagging(Task):
         return {"classes_": self.classes}
 
     def supervision_targets(self, targets: Any) -> "csr_array":
-        """Which class each step belongs to; steps without a label to none."""
+        """The class of each step, with empty rows for steps without a label."""
         from scipy.sparse import csr_array
 
-        known = np.flatnonzero(targets.values != UNLABELLED)
-        members = self._of_steps.supervision_targets(targets.values[known]).tocoo()
-        return csr_array((members.data, (known[members.row], members.col)), shape=(len(targets.values), self.n_outputs))
+        labelled = np.flatnonzero(targets.values != UNLABELLED)
+        members = self._classification.supervision_targets(targets.values[labelled]).tocoo()
+        return csr_array(
+            (members.data, (labelled[members.row], members.col)), shape=(len(targets.values), self.n_outputs)
+        )
 
     def calibrate(self, scores: Array, targets: Any, weights: NDArray[np.float64]) -> "Calibration":
-        """As for a classification of the steps that have a label."""
-        known = targets.values != UNLABELLED
-        return self._of_steps.calibrate(scores[known], targets.values[known], weights[known])
+        """Fit the calibration to the steps that have a label."""
+        labelled = targets.values != UNLABELLED
+        return self._classification.calibrate(scores[labelled], targets.values[labelled], weights[labelled])
 
     def fit_weights(self, targets: Any, weights: NDArray[np.float64]) -> None:
-        """Learn what "balanced" stands for."""
-        known = targets.values != UNLABELLED
-        self._of_steps.fit_weights(targets.values[known], np.repeat(weights, targets.lengths)[known])
+        """Fit the weights of the classes to the steps that have a label."""
+        labelled = targets.values != UNLABELLED
+        self._classification.fit_weights(targets.values[labelled], np.repeat(weights, targets.lengths)[labelled])
 
     def loss_weights(self, targets: Any) -> NDArray[np.float64]:
         """The weight of the class of each step; 0 for steps without a label."""
-        weights, known = np.zeros(len(targets.values)), targets.values != UNLABELLED
-        if not known.any():  # Of training rows `fit` has said so.
+        weights, labelled = np.zeros(len(targets.values)), targets.values != UNLABELLED
+        if not labelled.any():  # only in validation rows: `fit` checks the training rows
             raise ValueError(
                 "No step of the rows, or of the validation rows, has a label and a weight: label more of them."
             )
-        weights[known] = self._of_steps.loss_weights(targets.values[known])
+        weights[labelled] = self._classification.loss_weights(targets.values[labelled])
         return weights
 
     def score_weights(self, targets: Any) -> NDArray[np.float64]:
-        """Steps without a label don't count."""
-        known: NDArray[np.bool_] = targets.values != UNLABELLED
-        return known.astype(np.float64)
+        """1 for steps with a label, 0 for the others."""
+        labelled: NDArray[np.bool_] = targets.values != UNLABELLED
+        return labelled.astype(np.float64)
 
     def losses(self, outputs: "Tensor", targets: "Tensor") -> "Tensor":
-        """Cross-entropy of each step. Steps without a label, which have a weight of 0, get any."""
-        return self._of_steps.losses(outputs, targets.clamp(min=0))
+        """Cross-entropy of each step; an arbitrary value for steps without a label, whose weight is 0."""
+        return self._classification.losses(outputs, targets.clamp(min=0))
 
     def summarise(self, outputs: "Tensor") -> "Tensor":
-        """One number a step, as in a classification."""
-        return self._of_steps.summarise(outputs)
+        """For each step, the class of the largest logit, or the logit itself if there is only one."""
+        return self._classification.summarise(outputs)
 
     def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
         """The accuracy over the steps that have a label."""
-        return self._of_steps.score(summaries, targets, weights)
+        return self._classification.score(summaries, targets, weights)
 
     def decode(self, outputs: Any) -> Array:
-        """The labels of each sequence, an object array of arrays."""
+        """The labels of each sequence, in an object array of arrays."""
         if self.transitions is None:
-            return Ragged(self._of_steps.decode(outputs.values), outputs.lengths).items()
-        log_probabilities = Ragged(self._of_steps.log_probabilities(outputs.values), outputs.lengths)
-        paths = best_paths(log_probabilities, bio_moves(self.classes))
+            return Ragged(self._classification.decode(outputs.values), outputs.lengths).items()
+        log_probabilities = Ragged(self._classification.log_probabilities(outputs.values), outputs.lengths)
+        paths = best_paths(log_probabilities, bio_transitions(self.classes))
         return Ragged(self.classes[paths.values], paths.lengths).items()
 
     def probabilities(self, outputs: Any) -> Array:
-        """Probabilities of the classes at each step, an object array of arrays (n_steps, n_classes)."""
-        return Ragged(self._of_steps.probabilities(outputs.values), outputs.lengths).items()
+        """Probabilities of the classes at each step, in an object array of arrays (n_steps, n_classes)."""
+        return Ragged(self._classification.probabilities(outputs.values), outputs.lengths).items()
 
     def to_state(self) -> State:
-        """The classification of the steps, and which sequences of labels may be predicted."""
+        """The state of the classification of steps, and the parameter `transitions`."""
         transitions = None if self.transitions is None else str.__str__(self.transitions)
-        return {"kind": "tagging", "transitions": transitions, "steps": self._of_steps.to_state()}
+        return {"kind": "tagging", "transitions": transitions, "steps": self._classification.to_state()}
 
     @classmethod
     def from_state(cls, saved: Saved) -> Self:
         """The task of a saved state."""
         task = cls(transitions=saved.optional("transitions", saved.option, ["bio"]))
-        task._of_steps = saved.part("steps", Classification.from_state)
+        task._classification = saved.part("steps", Classification.from_state)
         if task.transitions is not None:
             try:
                 check_bio(task.classes)
@@ -201,7 +204,7 @@ class Tagging(Task):
 
 
 def _labels(y: Ragged, name: str = "y", among: str = "") -> Array:
-    """The labels of all steps that have one, of one dtype; a ValueError where none has."""
+    """The labels of all steps that have one, in one array; a ValueError if there are none."""
     labels = [label for label in y.values.tolist() if label is not None]
     if not labels:
         raise ValueError(f"{name} has no label{among}: expected one for at least one step.")

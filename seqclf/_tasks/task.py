@@ -1,4 +1,4 @@
-"""`Task`: what the rest of the package asks of the thing that is learned, whatever that is."""
+"""`Task`: the interface between the kinds of targets and the rest of the package."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seqclf._data.dataset import Dataset, Targets
 from seqclf._data.ragged import Ragged
-from seqclf._data.split import Strata, all_alike
+from seqclf._data.split import Strata, single_stratum
 from seqclf._saved import State
 
 if TYPE_CHECKING:
@@ -19,26 +19,27 @@ if TYPE_CHECKING:
 
 
 class Task(ABC):
-    """Targets from the user to the loss, and outputs of the network back to the user.
+    """Converts targets from the user for the loss, and outputs of the network into predictions.
 
-    A task has *units*: the sequences, or with `per_step` their steps, one after the other. The network gives
-    `n_outputs` numbers for each unit.
+    The *units* of a task are the sequences, or with `per_step` the concatenated steps of all sequences. The network has
+    `n_outputs` outputs for each unit.
 
     Attributes
     ----------
     kind : str
-        What a message calls the targets.
+        The name of this kind of target in messages.
     per_step : bool
-        Whether each step has a target of its own. Encoded targets are then a Ragged.
+        Whether each step has a target. Encoded targets are then a Ragged.
     score_name : str
-        What a line of progress calls the score.
+        The name of the score in progress messages.
     outputs_are_log_odds : bool
-        Whether log-count ratios estimate the outputs, so that the last layer starts as their sum.
+        Whether log-count ratios estimate the outputs, so that the last layer is initialised to sum them.
     outputs_are_exclusive : bool
-        Whether a sequence belongs to one output at most.
+        Whether a sequence belongs to at most one output.
     prior_rows : float
-        What a network of n rows adds to the estimates of the wide half is multiplied by n / (n + prior_rows), because
-        few rows can be learned by heart. Where rows are held out, early stopping sees to that instead.
+        Without a validation set, what the network adds to the estimates of the linear model is multiplied by
+        n / (n + prior_rows) for n training rows, because a network overfits few rows. With a validation set, early
+        stopping prevents that.
     """
 
     kind: str
@@ -51,86 +52,86 @@ class Task(ABC):
     @property
     @abstractmethod
     def n_outputs(self) -> int:
-        """Numbers that the network gives for each unit; known after `fit`."""
+        """The number of outputs for each unit; defined after `fit`."""
 
     # Targets
 
     @abstractmethod
     def validate(self, y: Any, rows: Any, *, name: str = "y", rows_name: str = "X") -> Targets:
-        """Check targets, one for each of `rows`, and encode nothing.
+        """Check targets, one for each of `rows`, without encoding them.
 
-        `name`, "y" or "y_val", and `rows_name` are what messages call them.
+        `name`, "y" or "y_val", and `rows_name` are their names in messages.
         """
 
-    def refuse(self, y: Targets, *, among: str) -> None:  # noqa: B027
-        """Raise an error if nothing can be learned from validated targets; `among` says which rows they are of."""
+    def check_trainable(self, y: Targets, *, among: str) -> None:  # noqa: B027
+        """Raise an error if nothing can be learned from validated targets; `among` describes their rows in messages."""
 
     @abstractmethod
     def fit(self, y: Targets, weights: NDArray[np.float64]) -> Targets:
-        """Learn from the validated targets of the training rows how to encode them, and encode them.
+        """Fit the encoding to the validated targets of the training rows, and encode them.
 
-        `weights`, (n_sequences,), are what the rows count.
+        `weights`, of shape (n_sequences,), are the sample weights.
         """
 
     @abstractmethod
     def encode(self, y: Targets, *, name: str = "y") -> Targets:
-        """Encode validated targets as `fit` has learned to."""
+        """Encode validated targets with the fitted encoding."""
 
     @abstractmethod
     def refit(self, y: Targets, before: Self) -> Targets:
-        """The same in a warm start, as the task of the first fit did it."""
+        """Encode validated targets in a warm start, with the encoding of the task `before` of the first fit."""
 
-    def start(self, y: Targets, weights: NDArray[np.float64], classes: Any) -> Targets:
-        """Learn from the first chunk of a stream how to encode targets and what they count, and encode them.
+    def fit_first_chunk(self, y: Targets, weights: NDArray[np.float64], classes: Any) -> Targets:
+        """Fit encoding and loss weights to the first chunk of a stream, and encode its validated targets.
 
-        `classes` are those of the whole stream; None where a task has none.
+        `classes` are the classes of the whole stream; None for a task without classes.
         """
         targets = self.fit(y, weights)
         self.fit_weights(targets, weights)
         return targets
 
-    def proceed(self, y: Targets) -> Targets:
-        """Encode the targets of a later chunk of a stream."""
+    def encode_chunk(self, y: Targets) -> Targets:
+        """Encode the validated targets of a later chunk of a stream."""
         return self.encode(y)
 
-    def follow(self, before: Self, classes: Any) -> None:
-        """Take what the task of the chunks before has learned, and keep the parameters of this one.
+    def continue_from(self, before: Self, classes: Any) -> None:
+        """Copy the fitted state from the task of the chunks before; the parameters of this task stay.
 
-        `classes` must be as they were; None says nothing of them.
+        `classes` must be None or the same as in the first chunk.
         """
         vars(self).update(vars(before))
 
     def attributes(self) -> dict[str, Any]:
-        """What a fitted estimator shows of the task, by the names of its attributes."""
+        """The attributes that the task adds to a fitted estimator."""
         return {}
 
     def strata(self, y: Targets) -> Strata:
-        """What a split should keep in proportion, from validated or encoded targets; by default rows are alike."""
-        return all_alike(len(y))
+        """The strata of a split, from validated or encoded targets; by default, all rows are in one stratum."""
+        return single_stratum(len(y))
 
     @abstractmethod
     def supervision_targets(self, targets: Targets) -> "csr_array | NDArray[np.float64]":
-        """What label-informed inputs are told of encoded targets, shape (n_units, n_outputs).
+        """Targets for fitting label features, from encoded targets, shape (n_units, n_outputs).
 
-        Sparse: how far each unit belongs to each output, from 0 to 1. Dense: numbers that are standardised.
+        Sparse: the degree to which each unit belongs to each output, from 0 to 1. Dense: standardised values.
         """
 
     @abstractmethod
     def calibrate(self, scores: NDArray[np.floating], targets: Targets, weights: NDArray[np.float64]) -> "Calibration":
-        """How scores of linear models become estimates of the outputs, learned from scores of the training rows.
+        """Fit the calibration from scores of linear models to estimates of the outputs.
 
         Parameters
         ----------
         scores : ndarray of shape (n_units, n_outputs)
-            Computed without the own target of each sequence.
+            Out-of-fold scores of the training rows.
         targets : ndarray of shape (n_sequences, ...), or Ragged
-            Encoded.
+            Encoded targets.
         weights : ndarray of shape (n_units,)
-            What each unit counts in the loss.
+            Weights of the units in the loss.
         """
 
     def supervision(self, training: Dataset, fold: NDArray[np.int64]) -> "Supervision":
-        """What label-informed inputs are told of the encoded targets of training rows; `fold` is that of each row."""
+        """The supervision for fitting label features to training rows; `fold` is the fold of each row."""
         from seqclf._label_features.supervision import Supervision
 
         weights, targets = training.weights, training.targets
@@ -139,7 +140,9 @@ class Task(ABC):
             weights, fold = np.repeat(weights, lengths), np.repeat(fold, lengths)
         weights = weights * self.score_weights(targets)
         loss_weights = weights * self.loss_weights(targets)
-        loss_weights /= loss_weights.max()  # Only the proportions matter, to the last bit.
+        loss_weights /= (
+            loss_weights.max()
+        )  # a common factor of the weights must not change the result, not even by a bit
         return Supervision(
             self.supervision_targets(targets),
             weights,
@@ -152,18 +155,18 @@ class Task(ABC):
     # Loss and score
 
     def fit_weights(self, targets: Targets, weights: NDArray[np.float64]) -> None:  # noqa: B027
-        """Learn from the training rows what targets count in the loss."""
+        """Fit the weights in the loss to the encoded targets of the training rows."""
 
     def loss_weights(self, targets: Targets) -> NDArray[np.float64]:
-        """What the target of each unit counts in the loss, shape (n_units,)."""
+        """The weight of each unit in the loss, from its target, shape (n_units,)."""
         return self.score_weights(targets)
 
     def score_weights(self, targets: Targets) -> NDArray[np.float64]:
-        """What the target of each unit counts in the score, shape (n_units,)."""
+        """The weight of each unit in the score, from its target, shape (n_units,)."""
         return np.ones(len(targets.values) if isinstance(targets, Ragged) else len(targets))
 
     def initial_bias(self, targets: Targets, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the network gives for an empty sequence before training, shape (n_outputs,)."""
+        """The initial bias of the output layer, shape (n_outputs,)."""
         return np.zeros(self.n_outputs)
 
     @abstractmethod
@@ -171,34 +174,34 @@ class Task(ABC):
         """The loss of each unit, shape (n_units,), from outputs (n_units, n_outputs) and encoded targets."""
 
     def summarise(self, outputs: "Tensor") -> "Tensor":
-        """What `score` needs of the outputs of a batch; the first dimension is the units."""
+        """The input of `score`, from the outputs of a batch; the first dimension is the units."""
         return outputs
 
     @abstractmethod
     def score(self, summaries: "Tensor", targets: "Tensor", weights: "Tensor") -> "Tensor":
-        """The score of an epoch, a single number.
+        """The score of an epoch, a scalar.
 
         Parameters
         ----------
         summaries, targets : Tensor of shape (n_units, ...)
-            What `summarise` gave for the batches, and the encoded targets.
+            The results of `summarise` for all batches, concatenated, and the encoded targets.
         weights : Tensor of shape (n_units,), float64, on the CPU
-            What each unit counts.
+            Weights of the units.
         """
 
-    # Predictions, and what they are saved with
+    # Predictions and saving
 
     @abstractmethod
     def decode(self, outputs: Any) -> Any:
-        """The predictions, from outputs of shape (n_sequences, n_outputs), or with `per_step` a Ragged of them."""
+        """Predictions from outputs (n_sequences, n_outputs), or with `per_step` a Ragged (n_steps, n_outputs)."""
 
     def to_state(self) -> State:
-        """What predictions and later fits need of the fitted task; see :func:`seqclf._tasks.saved.task_from_state`."""
-        raise TypeError(f"A model can't be saved whose task is {type(self).__name__}: it has no way to be read again.")
+        """The fitted state for predictions and later fits; see :func:`seqclf._tasks.saved.task_from_state`."""
+        raise TypeError(f"A model with the task {type(self).__name__} can't be saved: the task does not support it.")
 
 
 def weighted_mean(values: "Tensor", weights: "Tensor") -> "Tensor":
-    """The mean of one number a unit, in float64 on the CPU, because not every device has float64."""
+    """The weighted mean over units, in float64 on the CPU because not every device supports float64."""
     import torch
 
     return values.cpu().to(torch.float64) @ weights / weights.sum()

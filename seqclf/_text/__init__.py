@@ -1,1 +1,1 @@
-"""From texts to tokens; it knows no labels."""
+"""Splitting texts into tokens and indexing these. Nothing here depends on labels."""

@@ -1,4 +1,4 @@
-"""How a text is read before it is split: what is changed in it, and which characters words are made of."""
+"""Cleaning of texts before they are split, and the rules for which characters form words."""
 
 import re
 import unicodedata
@@ -9,32 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LINE_BREAK = re.compile(r"<[\s/]*+br\b[^<>]*+>", re.IGNORECASE)  # <br />, </br>, < BR clear="all">
-# Soft hyphens, word joiners, byte-order marks and marks of the writing direction: they show nothing.
+# Soft hyphens, word joiners, byte-order marks and direction marks: they are not displayed.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 _ZERO_WIDTH_SPACE, _JOINERS = "\u200b", "\u200c\u200d"
 _KEYCAP = "\u20e3"
 _KEYCAPS = re.compile(rf"[0-9#*]\ufe0f?+{_KEYCAP}")
-_MORE_MARKS = "\U000e0100-\U000e01ef"  # beyond the first plane: the variants of ideographs
+_MORE_MARKS = "\U000e0100-\U000e01ef"  # outside the basic plane: variation selectors of ideographs
 _SKIN_TONES, _TAGS, _REGIONAL = "\U0001f3fb-\U0001f3ff", "\U000e0020-\U000e007f", "\U0001f1e6-\U0001f1ff"
 _ALNUM, _SPACE = re.compile(r"\w"), re.compile(r"\s")
 _IS_EXTENDER, _IS_REGIONAL = re.compile(f"[{_SKIN_TONES}{_TAGS}]"), re.compile(f"[{_REGIONAL}]")
-_PAGE = 256  # characters that are looked up together
-_N_PAGES = 0x2000  # four bytes of UTF-8 have 21 bits: whatever they are, there is a page
+_PAGE = 256  # characters per page of the lookup table
+_N_PAGES = 0x2000  # enough pages for every 21-bit code that four bytes of UTF-8 can hold
 
 Form = Literal["NFC", "NFKC"]
-# What `word_pattern` is to texts of ASCII alone, without its table of marks, which takes long to make.
+# Equals `word_pattern` on pure ASCII texts, without its list of marks, which is slow to build.
 _ASCII_WORDS = re.compile(r"\w++(?:'\w++)*+|[^\w\s]")
 
 
 def clean(text: str, lowercase: bool, form: Form | None) -> str:
-    """The text in its normal form: spaces for line breaks, typewriter apostrophes, small letters if `lowercase`.
+    """Normalise a text: spaces for HTML line breaks, straight apostrophes, lower case if `lowercase`.
 
     Parameters
     ----------
     text : str
     lowercase : bool
     form : {"NFC", "NFKC"} or None
-        The Unicode normal form; None leaves every spelling as it is.
+        The Unicode normal form; None does not normalise.
     """
     text = _visible(text, form)
     if "<" in text:
@@ -43,35 +43,35 @@ def clean(text: str, lowercase: bool, form: Form | None) -> str:
 
 
 def clean_for_words(text: str, lowercase: bool, form: Form | None) -> str:
-    """The same with spaces around keycaps, whose digits would be parts of words."""
+    """Like :func:`clean`, with spaces around keycaps, whose digits would otherwise join words."""
     text = clean(text, lowercase, form)
     return _KEYCAPS.sub(r" \g<0> ", text) if _KEYCAP in text else text
 
 
 def clean_token(token: str, lowercase: bool, form: Form | None) -> str:
-    """A token that was split already; its line breaks and apostrophes stay."""
+    """Normalise a token of a list of tokens; its line breaks and apostrophes are not changed."""
     return _lower(_visible(token, form), lowercase, form)
 
 
 def normalized(text: str, form: Form | None) -> str:
-    """The text in this normal form, often the same object."""
+    """The text in this normal form; the same object where nothing changes."""
     return text if form is None or text.isascii() else unicodedata.normalize(form, text)
 
 
 def _visible(text: str, form: Form | None) -> str:
-    """Without invisible characters: these would keep a letter and its accent apart, so they go first."""
+    """Drop invisible characters. This comes before normalisation: they can separate a letter from its accent."""
     if text.isascii():
         return text
     return normalized(_INVISIBLE.sub("", text).replace(_ZERO_WIDTH_SPACE, " "), form)
 
 
 def _lower(text: str, lowercase: bool, form: Form | None) -> str:
-    # A small letter may form one character with its accent where the capital does not.
+    # Normalise again: some lower-case letters compose with an accent where the capital does not.
     return normalized(text.lower(), form) if lowercase else text
 
 
 def find_words(text: str) -> list[str]:
-    """The words and single marks of a text, in their order."""
+    """The words and single marks of a text, in order."""
     return (_ASCII_WORDS if text.isascii() else word_pattern()).findall(text)
 
 
@@ -79,11 +79,11 @@ def find_words(text: str) -> list[str]:
 def word_pattern() -> re.Pattern[str]:
     r"""Words and single marks.
 
-    Python's ``\w`` leaves out the combining marks that vowels are written with in Hindi and many other scripts, and
-    accents that stand alone; a word keeps them here. The zero-width joiner and non-joiner are part of a word between
-    its letters, the joiner also at its end, where some scripts need it. A mark keeps its variation selectors and its
-    skin tone; marks with joiners between them are one, and so are the two halves of a flag. Other joiners are passed
-    over. ``++``, ``*+`` and ``?+`` never step back, which makes them fast.
+    Python's ``\w`` excludes the combining marks that write vowels in Hindi and many other scripts, and separate
+    combining accents; here they belong to words. The zero-width joiner and non-joiner belong to a word between its
+    letters, and the joiner also at its end, where some scripts need it. A mark includes its variation selectors and
+    its skin tone. Marks connected by joiners are one mark, and so are the two halves of a flag. Other joiners are
+    skipped. The possessive quantifiers ``++``, ``*+`` and ``?+`` never backtrack, which makes them fast.
     """
     marks = "".join(filter(_is_mark, map(chr, range(0x10000)))) + _MORE_MARKS
     letters = rf"[\w{marks}]++"
@@ -92,25 +92,25 @@ def word_pattern() -> re.Pattern[str]:
 
 
 def _is_mark(character: str) -> bool:
-    of_words = "\u0300" <= character <= "\uffff" or "\U000e0100" <= character <= "\U000e01ef"
-    return of_words and unicodedata.category(character).startswith("M")
+    in_range = "\u0300" <= character <= "\uffff" or "\U000e0100" <= character <= "\U000e01ef"
+    return in_range and unicodedata.category(character).startswith("M")
 
 
 class Characters:
-    """What is known of some characters, by the rules above, in the form that the compiled splitter reads.
+    """Lookup table of character properties by the rules above, as the native splitter reads it.
 
     Parameters
     ----------
     lowercase : bool
     form : {"NFC", "NFKC"} or None
-        As in :func:`clean`. The texts are in this form already.
+        As in :func:`clean`. The texts are already in this form.
 
     Attributes
     ----------
     page_index : ndarray of shape (0x2000,), dtype int32
-        The row of `pages` for each page of 256 characters, or -1. The first page has row 0.
-    pages : ndarray of shape (room, 256), dtype uint32
-        For each character the bits of `Kind` in abi.h, and above them the character that it is read as.
+        For each block of 256 characters its index in `pages`, or -1. Block 0 has index 0.
+    pages : ndarray of shape (capacity, 256), dtype uint32
+        For each character the bits of `Kind` in abi.h, and above them the character that replaces it.
     """
 
     def __init__(self, lowercase: bool, form: Form | None) -> None:
@@ -120,7 +120,7 @@ class Characters:
         self.add(0)
 
     def add(self, code: int) -> None:
-        """Make the page of this character known."""
+        """Add the page that contains this character."""
         if self._n_pages == len(self.pages):
             self.pages = np.concatenate([self.pages, np.empty_like(self.pages)])
         self.page_index[code // _PAGE] = self._n_pages
@@ -129,42 +129,42 @@ class Characters:
 
 
 @cache
-def _page(number: int, lowercase: bool, form: Form | None) -> NDArray[np.uint32]:
-    characters = (chr(_PAGE * number + place) for place in range(_PAGE))
+def _page(page: int, lowercase: bool, form: Form | None) -> NDArray[np.uint32]:
+    characters = (chr(_PAGE * page + offset) for offset in range(_PAGE))
     return np.array([_entry(character, lowercase, form) for character in characters], dtype=np.uint32)
 
 
 def _entry(character: str, lowercase: bool, form: Form | None) -> int:
-    read = clean(character, lowercase, None)  # the text is in its normal form already
+    replacement = clean(character, lowercase, None)  # the text is already in its normal form
     alnum, mark = _ALNUM.match(character), _is_mark(character)
     kinds = (
         alnum or mark,
         mark or _IS_EXTENDER.match(character),
-        _SPACE.match(read),
+        _SPACE.match(replacement),
         alnum,
         not _is_context_free(character, lowercase, form),
         _IS_REGIONAL.match(character),
         character in _JOINERS,
     )
-    bits = sum(1 << place for place, kind in enumerate(kinds) if kind)
-    return bits | ord(read[:1] or character) << 8
+    bits = sum(1 << bit for bit, applies in enumerate(kinds) if applies)
+    return bits | ord(replacement[:1] or character) << 8
 
 
 def _is_context_free(character: str, lowercase: bool, form: Form | None) -> bool:
-    """Whether it becomes one character, and the same one whatever is next to it.
+    """Whether it always becomes the same single character, whatever its neighbours are.
 
-    A capital sigma becomes another small letter at the end of a word, a capital I with a dot two characters, an
-    invisible character none; some accents join the small letter of a capital that they did not join.
+    Counterexamples: a capital sigma has another lower case at the end of a word, a capital I with a dot becomes two
+    characters, an invisible character none, and some accents compose with a lower-case letter but not its capital.
     """
     if character == _KEYCAP or (lowercase and form is not None and character in _joining_accents()):
         return False
-    read = clean(character, lowercase, None)
-    return len(read) == 1 and clean("a" + character, lowercase, None) == "a" + read
+    cleaned = clean(character, lowercase, None)
+    return len(cleaned) == 1 and clean("a" + character, lowercase, None) == "a" + cleaned
 
 
 @cache
 def _joining_accents() -> frozenset[str]:
-    """The accents that form one character with some small letter."""
+    """The accents that compose with some lower-case letter."""
     pairs = (unicodedata.decomposition(chr(code)).split() for code in range(0x20000))
     return frozenset(chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and _is_small(pair[0]))
 

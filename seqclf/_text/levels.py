@@ -1,4 +1,4 @@
-"""Words or characters: what to read texts by, told from their writing."""
+"""Choice of the token level, words or characters, from a sample of the texts."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from seqclf._text.characters import find_words
 
-# A sample is enough: this many texts, and this many characters from the start of each.
+# Size of the sample: texts, and characters from the start of each.
 _MAX_TEXTS, _MAX_CHARACTERS = 1_000, 500
-_MIN_UNSPACED = 0.25  # share of the letters
-_MIN_ONE_TOKEN = 0.5  # share of the texts that have a token
-# First and last character of the scripts that are written without spaces between words, and of Hangul, whose words take
-# endings without end.
+_MIN_UNSPACED = 0.25  # fraction of the letters
+_MIN_SINGLE_TOKEN = 0.5  # fraction of the texts that have a token
+# First and last character of the scripts without spaces between words, and of Hangul, whose words have very many
+# inflected forms.
 _UNSPACED = np.array(
     [
         (0x0E00, 0x0EFF),  # Thai, Lao
@@ -42,60 +42,61 @@ _UNSPACED = np.array(
 
 
 class LevelSample:
-    """Some of the texts that were added, in any number of parts: the same ones, however the texts are parted.
+    """A sample of the texts that were added. It does not depend on how the texts were divided over calls.
 
-    A position has a number that looks random, and the texts with the smallest numbers are kept.
+    Each position has a pseudorandom rank, and the texts with the lowest ranks are selected.
     """
 
     def __init__(self) -> None:
         self._n_texts, self._texts, self._ranks = 0, list[str](), np.empty(0, dtype=np.uint64)
 
     def add(self, texts: Sequence[str]) -> None:
-        """Choose among the texts of the sample and these, which come after all others."""
+        """Select among the texts of the sample and these, which follow all earlier ones."""
         ranks = np.concatenate([self._ranks, _ranks(self._n_texts, len(texts))])
-        kept = np.argsort(ranks)[:_MAX_TEXTS]
+        selected = np.argsort(ranks)[:_MAX_TEXTS]
         n_before = len(self._texts)
         self._texts = [
-            self._texts[place] if place < n_before else texts[place - n_before][:_MAX_CHARACTERS]
-            for place in kept.tolist()
+            self._texts[index] if index < n_before else texts[index - n_before][:_MAX_CHARACTERS]
+            for index in selected.tolist()
         ]
-        self._ranks, self._n_texts = ranks[kept], self._n_texts + len(texts)
+        self._ranks, self._n_texts = ranks[selected], self._n_texts + len(texts)
 
     def choose(self) -> Literal["word", "char"]:
-        """Characters where words are not written apart, or where most texts are a single one; words elsewhere.
+        """Characters for scripts without spaces, or if most texts are a single word; else words.
 
-        A word of Chinese, Japanese or Thai cannot be told from its neighbours without a dictionary, and a Korean one
-        takes so many endings that most words are rare. A quarter of such letters is enough, because one of them says as
-        much as a word of four. Texts of one token are names or codes: what tells them apart is inside the token.
+        Chinese, Japanese and Thai words cannot be separated without a dictionary, and Korean words have so many
+        inflected forms that most of them are rare. A quarter of such letters is enough, because one of them carries
+        as much information as a word of four letters. Texts of one token are names or codes, which differ inside
+        the token.
         """
-        if _unspaced_share("".join(self._texts)) >= _MIN_UNSPACED:
+        if _unspaced_fraction("".join(self._texts)) >= _MIN_UNSPACED:
             return "char"
         n_tokens = np.array([len(find_words(text)) for text in self._texts])
-        one_token = int((n_tokens == 1).sum()) >= _MIN_ONE_TOKEN * max(int((n_tokens > 0).sum()), 1)
-        return "char" if one_token else "word"
+        mostly_single = int((n_tokens == 1).sum()) >= _MIN_SINGLE_TOKEN * max(int((n_tokens > 0).sum()), 1)
+        return "char" if mostly_single else "word"
 
 
 def choose_level(texts: Sequence[str]) -> Literal["word", "char"]:
-    """The level for these texts, by a sample of them."""
+    """The level for these texts, from a sample of them."""
     sample = LevelSample()
     sample.add(texts)
     return sample.choose()
 
 
 def _ranks(start: int, n: int) -> NDArray[np.uint64]:
-    """A number for each of `n` positions from `start` on that looks random (the mixing of splitmix64)."""
+    """A pseudorandom rank for each of `n` positions from `start` on (the mixing of splitmix64)."""
     mixed = np.arange(start + 1, start + n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _unspaced_share(text: str) -> float:
-    """The share of the letters that are of an unspaced script."""
+def _unspaced_fraction(text: str) -> float:
+    """The fraction of the letters that belong to an unspaced script."""
     if text.isascii():
         return 0.0
     letters = "".join(filter(str.isalpha, text))
     codes: NDArray[np.uint32] = np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    place = np.searchsorted(_UNSPACED[:, 0], codes, side="right") - 1
-    unspaced = (place >= 0) & (codes <= _UNSPACED[place, 1])
+    index = np.searchsorted(_UNSPACED[:, 0], codes, side="right") - 1
+    unspaced = (index >= 0) & (codes <= _UNSPACED[index, 1])
     return float(unspaced.mean()) if len(codes) else 0.0

@@ -1,4 +1,4 @@
-"""How texts are split into tokens: a few settings, and what follows from them."""
+"""`Splitter`: the settings by which texts are split into tokens."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from seqclf._data.ragged import Ragged
 from seqclf._text.characters import Form, clean, clean_token
 from seqclf._text.subwords import word_finder
-from seqclf._text.word_splitter import TokenIndexer, number_tokens, number_words
+from seqclf._text.word_splitter import TokenIndexer, index_split_tokens, index_words
 
 Level = Literal["word", "char", "subword"]
 
@@ -19,7 +19,7 @@ class Splitter(NamedTuple):
     kind : {"texts", "tokens"}
         Whether rows are texts, or lists of tokens, which are not split again.
     level : {"word", "char", "subword"}
-        What a token is. For "subword" it is a word as the subword library reads it, whose pieces are learned later.
+        What a token is. For "subword" it is a word as the subword library splits it; subwords are trained later.
     lowercase : bool
     form : {"NFC", "NFKC"} or None
         As in :func:`clean`.
@@ -30,19 +30,19 @@ class Splitter(NamedTuple):
     lowercase: bool
     form: Form | None
 
-    def number(self, rows: Sequence[Any], index_tokens: TokenIndexer) -> Ragged:
-        """Split each row into tokens and put the ids of all of them end to end; see :func:`number_words`."""
+    def index_tokens(self, rows: Sequence[Any], index_tokens: TokenIndexer) -> Ragged:
+        """Split each row into tokens and return their ids; see :func:`index_words`."""
         if self.kind == "tokens":
-            return number_tokens((self._clean_tokens(row) for row in rows), index_tokens)
+            return index_split_tokens((self._clean_tokens(row) for row in rows), index_tokens)
         if self.level == "char":
-            return number_tokens(map(self.line, rows), index_tokens)
+            return index_split_tokens(map(self.line, rows), index_tokens)
         if self.level == "subword":
             find_words = word_finder()
-            return number_tokens((find_words(self.line(text)) for text in rows), index_tokens)
-        return number_words(rows, index_tokens, self.lowercase, self.form)
+            return index_split_tokens((find_words(self.line(text)) for text in rows), index_tokens)
+        return index_words(rows, index_tokens, self.lowercase, self.form)
 
     def line(self, text: str) -> str:
-        """The text on one line: runs of white space are one space, and there is none at the ends."""
+        """The text on one line: runs of white space become one space, and the ends are stripped."""
         return " ".join(clean(text, self.lowercase, self.form).split())
 
     def _clean_tokens(self, tokens: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pieces of words, learned by byte-level byte pair encoding: the package `tokenizers`, imported where it is used."""
+"""Subwords by byte-level byte pair encoding, from the package `tokenizers`, which is imported only on use."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-N_BYTES = 256  # the alphabet that every subword vocabulary starts from
-_CHUNK = 1_000  # texts handed to the library at once
-_MAX_REPEATS = 100  # of a word in one text that is made of its count
+N_BYTES = 256  # size of the initial alphabet of every subword vocabulary
+_CHUNK = 1_000  # texts per call of the library
+_MAX_REPEATS = 100  # of a word in one generated text
 
 
 def load_library() -> Any:
@@ -24,23 +24,23 @@ def load_library() -> Any:
     return tokenizers
 
 
-def learn(lines: Iterable[str], n_tokens: int, min_frequency: int) -> Any:
-    """Train a model on texts, each of them one line."""
+def train(lines: Iterable[str], n_tokens: int, min_frequency: int) -> Any:
+    """Train a model on texts of one line each."""
     return _train(map(_without_surrogates, lines), n_tokens, min_frequency)
 
 
-def learn_from_counts(words: Sequence[str], counts: NDArray[np.int64], n_tokens: int, min_frequency: int) -> Any:
-    """Train the same model on the words of texts, as :func:`word_finder` finds them, and how often each occurs.
+def train_from_counts(words: Sequence[str], counts: NDArray[np.int64], n_tokens: int, min_frequency: int) -> Any:
+    """Train the same model on the words that :func:`word_finder` finds and their counts.
 
-    The library learns from texts alone, and what it learns depends on the counts of words alone: it gets each word as
-    often as it occurs. Spaces separate words, since their own spaces are spelled by another character.
+    The library takes only texts, but its result depends only on the counts of words. So it gets each word as often as
+    it occurs. Spaces can separate the words because the spaces inside them are spelled by another character.
     """
-    between_spaces = load_library().pre_tokenizers.WhitespaceSplit()
-    return _train(_repeated(words, counts), n_tokens, min_frequency, between_spaces)
+    on_spaces = load_library().pre_tokenizers.WhitespaceSplit()
+    return _train(_repeated(words, counts), n_tokens, min_frequency, on_spaces)
 
 
 def word_finder() -> Callable[[str], list[str]]:
-    """A function that gives the words of a line in the alphabet of the library; no piece goes beyond a word."""
+    """A function that splits a line into words in the alphabet of the library. No subword crosses a word boundary."""
     split = _byte_level().pre_tokenize_str
     return lambda line: [word for word, _ in split(_without_surrogates(line))]
 
@@ -52,43 +52,43 @@ def tokens_of(model: Any) -> list[str]:
 
 
 def merges_of(model: Any) -> NDArray[np.int32]:
-    """The pairs of tokens that a model merges, as ids of the library, the first merge first; shape (n_merges, 2).
+    """The pairs of tokens that a model merges, as ids of the library, in order of priority; shape (n_merges, 2).
 
-    With the tokens they are all of a model that was learned here; a ValueError for any other model.
+    Tokens and merges define a model that was trained here completely; any other model raises a ValueError.
     """
     ids = model.get_vocab()
     pairs = json.loads(model.to_str())["model"].get("merges", ())
     merges = np.array([[ids[first], ids[second]] for first, second in pairs], dtype=np.int32).reshape(-1, 2)
-    if restored(tokens_of(model), merges).to_str() != model.to_str():
+    if rebuild(tokens_of(model), merges).to_str() != model.to_str():
         raise ValueError(
-            "The subword model is not as it was learned: a model that was changed afterwards can't be saved."
+            "The subword model was changed after fit: a changed model can't be saved. Fit the tokenizer again."
         )
     return merges
 
 
-def restored(tokens: Sequence[str], merges: NDArray[np.int32]) -> Any:
-    """The model of these tokens and merges; a ValueError where they make none.
+def rebuild(tokens: Sequence[str], merges: NDArray[np.int32]) -> Any:
+    """Rebuild the model from its tokens and merges; a ValueError if they are not valid.
 
-    Everything is checked before the library gets it, which ends in a panic for some of it.
+    They are checked before the library gets them, because some invalid values make it panic.
     """
     ids = dict(zip(tokens, range(len(tokens)), strict=True))
     if len(ids) < len(tokens) or "" in ids:
         raise ValueError("a token is empty or occurs twice")
     if any(map(_has_surrogate, tokens)):
-        raise ValueError("a token has half surrogates in it")
+        raise ValueError("a token contains lone surrogates")
     pairs = [(tokens[first], tokens[second]) for first, second in merges.tolist()]
     if len(set(pairs)) < len(pairs) or any(first + second not in ids for first, second in pairs):
-        raise ValueError("a merge occurs twice, or makes something that is no token")
+        raise ValueError("a merge occurs twice, or its result is not a token")
     tokenizers = load_library()
     try:
         return _with_byte_level(tokenizers.Tokenizer(tokenizers.models.BPE(vocab=ids, merges=pairs)))
     except Exception as error:
-        raise ValueError(f"the package tokenizers refuses it ({error})") from error
+        raise ValueError(f"the package tokenizers rejects it ({error})") from error
 
 
 def encode(model: Any, lines: Iterable[str]) -> Iterator[NDArray[np.int32]]:
     """The ids of the library for each line."""
-    # In chunks: what the library keeps of each text is many times larger than the ids.
+    # In chunks: the library's encoding of a text is many times larger than its ids.
     cleaned = map(_without_surrogates, lines)
     while chunk := list(islice(cleaned, _CHUNK)):
         for encoding in model.encode_batch_fast(chunk):
@@ -110,13 +110,13 @@ def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenize
 
 
 def _with_byte_level(model: Any) -> Any:
-    """The model with the alphabet of bytes: how it splits lines into words, and spells tokens."""
+    """The model with the byte alphabet, by which it splits lines into words and spells tokens."""
     model.pre_tokenizer, model.decoder = _byte_level(), load_library().decoders.ByteLevel()
     return model
 
 
 def _byte_level() -> Any:
-    # The first word is spelled like the others, with a space before it.
+    # The first word is spelled like all others, with a leading space.
     return load_library().pre_tokenizers.ByteLevel(add_prefix_space=True)
 
 
@@ -131,5 +131,5 @@ def _has_surrogate(token: str) -> bool:
 
 
 def _without_surrogates(line: str) -> str:
-    """The line without half surrogates, which the library refuses."""
+    """Replace lone surrogates, which the library rejects."""
     return line.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""How often each token occurs: what a vocabulary is chosen by, for all texts at once or part after part."""
+"""Token counts, from which a vocabulary is chosen, over all texts at once or chunk by chunk."""
 
 import copy
 from collections import defaultdict
@@ -15,7 +15,7 @@ from seqclf._text.levels import LevelSample
 from seqclf._text.splitter import Splitter
 from seqclf._text.unknown_words import WordSample
 
-_PIECE = 1 << 19  # ids counted at once
+_PIECE = 1 << 19  # ids per call of bincount
 
 
 class TokenCounts:
@@ -32,7 +32,7 @@ class TokenCounts:
     counts : ndarray of shape (n_tokens,), dtype int64
     n_texts : int
     words : WordSample or None
-        A sample of the texts where words are tokens.
+        A sample of the texts; None where words are not the tokens.
     """
 
     def __init__(self, splitter: Splitter, max_length: int | None) -> None:
@@ -40,12 +40,12 @@ class TokenCounts:
         self.counts = np.zeros(0, dtype=np.int64)
         self.n_texts = self._n_longer = 0
         self.words = WordSample() if splitter.kind == "texts" and splitter.level == "word" else None
-        self._numbers = _numbered(())
+        self._ids = _growing_ids(())
 
     def add(self, rows: Sequence[Any]) -> Ragged:
-        """Count the tokens of these rows; gives them as ids in the order in which tokens were first seen."""
-        ids = self.splitter.number(rows, partial(map, self._numbers.__getitem__))
-        counts = np.zeros(len(self._numbers), dtype=np.int64)
+        """Count the tokens of these rows and return their ids, in order of first occurrence."""
+        ids = self.splitter.index_tokens(rows, partial(map, self._ids.__getitem__))
+        counts = np.zeros(len(self._ids), dtype=np.int64)
         counts[: len(self.counts)] = self.counts
         for piece in pieces(ids.values):
             counts += np.bincount(piece, minlength=len(counts))
@@ -60,50 +60,50 @@ class TokenCounts:
     @property
     def tokens(self) -> list[str]:
         """The token of each id."""
-        return list(islice(self._numbers, len(self.counts)))
+        return list(islice(self._ids, len(self.counts)))
 
     @property
     def n_truncated(self) -> int | None:
-        """The number of texts with more than `max_length` tokens; None where what a token is was not known yet."""
+        """The number of texts with more than `max_length` tokens; None for subwords, which are not trained yet."""
         return None if self.splitter.level == "subword" and self.max_length is not None else self._n_longer
 
     def choose(
         self, tokens: Sequence[str], min_frequency: int, max_tokens: int | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The ids of the tokens for the vocabulary, the most frequent first, then by spelling; and the other ids."""
+        """The ids of the tokens for the vocabulary, by falling frequency, then by spelling; and all other ids."""
         by_token = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int64)
         by_frequency = by_token[np.argsort(-self.counts[by_token], kind="stable")]
-        kept = by_frequency[self.counts[by_frequency] >= min_frequency][:max_tokens]
-        if not len(kept):
+        selected = by_frequency[self.counts[by_frequency] >= min_frequency][:max_tokens]
+        if not len(selected):
             raise ValueError(
                 f"Empty vocabulary: none of the {np.count_nonzero(self.counts)} different tokens of {self.n_texts} "
-                f"texts occurs min_frequency={min_frequency} times."
+                f"texts occurs min_frequency={min_frequency} times. Lower min_frequency, or pass texts with tokens."
             )
-        return kept, np.setdiff1d(by_frequency, kept)
+        return selected, np.setdiff1d(by_frequency, selected)
 
     def copy(self) -> "TokenCounts":
-        """Counts that can go on without a change of these.
+        """A copy to which texts can be added without changing these counts.
 
-        The ids of tokens are shared: one that only the copy has seen has an id here, and a count of 0 later on.
+        The dict of ids is shared. A token that only the copy has seen has an id here too, and a count of 0.
         """
         copied = object.__new__(TokenCounts)
         vars(copied).update(vars(self), words=copy.copy(self.words))
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_numbers": self.tokens}
+        return vars(self) | {"_ids": self.tokens}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _numbers=_numbered(state["_numbers"]))
+        vars(self).update(state, _ids=_growing_ids(state["_ids"]))
 
 
 class TextCounts:
-    """The counts of texts that come part after part, for each level that may become that of the tokenizer.
+    """The counts of texts that come chunk by chunk, for each level that the tokenizer can use.
 
     Parameters
     ----------
     splitters : sequence of Splitter
-        More than one where the texts decide what a token is.
+        More than one if the level is chosen from the texts.
     max_length : int or None
         As in :class:`TokenCounts`.
     """
@@ -120,12 +120,12 @@ class TextCounts:
             self._sample.add(rows)
 
     def chosen(self) -> TokenCounts:
-        """The counts of the level that the texts ask for."""
+        """The counts of the level that fits the texts."""
         level: Literal["word", "char", "subword"] = next(iter(self._by_level))
         return self._by_level[level if self._sample is None else self._sample.choose()]
 
     def copy(self) -> "TextCounts":
-        """Counts that can go on without a change of these."""
+        """A copy to which texts can be added without changing these counts."""
         copied = object.__new__(TextCounts)
         copied._by_level = {level: counts.copy() for level, counts in self._by_level.items()}
         copied._sample = copy.copy(self._sample)
@@ -133,12 +133,12 @@ class TextCounts:
 
 
 def pieces(values: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """Views of the ids, of a length that numpy's copies of them, of 64 bits each, may have."""
+    """Split the ids into views, to bound the size of the 64-bit copies that `np.bincount` makes."""
     return np.split(values, range(_PIECE, len(values), _PIECE))
 
 
-def _numbered(tokens: Iterable[str]) -> defaultdict[str, int]:
-    """The number of each token; a token that is asked for and not there gets the next one."""
-    numbers = defaultdict[str, int](None, {token: number for number, token in enumerate(tokens)})
-    numbers.default_factory = numbers.__len__
-    return numbers
+def _growing_ids(tokens: Iterable[str]) -> defaultdict[str, int]:
+    """The id of each token; looking up a new token gives it the next id."""
+    ids = defaultdict[str, int](None, {token: index for index, token in enumerate(tokens)})
+    ids.default_factory = ids.__len__
+    return ids

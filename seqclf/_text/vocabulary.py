@@ -1,4 +1,4 @@
-"""`Vocabulary`: a fitted tokenizer. It turns texts into ids; it is what prediction needs of a `TextTokenizer`."""
+"""`Vocabulary`: the state of a fitted `TextTokenizer` that prediction needs. It turns texts into ids."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ N_SPECIAL = len(SPECIAL_TOKENS)  # padding and unknown come before the first tok
 _UNKNOWN = SPECIAL_TOKENS.index("[UNK]")
 
 
-class NumberedTokens(NamedTuple):
-    """The tokens of texts as ids, end to end; those that are not in the vocabulary follow behind it."""
+class IndexedTokens(NamedTuple):
+    """The token ids of texts. Tokens outside the vocabulary have the ids after its last one, in order."""
 
     ids: Ragged
     new_tokens: list[str]
@@ -27,25 +27,25 @@ class NumberedTokens(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The tokens that have an id, and how texts are split into tokens.
+    """The tokens that have an id, and the settings by which texts are split into tokens.
 
     Parameters
     ----------
     splitter : Splitter
     tokens : list of str
-        The token of each id; padding and unknown are the first two.
+        The token of each id; the first two are padding and unknown.
     max_length : int or None
-        Longer texts are cut to so many tokens.
+        Longer texts are truncated to this many tokens.
     truncate : {"start", "end"}
-        The side that is cut off.
+        The side that is truncated.
     subword_model : tokenizers.Tokenizer or None
-        The model of the library where tokens are subwords. Its ids are those of `tokens` less 2.
+        The model of the library if tokens are subwords. Its ids are those of `tokens` minus 2.
 
     Examples
     --------
     >>> vocabulary = Vocabulary(Splitter("texts", "word", True, "NFC"), ["[PAD]", "[UNK]", "good"], None, "start")
     >>> ids, new_tokens = vocabulary.to_ids(["A good film"])
-    >>> ids.values.tolist(), new_tokens, vocabulary.known(ids).values.tolist()
+    >>> ids.values.tolist(), new_tokens, vocabulary.replace_unknown(ids).values.tolist()
     ([3, 2, 4], ['a', 'film'], [1, 2, 1])
     """
 
@@ -60,35 +60,35 @@ class Vocabulary:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """The id of each token; padding and unknown have none, so that no text can contain them."""
+        """The id of each token, without padding and unknown, so that no text can contain these two."""
         return dict(zip(self.tokens[N_SPECIAL:], range(N_SPECIAL, len(self.tokens)), strict=True))
 
-    def to_ids(self, rows: Sequence[Any]) -> NumberedTokens:
-        """The ids of the tokens of validated rows; unknown tokens have ids too."""
+    def to_ids(self, rows: Sequence[Any]) -> IndexedTokens:
+        """The token ids of validated rows; unknown tokens get ids too."""
         if self.subword_model is not None:
-            return NumberedTokens(self.cut(self.subword_ids(rows)), [])
+            return IndexedTokens(self.cut(self.subword_ids(rows)), [])
         find, n_tokens = self.ids.get, len(self.tokens)
         new: defaultdict[str, int] = defaultdict()
         new.default_factory = lambda: n_tokens + len(new)
-        ids = self.splitter.number(rows, lambda tokens: [find(token) or new[token] for token in tokens])
-        return NumberedTokens(self.cut(ids), list(new))
+        ids = self.splitter.index_tokens(rows, lambda tokens: [find(token) or new[token] for token in tokens])
+        return IndexedTokens(self.cut(ids), list(new))
 
-    def known(self, ids: Ragged) -> Ragged:
-        """The ids with one for all unknown tokens."""
-        known = np.where(ids.values < len(self.tokens), ids.values, np.int32(_UNKNOWN))
-        return Ragged(known, ids.lengths)
+    def replace_unknown(self, ids: Ragged) -> Ragged:
+        """Replace the ids of all unknown tokens by that of [UNK]."""
+        values = np.where(ids.values < len(self.tokens), ids.values, np.int32(_UNKNOWN))
+        return Ragged(values, ids.lengths)
 
     def subword_ids(self, texts: Sequence[str]) -> Ragged:
-        """The ids of the subwords of whole texts."""
+        """The subword ids of whole texts, not truncated."""
         encoded = subwords.encode(self.subword_model, map(self.splitter.line, texts))
         return Ragged.from_items([ids + N_SPECIAL for ids in encoded], dtype=np.int32)
 
     def cut(self, ids: Ragged) -> Ragged:
-        """No text longer than `max_length`."""
+        """Truncate the texts to `max_length`."""
         return ids.truncated(self.max_length, self.truncate)
 
     def to_state(self) -> State:
-        """The tokens and the settings; of a subword model the pairs of tokens that it merges."""
+        """The tokens and the settings, and the merges of a subword model."""
         merges = None if self.subword_model is None else subwords.merges_of(self.subword_model)
         return {
             "kind": str.__str__(self.splitter.kind),
@@ -103,7 +103,7 @@ class Vocabulary:
 
     @classmethod
     def from_state(cls, saved: Saved) -> Self:
-        """The vocabulary of a saved state."""
+        """Restore the vocabulary from a saved state."""
         splitter = Splitter(
             saved.option("kind", ["texts", "tokens"]),
             saved.option("level", ["word", "char", "subword"]),
@@ -120,19 +120,22 @@ class Vocabulary:
         )
         saved.require(tokens[:N_SPECIAL] == SPECIAL_TOKENS, f"tokens do not begin with {', '.join(SPECIAL_TOKENS)}")
         saved.require(
-            len(vocabulary.ids) == len(tokens) - N_SPECIAL > 0, "tokens are none, or one of them occurs twice"
+            len(vocabulary.ids) == len(tokens) - N_SPECIAL > 0, "tokens are empty, or one of them occurs twice"
         )
-        saved.require(splitter.kind == "texts" or splitter.level == "word", "tokens can't be split again")
+        saved.require(
+            splitter.kind == "texts" or splitter.level == "word",
+            "kind 'tokens' goes only with level 'word': tokens can't be split again",
+        )
         return vocabulary
 
 
 def _subword_model(saved: Saved, level: str, tokens: list[str]) -> Any:
-    """The model of the library, made again of its tokens and merges; None for other levels."""
+    """Rebuild the model of the library from its tokens and merges; None for other levels."""
     if level != "subword":
         saved.require(saved.value("merges") is None, f"merges are only for subwords, and the level is {level}")
         return None
     merges = saved.array("merges", np.int32, (None, 2), low=0, high=len(tokens) - 1)
     try:
-        return subwords.restored(tokens, merges)
+        return subwords.rebuild(tokens, merges)
     except ValueError as error:
-        raise SavedStateError(f"the subword model can't be made again: {error}") from error
+        raise SavedStateError(f"the subword model can't be rebuilt: {error}") from error

@@ -1,1 +1,1 @@
-"""Training: the loop (skorch, privately), what happens around it, and where it runs."""
+"""Training: the loop (a private use of skorch), callbacks, optimisers, checkpoints and devices."""

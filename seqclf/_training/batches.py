@@ -1,4 +1,4 @@
-"""Batches of sequences of similar length, drawn with a seed. A batch copies no steps: it says where they are."""
+"""Batches of sequences of similar length, drawn with a seed. A batch holds offsets into shared arrays, not copies."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,13 +15,13 @@ from seqclf._kernels import LookUp
 from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._tasks.task import Task
 
-# Sequences are shuffled, cut into chunks of this many batches, and sorted by length inside a chunk only: batches then
-# hold little padding where a kernel pads, and an epoch still mixes short and long ones.
+# Sequences are shuffled, split into chunks of this many batches, and sorted by length within each chunk. Batches then
+# need little padding in kernels that pad, but short and long batches are still mixed within an epoch.
 CHUNK_BATCHES = 50
 
 
 class SequenceStore:
-    """Encoded sequences as tensors, which stay where they are while batches of them are read."""
+    """Encoded sequences as tensors, which all batches share."""
 
     def __init__(self, sequences: EncodedSequences):
         self._lengths, self._starts = sequences.lengths, sequences.steps.offsets[:-1]
@@ -31,7 +31,7 @@ class SequenceStore:
             self._features = LookUp(_tensor(features.entries), tuple(map(_tensor, features.tables)), features.version)
 
     def batch(self, rows: np.ndarray, device: torch.device) -> SequenceBatch:
-        """The sequences of those rows, for a network on that device."""
+        """The sequences of these rows, for a network on this device."""
         features, scores = self._features, None
         if features is not None:
             features = features._replace(versions=features.versions[rows])
@@ -41,56 +41,56 @@ class SequenceStore:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    """Ids as int32, numbers as float32; the array's own memory where torch takes that (not, where it is read-only)."""
+    """Ids as int32, values as float32, without a copy unless the array is read-only or has another layout or dtype."""
     array = array.astype(np.int32 if array.dtype.kind in "iu" else np.float32, copy=False)
     return torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
 
 
 class BatchTargets(NamedTuple):
-    """What a batch should give, for each of its units: its sequences, or their steps."""
+    """The targets of a batch, for each unit: a sequence, or a step if each step has a target."""
 
     values: Tensor  # (n_units, ...)
-    weights: Tensor  # (n_units,), what each counts in the loss
-    score_weights: Tensor  # (n_units,), what it counts in the score
+    weights: Tensor  # (n_units,), weights in the loss
+    score_weights: Tensor  # (n_units,), weights in the score
 
 
 class Batch(NamedTuple):
-    """What the network reads, and what it should give; skorch takes such a pair apart."""
+    """Inputs and targets of a batch; skorch unpacks such a pair."""
 
     sequences: SequenceBatch
     targets: BatchTargets
 
 
 class TrainingData(torch.utils.data.Dataset):
-    """A data set on the way into batches, with the weights that the loss and the score use.
+    """A dataset that makes batches, with the weights used by loss and score.
 
     Parameters
     ----------
     dataset : Dataset
         The sequences with encoded targets.
     task : Task
-        What is learned; it has learned its weights.
+        The task, with fitted weights.
     device : torch.device
-        Where the batches are wanted.
-    unit : float, default=None
-        The weight that counts as 1 in the loss; None is the mean over all units.
+        The device of the batches.
+    reference_weight : float, default=None
+        The weight that is scaled to 1 in the loss; None is the mean over all units.
 
     Attributes
     ----------
-    unit : float
+    reference_weight : float
     """
 
-    def __init__(self, dataset: Dataset, task: Task, device: torch.device, unit: float | None = None):
+    def __init__(self, dataset: Dataset, task: Task, device: torch.device, reference_weight: float | None = None):
         self.sequences, self.targets, self.device = dataset.sequences, dataset.targets, device
         self._store = SequenceStore(dataset.sequences)
-        largest = dataset.weights.max()  # The sum of weights may not be finite.
+        largest = dataset.weights.max()  # the sum of large weights could be infinite
         weights = dataset.weights / largest
         if isinstance(self.targets, Ragged):
             weights = np.repeat(weights, self.targets.lengths)
         loss_weights = weights * task.loss_weights(self.targets)
-        self.unit = largest * _mean(loss_weights) if unit is None else unit
-        self.weights = (loss_weights / (self.unit / largest)).astype(np.float32)
-        self.score_weights = _normalised(weights * task.score_weights(self.targets))
+        self.reference_weight = largest * _mean(loss_weights) if reference_weight is None else reference_weight
+        self.weights = (loss_weights / (self.reference_weight / largest)).astype(np.float32)
+        self.score_weights = _normalise(weights * task.score_weights(self.targets))
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -106,8 +106,8 @@ class TrainingData(torch.utils.data.Dataset):
         return Batch(self._store.batch(rows, self.device), BatchTargets(*tensors))
 
 
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    """With a mean of 1 over all units, so that a unit counts the same whichever batch it is in."""
+def _normalise(weights: np.ndarray) -> np.ndarray:
+    """Scale the weights to a mean of 1 over all units, so that the weight of a unit does not depend on its batch."""
     return (weights / _mean(weights)).astype(np.float32)
 
 
@@ -117,10 +117,10 @@ def _mean(weights: np.ndarray) -> float:
 
 
 class TrainingBatches:
-    """An epoch of batches each time it is iterated over: every row once, shuffled, similar lengths together.
+    """Each iteration is one epoch: every row once, shuffled, in batches of similar lengths.
 
-    Batches are of equal size but for one row, never larger than `batch_size`, so that no straggler of a few rows gets
-    a whole update of its own.
+    The sizes of batches differ by at most one row and never exceed `batch_size`, so that there is no update for a small
+    last batch.
     """
 
     def __init__(self, data: TrainingData, batch_size: int, rng: np.random.RandomState):
@@ -148,12 +148,12 @@ class TrainingBatches:
 
 
 def n_batches(n_rows: int, batch_size: int) -> int:
-    """How many batches an epoch has."""
+    """The number of batches in an epoch."""
     return -(-n_rows // batch_size)
 
 
 class EvaluationBatches:
-    """All rows once, longest first, in batches as large as memory allows; the same each time."""
+    """All rows once, longest first, in batches as large as memory allows; the order is fixed."""
 
     def __init__(self, data: TrainingData):
         self.data = data

@@ -1,4 +1,4 @@
-"""What happens around the loop, a callback each; they are notified in the order in which they are listed."""
+"""Callbacks of the training loop."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,19 +12,19 @@ from seqclf._training.skorch_parts import Callback
 
 
 class StatefulCallback(Callback, ABC):
-    """A callback whose state belongs to a training: it is saved and loaded with it."""
+    """A callback whose state is saved and loaded with the training."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes while a network is trained."""
+        """Everything that changes during training."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
 
 
 class L1Penalty(Callback):
-    """Adds the gradient of ``strength * sum(|w|)`` over all weight matrices (biases are left alone)."""
+    """Adds the gradient of ``strength * sum(|w|)`` over all weight matrices, not biases."""
 
     def __init__(self, strength: float):
         self.strength = strength
@@ -37,40 +37,42 @@ class L1Penalty(Callback):
 
 
 class OneCycle(StatefulCallback):
-    """Up to the learning rate in the first fifth of all updates, then down to nothing, each along half a cosine.
+    """Learning rate that rises from 0 to its maximum in the first fifth of all updates, then falls to 0.
+
+    Both parts are half a period of a cosine.
 
     References
     ----------
     L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
     """
 
-    _WARM_UP = 0.2  # Share of the updates in which the rate rises.
+    _WARM_UP = 0.2  # fraction of the updates in which the rate rises
 
     def __init__(self) -> None:
         self.n_updates = 0
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        self._n_all = n_batches(len(dataset_train), net.batch_size) * net.max_epochs
+        self._n_total = n_batches(len(dataset_train), net.batch_size) * net.max_epochs
 
     def on_batch_begin(self, net, training=None, **kwargs):
         if training:
-            done = (self.n_updates + 1) / (self._n_all + 1)  # No update is made at a rate of zero.
+            done = (self.n_updates + 1) / (self._n_total + 1)  # never exactly 0 or 1, where the rate would be 0
             angle = math.pi * min(done / self._WARM_UP, (1 - done) / (1 - self._WARM_UP))
             for group in net.optimizer_.param_groups:
                 group["lr"] = net.lr * ((1 - math.cos(angle)) / 2)
             self.n_updates += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The updates that were made."""
+        """The number of updates so far."""
         return {"n_updates": self.n_updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the number of updates."""
         self.n_updates = state["n_updates"]
 
 
 class FiniteLoss(Callback):
-    """Ends the training with an error when a loss is not a finite number."""
+    """Raises an error if the loss of an epoch is not finite."""
 
     def on_epoch_end(self, net, **kwargs):
         epoch = net.history[-1]
@@ -82,7 +84,7 @@ class FiniteLoss(Callback):
 
 
 def raise_diverged(name: str, value: object, epoch: int, learning_rate: float) -> NoReturn:
-    """Raise the error of a training whose numbers are no longer finite."""
+    """Raise the error for losses or weights that are no longer finite."""
     raise ValueError(
         f"The {name} became {value} in epoch {epoch}: the fit diverged. Lower learning_rate (now {learning_rate!r}) "
         "or max_grad_norm, or scale the inputs."
@@ -90,10 +92,10 @@ def raise_diverged(name: str, value: object, epoch: int, learning_rate: float) -
 
 
 class EarlyStopping(StatefulCallback):
-    """Says when `patience` epochs have passed without improvement, and keeps the best weights in memory.
+    """Stops after `patience` epochs without improvement, and restores the best weights at the end.
 
-    An epoch improves if its validation loss, or where there is none its training loss, is more than `tol` (absolute)
-    below the best one so far.
+    An epoch is an improvement if its validation loss, or its training loss if there is no validation set, is more than
+    `tol` (absolute) below the best loss so far.
     """
 
     def __init__(self, patience: int, tol: float):
@@ -123,13 +125,13 @@ class EarlyStopping(StatefulCallback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the best epoch."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
 class Progress(Callback):
-    """A line per epoch, and at ``verbose=2`` a bar inside the epoch."""
+    """Prints a line per epoch, and with ``verbose=2`` shows a progress bar within the epoch."""
 
     def __init__(self, verbose: int, early_stopping: EarlyStopping | None):
         self.verbose, self.early_stopping = verbose, early_stopping
@@ -146,7 +148,7 @@ class Progress(Callback):
             self.bar_.update()
 
     def close(self):
-        """Take the bar off the screen."""
+        """Remove the progress bar."""
         if self.bar_ is not None:
             self.bar_.close()
             self.bar_ = None

@@ -1,11 +1,12 @@
-"""The file from which a fit goes on after its process was killed.
+"""Checkpoint files, from which a fit resumes after its process was killed.
 
-A file belongs to one fit, which it knows by what the result depends on: the data, the parameters, the estimator. Its
-first line is a JSON object that says so; behind it follows the state of the training, as torch writes tensors. It is
-read without running code (`weights_only`), and written under another name, flushed and renamed, so that there is always
-a whole one.
+A file belongs to one fit, identified by everything that the result depends on: data, parameters and estimator. The
+first line of the file is a JSON object with this identity; the state of the training, as saved by torch, follows it.
+The file is loaded without running code (`weights_only`). It is written under a temporary name, flushed and renamed, so
+that there is always a complete file.
 
-Several fits may share a folder. A lock, which the system opens when a process ends, keeps a file from being used twice.
+Several fits can use the same folder. A file lock, which the operating system releases when a process ends, prevents two
+fits from using the same file.
 """
 
 import io
@@ -23,10 +24,10 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from seqclf._training.session import TrainingSession, as_arrays, copied
+from seqclf._training.session import TrainingSession, copy_state, lists_to_arrays
 from seqclf._warn import warn
 
-# Another number stands for files that this code can't read.
+# This code can't read files of another format.
 FORMAT = 1
 
 
@@ -36,48 +37,48 @@ class Checkpoint:
     Parameters
     ----------
     folder : Path
-        Where the file is.
+        The folder of the file.
     slot : str
-        The name of the file, without its end.
+        The name of the file, without its extension.
     identity : mapping of str to str
-        What the fit is known by: names, and what differs between two fits.
+        Identifies the fit; the names of its entries are used in messages.
     versions : mapping of str to str
-        Of the packages that a training depends on.
+        The versions of the packages that the training depends on.
     """
 
     def __init__(self, folder: Path, slot: str, identity: Mapping[str, str], versions: Mapping[str, str]):
         self.file, self._identity, self._versions = folder / f"{slot}.ckpt", dict(identity), dict(versions)
         self._state: dict[str, Any] | None = None
-        self._start: dict[str, Any] = {}
+        self._initial_rng_state: dict[str, Any] = {}
         if self.file.exists():
             self._read()
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs an earlier process has trained."""
+        """The number of epochs that an earlier process trained."""
         return 0 if self._state is None else len(self._state["session"]["history"])
 
-    def generator(self, given: np.random.RandomState) -> np.random.RandomState:
-        """The generator that the fit begins with: as it was when an earlier process began, else the given one."""
+    def generator(self, rng: np.random.RandomState) -> np.random.RandomState:
+        """The generator that the fit starts with: in its state at the start of an earlier process, otherwise `rng`."""
         if self._state is None:
-            self._start = copied(given.get_state(legacy=False))
-            return given
-        self._start = self._state["start"]
-        if given is not np.random.mtrand._rand:
-            return given  # It is part of the identity.
-        begun = deepcopy(given)
-        begun.set_state(as_arrays(self._start))
-        return begun
+            self._initial_rng_state = copy_state(rng.get_state(legacy=False))
+            return rng
+        self._initial_rng_state = self._state["start"]
+        if rng is not np.random.mtrand._rand:
+            return rng  # its state is part of the identity, so it is the same
+        restored = deepcopy(rng)
+        restored.set_state(lists_to_arrays(self._initial_rng_state))
+        return restored
 
     def load_into(self, session: TrainingSession) -> None:
-        """Bring a session to where an earlier process was, if there was one."""
+        """Load the state that an earlier process saved, if there is one, into a session."""
         if self._state is not None:
             session.load_state_dict(self._state["session"])
 
     def save(self, session: TrainingSession) -> None:
-        """Write the state of the session; where that fails, warn, and let the training go on."""
+        """Write the state of the session; if that fails, warn and let the training continue."""
         content = io.BytesIO()
-        torch.save({"start": self._start, "session": session.state_dict()}, content)
+        torch.save({"start": self._initial_rng_state, "session": session.state_dict()}, content)
         header = {
             "format": FORMAT,
             "epoch": session.n_epochs,
@@ -86,11 +87,11 @@ class Checkpoint:
             "identity": self._identity,
         }
         try:
-            write_whole(self.file, json.dumps(header).encode() + b"\n", content.getbuffer())
+            write_atomically(self.file, json.dumps(header).encode() + b"\n", content.getbuffer())
         except OSError as error:
             warn(
                 f"The checkpoint of epoch {session.n_epochs} could not be written to {self.file} ({error}). The "
-                "training goes on; after a kill it would begin again from the last checkpoint that could be written."
+                "training continues; if it is killed, it resumes from the last checkpoint that was written."
             )
 
     def _read(self) -> None:
@@ -98,37 +99,38 @@ class Checkpoint:
         if header is None or header.get("format") != FORMAT:
             raise ValueError(
                 f"The checkpoint {self.file} can't be read: it is damaged, or of another version of seqclf. Delete it "
-                "to let the fit begin anew."
+                "to start the fit again."
             )
-        for name, ours in self._versions.items():
-            if (theirs := header["versions"].get(name)) != ours:
+        for name, current in self._versions.items():
+            if (saved := header["versions"].get(name)) != current:
                 raise ValueError(
-                    f"The checkpoint {self.file} was written with {name} {theirs}, and this is {name} {ours}: going on "
-                    "would not give what a whole fit gives. Use that version, or delete the file to begin anew."
+                    f"The checkpoint {self.file} was written with {name} {saved}, and this is {name} {current}: a "
+                    "resumed fit would differ from an uninterrupted one. Use that version, or delete the file to start "
+                    "the fit again."
                 )
         try:
             with self.file.open("rb") as file:
                 file.readline()
                 content = file.read()
             if _digest(content) != header.get("digest"):
-                raise ValueError("It is not what was written.")
+                raise ValueError("The digest does not match.")
             self._state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(
-                f"The checkpoint {self.file} can't be read: its state is damaged. Delete it to let the fit begin anew."
+                f"The checkpoint {self.file} can't be read: its state is damaged. Delete it to start the fit again."
             ) from error
 
 
 @contextmanager
 def open_checkpoint(folder: Any, identity: Mapping[str, str], versions: Mapping[str, str]) -> Iterator[Checkpoint]:
-    """The checkpoint of the fit of that identity, which no other fit uses. A block without an error removes it.
+    """The checkpoint of the fit with this identity, locked against other fits; deleted unless there is an error.
 
     Raises
     ------
     ValueError
-        If the file of this very fit is damaged, or other versions have written it.
+        If the checkpoint of this fit is damaged, or was written with other versions.
     OSError
-        If the folder can't be made or written to.
+        If the folder can't be created or written to.
     """
     folder = Path(folder).expanduser()
     try:
@@ -136,12 +138,12 @@ def open_checkpoint(folder: Any, identity: Mapping[str, str], versions: Mapping[
         slot, lock = _free_slot(folder, blake2b(json.dumps(identity).encode(), digest_size=8).hexdigest())
     except OSError as error:
         raise OSError(
-            f"checkpoint_dir={os.fspath(folder)!r} can't be used ({error}): expected a folder that can be written to."
+            f"checkpoint_dir={os.fspath(folder)!r} can't be used ({error}): expected a writable folder."
         ) from error
     with lock:
         try:
             if not (folder / f"{slot}.ckpt").exists():
-                _warn_of_others(folder, identity)
+                _warn_about_other_fits(folder, identity)
             checkpoint = Checkpoint(folder, slot, identity, versions)
             yield checkpoint
             checkpoint.file.unlink(missing_ok=True)
@@ -153,12 +155,12 @@ def _digest(content: Any) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def write_whole(file: Path, *parts: Any) -> None:
-    """Write a file so that its name always stands for a whole one."""
+def write_atomically(file: Path, *chunks: Any) -> None:
+    """Write a file so that its name never refers to an incomplete one."""
     unfinished = file.with_suffix(".tmp")
     try:
         with unfinished.open("wb") as out:
-            out.writelines(parts)
+            out.writelines(chunks)
             out.flush()
             os.fsync(out.fileno())
         unfinished.replace(file)
@@ -167,23 +169,23 @@ def write_whole(file: Path, *parts: Any) -> None:
 
 
 def read_header(file: Path) -> dict[str, Any] | None:
-    """What the first line of a checkpoint says; None where it is none."""
+    """The header of a checkpoint, which is its first line; None if it is not valid."""
     try:
         with file.open("rb") as content:
             header = json.loads(content.readline(1_000_000))
     except (OSError, ValueError):
         return None
-    is_one = isinstance(header, dict) and all(isinstance(header.get(part), dict) for part in ("identity", "versions"))
-    return header if is_one else None
+    is_valid = isinstance(header, dict) and all(isinstance(header.get(key), dict) for key in ("identity", "versions"))
+    return header if is_valid else None
 
 
 def _free_slot(folder: Path, name: str) -> tuple[str, FileLock]:
-    """The first file for fits of that name that no running fit has, and its lock, which is held."""
+    """The first slot of this name that no running fit uses, and its acquired lock."""
     for number in range(10_000):
         slot = f"{name}-{number}"
         lock = FileLock(folder / f"{slot}.lock")
         try:
-            # Another fit that looks whether a fit is running holds its lock for a moment.
+            # Another fit holds this lock for a moment when it checks whether the fit of this file is running.
             lock.acquire(timeout=1 if (folder / f"{slot}.ckpt").exists() else 0)
         except Timeout:
             continue
@@ -192,7 +194,7 @@ def _free_slot(folder: Path, name: str) -> tuple[str, FileLock]:
 
 
 def _is_locked(file: Path) -> bool:
-    """Whether a process holds the lock."""
+    """Whether any process holds the lock."""
     if not file.exists():
         return False
     try:
@@ -202,19 +204,19 @@ def _is_locked(file: Path) -> bool:
         return True
 
 
-def _warn_of_others(folder: Path, identity: Mapping[str, str]) -> None:
-    """Say how this fit differs from those whose process has ended before they had."""
+def _warn_about_other_fits(folder: Path, identity: Mapping[str, str]) -> None:
+    """Warn how this fit differs from interrupted fits with checkpoints in the folder."""
     for file in sorted(folder.glob("*.ckpt")):
         header = read_header(file)
         if header is None or header["identity"] == identity or _is_locked(file.with_suffix(".lock")):
             continue
-        theirs = header["identity"]
+        other = header["identity"]
         changed = [
-            f"{name} {theirs.get(name, 'missing')}, here {identity.get(name, 'missing')}"
-            for name in dict.fromkeys([*identity, *theirs])
-            if theirs.get(name) != identity.get(name)
+            f"{name} {other.get(name, 'missing')}, here {identity.get(name, 'missing')}"
+            for name in dict.fromkeys([*identity, *other])
+            if other.get(name) != identity.get(name)
         ]
         warn(
             f"{file} is the checkpoint of another fit (epoch {header.get('epoch')}) and is not used: it has "
-            f"{'; '.join(changed)}. This fit begins with its first epoch. Delete the file if no later fit needs it."
+            f"{'; '.join(changed)}. This fit starts with its first epoch. Delete the file if no later fit needs it."
         )

@@ -1,24 +1,24 @@
-"""`TrainingConfig`: how a network is trained, as plain values that a file can hold."""
+"""`TrainingConfig`: the settings of a training, as plain values that can be saved."""
 
 from dataclasses import dataclass
 
-# Those of `optimizers.py`, which imports torch.
+# The optimisers in `optimizers.py`, which can't be imported here because it imports torch.
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov")
 SCHEDULES = ("constant", "one_cycle")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of a training, with the meaning that they have in the estimators.
+    """The settings of a training.
 
     Parameters
     ----------
     optimizer, learning_rate, schedule, weight_decay, l1, max_grad_norm, batch_size, patience, tol, verbose
         As in the estimators.
     max_epochs : int
-        The largest number of epochs.
+        The maximum number of epochs.
     step_name : str
-        What the history calls the steps that were read.
+        The name of the number of steps in the history.
     """
 
     optimizer: str

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: device and number of threads."""
+"""Devices and numbers of threads for training and prediction with torch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,11 +12,11 @@ from seqclf._warn import warn
 
 
 def resolve_device(device: str) -> torch.device:
-    """The torch device of that name; "auto" is a CUDA GPU where there is one, else the CPU.
+    """The torch device of this name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
 
-    A GPU that is asked for and not there gives the CPU and a warning, so that a model that was trained on a GPU
-    predicts on a machine without one. Apple's MPS is never chosen by "auto": its recurrences give results that depend
-    on the batch (pytorch issue 180744), and asking for it warns.
+    If the requested GPU is not available, this warns and returns the CPU, so that a model trained on a GPU can predict
+    on a machine without one. "auto" never selects Apple's MPS, and requesting it warns: up to torch 2.11, predictions
+    of a multi-layer LSTM with dropout depend on the batch there.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -29,23 +29,23 @@ def resolve_device(device: str) -> torch.device:
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count() > 0:
         raise ValueError(f"device={device!r}, but there are only {torch.cuda.device_count()} CUDA GPUs here.")
     if resolved.type == "cuda" and not torch.cuda.is_available():
-        warn(f"device={device!r}, but torch sees no CUDA GPU here: the CPU is used.")
+        warn(f"device={device!r}, but torch finds no CUDA GPU here: the CPU is used.")
         return torch.device("cpu")
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         warn(f"device={device!r}, but torch has no MPS here: the CPU is used.")
         return torch.device("cpu")
     if resolved.type == "mps":
-        warn(f"device={device!r}: torch's recurrences on MPS are known to give wrong results.")
+        warn(f"device={device!r}: torch's recurrent layers are known to give wrong results on MPS.")
     return resolved
 
 
 @contextmanager
 def use_threads(n_threads: int | None, device: torch.device, cell: str, activation: str) -> Iterator[None]:
-    """Run a block with that many threads, and restore everything; None takes the number that torch has outside.
+    """Run a block with this number of threads, or with the current number if None, and restore the previous state.
 
-    Where our kernels compute, they alone get the threads: torch's operations around them are small, and each would wait
-    for every thread of torch's pool, which takes long on a busy machine. Elsewhere torch gets them; in a fork, where
-    the threads of torch's pool do not exist and it would never return, it gets one.
+    If the native kernels run, only they use the threads and torch gets one: its operations around them are small, and
+    each would wait for all threads of torch's pool, which is slow on a busy machine. Otherwise torch uses the threads.
+    In a forked process it uses one: the threads of its pool don't exist there, and it would wait for them forever.
     """
     if device.type == "cpu" and is_compiled(cell, activation):
         with torch_threads(1) as outside, kernel_threads(n_threads or chosen_threads() or outside):

@@ -1,4 +1,4 @@
-"""`TrainingLoop`: skorch's net over our batches, which reads nothing back from the device inside an epoch."""
+"""`TrainingLoop`: skorch's net on our batches, without device-to-host copies within an epoch."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,17 +19,17 @@ from seqclf._training.skorch_parts import NeuralNet, TeeGenerator
 class TrainingLoop(NeuralNet):
     """skorch's epochs, events and history, with four differences.
 
-    Batches are ours, and their units have weights. Losses and scores of an epoch stay on the device until it has ended;
-    skorch asks for ``.item()`` every batch. The optimiser is told to clear and to update, because torch's hooks around
-    ``step`` take longer than a small update. The rows of a large embedding may be updated late: they are up to date
-    when a batch reads them, and all of them after the training batches of an epoch.
+    Batches are ours, and their units have weights. Losses and scores stay on the device until the end of the epoch;
+    skorch calls ``.item()`` for every batch. The loop calls `zero_grad` and `update` of the optimiser, not ``step``,
+    because torch's hooks around ``step`` take longer than a small update. Entries of a large embedding can be updated
+    lazily: they are brought up to date before a batch reads them, and all of them at the end of the training batches.
 
     Parameters
     ----------
     network : Network
-        Already initialised and on its device.
+        An initialised network, on its device.
     task : Task
-        What is learned.
+        The task.
     generator : torch.Generator
         Source of the dropout masks, on the device of the network.
     rng : RandomState
@@ -59,17 +59,17 @@ class TrainingLoop(NeuralNet):
     def get_loss(
         self, y_pred: Tensor, y_true: BatchTargets, X: SequenceBatch | None = None, training: bool = False
     ) -> Tensor:
-        """The mean over the units of a batch of their losses times their weights; the epoch remembers them.
+        """The mean of weighted losses over the units of a batch; the losses are stored for the record of the epoch.
 
-        Divided by the number of units and not by the sum of their weights (whose mean over the training data is 1), so
-        that a unit counts the same whichever batch it falls into.
+        It divides by the number of units, not by the sum of their weights (whose mean over the training data is 1), so
+        that the contribution of a unit does not depend on its batch.
         """
         losses = self.task.losses(y_pred, y_true.values)
         self._epoch.append((losses.detach(), self.task.summarise(y_pred.detach()), *y_true))
         return torch.dot(losses, y_true.weights.to(losses.dtype)) / len(losses)
 
     def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """Gradients of one batch, and an update along them."""
+        """Compute the gradients of one batch, and update the parameters."""
         self.optimizer_.zero_grad()
         outputs = self.infer(batch.sequences)
         loss = self.get_loss(outputs, batch.targets, X=batch.sequences, training=True)
@@ -82,7 +82,7 @@ class TrainingLoop(NeuralNet):
     def run_single_epoch(
         self, iterator: Iterable[Batch] | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """One pass over the batches; its loss and score are read back at the end."""
+        """One pass over the batches; loss and score are copied to the host at the end."""
         if iterator is None:
             return
         self._set_training(training)
@@ -91,12 +91,12 @@ class TrainingLoop(NeuralNet):
         with self._lazy_rows_in_sync() if training else torch.inference_mode():
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch)
+                outputs = step_fn(batch)
                 n_steps += batch.sequences.n_steps
-                self.notify("on_batch_end", batch=batch, training=training, **step)
+                self.notify("on_batch_end", batch=batch, training=training, **outputs)
         units, self._epoch = self._epoch, []
         losses, summaries, targets, weights, score_weights = map(torch.cat, zip(*units, strict=True))
-        # On the CPU, because not every device has float64.
+        # on the CPU, because not every device supports float64
         weights, score_weights = (each.cpu().double() for each in (weights, score_weights))
         self.history.record(f"{prefix}_loss", weighted_mean(losses, weights).item())
         self.history.record(f"{prefix}_score", self.task.score(summaries, targets, score_weights).item())
@@ -105,13 +105,13 @@ class TrainingLoop(NeuralNet):
 
     @contextmanager
     def _lazy_rows_in_sync(self) -> Iterator[None]:
-        """Inside, rows of a table are brought up to date before a batch reads them; at the end, or an error, all."""
-        table = self.module_.embedding
-        if not isinstance(table, Embedding):
+        """Synchronise embedding entries before a batch reads them, and all of them at the end or after an error."""
+        embedding = self.module_.embedding
+        if not isinstance(embedding, Embedding):
             yield
             return
         optimizer = self.optimizer_
-        hook = table.register_forward_pre_hook(lambda _, inputs: optimizer.begin_batch(table.weight, inputs[0]))
+        hook = embedding.register_forward_pre_hook(lambda _, inputs: optimizer.begin_batch(embedding.weight, inputs[0]))
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""`TrainingSession`: a training that can be stopped, saved, and gone on with."""
+"""`TrainingSession`: a training that can be stopped, saved and resumed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from seqclf._data.dataset import Dataset
-from seqclf._kernels import reads_rows, warn_where_slow
+from seqclf._kernels import prefers_sparse_gradient, warn_if_slow
 from seqclf._nn.embedding import Embedding
 from seqclf._nn.network import Network
 from seqclf._tasks.task import Task
@@ -28,7 +28,7 @@ from seqclf._training.loop import TrainingLoop
 from seqclf._training.optimizers import OPTIMIZERS
 from seqclf._training.skorch_parts import Callback, EpochTimer, History, predefined_split
 
-# The fields of the history, by the names that skorch's has for them.
+# skorch's names of the fields of the history, and ours.
 _HISTORY = {
     "epoch": "epoch",
     "train_loss": "train_loss",
@@ -43,30 +43,30 @@ _HISTORY = {
 class TrainingSession:
     """Network, optimiser, random generators, schedule, callbacks and history of one training.
 
-    A session that loads the state of another one goes on as the other would have, to the bit, if it is made with the
-    same settings, is given the same data, and runs on the same number of threads. After an error inside an epoch, go on
-    from a state that was saved before: the network has seen a part of that epoch.
+    A session that loads the state of another one continues with bit-identical results, if the settings, the data and
+    the number of threads are the same. After an error within an epoch, resume from a state that was saved before the
+    epoch, because the network has already been trained on some of its batches.
 
     Parameters
     ----------
     config : TrainingConfig
         The settings.
     task : Task
-        What is learned; it has learned its weights.
+        The task, with fitted weights.
     network : Network
-        Initialised, and on the device where it is trained. It is trained in place.
+        An initialised network on its device; it is trained in place.
     rng : RandomState
         Draws the seed of the dropout masks, and the batches.
     """
 
     def __init__(self, config: TrainingConfig, task: Task, network: Network, rng: np.random.RandomState):
         self.config, self.task, self.network, self._rng = config, task, network, rng
-        warn_where_slow(network.config.cell, network.config.activation, network.device)
+        warn_if_slow(network.config.cell, network.config.activation, network.device)
         self._generator = torch.Generator(network.device).manual_seed(int(rng.randint(2**31)))
         self._early_stopping = None if config.patience is None else EarlyStopping(config.patience, config.tol)
         self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None
         self._callbacks = self._make_callbacks()
-        self._unit: float | None = None
+        self._reference_weight: float | None = None
         self._loop = TrainingLoop(
             network,
             task=task,
@@ -80,11 +80,12 @@ class TrainingSession:
             device=str(network.device),
             optimizer__max_grad_norm=config.max_grad_norm,
             optimizer__weight_decay=config.weight_decay,
-            # Biases are not decayed.
+            # no weight decay for biases
             optimizer__param_groups=[("*bias*", {"weight_decay": 0.0})],
         ).initialize()
 
     def _make_callbacks(self) -> list[Callback]:
+        # The loop notifies them in this order.
         callbacks: list[Callback | None] = [
             EpochTimer(),
             FiniteLoss(),
@@ -97,23 +98,23 @@ class TrainingSession:
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs were trained."""
+        """The number of epochs trained."""
         return len(self._loop.history)
 
     @property
     def is_over(self) -> bool:
-        """Whether `run` has nothing left to do."""
+        """Whether the training has ended."""
         stopped = self._early_stopping is not None and self._early_stopping.is_over
         return stopped or self.n_epochs >= self.config.max_epochs
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights are kept; the last one without early stopping."""
+        """The epoch whose weights early stopping restores; without it, the last one."""
         return self.n_epochs if self._early_stopping is None else self._early_stopping.best_epoch
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One dict for each epoch, as the estimators show them."""
+        """One dict for each epoch, as in `history_` of the estimators."""
         names = _HISTORY | {"steps": self.config.step_name}
         return [{name: row[key] for key, name in names.items() if key in row} for row in self._loop.history]
 
@@ -125,18 +126,18 @@ class TrainingSession:
         n_epochs: int | None = None,
         after_epoch: Callable[["TrainingSession"], None] | None = None,
     ) -> None:
-        """Train until the last epoch, or until early stopping ends it; then the network has its best weights.
+        """Train until the last epoch, or until early stopping, which then restores the best weights.
 
         Parameters
         ----------
         training : Dataset
-            What trains.
+            The training set.
         validation : Dataset, default=None
-            What the validation loss is taken on; without it, early stopping goes by the training loss.
+            The validation set; without it, early stopping uses the training loss.
         n_epochs : int, default=None
             Return after this many epochs, even if the training is not over.
         after_epoch : callable, default=None
-            Called with the session after each epoch, when its state may be saved.
+            Called with the session after each epoch, when its state can be saved.
         """
         data = TrainingData(training, self.task, self.network.device)
         self._loop.train_split = None
@@ -145,51 +146,51 @@ class TrainingSession:
             self._loop.train_split = predefined_split(validation_data)
         if not self.n_epochs:
             self._loop.notify("on_train_begin", X=data)
-        with self._epochs():
+        with self._training_mode():
             while not self.is_over and (n_epochs is None or n_epochs > 0):
                 self._loop.fit_loop(data, epochs=1)
                 n_epochs = None if n_epochs is None else n_epochs - 1
                 if after_epoch is not None:
                     after_epoch(self)
-        self._loop.train_split = None  # which holds the validation data
+        self._loop.train_split = None  # to release the validation data
         if self.is_over:
             self._loop.notify("on_train_end", X=data)
         self._check_weights()
 
-    def step(self, dataset: Dataset) -> None:
-        """Train one epoch on data that may be others each time; it neither stops early nor puts best weights back.
+    def train_epoch(self, dataset: Dataset) -> None:
+        """Train one epoch, on data that can be different each time, without early stopping.
 
-        A weight counts in each step as it would in the first one.
+        Sample weights keep the scale of the first call.
 
         Raises
         ------
         ValueError
-            With ``schedule="one_cycle"``, which needs to know how many epochs there will be.
+            With ``schedule="one_cycle"``, which depends on the total number of epochs.
         """
         if self.config.schedule != "constant":
-            raise ValueError(f"Single steps need schedule='constant', got {self.config.schedule!r}.")
+            raise ValueError(f"train_epoch needs schedule='constant', got {self.config.schedule!r}.")
         self._loop.train_split = None
-        with self._epochs():
-            data = TrainingData(dataset, self.task, self.network.device, self._unit)
-            self._unit = data.unit
+        with self._training_mode():
+            data = TrainingData(dataset, self.task, self.network.device, self._reference_weight)
+            self._reference_weight = data.reference_weight
             self._loop.fit_loop(data, epochs=1)
         self._check_weights()
 
     @contextmanager
-    def _epochs(self) -> Iterator[None]:
-        """Around epochs: the gradient of a large embedding is sparse, a bar is taken off the screen after an error."""
-        table = self.network.embedding if isinstance(self.network.embedding, Embedding) else None
+    def _training_mode(self) -> Iterator[None]:
+        """Within the block, the gradient of a large embedding is sparse; at the end, or after an error, clean up."""
+        embedding = self.network.embedding if isinstance(self.network.embedding, Embedding) else None
         try:
-            if table is not None:
-                table.sparse = not self.config.l1 and reads_rows(table.weight)
+            if embedding is not None:
+                embedding.sparse = not self.config.l1 and prefers_sparse_gradient(embedding.weight)
             yield
         finally:
-            if table is not None:
-                table.sparse = False
+            if embedding is not None:
+                embedding.sparse = False
             if self._progress is not None:
                 self._progress.close()
             history = self._loop.history
-            if history and "dur" not in history[-1]:  # an epoch that an error has ended
+            if history and "dur" not in history[-1]:  # the epoch was interrupted by an error
                 del history[-1]
             self.network.eval()
 
@@ -198,87 +199,89 @@ class TrainingSession:
             raise_diverged("weights", "not finite", self.n_epochs, self.config.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the training depends on besides settings and data, in memory of its own.
+        """A copy of everything besides settings and data that the rest of the training depends on.
 
-        It is made of tensors on the CPU, numbers, text, lists and dicts.
+        It consists of tensors on the CPU, numbers, text, lists and dicts.
         """
         return {
-            "network": copied(self.network.state_dict()),
-            "optimizer": copied(self._loop.optimizer_.state_dict()),
+            "network": copy_state(self.network.state_dict()),
+            "optimizer": copy_state(self._loop.optimizer_.state_dict()),
             "generator": self._generator.get_state(),
-            "rng": copied(self._rng.get_state(legacy=False)),
-            "unit": self._unit,
-            "callbacks": {name: copied(callback.state_dict()) for name, callback in self._stateful()},
-            "history": copied(self._loop.history.to_list()),
+            "rng": copy_state(self._rng.get_state(legacy=False)),
+            "unit": self._reference_weight,
+            "callbacks": {name: copy_state(callback.state_dict()) for name, callback in self._stateful_callbacks()},
+            "history": copy_state(self._loop.history.to_list()),
             "config": asdict(self.config),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], *, with_own_settings: bool = False) -> None:
-        """Go on from what `state_dict` gave.
+    def load_state_dict(self, state: Mapping[str, Any], *, keep_settings: bool = False) -> None:
+        """Restore the state that `state_dict` returned.
 
-        With `with_own_settings` that may be the state of a session with other settings, but for the optimiser, and the
-        training goes on with those of this one.
+        With `keep_settings`, the settings of the state other than the optimiser can differ from those of this session,
+        which are kept.
 
         Raises
         ------
         ValueError
-            If the settings differ; then nothing is changed.
+            If the settings differ. The session is then unchanged.
         """
         for name, value in asdict(self.config).items():
-            may_differ = name == "verbose" or (with_own_settings and name != "optimizer")
+            may_differ = name == "verbose" or (keep_settings and name != "optimizer")
             if state["config"][name] != value and not may_differ:
-                raise ValueError(f"The state is of a training with {name}={state['config'][name]!r}, not {value!r}.")
+                raise ValueError(
+                    f"The state was saved in a training with {name}={state['config'][name]!r}, not {value!r}."
+                )
         self.network.load_state_dict(state["network"])
-        optimizer = copied(state["optimizer"])
-        if with_own_settings:
+        optimizer = copy_state(state["optimizer"])
+        if keep_settings:
             optimizer["param_groups"] = self._loop.optimizer_.state_dict()["param_groups"]
         self._loop.optimizer_.load_state_dict(optimizer)
         self._generator.set_state(state["generator"])
-        self._rng.set_state(as_arrays(state["rng"]))
-        self._unit = state["unit"]
-        for name, callback in self._stateful():
-            callback.load_state_dict(copied(state["callbacks"][name]))
+        self._rng.set_state(lists_to_arrays(state["rng"]))
+        self._reference_weight = state["unit"]
+        for name, callback in self._stateful_callbacks():
+            callback.load_state_dict(copy_state(state["callbacks"][name]))
         self._loop.history = History(dict(row) for row in state["history"])
 
-    def _stateful(self) -> Iterator[tuple[str, StatefulCallback]]:
+    def _stateful_callbacks(self) -> Iterator[tuple[str, StatefulCallback]]:
         for callback in self._callbacks:
             if isinstance(callback, StatefulCallback):
                 yield type(callback).__name__, callback
 
 
-def copied(state: Any) -> Any:
-    """The same with copies of all tensors on the CPU, and arrays as lists."""
+def copy_state(state: Any) -> Any:
+    """A deep copy, with all tensors on the CPU, and lists instead of arrays."""
     if isinstance(state, np.ndarray):
         return state.tolist()
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
-        return {key: copied(value) for key, value in state.items()}
+        return {key: copy_state(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(map(copied, state))
+        return type(state)(map(copy_state, state))
     return state
 
 
-def as_arrays(state: Any) -> Any:
-    """The same with lists as arrays."""
+def lists_to_arrays(state: Any) -> Any:
+    """The state with lists converted to arrays."""
     if isinstance(state, Mapping):
-        return {key: as_arrays(value) for key, value in state.items()}
+        return {key: lists_to_arrays(value) for key, value in state.items()}
     return np.array(state) if isinstance(state, list) else state
 
 
-def without_tensors(state: Any) -> Any:
-    """The same with arrays in the place of tensors; of `state_dict`, which has no other arrays."""
+def tensors_to_arrays(state: Any) -> Any:
+    """The result of `state_dict`, which has no arrays, with tensors converted to arrays."""
     if isinstance(state, torch.Tensor):
         return state.numpy()
     if isinstance(state, Mapping):
-        return {key: without_tensors(value) for key, value in state.items()}
-    return type(state)(map(without_tensors, state)) if isinstance(state, list | tuple) else state
+        return {key: tensors_to_arrays(value) for key, value in state.items()}
+    return type(state)(map(tensors_to_arrays, state)) if isinstance(state, list | tuple) else state
 
 
-def as_tensors(state: Any) -> Any:
-    """What `without_tensors` was given."""
+def arrays_to_tensors(state: Any) -> Any:
+    """The inverse of `tensors_to_arrays`."""
     if isinstance(state, np.ndarray):
         return torch.from_numpy(state.copy())
     if isinstance(state, Mapping):
-        return {key: as_tensors(value) for key, value in state.items()}
-    return type(state)(map(as_tensors, state)) if isinstance(state, list | tuple) else state
+        return {key: arrays_to_tensors(value) for key, value in state.items()}
+    return type(state)(map(arrays_to_tensors, state)) if isinstance(state, list | tuple) else state

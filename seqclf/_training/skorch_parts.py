@@ -1,11 +1,11 @@
-"""What is used of skorch, imported in one place, which says why it cannot be imported under `python -OO`."""
+"""The parts of skorch that are used, imported in one place that explains why they can't be imported with -OO."""
 
 import sys
 
 if sys.flags.optimize > 1:
     raise ImportError(
-        "The estimators of seqclf cannot be imported under python -OO (or PYTHONOPTIMIZE=2), which removes docstrings: "
-        "skorch, which trains the networks, reads its own when it is imported. Use python -O."
+        "The estimators of seqclf can't be imported with python -OO (or PYTHONOPTIMIZE=2), which removes docstrings: "
+        "skorch, which trains the networks, reads its own docstrings when it is imported. Use python -O."
     )
 
 from skorch import NeuralNet

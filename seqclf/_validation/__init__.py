@@ -1,1 +1,1 @@
-"""What users may hand in, checked and brought into one form."""
+"""Validation of user input: it is checked and converted to the internal form."""

@@ -1,31 +1,31 @@
-"""Indicator matrices: 0s and 1s that say which labels each row has."""
+"""Indicator matrices: 1 where a row has a label, else 0."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqclf._validation.argument_errors import names_argument
 from seqclf._validation.containers import as_array, is_sparse, shorten
-from seqclf._validation.reading import names_its_input
 from seqclf._warn import warn
 
 
-@names_its_input
+@names_argument
 def is_indicator(y: Any, name: str = "y") -> bool:
-    """Whether y is a matrix of several columns, dense or sparse, that holds 0 and 1 only."""
+    """Whether y is a matrix of several columns, dense or sparse, with values 0 and 1 only."""
     if is_sparse(y):
         return y.ndim == 2 and y.shape[1] > 1
     if y is None or isinstance(y, str | bytes | dict) or not hasattr(y, "__len__"):
         return False
     array = as_array(y, name)
-    return array.ndim == 2 and array.shape[1] > 1 and len(array) > 1 and first_other(array) is None
+    return array.ndim == 2 and array.shape[1] > 1 and len(array) > 1 and first_non_binary(array) is None
 
 
-@names_its_input
-def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArray[np.int8]:
-    """The matrix as an array (n_rows, n_labels) of 0 and 1.
+@names_argument
+def validate_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArray[np.int8]:
+    """Validate an indicator matrix and return it as an int8 array (n_rows, n_labels).
 
-    A matrix of y with exactly one 1 in each row may be a one-hot encoding of classes; a warning says what to do then.
+    If y has exactly one 1 in each row it can be a one-hot encoding of classes. A warning says what to do then.
     """
     array = y.toarray() if is_sparse(y) else as_array(y, name)
     expected = f"expected an indicator matrix of shape ({n_rows}, n_labels), 1 where a row of {rows_name} has a label"
@@ -36,21 +36,21 @@ def check_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArra
             f"{name} has {len(array)} rows, but {rows_name} has {n_rows}: {expected}. "
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]"
         )
-    other = first_other(array)
-    if other is not None:
-        row, value = other
-        raise ValueError(f"{name} holds {shorten(value)} in row {row}: {expected}, and 0 where it has not.")
+    wrong = first_non_binary(array)
+    if wrong is not None:
+        row, value = wrong
+        raise ValueError(f"{name} holds {shorten(value)} in row {row}: {expected}, else 0.")
     indicator = array.astype(np.int8)
     if name == "y" and len(indicator) > 1 and (indicator.sum(axis=1) == 1).all():
         warn(
-            f"{name} has exactly one 1 in each row. It is read as an indicator of several labels a row, with a "
-            f"probability for each. If each row has one class, hand in the classes: {name}.argmax(axis=1)."
+            f"{name} has exactly one 1 in each row. It is treated as an indicator matrix of independent labels, with a "
+            f"probability for each. If each row has one class, pass the classes: {name}.argmax(axis=1)."
         )
     return indicator
 
 
-def first_other(array: NDArray[Any]) -> tuple[int, Any] | None:
-    """The first value of a matrix that is neither 0 nor 1, after its row; None if there is none."""
+def first_non_binary(array: NDArray[Any]) -> tuple[int, Any] | None:
+    """The row and value of the first entry that is neither 0 nor 1; None if there is no such entry."""
     if array.dtype.kind == "O":
         wrong = ~np.frompyfunc(_is_0_or_1, 1, 1)(array).astype(bool)
     elif array.dtype.kind in "biuf":

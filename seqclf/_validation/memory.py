@@ -1,14 +1,14 @@
-"""Sizes that do not fit into the memory of the machine: they are refused before memory is asked for."""
+"""Check of array sizes against the memory of the machine, before anything is allocated."""
 
 import os
 
 
-def refuse_size(n_numbers: int, what: str, advice: str) -> None:
-    """Raise a ValueError where so many numbers of four bytes are more than the machine has room for.
+def check_fits_memory(n_values: int, what: str, advice: str) -> None:
+    """Raise a ValueError if this number of four-byte values exceeds the memory of the machine.
 
-    An allocation is no test: systems promise memory that they don't have, and end the process when it is used.
+    Allocating is not a test: systems overcommit memory, and kill the process when it is used.
     """
-    n_bytes, available = 4 * n_numbers, memory_size()
+    n_bytes, available = 4 * n_values, memory_size()
     if n_bytes > available:
         raise ValueError(
             f"{what} would need {n_bytes / 2**30:,.0f} GiB of memory, but this machine has "
@@ -17,8 +17,8 @@ def refuse_size(n_numbers: int, what: str, advice: str) -> None:
 
 
 def memory_size() -> int:
-    """The bytes of memory that the machine has; where the system doesn't say it, more than a machine has."""
+    """The memory of the machine in bytes; if the system does not report it, more than any machine has."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return 2**42

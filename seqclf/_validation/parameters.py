@@ -1,6 +1,6 @@
-"""Constraints on constructor parameters: each estimator has one table of them and checks it in `fit`.
+"""Constraints on constructor parameters. Each estimator has a mapping of them, which `fit` checks.
 
-A constraint is a test and the words that describe it, so that every message says name, value and expectation.
+A constraint is a test and its description, so that every message has the name, the value and the expectation.
 """
 
 import math
@@ -15,14 +15,14 @@ import numpy as np
 from seqclf._saved import Saved, State
 from seqclf._validation.containers import shorten
 
-# The largest number that the network can compute with.
+# The limit for parameters that the network uses in float32.
 MAX_FLOAT32 = 3.4e38
 _MAX_INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A test for a value, and in `expected` the words that follow "must be"."""
+    """A test for a value; `expected` continues the sentence "must be ..."."""
 
     expected: str
     accepts: Callable[[Any], bool]
@@ -32,7 +32,7 @@ def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> N
     """Raise a ValueError for the first parameter of `estimator` that its constraint does not accept."""
     for name, constraint in constraints.items():
         value = getattr(estimator, name)
-        if not _accepted(constraint, value):
+        if not _is_accepted(constraint, value):
             raise ValueError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {constraint.expected}. "
                 f"Got {shorten(value)} instead{_size_note(value)}."
@@ -40,27 +40,27 @@ def check_parameters(estimator: Any, constraints: Mapping[str, Constraint]) -> N
 
 
 def parameters_state(estimator: Any, names: Iterable[str]) -> State:
-    """These parameters of an estimator as a state has them: texts and numbers become Python's."""
-    return {name: _plain(getattr(estimator, name)) for name in names}
+    """These parameters of an estimator as a state; texts and numbers become builtin types."""
+    return {name: _to_builtin(getattr(estimator, name)) for name in names}
 
 
-def read_parameters(saved: Saved, constraints: Mapping[str, Constraint]) -> State:
-    """The parameters of a saved state, each of which its constraint accepts."""
+def load_parameters(saved: Saved, constraints: Mapping[str, Constraint]) -> State:
+    """Load parameters from a saved state; a value that its constraint rejects is an error."""
     for name, constraint in constraints.items():
-        if not _accepted(constraint, saved.value(name)):
-            saved.refuse(name, constraint.expected)
+        if not _is_accepted(constraint, saved.value(name)):
+            saved.raise_invalid(name, constraint.expected)
     return {name: saved.value(name) for name in constraints}
 
 
 def check_output_container(transform: Any) -> None:
-    """Raise a ValueError for what `set_output` does not take."""
+    """Raise a ValueError for an invalid argument of `set_output`."""
     constraint = optional(options("default", "pandas", "polars"))
     if not constraint.accepts(transform):
         raise ValueError(f"set_output: transform must be {constraint.expected}. Got {shorten(transform)} instead.")
 
 
 def integer(low: int, high: int | None = None) -> Constraint:
-    """A whole number from `low` to `high`, both included; True and False are not numbers here."""
+    """An integer from `low` to `high`, inclusive; True and False are rejected."""
     limits = f">= {low}" if high is None else f"from {low} to {high}"
     return Constraint(
         f"an integer {limits}",
@@ -69,7 +69,7 @@ def integer(low: int, high: int | None = None) -> Constraint:
 
 
 def real(low: float, high: float, *, low_open: bool = False, high_open: bool = False) -> Constraint:
-    """A finite number between `low` and `high`; an open side leaves the limit itself out."""
+    """A finite number between `low` and `high`; an open side excludes the limit itself."""
     if math.isinf(low) and math.isinf(high):
         within = ""
     else:
@@ -92,7 +92,7 @@ def nan() -> Constraint:
 
 
 def options(*values: str) -> Constraint:
-    """One of a few names."""
+    """One of these texts."""
     return Constraint(
         "one of " + ", ".join(map(repr, values)) if len(values) > 1 else repr(values[0]),
         lambda value: isinstance(value, str) and value in values,
@@ -105,12 +105,12 @@ def boolean() -> Constraint:
 
 
 def optional(constraint: Constraint) -> Constraint:
-    """None, or what `constraint` accepts."""
+    """None, or a value that `constraint` accepts."""
     return Constraint(f"{constraint.expected}, or None", lambda value: value is None or constraint.accepts(value))
 
 
 def any_of(*constraints: Constraint) -> Constraint:
-    """What at least one of the constraints accepts."""
+    """A value that at least one of the constraints accepts."""
     return Constraint(
         ", or ".join(constraint.expected for constraint in constraints),
         lambda value: any(constraint.accepts(value) for constraint in constraints),
@@ -126,7 +126,7 @@ def has_methods(*names: str) -> Constraint:
 
 
 def random_state() -> Constraint:
-    """What `sklearn.utils.check_random_state` takes."""
+    """A valid argument of `sklearn.utils.check_random_state`."""
     seed = integer(0, 2**32 - 1)
     return Constraint(
         f"{seed.expected}, a numpy RandomState instance, or None",
@@ -135,7 +135,7 @@ def random_state() -> Constraint:
 
 
 def path() -> Constraint:
-    """The name of a file or folder."""
+    """The path of a file or folder."""
     return Constraint(
         "a path (a str or an object like pathlib.Path)",
         lambda value: isinstance(value, str | os.PathLike) and b"\0" not in os.fsencode(value),
@@ -143,7 +143,7 @@ def path() -> Constraint:
 
 
 def class_weight() -> Constraint:
-    """None, "balanced", or a weight for each class."""
+    """None, "balanced", or a dict with a weight for each class."""
     weight = real(0, math.inf)
     return Constraint(
         "'balanced', a dict of class -> weight (a finite number >= 0), or None",
@@ -156,29 +156,29 @@ def class_weight() -> Constraint:
 
 
 def sequence_of(constraint: Constraint) -> Constraint:
-    """A tuple or list, not empty, of what `constraint` accepts."""
+    """A non-empty tuple or list of values that `constraint` accepts."""
     return Constraint(
-        f"a tuple or list, each item of it {constraint.expected}",
+        f"a non-empty tuple or list, with each item {constraint.expected}",
         lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
     )
 
 
-def _accepted(constraint: Constraint, value: Any) -> bool:
+def _is_accepted(constraint: Constraint, value: Any) -> bool:
     try:
         return bool(constraint.accepts(value))
-    except Exception:  # of classes whose attributes or comparisons raise
+    except Exception:  # classes whose attributes or comparisons raise
         return False
 
 
-def _plain(value: Any) -> Any:
-    """Texts and numbers of any class as Python's."""
+def _to_builtin(value: Any) -> Any:
+    """Convert texts and numbers of any class to builtin types."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Real):
         return int(value) if isinstance(value, Integral) else float(value)
-    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(_to_builtin, value)) if type(value) in (list, tuple) else value
 
 
 def _size_note(value: Any) -> str:
@@ -190,7 +190,7 @@ def _size_note(value: Any) -> str:
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an int beyond the floats
+    except OverflowError:  # an int beyond the range of floats
         return False
 
 
@@ -198,8 +198,8 @@ def _is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def raise_change(name: str, before: Any, now: Any) -> NoReturn:
-    """Raise the error of a training that goes on, but with another network."""
+def raise_parameter_changed(name: str, before: Any, now: Any) -> NoReturn:
+    """Raise the error for a parameter that changed between calls that continue the training of one network."""
     raise ValueError(
         f"With warm_start=True and in partial_fit, {name} must stay {before!r} as in the first fit; got {now!r}. "
         "Call fit with warm_start=False, or clone the estimator, to build a new network."

@@ -1,18 +1,19 @@
-"""What the steps of sequences are: tokens, token ids, or numbers of a series."""
+"""Distinguishes series of numbers from tokens and token ids."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.containers import is_sparse, plain, tensor_array
+from seqclf._validation.containers import is_sparse, tensor_array, to_plain_container
 from seqclf._validation.frames import columns, is_frame
 
 
 def holds_series(X: Any) -> bool:
-    """Whether X holds series: several numbers a step, or numbers that are not of a whole type; those are ids.
+    """Whether X holds series: several numbers per step, or floats. Integers are token ids.
 
-    The first rows that have steps decide; what is neither is left to whoever reads texts, tokens and ids.
+    The first row with steps decides. For input that is neither the result is False, so that the validation of texts,
+    tokens and ids raises its error.
     """
     if is_frame(X):
         arrays = [values for _, values in columns(X, "X")]
@@ -21,7 +22,7 @@ def holds_series(X: Any) -> bool:
         return any(values.dtype.kind not in "iu" for values in arrays)
     if isinstance(X, str | bytes) or is_sparse(X) or not hasattr(X, "__len__"):
         return False
-    X = plain(X, "X")
+    X = to_plain_container(X, "X")
     if (array := _as_array(X)) is not None and array.dtype != object:
         return array.ndim > 2 or array.dtype.kind == "f"
     for row in X:
@@ -36,7 +37,7 @@ def holds_series(X: Any) -> bool:
 
 
 def _as_array(values: Any) -> NDArray[Any] | None:
-    """The array that an array, a tensor or a Series is."""
+    """An array, a tensor or a Series as an array; None for anything else."""
     if hasattr(values, "detach"):
         return tensor_array(values)
     return np.asarray(values) if hasattr(values, "__array__") else None

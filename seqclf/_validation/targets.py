@@ -1,4 +1,4 @@
-"""What stands beside X, a value for each row: labels, sample weights, groups."""
+"""Validation of inputs with one value for each row of X: labels, sample weights, groups."""
 
 from collections.abc import Callable, Sequence
 from numbers import Number
@@ -7,30 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._validation.containers import as_array, is_missing, is_sparse, plain, shorten
-from seqclf._validation.indicators import first_other
-from seqclf._validation.numbers import as_floats, first_no_number, is_infinite
-from seqclf._validation.reading import names_its_input
+from seqclf._validation.argument_errors import names_argument
+from seqclf._validation.containers import as_array, is_missing, is_sparse, shorten, to_plain_container
+from seqclf._validation.indicators import first_non_binary
+from seqclf._validation.numbers import as_floats, first_non_number, is_infinite
 
-# The share of the largest weight below which a weight would be 0, or next to nothing, in float32.
-SMALLEST_SHARE = 1e-30
+# Minimum ratio of the smallest positive weight to the largest: smaller weights would vanish in float32.
+MIN_WEIGHT_RATIO = 1e-30
 _MAX_INT64 = np.iinfo(np.int64).max
-_MAX_EXACT = 2**53  # the whole numbers up to here are floats too
+_MAX_EXACT = 2**53  # integers up to here are exact in float64
 
 
-@names_its_input
-def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:
-    """The labels as an array: one for each row of `rows_name`, none of them missing, all of one sort."""
+@names_argument
+def validate_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") -> NDArray[Any]:
+    """Validate the labels and return them as an array: one for each row, none missing, all of one type."""
     from sklearn.utils.validation import column_or_1d
 
     if y is None:
         raise ValueError(f"The estimator requires {name} to be passed, but the target {name} is None.")
-    y = plain(y, name)
-    if getattr(getattr(y, "dtype", None), "kind", "") == "T":  # scikit-learn does not know numpy's newer texts
+    y = to_plain_container(y, name)
+    if getattr(getattr(y, "dtype", None), "kind", "") == "T":  # scikit-learn does not support numpy's StringDType
         y = y.tolist()
     if isinstance(y, list | tuple) and _is_changed_by_numpy(y):
-        y = _objects(y)
-    _refuse_several_labels(y, name)
+        y = _object_array(y)
+    _check_one_label_per_row(y, name)
     try:
         labels = column_or_1d(y, input_name=name, warn=True)
     except (TypeError, ValueError) as error:
@@ -43,83 +43,83 @@ def check_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X") 
             f"{name} has {len(labels)} labels, but {rows_name} has {n_rows} rows: "
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]"
         )
-    _refuse_missing(labels, name)
+    _check_no_missing_labels(labels, name)
     if labels.dtype.kind == "O":
-        refuse_merged(labels, name)
-    _refuse_unclear(labels, name)
+        check_lossless(labels, name)
+    _check_one_type(labels, name)
     return labels
 
 
 def _is_changed_by_numpy(labels: Sequence[Any]) -> bool:
-    """Whether some labels would be others in an array of numpy's choice.
+    """Whether `np.asarray` would change some labels.
 
-    A number or None among texts would be a text, and a text would lose the NULs at its end. A whole number among
-    floats, or next to one that needs more than 63 bits, would be a float.
+    It would convert a number or None among texts to a text, strip trailing NULs from texts, and convert an integer
+    among floats, or next to an integer of more than 63 bits, to a float.
     """
     types = set(map(type, labels))
-    if any(issubclass(one, str) for one in types):
+    if any(issubclass(kind, str) for kind in types):
         return any(not isinstance(label, str) or label.endswith("\0") for label in labels)
-    whole = [label for label in labels if isinstance(label, int)]
-    if len(whole) == len(labels):
-        return bool(whole) and max(whole) > _MAX_INT64
-    return any(not -_MAX_EXACT <= label <= _MAX_EXACT for label in whole)
+    integers = [label for label in labels if isinstance(label, int)]
+    if len(integers) == len(labels):
+        return bool(integers) and max(integers) > _MAX_INT64
+    return any(not -_MAX_EXACT <= label <= _MAX_EXACT for label in integers)
 
 
-def _objects(values: Sequence[Any]) -> NDArray[Any]:
+def _object_array(values: Sequence[Any]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
-def refuse_merged(labels: NDArray[Any], name: str, where: Callable[[int], str] = "row {}".format) -> None:
-    """Refuse objects that numpy would change into other labels: texts that end with NUL, and too large whole numbers.
+def check_lossless(labels: NDArray[Any], name: str, where: Callable[[int], str] = "row {}".format) -> None:
+    """Raise an error for labels that numpy would change: texts that end with NUL, and integers beyond int64.
 
-    `where` says of a position where it is.
+    `where` describes a position in messages.
     """
     for position, label in enumerate(labels.tolist()):
         if isinstance(label, str) and label.endswith("\0"):
             raise ValueError(
-                f"{name} holds {shorten(label)} in {where(position)}, which ends with NUL: numpy drops it, so that "
-                "this would be another label. Take the NULs away, or put another character in their place."
+                f"{name} holds {shorten(label)} in {where(position)}, which ends with NUL: numpy drops it, which "
+                "would change the label. Remove the NULs, or replace them by another character."
             )
         if isinstance(label, int) and not -_MAX_INT64 <= label <= _MAX_INT64:
             raise ValueError(
-                f"{name} holds {shorten(label)} in {where(position)}: expected whole numbers that fit int64. Turn the "
-                "labels into texts, with str()."
+                f"{name} holds {shorten(label)} in {where(position)}: expected whole numbers that fit in int64. "
+                "Convert the labels to texts with str()."
             )
 
 
-def codes_of(labels: NDArray[Any], classes: NDArray[Any], *, name: str) -> NDArray[np.int64]:
-    """For each label its position in `classes`; a ValueError names the labels that are not among them."""
+def class_indices(labels: NDArray[Any], classes: NDArray[Any], *, name: str) -> NDArray[np.int64]:
+    """The index of each label in `classes`; a ValueError names labels that are not in `classes`."""
     positions = {label: position for position, label in enumerate(classes.tolist())}
     unknown = [label for label in dict.fromkeys(labels.tolist()) if label not in positions]
     if unknown:
         raise ValueError(
             f"{name} holds {shorten(unknown)}, but the classes of y are {shorten(classes.tolist())}: "
-            f"a label of {name} must be one of them."
+            f"each label of {name} must be one of them."
         )
     return np.fromiter(map(positions.__getitem__, labels.tolist()), dtype=np.int64, count=len(labels))
 
 
-@names_its_input
-def read_classes(classes: Any, *, name: str = "classes") -> NDArray[Any]:
-    """The classes of a stream, sorted; a ValueError where they are not two or more different labels."""
+@names_argument
+def validate_classes(classes: Any, *, name: str = "classes") -> NDArray[Any]:
+    """Validate the argument `classes` of partial_fit: two or more different labels, which are returned sorted."""
     if classes is None:
         raise ValueError(
-            "The first call of partial_fit needs classes, all labels that y will ever hold, because a chunk may lack "
-            "some of them: partial_fit(X, y, classes=[...])."
+            "The first call of partial_fit needs classes, all labels that y can hold, because a chunk can lack some of "
+            "them: partial_fit(X, y, classes=[...])."
         )
     n_classes = len(classes) if hasattr(classes, "__len__") else 0
-    labels = check_labels(classes, n_classes, name=name, rows_name=name)
+    labels = validate_labels(classes, n_classes, name=name, rows_name=name)
     different = np.unique(labels)
     if len(different) < len(labels):
-        raise ValueError(f"{name}={shorten(classes)} holds a label twice; expected each label once.")
-    refuse_one_class(different, name)
+        raise ValueError(f"{name}={shorten(classes)} holds a label twice: pass each label once.")
+    check_two_classes(different, name)
     return different
 
 
-def refuse_one_class(classes: NDArray[Any], name: str, among: str = "") -> None:
-    """Raise a ValueError unless there are two classes at least; `among` says which rows were counted."""
+def check_two_classes(classes: NDArray[Any], name: str, among: str = "") -> None:
+    """Raise a ValueError if there are fewer than two classes; `among` describes the rows that were counted."""
     if len(classes) < 2:
         rows = f" among {among}" if among else ""
         raise ValueError(
@@ -128,9 +128,9 @@ def refuse_one_class(classes: NDArray[Any], name: str, among: str = "") -> None:
         )
 
 
-@names_its_input
-def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_weight") -> NDArray[np.float64]:
-    """Check the weights of the rows: a new float64 array, ones for None.
+@names_argument
+def validate_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_weight") -> NDArray[np.float64]:
+    """Validate the weights of the rows and return a new float64 array; None means ones.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_w
     n_rows : int
         The number of rows of X.
     name : str, default="sample_weight"
-        How messages call the weights.
+        The name of the weights in messages.
 
     Returns
     -------
@@ -153,9 +153,9 @@ def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_w
     if sample_weight is None:
         return np.ones(n_rows)
     array = as_array(sample_weight, name)
-    if (place := first_no_number(array)) is not None:
-        where = f" in row {place[0]}" if place else ""
-        raise ValueError(f"{name} must be numbers, one for each row: it holds {shorten(array[place])}{where}.")
+    if (index := first_non_number(array)) is not None:
+        where = f" in row {index[0]}" if index else ""
+        raise ValueError(f"{name} must be numbers, one for each row: it holds {shorten(array[index])}{where}.")
     weights = as_floats(array, name) if array.dtype.kind in "Oc" else array.astype(np.float64)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
@@ -165,39 +165,39 @@ def read_sample_weight(sample_weight: Any, n_rows: int, *, name: str = "sample_w
             f"Expected either a scalar value or a 1D array of length {n_rows}."
         )
     if len(weights) != n_rows:
-        raise ValueError(f"{name}.shape == {weights.shape}, expected ({n_rows},): one weight for each row.")
+        raise ValueError(f"{name}.shape == {weights.shape}, expected ({n_rows},): pass one weight for each row.")
     wrong = ~np.isfinite(weights) | (weights < 0)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"{name} is {weights[row]} in row {row}: weights must be finite and not negative.")
     if not weights.any():
         raise ValueError(f"Sample weights must contain at least one non-zero number: {name} is 0 in every row.")
-    least, most = int(np.argmin(np.where(weights > 0, weights, np.inf))), int(np.argmax(weights))
-    if weights[least] < weights[most] * SMALLEST_SHARE:
+    low, high = int(np.argmin(np.where(weights > 0, weights, np.inf))), int(np.argmax(weights))
+    if weights[low] < weights[high] * MIN_WEIGHT_RATIO:
         raise ValueError(
-            f"{name} ranges from {weights[least]!s} in row {least} to {weights[most]!s} in row {most}: the smallest "
-            f"weight above 0 must be at least {SMALLEST_SHARE} times the largest. Rows of weight 0 are left out."
+            f"{name} ranges from {weights[low]!s} in row {low} to {weights[high]!s} in row {high}: the smallest "
+            f"weight above 0 must be at least {MIN_WEIGHT_RATIO} times the largest. Use weight 0 to ignore a row."
         )
     return weights
 
 
-@names_its_input
-def read_groups(groups: Any, n_rows: int, *, name: str = "groups") -> NDArray[np.int64] | None:
-    """Check the groups of the rows and number them; None stays None.
+@names_argument
+def validate_groups(groups: Any, n_rows: int, *, name: str = "groups") -> NDArray[np.int64] | None:
+    """Validate the groups of the rows and return their indices; None returns None.
 
     Parameters
     ----------
     groups : None or array-like of shape (n_rows,)
-        Anything that can be told apart: numbers, strings, other hashable objects; at least two different ones.
+        Numbers, strings or other hashable objects, of at least two different values.
     n_rows : int
         The number of rows of X.
     name : str, default="groups"
-        How messages call the groups.
+        The name of the groups in messages.
 
     Returns
     -------
     ndarray of shape (n_rows,), dtype int64, or None
-        The number of each row's group, from 0 in the order in which they are first met.
+        The index of the group of each row, from 0 in order of first occurrence.
 
     Raises
     ------
@@ -206,73 +206,77 @@ def read_groups(groups: Any, n_rows: int, *, name: str = "groups") -> NDArray[np
     """
     if groups is None:
         return None
-    groups = plain(groups, name)
-    if isinstance(groups, list | tuple):  # as they are: numpy would turn a number or None among strings into a string
-        groups = _objects(groups)
+    groups = to_plain_container(groups, name)
+    if isinstance(groups, list | tuple):  # numpy would convert a number or None among strings to a string
+        groups = _object_array(groups)
     array = np.asarray(groups)
     if array.shape != (n_rows,):
-        raise ValueError(f"{name} has the shape {array.shape}, expected ({n_rows},): one group for each row of X.")
+        raise ValueError(f"{name} has the shape {array.shape}, expected ({n_rows},): pass one group for each row of X.")
     labels = array.tolist()
     missing = np.isnat(array) if array.dtype.kind in "mM" else map(is_missing, labels)
     row = next((row for row, is_one in enumerate(missing) if is_one), None)
     if row is not None:
         raise ValueError(
             f"{name} holds {shorten(array[row])} in row {row}: expected a group for every row. "
-            "Where a row stands alone, give it a group of its own."
+            "If a row belongs to no group, give it a unique one."
         )
     try:
-        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+        indices = {label: index for index, label in enumerate(dict.fromkeys(labels))}
     except TypeError as error:
         raise ValueError(f"{name} must be numbers, strings or other hashable objects: {error}.") from error
-    refuse_one_group(len(numbers))
-    return np.fromiter(map(numbers.__getitem__, labels), dtype=np.int64, count=n_rows)
+    check_two_groups(len(indices))
+    return np.fromiter(map(indices.__getitem__, labels), dtype=np.int64, count=n_rows)
 
 
-def refuse_one_group(n_groups: int, among: str = "") -> None:
-    """Raise a ValueError unless there are two groups at least; `among` says which rows were counted."""
+def check_two_groups(n_groups: int, among: str = "") -> None:
+    """Raise a ValueError if there are fewer than two groups; `among` describes the rows that were counted."""
     if n_groups < 2:
         rows = f" among {among}" if among else ""
-        raise ValueError(f"groups holds only one group{rows}: at least 2 are needed, to hold some of them out.")
+        raise ValueError(
+            f"groups holds only one group{rows}: at least 2 are needed, because whole groups are held out."
+        )
 
 
-_SEVERAL = "Rows of several labels are read as an indicator matrix: sklearn.preprocessing.MultiLabelBinarizer makes it."
+_MULTILABEL_ADVICE = (
+    "For several labels per row, pass an indicator matrix: sklearn.preprocessing.MultiLabelBinarizer makes it."
+)
 
 
-def _refuse_several_labels(y: Any, name: str) -> None:
-    """Refuse rows of several labels, and frames of several columns, and say what to do with them."""
+def _check_one_label_per_row(y: Any, name: str) -> None:
+    """Raise an error for rows of several labels and frames of several columns, with advice."""
     if is_sparse(y):
         raise TypeError(
             f"{name} is a sparse matrix of shape {y.shape}: expected one label for each row, or an indicator matrix "
-            f"with a column for each of several labels. Make it dense, with {name}.toarray()."
+            f"with a column for each of several labels. Convert it with {name}.toarray()."
         )
     array = as_array(y, name)
     if array.ndim == 2 and array.shape[1] > 1:
-        # scikit-learn's words come first: its users search for them
+        # The message starts with scikit-learn's words, which users search for.
         expected = f"{name} should be a 1d array, got an array of shape {array.shape} instead: one label for each row"
         if len(array) == 1:
-            raise ValueError(f"{expected}. Are these the labels of {array.shape[1]} rows? np.ravel({name}).")
-        other = first_other(array)
-        if other is None or name != "y":  # Labels of other rows are in the form of y.
+            raise ValueError(f"{expected}. If these are the labels of {array.shape[1]} rows, pass np.ravel({name}).")
+        wrong = first_non_binary(array)
+        if wrong is None or name != "y":  # other labels, such as y_val, must have the form of y
             expected += "."
         else:
-            row, value = other
+            row, value = wrong
             expected += f", or an indicator matrix of 0 and 1, but row {row} holds {shorten(value)}."
         if hasattr(y, "columns"):
             raise ValueError(
                 f"{expected} Pick the column that holds the labels, e.g. {name}[{next(iter(y.columns))!r}]."
             )
-        raise ValueError(f"{expected} {_SEVERAL}")
+        raise ValueError(f"{expected} {_MULTILABEL_ADVICE}")
     if array.ndim == 1 and array.dtype == object:
         for position, row in enumerate(array):
             if isinstance(row, list | tuple | set | frozenset | np.ndarray) and len(row) != 1:
                 raise ValueError(
                     f"Row {position} of {name} holds {len(row)} labels, {shorten(row)}: expected one label for each "
-                    f"row. {_SEVERAL}"
+                    f"row. {_MULTILABEL_ADVICE}"
                 )
 
 
-def _refuse_missing(labels: NDArray[Any], name: str) -> None:
-    """Refuse None, NaN, NaT, pandas.NA and infinity."""
+def _check_no_missing_labels(labels: NDArray[Any], name: str) -> None:
+    """Raise an error for None, NaN, NaT, pandas.NA and infinity."""
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
     elif labels.dtype.kind in "mM":
@@ -283,23 +287,23 @@ def _refuse_missing(labels: NDArray[Any], name: str) -> None:
         return
     if missing.any():
         row = int(np.argmax(missing))
-        # scikit-learn's words come first: its users search for them
-        what = "NaN" if is_missing(labels[row]) else "infinity"
+        # The message starts with scikit-learn's words, which users search for.
+        problem = "NaN" if is_missing(labels[row]) else "infinity"
         raise ValueError(
-            f"Input {name} contains {what}: the label of row {row} is {shorten(labels[row])}. "
+            f"Input {name} contains {problem}: the label of row {row} is {shorten(labels[row])}. "
             "Drop the rows without a label."
         )
 
 
-def _refuse_unclear(labels: NDArray[Any], name: str) -> None:
-    """Refuse labels of several types, and object arrays of numbers, as scikit-learn's classifiers do."""
+def _check_one_type(labels: NDArray[Any], name: str) -> None:
+    """Raise an error for labels of several types and for object arrays of numbers, as scikit-learn does."""
     if labels.dtype.kind != "O" or all(isinstance(label, str) for label in labels):
         return
-    sorts = sorted({type(label).__name__ for label in labels})
+    types = sorted({type(label).__name__ for label in labels})
     if any(isinstance(label, str) for label in labels):
-        raise ValueError(f"The labels in {name} mix {' and '.join(sorts)}: convert them to one type, e.g. str.")
+        raise ValueError(f"The labels in {name} mix {' and '.join(types)}: convert them to one type, e.g. str.")
     if all(isinstance(label, Number | np.bool_) for label in labels):
         raise ValueError(
-            f"Unknown label type: {name} is an object array that holds {' and '.join(sorts)}. "
+            f"Unknown label type: {name} is an object array that holds {' and '.join(types)}. "
             f"Convert it to one type, e.g. {name}.astype(int)."
         )

@@ -1,68 +1,68 @@
-"""Texts that come one after another, read part after part: what is in memory does not grow with their number."""
+"""Streams of texts, validated in chunks, so that memory does not grow with the number of texts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from seqclf._validation.containers import is_sparse, unpack_rows
 from seqclf._validation.frames import is_frame
-from seqclf._validation.texts import Kind, read_text_input
+from seqclf._validation.texts import Kind, validate_text_input
 
-_MAX_ROWS, _MAX_ITEMS = 10_000, 1 << 20  # of a part: rows, and characters or tokens
+_MAX_ROWS, _MAX_ITEMS = 10_000, 1 << 20  # per chunk: rows, and characters or tokens
 
 
 def is_stream(X: Any) -> bool:
-    """Whether X can be read once, row after row, and is none of the containers that are checked as a whole."""
+    """Whether X is an iterable that can be consumed only once, and not a container."""
     is_whole = isinstance(X, Sequence | Mapping | Set) or hasattr(X, "__array__") or is_frame(X) or is_sparse(X)
     return isinstance(X, Iterable) and not is_whole
 
 
-def read_text_parts(X: Any, kind: Kind | None, name: str = "X") -> Iterator[tuple[Kind, Any]]:
-    """Check texts or lists of tokens, part after part.
+def validate_text_chunks(X: Any, kind: Kind | None, name: str = "X") -> Iterator[tuple[Kind, Any]]:
+    """Validate texts or lists of tokens chunk by chunk.
 
     Parameters
     ----------
     X : iterable, list, array, Series or frame
         A text or list of tokens in each row.
     kind : {"texts", "tokens"} or None
-        The kind of the rows before; any other is then an error.
+        The kind of the earlier rows; any other kind is then an error.
     name : str, default="X"
-        How messages call the input.
+        The name of the input in messages.
 
     Yields
     ------
     kind : {"texts", "tokens", "ids"}
-        The same for all parts. Where every row is an empty list, the rows are lists of tokens.
+        The same for all chunks. If every row is an empty list, the rows are lists of tokens.
     rows : list of str, list of list of str, or Ragged
-        As from :func:`read_text_input`. Ids come as soon as they are found.
+        As from :func:`validate_text_input`, at most 10,000 rows. Ids of a container are not divided.
     """
     if not is_stream(X):
-        kind, rows = _read(X, kind, name, 0)
-        for part in [rows] if kind == "ids" else _parts(rows):
-            yield kind, part
+        kind, rows = _validate(X, kind, name, 0)
+        for chunk in [rows] if kind == "ids" else _chunks(rows):
+            yield kind, chunk
         return
     n_rows = 0
-    for part in _parts(X):
-        kind, rows = _read(part, kind, name, n_rows)
-        n_rows += len(part)
+    for chunk in _chunks(X):
+        kind, rows = _validate(chunk, kind, name, n_rows)
+        n_rows += len(chunk)
         yield kind, rows
     if not n_rows:
-        unpack_rows([], name)  # says that there are none
+        unpack_rows([], name)  # raises the error for empty input
 
 
-def _read(rows: Any, kind: Kind | None, name: str, first_row: int) -> tuple[Kind, Any]:
-    kind, read = read_text_input(rows, kind=kind, name=name, in_fit=False, first_row=first_row)
-    if kind == "ids" and not read.n_steps:
-        return "tokens", [[] for _ in range(len(read))]
-    return kind, read
+def _validate(rows: Any, kind: Kind | None, name: str, first_row: int) -> tuple[Kind, Any]:
+    kind, validated = validate_text_input(rows, kind=kind, name=name, in_fit=False, first_row=first_row)
+    if kind == "ids" and not validated.n_steps:
+        return "tokens", [[] for _ in range(len(validated))]
+    return kind, validated
 
 
-def _parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    part, n_items = list[Any](), 0
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    chunk, n_items = list[Any](), 0
     for row in rows:
-        part.append(row)
+        chunk.append(row)
         n_items += len(row) if isinstance(row, str | list | tuple) else 1
-        if len(part) == _MAX_ROWS or n_items >= _MAX_ITEMS:
-            yield part
-            part, n_items = [], 0
-    if part:
-        yield part
+        if len(chunk) == _MAX_ROWS or n_items >= _MAX_ITEMS:
+            yield chunk
+            chunk, n_items = [], 0
+    if chunk:
+        yield chunk

@@ -1,4 +1,4 @@
-"""Data sets: ``load_*`` reads what is installed, ``fetch_*`` downloads once, ``make_*`` draws from a seed."""
+"""Data sets: ``load_*`` reads installed files, ``fetch_*`` downloads once, ``make_*`` generates from a seed."""
 
 from seqclf.datasets._docstrings import load_docstrings
 from seqclf.datasets._imdb import fetch_imdb

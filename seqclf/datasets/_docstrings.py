@@ -1,6 +1,6 @@
-"""`load_docstrings`: real texts that every installation already has, the documentation of four libraries.
+"""`load_docstrings`: real texts from the documentation of four libraries, which every installation has.
 
-The source files are parsed and never imported: that is fast, and nothing runs as a side effect.
+The source files are parsed, not imported: this is fast and has no side effects.
 """
 
 import ast
@@ -24,38 +24,38 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-# What importlib.metadata calls each package.
+# The distribution names of the packages, for importlib.metadata.
 _DISTRIBUTIONS = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "torch": "torch"}
 
 _SKIPPED_FOLDERS = {
     # tests
     *("test", "testing", "tests"),
-    # written by others
+    # third-party code
     *("_build_utils", "_external", "_vendor", "array_api_compat", "array_api_extra", "externals"),
-    # numpy's, on some Python versions only
+    # part of numpy, on some Python versions only
     "distutils",
-    # torch's machinery: half of its files, and much to parse for few texts that a user reads
+    # torch internals: half of its files, with few user-facing texts
     *("ao", "distributed", "fx", "onnx"),
 }
 # Most of numpy's public functions are defined here.
 _PUBLIC_UNDERSCORE_FOLDERS = {"_core"}
-# How the three compiled libraries document their C functions: a call with the text among its arguments.
+# The functions by which the three compiled libraries document C functions; the text is one of the arguments.
 _DOCUMENTING_CALLS = {"add_newdoc", "add_docstr", "add_docstr_all"}
 
 _MIN_WORDS = 8
 _MAX_TEXTS_PER_PACKAGE = 1000
 _parse_lock = threading.Lock()
-_CACHE_FORMAT = 1  # one more whenever the texts of the same installation would come out differently
+_CACHE_FORMAT = 1  # to be raised whenever a code change alters the texts of the same installation
 
 _MASK = "package"
-# Longer identifiers go as a whole ("from_numpy", "pytorch", "torchvision"); the two aliases only as words.
+# Longer identifiers that contain a name are masked as a whole ("from_numpy", "pytorch"); the two aliases only as words.
 _PACKAGE_WORD = re.compile(
     r"\b(?:\w*(?:numpy|scipy|sklearn|scikit(?:[-_ ]?learn)?|torch)\w*|(?:np|sp)\b)", re.IGNORECASE
 )
 _IMPORT_LINE = re.compile(
     r"^[ \t]*(?:(?:>>>|\.\.\.)[ \t]*)?(?:import|from)[ \t]+(?:numpy|scipy|sklearn|torch)\b.*\n?", re.MULTILINE
 )
-# "{out}" or "%(axis)s" alone on a line: a hole that torch or scipy fills in when it is imported.
+# "{out}" or "%(axis)s" alone on a line: a placeholder that torch or scipy fills in at import.
 _TEMPLATE_LINE = re.compile(r"^[ \t]*(?:\{\w+\}|%\(\w+\)s)[ \t]*\n?", re.MULTILINE)
 
 _DESCR = f"""\
@@ -63,7 +63,7 @@ Documentation strings of Python packages
 ----------------------------------------
 
 One text per public function, class or method of the installed packages; the class is the package.
-Package names are masked, duplicates left out, and no package gives more than {_MAX_TEXTS_PER_PACKAGE} texts.
+Package names are masked, duplicates are removed, and each package contributes at most {_MAX_TEXTS_PER_PACKAGE} texts.
 The texts change with the versions of the packages.
 """
 
@@ -73,20 +73,21 @@ def load_docstrings(
 ) -> Any:
     """Load the documentation strings of installed packages, labelled by package.
 
-    Real English text for classification that needs no download: every installation of this library has these four
-    packages. None of them is imported; their source files are parsed.
+    These are real English texts for classification that need no download: every installation of this library has
+    these four packages. The packages are not imported; their source files are parsed.
 
     The names of all four packages (and ``np``, ``sp``, and longer words that contain a name) are replaced by the word
-    "package", lines that import from them are removed. Texts below 8 words are dropped, and so is a text that two
-    packages share. Of each package at most 1,000 texts are kept, drawn with a fixed seed, so that the classes have
-    about the same size although the packages don't.
+    "package", and lines that import from them are removed. Texts shorter than 8 words are dropped, and so are texts
+    that occur in two packages. At most 1,000 texts per package are selected, with a fixed seed, so that the classes
+    have similar sizes although the packages don't.
 
-    The first call takes some seconds and writes the texts to scikit-learn's data home; later calls read them there.
+    The first call takes some seconds and writes the texts to scikit-learn's data home; later calls read them from
+    there.
 
     Parameters
     ----------
     packages : iterable of {"numpy", "scipy", "sklearn", "torch"}, default=all four
-        The packages to read, hence the classes. Their order is of no importance.
+        The packages to read, which are also the classes. Their order doesn't matter.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
 
@@ -96,13 +97,13 @@ def load_docstrings(
         With the fields
 
         data : list of str
-            The texts, in an order drawn with a fixed seed: the same each time for the same versions of the packages.
+            The texts, shuffled with a fixed seed: the order is the same for the same versions of the packages.
         target : ndarray of int, shape (n_samples,)
             The class of each text, an index into `target_names`.
         target_names : list of str
             The packages, sorted.
         names : list of str
-            What each text documents, by its module and name.
+            The qualified name of the object that each text documents.
         DESCR : str
             A description of the data set.
     (data, target) : tuple if `return_X_y` is True
@@ -116,8 +117,8 @@ def load_docstrings(
 
     Notes
     -----
-    A library documents a method of several classes in nearly the same words. Such near duplicates stay in, so a
-    random split is somewhat optimistic.
+    Libraries often document a method of several classes in nearly the same words. Such near duplicates are not removed,
+    so a random split is somewhat optimistic.
 
     Examples
     --------
@@ -164,10 +165,10 @@ def _find_package(package: str) -> Path:
 
 @contextlib.contextmanager
 def _parsing() -> Iterator[None]:
-    """Without warnings (of invalid escapes in other people's files) and without the garbage collector.
+    """Disable warnings (about invalid escapes in third-party files) and the garbage collector.
 
-    A syntax tree has no cycles, but its many objects set off collections that take longer than the parsing. Two threads
-    would each put back what the other one had set, so they take turns.
+    A syntax tree has no cycles, but its many objects would trigger collections that take longer than the parsing. The
+    lock is needed because two threads would restore each other's settings.
     """
     with _parse_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -181,7 +182,7 @@ def _parsing() -> Iterator[None]:
 
 
 def _read_package(package: str, root: Path) -> dict[str, str]:
-    """Cleaned texts by qualified name, sorted by it, each text once."""
+    """Cleaned texts by qualified name, sorted by name and without duplicates."""
     found: dict[str, str] = {}
     for path in _source_files(root):
         module = ".".join((package, *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
@@ -204,7 +205,7 @@ def _read_package(package: str, root: Path) -> dict[str, str]:
 
 
 def _source_files(root: Path) -> Iterator[Path]:
-    # Sorted, since the first of two equal names is kept, and file systems list in different orders.
+    # Sorted, because the first of two equal names is used, and file systems list files in different orders.
     for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).parts):
         folders = path.relative_to(root).parts[:-1]
         private = folders[:1] and folders[0].startswith("_") and folders[0] not in _PUBLIC_UNDERSCORE_FOLDERS
@@ -236,7 +237,7 @@ def _documenting_call(call: ast.Call) -> tuple[str, str] | None:
     function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
     if function not in _DOCUMENTING_CALLS:
         return None
-    # The text may be a sum of strings, or stand before ".format(...)"; reading order is the order in the file.
+    # The text can be a sum of strings or be followed by ".format(...)"; its pieces are joined in source order.
     strings = [
         node
         for argument in call.args
@@ -262,7 +263,7 @@ def _normalize(text: str) -> str:
 
 
 def _sample(texts_by_package: list[tuple[str, dict[str, str]]]) -> dict[str, list[str]]:
-    """Drop what packages share, draw up to the maximum of each, and mix them."""
+    """Drop texts that several packages have, draw up to the maximum from each package, and shuffle."""
     counts: dict[str, int] = {}
     for _, texts in texts_by_package:
         for text in texts.values():
@@ -272,8 +273,8 @@ def _sample(texts_by_package: list[tuple[str, dict[str, str]]]) -> dict[str, lis
     rng = np.random.RandomState(0)
     rows: list[tuple[str, str, str]] = []
     for package, texts in texts_by_package:
-        own = [(package, name, text) for name, text in texts.items() if counts[_normalize(text)] == 1]
-        rows += [own[index] for index in rng.permutation(len(own))[:_MAX_TEXTS_PER_PACKAGE]]
+        unique = [(package, name, text) for name, text in texts.items() if counts[_normalize(text)] == 1]
+        rows += [unique[index] for index in rng.permutation(len(unique))[:_MAX_TEXTS_PER_PACKAGE]]
     rows = [rows[index] for index in rng.permutation(len(rows))]
     return {
         "packages": [package for package, _, _ in rows],
@@ -285,20 +286,20 @@ def _sample(texts_by_package: list[tuple[str, dict[str, str]]]) -> dict[str, lis
 def _cache_path(versions: dict[str, str]) -> Path | None:
     try:
         folder = Path(get_data_home()) / "seqclf"
-    except OSError:  # a data home that can't be made costs time, not the data
+    except OSError:  # without a data home the texts are parsed again in each call
         return None
     key = "-".join(f"{package}_{version}" for package, version in versions.items())
     return folder / f"docstrings-{_CACHE_FORMAT}-{key}.json.gz"
 
 
 def _read_cache(path: Path | None, versions: dict[str, str]) -> dict[str, list[str]] | None:
-    """The rows, or None where there is no cache, or none that can be trusted."""
+    """The rows, or None if there is no valid cache."""
     if path is None:
         return None
     try:
         content = json.loads(gzip.decompress(path.read_bytes()))
         rows = {key: content["rows"][key] for key in ("packages", "names", "texts")}
-        intact = (
+        is_valid = (
             content["versions"] == versions
             and len({len(column) for column in rows.values()}) == 1
             and set(rows["packages"]) <= set(versions)
@@ -306,7 +307,7 @@ def _read_cache(path: Path | None, versions: dict[str, str]) -> dict[str, list[s
         )
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         return None
-    return rows if intact else None
+    return rows if is_valid else None
 
 
 def _write_cache(path: Path | None, versions: dict[str, str], rows: dict[str, list[str]]) -> None:
@@ -316,8 +317,8 @@ def _write_cache(path: Path | None, versions: dict[str, str], rows: dict[str, li
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            part = Path(folder) / path.name
-            part.write_bytes(gzip.compress(json.dumps(content).encode(), compresslevel=6))
-            os.replace(part, path)
+            temporary = Path(folder) / path.name
+            temporary.write_bytes(gzip.compress(json.dumps(content).encode(), compresslevel=6))
+            os.replace(temporary, path)
     except OSError as error:
-        warnings.warn(f"Could not keep the docstrings in {path}, so the next call parses again: {error}", stacklevel=3)
+        warnings.warn(f"Could not save the docstrings in {path}, so the next call parses again: {error}", stacklevel=3)

@@ -23,16 +23,16 @@ _TIMEOUT_SECONDS = 60
 _SUBSETS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
 _TARGET_NAMES = ["negative", "positive"]
 _FIELDS: dict[str, type] = {"id": str, "text": str, "label": int, "rating": int}
-# Reviews without a label ("unsup") are left out.
+# Reviews without a label ("unsup") are skipped.
 _MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
 
 _DESCR = """\
 Large Movie Review Dataset (IMDB)
 ---------------------------------
 
-50,000 film reviews in English, 25,000 to learn from and 25,000 to test on, half of each positive. Ratings of 1 to 4
-stars are negative (0), 7 to 10 positive (1); reviews between are left out. No film is in both halves, though 123 texts
-are. The texts contain "<br />" line breaks.
+50,000 film reviews in English, 25,000 for training and 25,000 for testing; half of each are positive. Ratings of 1 to
+4 stars are negative (0), 7 to 10 positive (1); reviews between are not included. No film is in both halves, although
+123 texts are. The texts contain "<br />" line breaks.
 
 Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng, Christopher Potts: Learning Word Vectors for
 Sentiment Analysis. ACL 2011. https://aclanthology.org/P11-1015
@@ -50,22 +50,22 @@ def fetch_imdb(
 ) -> Any:
     """Fetch the Large Movie Review Dataset: film reviews, negative or positive.
 
-    Looks in three places, in this order: the folder ``imdb`` inside the folder that the environment variable
-    ``SEQCLF_DATA`` names (files ``train.jsonl.gz`` and ``test.jsonl.gz``); scikit-learn's data home, where an earlier
-    download is kept; the authors' page (84 MB, checked by its SHA256 sum, then kept as two compact files).
+    The data is taken from the first of these sources that has it: the folder ``imdb`` inside the folder that the
+    environment variable ``SEQCLF_DATA`` names (files ``train.jsonl.gz`` and ``test.jsonl.gz``); an earlier download in
+    scikit-learn's data home; the authors' page (84 MB, checked by its SHA256 sum, then saved as two compact files).
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        The half to return, 25,000 reviews each, or both.
+        The half to return, with 25,000 reviews each, or both.
     data_home : str or path-like, default=None
-        Where downloads are kept, instead of scikit-learn's data home.
+        The folder for downloads, instead of scikit-learn's data home.
     download_if_missing : bool, default=True
         If False, raise an error instead of downloading.
     shuffle : bool, default=True
         Whether to shuffle. Unshuffled reviews are sorted by class: the first 12,500 are all negative.
     random_state : int, RandomState instance or None, default=0
-        Decides the order if `shuffle` is True.
+        The seed of the order if `shuffle` is True.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
 
@@ -81,7 +81,7 @@ def fetch_imdb(
         target_names : list of str
             ``["negative", "positive"]``.
         ratings : ndarray of int, shape (n_samples,)
-            The stars that the author gave, 1 to 10.
+            The number of stars that the author gave, 1 to 10.
         ids : list of str
             The name of each review in the original archive, as in ``"train/neg/0_3"``.
         DESCR : str
@@ -93,7 +93,7 @@ def fetch_imdb(
     OSError
         If the data is missing and `download_if_missing` is False, if the download fails, or if its checksum is wrong.
     ValueError
-        If a parameter is invalid, or a file malformed.
+        If a parameter is invalid or a file is malformed.
 
     References
     ----------
@@ -141,17 +141,17 @@ def _find_files(
 
     if not download_if_missing:
         raise OSError(
-            f"The IMDB reviews are not in {' or '.join(map(str, folders))}. Pass download_if_missing=True, or let the "
-            "environment variable SEQCLF_DATA name a folder that has them in imdb/."
+            f"The IMDB reviews are not in {' or '.join(map(str, folders))}. Pass download_if_missing=True, or set the "
+            "environment variable SEQCLF_DATA to a folder that has them in imdb/."
         )
     _download(folders[-1])
     return paths
 
 
 def _download(home: Path) -> None:
-    """Put both halves into `home`, or leave it as it was."""
+    """Put both halves into `home`, or leave it unchanged."""
     home.mkdir(parents=True, exist_ok=True)
-    # Inside `home`, so that the last step is a rename on one file system.
+    # The temporary folder is inside `home`, so that `os.replace` works on one file system.
     with tempfile.TemporaryDirectory(dir=home) as folder:
         archive = Path(folder) / "archive.tar.gz"
         digest = hashlib.sha256()
@@ -161,14 +161,14 @@ def _download(home: Path) -> None:
                 file.write(chunk)
         if digest.hexdigest() != _SHA256:
             raise OSError(
-                f"The SHA256 sum of {_URL} is {digest.hexdigest()}, expected {_SHA256}: the download was cut short or "
-                "changed. It was deleted; try again."
+                f"The SHA256 sum of {_URL} is {digest.hexdigest()}, expected {_SHA256}: the download is incomplete or "
+                "was changed. It was deleted; try again."
             )
         for half, rows in _read_archive(archive).items():
-            part = Path(folder) / f"{half}.jsonl.gz"
-            with gzip.open(part, "wt", encoding="utf-8") as lines:
+            temporary = Path(folder) / f"{half}.jsonl.gz"
+            with gzip.open(temporary, "wt", encoding="utf-8") as lines:
                 lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            os.replace(part, home / part.name)
+            os.replace(temporary, home / temporary.name)
 
 
 def _read_archive(archive: Path) -> dict[str, list[dict[str, Any]]]:
@@ -188,8 +188,10 @@ def _read_archive(archive: Path) -> dict[str, list[dict[str, Any]]]:
                 "rating": int(rating),
             }
             found[half].append((label, int(number), row))
-    # By class and number: the same seed then gives the same order whichever way the reviews came.
-    return {half: [row for _, _, row in sorted(entries, key=lambda e: e[:2])] for half, entries in found.items()}
+    # Sorted by class and number, so that the result of a seed does not depend on the order in the archive.
+    return {
+        half: [row for _, _, row in sorted(entries, key=lambda entry: entry[:2])] for half, entries in found.items()
+    }
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
@@ -199,7 +201,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             for line in lines:
                 rows.append(_check_row(json.loads(line)))
     except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
-        raise ValueError(f"{path}, line {len(rows) + 1}: not a review, or a damaged file ({error}).") from error
+        raise ValueError(f"{path}, line {len(rows) + 1}: invalid review or damaged file ({error}).") from error
     if not rows:
         raise ValueError(f"{path} is empty.")
     return rows

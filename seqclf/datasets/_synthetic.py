@@ -1,7 +1,8 @@
-"""`make_order_reviews` and `make_order_series`: small sets in which nothing but the order tells the classes apart.
+"""`make_order_reviews` and `make_order_series`: small data sets whose classes differ only in the order.
 
-Samples come in pairs, one of each class, and both of a pair are made of exactly the same pieces. Whatever doesn't look
-at the order (a bag of words, a mean, a histogram) gives both the same answer, so it is right for exactly one of them.
+Samples come in pairs, one of each class, and both samples of a pair consist of exactly the same pieces. A model that
+ignores the order (a bag of words, a mean, a histogram) predicts the same class for both, so it is right for exactly one
+of them.
 """
 
 from numbers import Integral
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-# No punctuation and no capitals, which would mark the beginning or the end.
+# Without punctuation and capitals, which would mark the beginning or the end.
 _POSITIVE = [
     "i recommend it",
     "great",
@@ -33,7 +34,7 @@ _NEGATIVE = [
 ]
 _NOISE = "we saw this film last week with friends at home on sunday after dinner my sister chose from her list".split()
 
-_MIN_STEPS = 8  # a bump has a quarter of the steps, and below two there is no bump
+_MIN_STEPS = 8  # a bump has a quarter of the steps, and at least two
 
 
 def make_order_reviews(
@@ -43,31 +44,30 @@ def make_order_reviews(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = True,
 ) -> Any:
-    """Make short reviews whose last opinion counts: "bad but i recommend it" against "i recommend it but bad".
+    """Make short reviews whose last opinion decides: "bad but i recommend it" against "i recommend it but bad".
 
-    Texts come in pairs, one of each class, with exactly the same words: no model that only counts words can be right
-    on more than one of a pair.
+    Texts come in pairs, one of each class, with exactly the same words: a model that only counts words is right for
+    exactly one text of each pair.
 
     Parameters
     ----------
     n_samples : int, default=400
-        The number of texts, an even number since they come in pairs.
+        The number of texts; it must be even, because they come in pairs.
     noise_words : int, default=4
-        The most words without meaning that stand before the first opinion and, drawn anew, after the last one. More
-        of them ask for a longer memory. 0 for none.
+        The maximum number of meaningless words before the first opinion and, drawn separately, after the last one. The
+        more there are, the longer a model has to remember. 0 for none.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same texts each time.
+        Pass an int for reproducible texts.
     return_X_y : bool, default=True
-        If False, return a Bunch, which has the pairs too.
+        If False, return a Bunch, which also has the pairs.
 
     Returns
     -------
     (data, target) : tuple
         The texts, a list of str, and their classes, an array of int: 1 if the last opinion is positive, else 0.
     data : Bunch if `return_X_y` is False
-        With the fields `data` and `target` as above, `target_names`, and `groups`: the number of the pair that each
-        text belongs to. Give it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that no pair
-        is torn apart.
+        With the fields `data` and `target` as above, `target_names`, and `groups`: the index of the pair of each text.
+        Pass it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that pairs are not split.
 
     Raises
     ------
@@ -107,35 +107,34 @@ def make_order_series(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = True,
 ) -> Any:
-    """Make series with a peak and a trough, classed by which of the two comes first.
+    """Make series with a peak and a trough; the class is which of the two comes first.
 
-    Series come in pairs, one of each class, with exactly the same values in another order: mean, spread and histogram
-    say nothing about the class.
+    Series come in pairs, one of each class, with exactly the same values in a different order: mean, standard deviation
+    and histogram carry no information about the class.
 
     Parameters
     ----------
     n_samples : int, default=200
-        The number of series, an even number since they come in pairs.
+        The number of series; it must be even, because they come in pairs.
     n_steps : int or tuple of (int, int), default=(20, 40)
-        The length of all series, or the shortest and the longest, from 8 on. Each of the bumps takes a quarter.
+        The length of all series, or the minimum and maximum length; at least 8. Each bump takes a quarter of the steps.
     n_channels : int, default=1
-        The number of channels. The bumps are in each of them, under noise of its own.
+        The number of channels. Each channel has the bumps, with independent noise.
     noise : float, default=0.1
-        The standard deviation of the noise; the bumps are 1 high.
+        The standard deviation of the noise; the bumps have a height of 1.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same series each time.
+        Pass an int for reproducible series.
     return_X_y : bool, default=True
-        If False, return a Bunch, which has the pairs too.
+        If False, return a Bunch, which also has the pairs.
 
     Returns
     -------
     (data, target) : tuple
-        The series: an array of shape (n_samples, n_steps, n_channels) if `n_steps` is an int, else a list of arrays of
-        shape (steps, n_channels). And their classes, an array of int: 0 if the trough comes first, 1 if the peak does.
+        The series, an array of shape (n_samples, n_steps, n_channels) if `n_steps` is an int, else a list of arrays of
+        shape (steps, n_channels); and their classes, an array of int: 0 if the trough comes first, 1 if the peak does.
     data : Bunch if `return_X_y` is False
-        With the fields `data` and `target` as above, `target_names`, and `groups`: the number of the pair that each
-        series belongs to. Give it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that no pair
-        is torn apart.
+        With the fields `data` and `target` as above, `target_names`, and `groups`: the index of the pair of each
+        series. Pass it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that pairs are not split.
 
     Raises
     ------
@@ -152,18 +151,18 @@ def make_order_series(
     >>> all(20 <= len(series) <= 40 for series in X)
     True
     """
-    shortest, longest = n_steps if isinstance(n_steps, tuple) else (n_steps, n_steps)
+    min_steps, max_steps = n_steps if isinstance(n_steps, tuple) else (n_steps, n_steps)
     _check_integer("n_samples", n_samples, minimum=2, even=True)
-    _check_integer("n_steps", shortest, minimum=_MIN_STEPS)
-    _check_integer("n_steps", longest, minimum=shortest)
+    _check_integer("n_steps", min_steps, minimum=_MIN_STEPS)
+    _check_integer("n_steps", max_steps, minimum=min_steps)
     _check_integer("n_channels", n_channels, minimum=1)
     if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be a finite number from 0 on, got {noise!r} instead.")
+        raise ValueError(f"noise must be a finite number >= 0, got {noise!r} instead.")
     rng = check_random_state(random_state)
 
     data: list[np.ndarray] = []
     for _ in range(n_samples // 2):
-        steps = rng.randint(shortest, longest + 1)
+        steps = rng.randint(min_steps, max_steps + 1)
         width = steps // 4
         first = rng.randint(steps - 2 * width + 1)
         second = rng.randint(first + width, steps - width + 1)
@@ -171,7 +170,7 @@ def make_order_series(
         peak_first = rng.normal(scale=noise, size=(steps, n_channels))
         peak_first[first : first + width] += bump
         peak_first[second : second + width] -= bump
-        # The noise moves along with the bumps, so that the values of the two series are the same to the last bit.
+        # The noise is moved together with the bumps, so that both series have exactly the same values.
         trough_first = peak_first.copy()
         trough_first[first : first + width] = peak_first[second : second + width]
         trough_first[second : second + width] = peak_first[first : first + width]
@@ -184,16 +183,16 @@ def make_order_series(
 
 
 def _check_integer(name: str, value: int, *, minimum: int, even: bool = False) -> None:
-    valid = isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
-    if not valid or (even and value % 2):
+    is_valid = isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
+    if not is_valid or (even and value % 2):
         kind = "an even integer" if even else "an integer"
-        raise ValueError(f"{name} must be {kind} from {minimum} on, got {value!r} instead.")
+        raise ValueError(f"{name} must be {kind} >= {minimum}, got {value!r} instead.")
 
 
 def _pack(
     data: list[str] | list[np.ndarray] | np.ndarray, order: np.ndarray, target_names: list[str], return_X_y: bool
 ) -> Any:
-    """Class and pair follow from the place before shuffling: pairs stand together, class 0 first."""
+    """Compute class and pair from the index before shuffling, where pairs are adjacent and class 0 is first."""
     target, groups = (order % 2).astype(np.int64), (order // 2).astype(np.int64)
     if return_X_y:
         return data, target

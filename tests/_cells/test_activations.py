@@ -1,4 +1,4 @@
-"""The activations by their definition, and that each cell applies the one it is given."""
+"""The activations against their equations, and their use by each cell."""
 
 import pytest
 import torch
@@ -14,20 +14,20 @@ EQUATIONS = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_the_definition_is_the_equation(name):
+def test_activation_equals_its_equation(name):
     x = X[1:-1] if name == "tanh" else X
     torch.testing.assert_close(ACTIVATIONS[name].function(x), EQUATIONS[name](x))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_its_name_is_its_key_and_zero_stays_zero(name):
+def test_activation_name_is_its_key_and_zero_maps_to_zero(name):
     activation = ACTIVATIONS[name]
     assert activation.name == name
     assert activation.function(torch.zeros(1)) == 0
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_each_activation_gives_a_cell_of_its_own(cell):
+def test_each_activation_has_different_states(cell):
     layout, generator = StepLayout([3, 2]), torch.Generator().manual_seed(0)
     rows = CELLS[cell].n_gates * 4
     drawn = [torch.randn(shape, generator=generator) for shape in ((rows, 2), (rows, 4), (rows,), (rows,))]

@@ -1,4 +1,4 @@
-"""Each cell is one equation: of arrays it gives what it gives of tensors."""
+"""Each cell is one equation, with equal results for arrays and tensors."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from seqclf._cells import ACTIVATIONS, CELLS, Weights
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_step_of_arrays_is_that_of_tensors(cell, activation):
+def test_step_of_arrays_equals_step_of_tensors(cell, activation):
     rng, units, n_gates = np.random.default_rng(0), 5, CELLS[cell].n_gates
     shapes = ((n_gates * units, 3), (n_gates * units, units), (n_gates * units,), (n_gates * units,))
     weights = Weights(*(rng.normal(size=shape) for shape in shapes))
@@ -26,11 +26,7 @@ def test_a_step_of_arrays_is_that_of_tensors(cell, activation):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_its_name_is_its_key_and_torch_has_what_it_names(cell):
+def test_cell_name_is_its_key_and_its_torch_operations_exist(cell):
     assert CELLS[cell].name == cell
     assert CELLS[cell].torch_operations.keys() <= ACTIVATIONS.keys()
     assert all(callable(getattr(torch, name)) for name in CELLS[cell].torch_operations.values())
-
-
-def test_the_sizes_of_weights():
-    assert Weights(np.zeros((6, 4)), np.zeros((6, 2)), np.zeros(6)).units == 2

@@ -1,4 +1,4 @@
-"""The minimal gated unit against a judge that torch has: a gru whose two gates are made of one."""
+"""The minimal gated unit against a GRU with tied gates, which is tested against torch."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from seqclf._kernels import StepLayout, Weights, reference
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_is_a_gru_whose_gates_are_made_of_one(reverse):
-    """The reset gate is f and the update gate 1 - f: the sigmoid of the same sum with the other sign."""
+def test_mgu_equals_a_gru_with_tied_gates(reverse):
+    """The reset gate is f, and the update gate 1 - f is the sigmoid of the negated sum."""
     generator, units = torch.Generator().manual_seed(0), 5
 
     def draw(*shape):

@@ -1,3 +1,5 @@
+"""`Ragged`: joining, padding, stripping, truncating and selecting sequences of unequal length."""
+
 import pickle
 
 import numpy as np
@@ -25,7 +27,7 @@ def series(draw):
 
 
 @given(ids)
-def test_items_are_what_went_in(rows):
+def test_from_items_and_items_are_a_round_trip(rows):
     ragged = Ragged.from_items(rows)
     assert as_lists(ragged) == rows
     assert len(ragged) == len(rows)
@@ -33,7 +35,7 @@ def test_items_are_what_went_in(rows):
     assert ragged.lengths.dtype == ragged.offsets.dtype == np.int64
 
 
-def test_items_are_views_in_one_dimension_also_where_all_lengths_are_equal():
+def test_items_are_views_in_a_1d_array_even_with_equal_lengths():
     ragged = Ragged.from_items([[1, 2], [3, 4]])
     items = ragged.items()
     assert items.shape == (2,)
@@ -42,7 +44,7 @@ def test_items_are_views_in_one_dimension_also_where_all_lengths_are_equal():
 
 
 @pytest.mark.parametrize(
-    ("items", "keywords", "shape", "dtype"),
+    ("items", "arguments", "shape", "dtype"),
     [
         ([], {}, (0,), np.int32),
         ([[], []], {}, (0,), np.int32),
@@ -53,8 +55,8 @@ def test_items_are_views_in_one_dimension_also_where_all_lengths_are_equal():
         ([np.zeros((2, 3)), []], {}, (2, 3), np.float64),
     ],
 )
-def test_empty_items(items, keywords, shape, dtype):
-    ragged = Ragged.from_items(items, **keywords)
+def test_from_items_with_empty_items(items, arguments, shape, dtype):
+    ragged = Ragged.from_items(items, **arguments)
     assert (ragged.values.shape, ragged.values.dtype) == (shape, dtype)
     assert len(ragged) == len(items)
 
@@ -79,7 +81,7 @@ def test_padding_and_stripping_ids_is_a_round_trip(rows, padding, more):
     assert as_lists(flat.stripped(flat.values == 0, ("start" if padding == "start" else "end",))) == rows
 
 
-def test_stripped_keeps_marked_steps_inside_and_other_sides():
+def test_stripped_keeps_inner_padding_and_the_other_side():
     ragged = Ragged.from_items([[0, 0, 5, 0, 6, 0], [0, 0], [], [7]])
     marked = ragged.values == 0
     assert as_lists(ragged.stripped(marked)) == [[5, 0, 6], [], [], [7]]
@@ -87,68 +89,69 @@ def test_stripped_keeps_marked_steps_inside_and_other_sides():
     assert as_lists(ragged.stripped(marked, ("start",))) == [[5, 0, 6, 0], [], [], [7]]
 
 
-def test_stripped_without_padding_is_the_same_object():
+def test_stripped_without_padding_returns_the_same_object():
     ragged = Ragged.from_items([[5, 0, 6], [], [7]])
     assert ragged.stripped(ragged.values == 0) is ragged
 
 
-def test_padded_sides():
+def test_padded_pads_either_side():
     ragged = Ragged.from_items([[1, 2, 3], [], [4]])
     assert ragged.padded(value=0).tolist() == [[1, 2, 3], [0, 0, 0], [4, 0, 0]]
     assert ragged.padded(4, value=9, padding="start").tolist() == [[9, 1, 2, 3], [9, 9, 9, 9], [9, 9, 9, 4]]
 
 
-def test_padded_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"3 steps and does not fit into length=2"):
+def test_padded_to_less_than_the_longest_is_an_error():
+    with pytest.raises(ValueError, match=r"3 steps, more than length=2"):
         Ragged.from_items([[1, 2, 3]]).padded(2, value=0)
 
 
-def test_truncated_cuts_the_named_side():
+def test_truncated_cuts_the_given_side():
     ragged = Ragged.from_items([[1, 2, 3], [], [4]])
     assert as_lists(ragged.truncated(2, "start")) == [[2, 3], [], [4]]
     assert as_lists(ragged.truncated(2, "end")) == [[1, 2], [], [4]]
 
 
 @pytest.mark.parametrize("max_length", [None, 3, 4])
-def test_truncated_is_the_same_object_where_nothing_is_cut(max_length):
+def test_truncated_returns_the_same_object_if_nothing_is_cut(max_length):
     ragged = Ragged.from_items([[1, 2, 3], []])
     assert ragged.truncated(max_length, "start") is ragged
 
 
 @given(ids, st.data())
-def test_take_equals_a_plain_loop(rows, data):
+def test_take_equals_a_loop_over_rows(rows, data):
     ragged = Ragged.from_items(rows)
-    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=10))
-    assert as_lists(ragged.take(np.array(chosen, dtype=np.int64))) == [rows[row] for row in chosen]
+    selected = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=10))
+    assert as_lists(ragged.take(np.array(selected, dtype=np.int64))) == [rows[row] for row in selected]
 
 
-@pytest.mark.parametrize("long", [0, 10**9])
-def test_take_of_long_and_of_short_sequences(long, tune):
-    """They are copied in two ways; here each way copies all of them."""
-    tune(long_span=long)
+@pytest.mark.parametrize("min_span", [0, 10**9])
+def test_take_is_equal_for_copied_and_gathered_spans(min_span, tune):
+    tune(long_span=min_span)
     rng = np.random.default_rng(0)
     rows = [rng.standard_normal((length, 2)) for length in (3, 0, 5, 1, 0, 7)]
-    for chosen in ([2, 5, 1, 2], [1, 4], [], [0]):
-        taken = Ragged.from_items(rows).take(np.array(chosen, dtype=np.int64))
-        np.testing.assert_array_equal(taken.values, np.concatenate([np.empty((0, 2)), *(rows[row] for row in chosen)]))
-        assert taken.lengths.tolist() == [len(rows[row]) for row in chosen]
+    for selected in ([2, 5, 1, 2], [1, 4], [], [0]):
+        taken = Ragged.from_items(rows).take(np.array(selected, dtype=np.int64))
+        np.testing.assert_array_equal(
+            taken.values, np.concatenate([np.empty((0, 2)), *(rows[row] for row in selected)])
+        )
+        assert taken.lengths.tolist() == [len(rows[row]) for row in selected]
 
 
-def test_take_with_mask_slice_and_channels():
+def test_take_accepts_a_mask_and_a_slice():
     ragged = Ragged(np.arange(12.0).reshape(6, 2), np.array([1, 3, 2]))
     np.testing.assert_array_equal(ragged.take(np.array([True, False, True])).values, ragged.values[[0, 4, 5]])
     np.testing.assert_array_equal(ragged.take(slice(None, None, -1)).values, ragged.values[[4, 5, 1, 2, 3, 0]])
 
 
-def test_row_of_steps_over_empty_sequences():
+def test_row_of_skips_empty_sequences():
     ragged = Ragged.from_items([[], [1, 2], [], [], [3]])
     assert [ragged.row_of(step) for step in range(3)] == [1, 1, 4]
 
 
-def test_a_pickle_does_not_tell_what_was_asked_for():
+def test_pickle_does_not_contain_cached_offsets():
     ragged = Ragged.from_items([[7, 8], [], [9]])
     before = pickle.dumps(ragged)
     assert ragged.offsets.tolist() == [0, 2, 2, 3]
     assert pickle.dumps(ragged) == before
-    again = pickle.loads(before)
-    assert as_lists(again) == [[7, 8], [], [9]] and again.offsets.tolist() == [0, 2, 2, 3]
+    restored = pickle.loads(before)
+    assert as_lists(restored) == [[7, 8], [], [9]] and restored.offsets.tolist() == [0, 2, 2, 3]

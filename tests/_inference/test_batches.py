@@ -1,4 +1,4 @@
-"""The batches of a prediction: each row once, within a budget, and no steps copied."""
+"""The batches of a prediction: every row once, within the limits, without copies."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from seqclf._data.ragged import Ragged
 from seqclf._inference.batches import prediction_batches, prediction_rows
 
 
-def rated_ids(lengths, seed=0):
-    """Token ids with the entries of two tables, in four versions, and with scores."""
+def make_sequences(lengths, seed=0):
+    """Token ids with looked-up features from two tables with four versions, and with scores."""
     rng, n = np.random.default_rng(seed), sum(lengths)
     tables = tuple(rng.random((4, 7, width)).astype(np.float32) for width in (1, 2))
     features = StepFeatures(rng.integers(0, 7, (n, 2)).astype(np.int32), tables, rng.integers(0, 4, len(lengths)))
@@ -18,12 +18,12 @@ def rated_ids(lengths, seed=0):
     return EncodedSequences(Ragged(ids, np.array(lengths)), features, scores)
 
 
-def test_a_batch_says_where_its_steps_are(tune):
+def test_batches_have_positions_in_the_data(tune):
     tune(prediction_rows=3)
-    sequences = rated_ids([3, 0, 2, 5, 1])
-    seen = []
+    sequences = make_sequences([3, 0, 2, 5, 1])
+    rows = []
     for batch in prediction_batches(sequences):
-        seen += batch.rows.tolist()
+        rows += batch.rows.tolist()
         taken = sequences.take(batch.rows)
         layout = batch.layout
         in_data = layout.data_positions[layout.positions_end_to_end]
@@ -33,31 +33,31 @@ def test_a_batch_says_where_its_steps_are(tune):
         assert np.shares_memory(batch.features.entries, sequences.features.entries)
         assert all(map(np.shares_memory, batch.features.tables, sequences.features.tables))
         assert np.array_equal(batch.scores, taken.scores)
-    assert sorted(seen) == [0, 1, 2, 3, 4] and seen[:2] == [3, 0]
+    assert sorted(rows) == [0, 1, 2, 3, 4] and rows[:2] == [3, 0]
 
 
 @pytest.mark.parametrize(
     ("values", "dtype"), [(np.arange(5), np.int32), (np.ones((5, 2)), np.float32), (np.ones((2, 5)).T, np.float32)]
 )
-def test_ids_and_numbers_get_their_types(values, dtype):
+def test_batches_have_int32_ids_and_float32_values(values, dtype):
     (batch,) = prediction_batches(EncodedSequences(Ragged(values, np.array([2, 3]))))
     assert batch.values.dtype == dtype and batch.values.flags.c_contiguous
     assert np.array_equal(batch.values, values)
     assert batch.features is None and batch.scores is None
 
 
-def test_no_sequences_have_no_batch():
+def test_no_sequences_give_no_batch():
     assert list(prediction_batches(EncodedSequences(Ragged(np.empty(0, np.int32), np.empty(0, np.int64))))) == []
 
 
-def test_prediction_batches_read_every_row_once_within_the_budget(tune):
+def test_prediction_rows_have_every_row_once_within_the_limits(tune):
     tune(prediction_steps=100)
     tune(prediction_values=300)
     lengths = np.random.default_rng(0).integers(0, 150, 300)
     ids, series = np.ones(lengths.sum(), dtype=np.int32), np.zeros((lengths.sum(), 5))
     tables = (np.zeros((1, 1, 3), dtype=np.float32), np.zeros((1, 1, 2), dtype=np.float32))
     features = StepFeatures(np.stack([ids * 0, ids * 0], axis=1), tables, lengths * 0)
-    # At most 100 steps; of 5 numbers each, 60.
+    # At most 100 steps, or 60 steps of 5 values.
     for sequences, budget in (
         (EncodedSequences(Ragged(ids, lengths)), 100),
         (EncodedSequences(Ragged(series, lengths)), 60),

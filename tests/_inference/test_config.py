@@ -1,10 +1,11 @@
-"""What a configuration says of a network before there is one, and its state."""
+"""The configuration of a network: number and shapes of its weights, and its saved state."""
 
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from _sampling import sampled
 from seqclf._cells import CELLS
 from seqclf._inference.config import POOLINGS, NetworkConfig
 from seqclf._nn.network import Network
@@ -20,7 +21,7 @@ SHAPE = {
 }
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "mgu"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(
     "inputs",
@@ -31,7 +32,7 @@ SHAPE = {
         {"vocab_size": 40, "n_step_features": 2},
     ],
 )
-def test_weights_are_counted(cell, bidirectional, inputs):
+def test_n_weights_is_a_lower_bound(cell, bidirectional, inputs):
     config = NetworkConfig(cell=cell, bidirectional=bidirectional, **SHAPE, **inputs)
     n_weights = sum(parameter.numel() for parameter in Network(config).parameters())
     n_matrices = config.n_weights
@@ -41,28 +42,33 @@ def test_weights_are_counted(cell, bidirectional, inputs):
         assert 0.8 * n_weights < n_matrices <= n_weights
 
 
-def test_what_no_machine_has_is_counted_at_once():
+def test_n_weights_of_a_huge_network():
     config = NetworkConfig(cell="gru", bidirectional=True, **SHAPE | {"units": (10**15,)}, n_channels=10**9)
     assert config.n_weights > 10**30
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("pooling", [*POOLINGS, None])
-@pytest.mark.parametrize("units", [(5,), (5, 4, 3)])
-@pytest.mark.parametrize(
-    "inputs",
-    [
-        {"n_channels": 2},
-        {"n_channels": 2, "conv_filters": (6,), "scores": True},
-        {"n_channels": 2, "conv_filters": (6, 3, 2, 4)},
-        {"vocab_size": 40, "embedding_dim": 7},
-        {"vocab_size": 40, "embedding_dim": 7, "n_step_features": 3, "conv_filters": (6, 3)},
-        {"vocab_size": 40, "n_step_features": 2, "scores": True},
-        {"vocab_size": 40},
-    ],
+INPUTS = {
+    "values": {"n_channels": 2},
+    "values, a filter layer and scores": {"n_channels": 2, "conv_filters": (6,), "scores": True},
+    "values and filters": {"n_channels": 2, "conv_filters": (6, 3, 2, 4)},
+    "embedding": {"vocab_size": 40, "embedding_dim": 7},
+    "all": {"vocab_size": 40, "embedding_dim": 7, "n_step_features": 3, "conv_filters": (6, 3)},
+    "one-hot, features and scores": {"vocab_size": 40, "n_step_features": 2, "scores": True},
+    "one-hot": {"vocab_size": 40},
+}
+
+
+@sampled(
+    {
+        "cell": list(CELLS),
+        "bidirectional": [False, True],
+        "pooling": [*POOLINGS, None],
+        "units": {"one layer": (5,), "three layers": (5, 4, 3)},
+        "inputs": INPUTS,
+    },
+    n_quick=28,
 )
-def test_the_shapes_are_those_of_the_network(cell, bidirectional, pooling, units, inputs):
+def test_weight_shapes_are_those_of_the_network(cell, bidirectional, pooling, units, inputs):
     settings = SHAPE | {"units": units, "pooling": pooling} | inputs
     config = NetworkConfig(cell=cell, bidirectional=bidirectional, **settings)
     state = Network(config).state_dict()
@@ -80,7 +86,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_state_gives_the_same_configuration(name):
+def test_from_state_inverts_to_state(name):
     state = CONFIGS[name].to_state()
     assert NetworkConfig.from_state(Saved(state)) == CONFIGS[name]
     as_lists = {key: list(value) if isinstance(value, tuple) else value for key, value in state.items()}
@@ -89,23 +95,23 @@ def test_a_state_gives_the_same_configuration(name):
 
 @pytest.mark.parametrize("field", [field.name for field in fields(NetworkConfig)])
 @pytest.mark.parametrize("value", [-1, 0.5, "lstm ", b"x", [], [0], ["5"], {}, np.zeros(3), float("nan"), 10**30, ()])
-def test_a_state_with_any_other_value_is_refused_or_read(field, value):
-    """A value that may stand there is read as it is; no other error comes of one that may not."""
-    may = {
+def test_from_state_validates_every_value(field, value):
+    """A valid value is restored unchanged; every other value raises SavedStateError."""
+    valid = {
         "conv_filters": ([], ()),
         **dict.fromkeys(("dropout", "recurrent_dropout", "token_dropout"), (0.5,)),
     }
     state = CONFIGS["numbers"].to_state() | {field: value}
-    if any(type(value) is type(one) and value == one for one in may.get(field, ())):
-        read = getattr(NetworkConfig.from_state(Saved(state)), field)
-        assert read == (tuple(value) if isinstance(value, list) else value)
+    if any(type(value) is type(one) and value == one for one in valid.get(field, ())):
+        restored = getattr(NetworkConfig.from_state(Saved(state)), field)
+        assert restored == (tuple(value) if isinstance(value, list) else value)
     else:
         with pytest.raises(SavedStateError, match=field):
             NetworkConfig.from_state(Saved(state))
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(NetworkConfig)])
-def test_a_state_without_a_value_is_refused(field):
+def test_from_state_raises_for_a_missing_value(field):
     state = CONFIGS["ids"].to_state()
     del state[field]
     with pytest.raises(SavedStateError, match=f"network.{field} is missing"):
@@ -119,10 +125,10 @@ def test_a_state_without_a_value_is_refused(field):
         ("numbers", {"n_step_features": 3}, "without a vocab_size"),
         ("numbers", {"n_channels": 0}, "needs n_channels"),
         ("ids", {"n_channels": 1}, "both vocab_size and n_channels"),
-        ("ids", {"embedding_dim": None, "conv_filters": [3]}, "do not read one-hot ids"),
+        ("ids", {"embedding_dim": None, "conv_filters": [3]}, "are not possible with one-hot ids"),
         ("ids", {"units": []}, "units has no layer"),
     ],
 )
-def test_values_that_do_not_go_together_are_refused(name, changes, message):
+def test_from_state_raises_for_incompatible_values(name, changes, message):
     with pytest.raises(SavedStateError, match=message):
         NetworkConfig.from_state(Saved(CONFIGS[name].to_state() | changes))

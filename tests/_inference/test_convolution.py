@@ -1,10 +1,10 @@
-"""Filters over the steps of each row, by the compiled library and in numpy, against torch in float64."""
+"""Convolution on the compiled library and in numpy, against torch in float64."""
 
 import numpy as np
 import pytest
 import torch
 
-from seqclf._inference.convolution import convolve_relu, normalised
+from seqclf._inference.convolution import convolve_relu, fold_normalisation
 from seqclf._inference.layout import BatchLayout
 from seqclf._kernels import StepLayout, reference
 from seqclf._native import library
@@ -22,7 +22,7 @@ def draw(*shape, seed=0, dtype=np.float64):
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=compiled), np.float64])
 @pytest.mark.parametrize("width", [1, 2, 5, 15])
 @pytest.mark.parametrize(("n_inputs", "n_filters"), [(1, 1), (3, 8), (5, 21)])
-def test_equals_torch_in_float64(width, n_inputs, n_filters, dtype):
+def test_convolve_relu_equals_reference(width, n_inputs, n_filters, dtype):
     shapes = (LAYOUT.n_steps, n_inputs), (n_filters, n_inputs, width), (n_filters,)
     values, weight, bias = (draw(*shape, seed=i, dtype=dtype) for i, shape in enumerate(shapes))
     found = convolve_relu(values, LAYOUT, weight, bias)
@@ -34,7 +34,7 @@ def test_equals_torch_in_float64(width, n_inputs, n_filters, dtype):
 
 
 @compiled
-def test_a_row_has_the_same_bits_whatever_the_other_rows():
+def test_convolve_relu_is_batch_invariant():
     weight, bias = draw(9, 4, 5, seed=1, dtype=np.float32), draw(9, seed=2, dtype=np.float32)
     flat = draw(sum(LENGTHS), 4, dtype=np.float32)
     together = np.empty((len(flat), 9), dtype=np.float32)
@@ -47,15 +47,15 @@ def test_a_row_has_the_same_bits_whatever_the_other_rows():
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=compiled), np.float64])
-def test_the_weights_hold_the_normalisation_of_torchs_layer(dtype):
-    """In float32 to the last bit."""
+def test_fold_normalisation_equals_the_torch_layer(dtype):
+    """For float32 with the same bits."""
     torch_layer = Convolution(3, 200, 5)
     torch_layer.reset_parameters(torch.Generator().manual_seed(0))
     arrays = {"mean": draw(200, seed=1), "variance": draw(200, seed=2) ** 2, "bias": draw(200, seed=3)}
     torch_layer.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)
     torch_layer = torch_layer.to(torch.from_numpy(np.empty(0, dtype)).dtype).eval()
-    given = [getattr(torch_layer, name).detach().numpy() for name in ("weight", "bias", "mean", "variance")]
-    weight, bias = normalised(*given)
+    parameters = [getattr(torch_layer, name).detach().numpy() for name in ("weight", "bias", "mean", "variance")]
+    weight, bias = fold_normalisation(*parameters)
     assert weight.dtype == bias.dtype == dtype
     values = draw(LAYOUT.n_steps, 3, dtype=dtype)
     with torch.no_grad():

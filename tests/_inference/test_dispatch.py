@@ -1,4 +1,4 @@
-"""Whether the compiled library computes."""
+"""Whether the compiled library is used."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from seqclf._native.forced import use
 
 
 @pytest.fixture(autouse=True)
-def _nothing_asked_for(monkeypatch):
+def _no_kernel_is_forced(monkeypatch):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
 
 
 @pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
-def test_it_computes_what_it_has_unless_others_are_asked_for(monkeypatch):
+def test_is_compiled_if_the_library_supports_the_cell_and_no_kernel_is_forced(monkeypatch):
     assert is_compiled("gru", "relu") and supports("gru", "relu") and is_native_enabled()
     for kernel in ("reference", "torch_native"):
         with use(kernel):
@@ -26,9 +26,9 @@ def test_it_computes_what_it_has_unless_others_are_asked_for(monkeypatch):
         monkeypatch.setitem(CELLS, "odd", replace(CELLS["gru"], code=code))
         assert not supports("odd", "relu") and not is_compiled("odd", "relu")
         with use("cpu"):
-            assert is_compiled("odd", "relu"), "it is asked for, and will say that it can't"
+            assert is_compiled("odd", "relu"), "it is forced, and raises later"
 
 
-def test_without_a_library_it_does_not(monkeypatch):
+def test_is_compiled_is_false_without_a_library(monkeypatch):
     monkeypatch.setattr(library, "available", lambda: (False, "test"))
     assert not is_compiled("gru", "relu") and not is_native_enabled()

@@ -1,4 +1,4 @@
-"""The error where a prediction does not fit into memory. `tests/_training/test_memory.py` measures what calls take."""
+"""The error for a prediction that does not fit into memory. `tests/_training/test_memory.py` measures real calls."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._inference import memory
-from seqclf._inference.available_memory import Left
+from seqclf._inference.available_memory import AvailableMemory
 from seqclf._inference.config import NetworkConfig
-from seqclf._inference.memory import Layers, check_prediction, prediction_bytes, refuse
+from seqclf._inference.memory import LayerSizes, check_memory, check_prediction, prediction_bytes
 
 CONFIG = NetworkConfig(
     n_outputs=1, cell="gru", units=(16, 5), bidirectional=True, pooling="max", activation="tanh", dropout=0.0,
@@ -22,37 +22,38 @@ def _every_byte_counts(tune):
     tune(freed_bytes=0)
 
 
-def test_the_bytes_of_a_step_are_those_of_the_widest_layer_with_what_it_reads():
-    # Two directions of 16 units, beneath two of 5, which the kernels round up to 8 and copy.
-    assert prediction_bytes(Layers(CONFIG, True)) == 4 * (2 + 32 + 16 + 10)
-    assert prediction_bytes(Layers(CONFIG, False, 8)) == 8 * (2 + 32 + 10)
+def test_prediction_bytes_are_those_of_the_widest_layer_and_its_inputs():
+    # Two directions of 16 units, then two of 5 units, which the kernels pad to 8 and copy.
+    assert prediction_bytes(LayerSizes(CONFIG, True)) == 4 * (2 + 32 + 16 + 10)
+    assert prediction_bytes(LayerSizes(CONFIG, False, 8)) == 8 * (2 + 32 + 10)
 
 
-@pytest.mark.parametrize(("exact", "n_bytes"), [(True, 60 * 240 + 100 * 7), (False, 60 * 352 + 100 * 7)])
-def test_what_is_left_decides(exact, n_bytes):
-    """The longest row and what is kept of all steps; in float64 where the library does not compute."""
-    check_prediction(CONFIG, SEQUENCES, 7, exact=exact, find_left=lambda: Left(n_bytes, "here"))
+@pytest.mark.parametrize(("compiled", "n_bytes"), [(True, 60 * 240 + 100 * 7), (False, 60 * 352 + 100 * 7)])
+def test_check_prediction_compares_with_the_available_memory(compiled, n_bytes):
+    """It counts the longest row and the result for all steps; without the library in float64."""
+    check_prediction(CONFIG, SEQUENCES, 7, compiled=compiled, find_available=lambda: AvailableMemory(n_bytes, "here"))
+    too_little = AvailableMemory(n_bytes - 1, "here")
     with pytest.raises(MemoryError, match=r"row 1 of X, has 60 steps\. To predict it takes .* left here\. Cut the"):
-        check_prediction(CONFIG, SEQUENCES, 7, exact=exact, find_left=lambda: Left(n_bytes - 1, "here"))
+        check_prediction(CONFIG, SEQUENCES, 7, compiled=compiled, find_available=lambda: too_little)
 
 
-def test_the_system_is_asked_by_default(monkeypatch):
-    monkeypatch.setattr(memory, "left_memory", lambda: Left(5, "on this machine"))
+def test_check_prediction_queries_the_system_by_default(monkeypatch):
+    monkeypatch.setattr(memory, "find_available_memory", lambda: AvailableMemory(5, "on this machine"))
     with pytest.raises(MemoryError, match="0 MB are left on this machine"):
-        check_prediction(CONFIG, SEQUENCES, 0, exact=True)
+        check_prediction(CONFIG, SEQUENCES, 0, compiled=True)
 
 
-def test_no_sequences_need_nothing():
+def test_check_prediction_without_sequences():
     nothing = SEQUENCES.take(np.array([], dtype=np.int64))
-    check_prediction(CONFIG, nothing, 7, exact=True, find_left=lambda: pytest.fail("asked"))
+    check_prediction(CONFIG, nothing, 7, compiled=True, find_available=lambda: pytest.fail("queried"))
 
 
-def test_memory_that_is_only_waiting_to_be_collected_counts():
-    answers = iter([Left(9, "here"), Left(10, "here")])
-    refuse(10, lambda: next(answers), 0, 1, "do it", "less")
-    answers = iter([Left(9, "here"), None])
-    refuse(10, lambda: next(answers), 0, 1, "do it", "less")
+def test_check_memory_collects_garbage_before_it_raises():
+    answers = iter([AvailableMemory(9, "here"), AvailableMemory(10, "here")])
+    check_memory(10, lambda: next(answers), 0, 1, "do it", "less")
+    answers = iter([AvailableMemory(9, "here"), None])
+    check_memory(10, lambda: next(answers), 0, 1, "do it", "less")
     with pytest.raises(
         MemoryError, match=r"row 3 of X, has 7,000 steps. To do it takes at least 2.0 GB .* or use less"
     ):
-        refuse(2 * 10**9, lambda: Left(9, "here"), 3, 7000, "do it", "less")
+        check_memory(2 * 10**9, lambda: AvailableMemory(9, "here"), 3, 7000, "do it", "less")

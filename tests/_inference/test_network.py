@@ -1,4 +1,4 @@
-"""Prediction without torch: the same bits in any company, and what torch gives for the same weights in float64."""
+"""Prediction without torch: batch invariance, and agreement with the torch network in float64."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import _factories
+from _sampling import sampled
 from seqclf._cells import ACTIVATIONS, CELLS
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._data.ragged import Ragged
@@ -26,7 +27,7 @@ from seqclf._nn.sequence_batch import SequenceBatch
 
 N_IDS, N_CHANNELS, N_OUTPUTS = 30, 3, 3
 LENGTHS = np.random.default_rng(0).integers(0, 25, 24)
-# By a name, what a network reads.
+# The kinds of inputs of a network.
 INPUTS = {
     "embedding": {"vocab_size": N_IDS, "embedding_dim": 12},
     "one-hot": {"vocab_size": N_IDS},
@@ -38,19 +39,19 @@ INPUTS = {
         "n_step_features": 4,
         "conv_filters": (5, 8),
     },
-    "numbers": {"n_channels": N_CHANNELS},
-    "numbers and filters": {"n_channels": N_CHANNELS, "conv_filters": (5, 8)},
-    "numbers and scores": {"n_channels": N_CHANNELS, "scores": True},
+    "values": {"n_channels": N_CHANNELS},
+    "values and filters": {"n_channels": N_CHANNELS, "conv_filters": (5, 8)},
+    "values and scores": {"n_channels": N_CHANNELS, "scores": True},
 }
 
 compiled = pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
-KINDS = pytest.mark.parametrize("pooling", [*POOLINGS, None])
-ALL_INPUTS = pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys())
+KINDS = [*POOLINGS, None]
+ALL_POOLINGS = pytest.mark.parametrize("pooling", KINDS)
 
 
 @pytest.fixture
 def make_network():
-    """A function that gives a network of torch with weights like those of a trained one."""
+    """A function that makes a torch network with weights like those of a trained one."""
 
     def make(**changes):
         settings = {"n_outputs": N_OUTPUTS, "units": (9, 16), "bidirectional": True, "pooling": "max"}
@@ -69,14 +70,14 @@ def make_network():
 
 
 @pytest.fixture
-def light():
-    """A function that gives the same network without torch."""
+def make_inference_network():
+    """A function that makes an InferenceNetwork with the weights of a torch network."""
     return lambda network: InferenceNetwork(network.config, weights_of(network))
 
 
 @pytest.fixture
 def make_sequences():
-    """A function that gives sequences of these lengths for such a network."""
+    """A function that makes sequences of the given lengths for a network."""
 
     def make(config, lengths=LENGTHS, seed=1):
         rng, lengths = np.random.default_rng(seed), np.asarray(lengths, dtype=np.int64)
@@ -97,7 +98,7 @@ def make_sequences():
 
 
 def weights_of(network):
-    """The memory of the weights of a network of torch, as arrays."""
+    """The weights of a torch network as arrays that share its memory."""
     return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
 
 
@@ -106,88 +107,84 @@ def values_of(outputs):
 
 
 def batch_of(sequences):
-    """As torch's network reads it."""
+    """The sequences as a batch for the torch network."""
     features = sequences.features
-    asked = None
+    lookup = None
     if features is not None:
         tables = tuple(torch.from_numpy(table) for table in features.tables)
-        asked = LookUp(torch.from_numpy(features.entries), tables, features.version)
+        lookup = LookUp(torch.from_numpy(features.entries), tables, features.version)
     starts = sequences.steps.offsets[:-1]
     scores = None if sequences.scores is None else torch.from_numpy(sequences.scores)
-    return SequenceBatch(torch.from_numpy(sequences.steps.values), sequences.lengths, starts, asked, scores)
+    return SequenceBatch(torch.from_numpy(sequences.steps.values), sequences.lengths, starts, lookup, scores)
 
 
-def of_torch(network, sequences):
-    """Outputs and states of the reference in float64."""
+def torch_outputs_and_states(network, sequences):
+    """Outputs and states of the torch network on the reference in float64."""
     with use("reference"), torch.no_grad():
         network, batch = network.double(), batch_of(sequences)
         return network(batch).numpy(), network.states(batch).numpy()
 
 
-def without_scores_of_steps(inputs, pooling):
+def without_scores_per_step(inputs, pooling):
     return inputs | {"scores": False} if pooling is None else inputs
 
 
-@KINDS
-@ALL_INPUTS
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_plain_numpy_equals_torch_in_float64(make_network, make_sequences, light, pooling, inputs, bidirectional):
-    network = make_network(pooling=pooling, bidirectional=bidirectional, **without_scores_of_steps(inputs, pooling))
+@sampled({"pooling": KINDS, "inputs": INPUTS, "bidirectional": [False, True]}, n_quick=16)
+def test_numpy_equals_torch_in_float64(
+    make_network, make_sequences, make_inference_network, pooling, inputs, bidirectional
+):
+    network = make_network(pooling=pooling, bidirectional=bidirectional, **without_scores_per_step(inputs, pooling))
     sequences = make_sequences(network.config)
     with use("reference"):
-        found = light(network)
+        found = make_inference_network(network)
         outputs, states = values_of(found.outputs(sequences)), found.states(sequences).values
-    expected, expected_states = of_torch(network, sequences)
+    expected, expected_states = torch_outputs_and_states(network, sequences)
     assert outputs.dtype == np.float64 and states.dtype == np.float32
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(states, expected_states.astype(np.float32), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("cell", CELLS)
-@ALL_INPUTS
-def test_each_cell_and_activation_equals_torch_in_float64(
-    make_network, make_sequences, light, cell, activation, inputs
+@sampled({"cell": list(CELLS), "activation": list(ACTIVATIONS), "inputs": INPUTS})
+def test_every_cell_and_activation_in_numpy_equals_torch_in_float64(
+    make_network, make_sequences, make_inference_network, cell, activation, inputs
 ):
     network = make_network(cell=cell, activation=activation, **inputs)
     sequences = make_sequences(network.config)
-    with use("torch_native"):  # so numpy computes too
-        outputs = light(network).outputs(sequences)
-    np.testing.assert_allclose(outputs, of_torch(network, sequences)[0], rtol=1e-12, atol=1e-12)
+    with use("torch_native"):  # for which numpy is used too
+        outputs = make_inference_network(network).outputs(sequences)
+    np.testing.assert_allclose(outputs, torch_outputs_and_states(network, sequences)[0], rtol=1e-12, atol=1e-12)
 
 
 @compiled
 @pytest.mark.usefixtures("_every_instruction_set")
-@KINDS
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_library_equals_plain_numpy(make_network, make_sequences, light, cell, activation, pooling):
+@sampled({"cell": list(CELLS), "activation": list(ACTIVATIONS), "pooling": KINDS}, n_quick=6)
+def test_library_equals_numpy(make_network, make_sequences, make_inference_network, cell, activation, pooling):
     for inputs in INPUTS.values():
         network = make_network(
-            cell=cell, activation=activation, pooling=pooling, **without_scores_of_steps(inputs, pooling)
+            cell=cell, activation=activation, pooling=pooling, **without_scores_per_step(inputs, pooling)
         )
-        sequences, twin = make_sequences(network.config), light(network)
+        sequences, inference = make_sequences(network.config), make_inference_network(network)
         with use("reference"):
-            plain = light(network)
-            expected, states = values_of(plain.outputs(sequences)), plain.states(sequences).values
-        np.testing.assert_allclose(values_of(twin.outputs(sequences)), expected, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(twin.states(sequences).values, states, rtol=1e-5, atol=1e-5)
+            in_numpy = make_inference_network(network)
+            expected, states = values_of(in_numpy.outputs(sequences)), in_numpy.states(sequences).values
+        np.testing.assert_allclose(values_of(inference.outputs(sequences)), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(inference.states(sequences).values, states, rtol=1e-5, atol=1e-5)
 
 
 @compiled
-@KINDS
-@ALL_INPUTS
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_row_has_the_same_bits_in_any_company(make_network, make_sequences, light, pooling, inputs, cell):
-    """Alone, a row is shorter than the vocabulary is large: nothing is projected. Together they are longer."""
-    network = make_network(cell=cell, pooling=pooling, **without_scores_of_steps(inputs, pooling))
-    sequences, twin = make_sequences(network.config), light(network)
+@sampled({"cell": list(CELLS), "inputs": INPUTS, "pooling": KINDS}, n_quick=16)
+def test_inference_network_is_batch_invariant(
+    make_network, make_sequences, make_inference_network, pooling, inputs, cell
+):
+    """A single row has fewer steps than ids, so the embedding is not projected; for all rows together it is."""
+    network = make_network(cell=cell, pooling=pooling, **without_scores_per_step(inputs, pooling))
+    sequences, inference = make_sequences(network.config), make_inference_network(network)
 
     def items(some, function):
         found = function(some)
         return found.items() if isinstance(found, Ragged) else found
 
-    for function in (twin.outputs, twin.states):
+    for function in (inference.outputs, inference.states):
         together = items(sequences, function)
         shuffled = np.random.default_rng(3).permutation(len(sequences))
         for row, found in zip(shuffled, items(sequences.take(shuffled), function), strict=True):
@@ -206,12 +203,14 @@ def test_a_row_has_the_same_bits_in_any_company(make_network, make_sequences, li
         ("embedding", "max", {"gather", "project", "forward", "pool", "linear"}),
         ("one-hot", "last", {"gather", "forward", "linear"}),
         ("embedding and features", "mean", {"gather", "look_up", "project", "forward", "pool", "linear"}),
-        ("numbers and filters", None, {"gather", "forward", "linear"}),
-        ("numbers", "attention", {"gather", "forward", "pool", "linear"}),
+        ("values and filters", None, {"gather", "forward", "linear"}),
+        ("values", "attention", {"gather", "forward", "pool", "linear"}),
     ],
 )
-def test_the_library_really_computes(make_network, make_sequences, light, monkeypatch, inputs, pooling, functions):
-    """With the codes of the cell and of the activation; plain numpy would give nearly the same numbers."""
+def test_every_operation_runs_on_the_library(
+    make_network, make_sequences, make_inference_network, monkeypatch, inputs, pooling, functions
+):
+    """With the codes of the cell and the activation. numpy would give nearly the same values."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     network = make_network(cell="mgu", activation="softsign", pooling=pooling, **INPUTS[inputs])
     calls, codes, real = set(), set(), loaded()
@@ -228,108 +227,124 @@ def test_the_library_really_computes(make_network, make_sequences, light, monkey
 
             return spy
 
-    twin = light(network)
+    inference = make_inference_network(network)
     monkeypatch.setattr(library, "load", lambda: (Spy(), "test"))
-    monkeypatch.setattr(Recurrence, "_run_plain", lambda *_: pytest.fail("numpy ran"))
-    twin.outputs(make_sequences(network.config))
+    monkeypatch.setattr(Recurrence, "_run_numpy", lambda *_: pytest.fail("numpy ran"))
+    inference.outputs(make_sequences(network.config))
     assert calls == functions
     assert (CELLS["mgu"].code, ACTIVATIONS["softsign"].code) in codes
     calls.clear()
     monkeypatch.undo()
     with use("reference"):
-        plain = light(network)
+        in_numpy = make_inference_network(network)
         monkeypatch.setattr(library, "load", lambda: (Spy(), "test"))
-        plain.outputs(make_sequences(network.config))
+        in_numpy.outputs(make_sequences(network.config))
     assert not calls
 
 
 @compiled
-def test_ids_are_projected_where_there_are_fewer_of_them_than_steps(
-    make_network, make_sequences, light, monkeypatch, tune
+def test_embedding_is_projected_only_if_that_is_faster(
+    make_network, make_sequences, make_inference_network, monkeypatch, tune
 ):
-    """And where the result fits the cache, or the vectors are wide."""
+    """If there are more steps than ids, and if the result fits the cache or the vectors are wide."""
     calls, project = [], Recurrence.project
     monkeypatch.setattr(Recurrence, "project", lambda *args: calls.append(args) or project(*args))
-    for dim, n_steps, most_bytes, n_calls in (
+    for dim, n_steps, max_bytes, n_calls in (
         (12, 31, 30 * 4 * 27, 1),
         (12, 30, 30 * 4 * 27, 0),
         (12, 31, 30 * 4 * 27 - 1, 0),
         (64, 31, 0, 1),
         (63, 31, 0, 0),
     ):
-        tune(max_cached_bytes=most_bytes)
+        tune(max_cached_bytes=max_bytes)
         network = make_network(vocab_size=30, embedding_dim=dim)
         calls.clear()
-        light(network).outputs(make_sequences(network.config, [n_steps]))
-        assert len(calls) == n_calls, (dim, n_steps, most_bytes)
-    monkeypatch.setattr(Recurrence, "project", lambda *_: pytest.fail("filters read the vectors themselves"))
+        make_inference_network(network).outputs(make_sequences(network.config, [n_steps]))
+        assert len(calls) == n_calls, (dim, n_steps, max_bytes)
+    monkeypatch.setattr(Recurrence, "project", lambda *_: pytest.fail("filters need the vectors themselves"))
     network = make_network(vocab_size=30, embedding_dim=12, conv_filters=(3,))
-    light(network).outputs(make_sequences(network.config, [31]))
+    make_inference_network(network).outputs(make_sequences(network.config, [31]))
 
 
-@KINDS
-@ALL_INPUTS
-@pytest.mark.parametrize("kernel", [None, "reference"])
-@pytest.mark.parametrize("lengths", [[], [0], [0, 0], [4, 0, 2]], ids=str)
-def test_sequences_without_a_step(make_network, make_sequences, light, pooling, inputs, kernel, lengths):
-    """The head decides by zeros, so by its bias; in a network without pooling there is nothing to decide."""
-    inputs = without_scores_of_steps(inputs, pooling)
+@sampled(
+    {
+        "pooling": KINDS,
+        "inputs": INPUTS,
+        "kernel": [None, "reference"],
+        "lengths": [[], [0], [0, 0], [4, 0, 2]],
+    },
+    n_quick=24,
+)
+def test_outputs_of_empty_sequences(
+    make_network, make_sequences, make_inference_network, pooling, inputs, kernel, lengths
+):
+    """It is the bias of the head, plus weighted scores. Without pooling there are no outputs."""
+    inputs = without_scores_per_step(inputs, pooling)
     network = make_network(pooling=pooling, **inputs)
     sequences = make_sequences(network.config, lengths)
     with use(kernel) if kernel else kernel_threads(1):
-        outputs, states = light(network).outputs(sequences), light(network).states(sequences)
+        outputs, states = (
+            make_inference_network(network).outputs(sequences),
+            make_inference_network(network).states(sequences),
+        )
     assert states.lengths.tolist() == lengths and states.values.shape == (sum(lengths), 32)
     assert values_of(outputs).shape == (sum(lengths) if pooling is None else len(lengths), 3)
     if pooling is None:
         return
     expected = network.head.bias.detach().numpy()
     for row in np.flatnonzero(np.array(lengths) == 0):
-        of_scores = sequences.scores[row] * network.head.score_weights.detach().numpy() if inputs.get("scores") else 0
-        np.testing.assert_allclose(outputs[row], expected + of_scores, rtol=1e-6)
+        weighted_scores = (
+            sequences.scores[row] * network.head.score_weights.detach().numpy() if inputs.get("scores") else 0
+        )
+        np.testing.assert_allclose(outputs[row], expected + weighted_scores, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 17])
-@KINDS
-def test_the_batches_of_a_prediction_do_not_show(make_network, make_sequences, light, tune, pooling, rows):
+@ALL_POOLINGS
+def test_outputs_do_not_depend_on_the_batch_size(
+    make_network, make_sequences, make_inference_network, tune, pooling, rows
+):
     network = make_network(pooling=pooling, **INPUTS["embedding and features"])
-    sequences, twin = make_sequences(network.config), light(network)
-    expected = values_of(twin.outputs(sequences)), twin.states(sequences).values
+    sequences, inference = make_sequences(network.config), make_inference_network(network)
+    expected = values_of(inference.outputs(sequences)), inference.states(sequences).values
     tune(prediction_rows=rows)
-    for found, once in zip((values_of(twin.outputs(sequences)), twin.states(sequences).values), expected, strict=True):
+    for found, once in zip(
+        (values_of(inference.outputs(sequences)), inference.states(sequences).values), expected, strict=True
+    ):
         assert np.array_equal(found, once) or not library.available()[0]
         np.testing.assert_allclose(found, once, rtol=0, atol=1e-12)
 
 
-def test_memory_that_is_not_contiguous_or_not_writable_or_of_other_integers(make_network, make_sequences, light):
+def test_weights_and_ids_of_any_memory_layout(make_network, make_sequences, make_inference_network):
     network = make_network(**INPUTS["embedding and features"])
-    sequences, twin = make_sequences(network.config), light(network)
-    expected = twin.outputs(sequences)
+    sequences, inference = make_sequences(network.config), make_inference_network(network)
+    expected = inference.outputs(sequences)
     weights = {name: np.asfortranarray(array) for name, array in weights_of(network).items()}
     for array in weights.values():
         array.flags.writeable = False
     assert np.array_equal(InferenceNetwork(network.config, weights).outputs(sequences), expected)
     wide = Ragged(np.repeat(sequences.steps.values.astype(np.int64), 2)[::2], sequences.lengths)
-    assert np.array_equal(twin.outputs(replace(sequences, steps=wide)), expected)
+    assert np.array_equal(inference.outputs(replace(sequences, steps=wide)), expected)
 
 
-def test_weights_are_not_copied(make_network, light):
+def test_weights_are_not_copied(make_network, make_inference_network):
     network = make_network(**INPUTS["embedding"])
-    twin = light(network)
+    inference = make_inference_network(network)
     if not library.available()[0]:
-        pytest.skip("plain numpy computes in float64")
-    for index, layer in enumerate(twin._layers):
+        pytest.skip("numpy converts the weights to float64")
+    for index, layer in enumerate(inference._layers):
         for direction, weights in enumerate(layer.directions):
             theirs = network.recurrent.layers[index].directions[direction]
             assert np.shares_memory(weights.input, theirs.weight_input.detach().numpy())
             assert np.shares_memory(weights.recurrent, theirs.weight_recurrent.detach().numpy())
-    assert np.shares_memory(twin._table, network.embedding.weight.detach().numpy())
+    assert np.shares_memory(inference._embedding, network.embedding.weight.detach().numpy())
 
 
-def test_other_weights_are_refused(make_network):
-    network = make_network(**INPUTS["numbers"])
+def test_unexpected_weights_raise(make_network):
+    network = make_network(**INPUTS["values"])
     weights = weights_of(network)
     for changes, message in (
-        ({"head.bias": None}, r"missing or not of this network: \['head.bias'\]"),
+        ({"head.bias": None}, r"missing or unexpected: \['head.bias'\]"),
         ({"embedding.weight": np.zeros((3, 3), np.float32)}, r"\['embedding.weight'\]"),
         ({"head.bias": np.zeros(4, np.float32)}, r"'head.bias' is float32 of shape \(4,\); expected .* \(3,\)"),
         ({"head.bias": np.zeros(3)}, "'head.bias' is float64"),
@@ -342,64 +357,64 @@ def test_other_weights_are_refused(make_network):
 
 
 @pytest.mark.parametrize("kernel", [None, "reference"])
-def test_other_inputs_are_refused(make_network, make_sequences, light, kernel):
+def test_unexpected_inputs_raise(make_network, make_sequences, make_inference_network, kernel):
     with use(kernel) if kernel else kernel_threads(1):
         network = make_network(**INPUTS["embedding and features"])
-        sequences, twin = make_sequences(network.config), light(network)
-        with pytest.raises(ValueError, match="step_features holds 0 numbers a step, but the network was built for 4"):
-            twin.outputs(replace(sequences, features=None))
+        sequences, inference = make_sequences(network.config), make_inference_network(network)
+        with pytest.raises(ValueError, match="step_features has 0 values per step, but the network was built for 4"):
+            inference.outputs(replace(sequences, features=None))
         with pytest.raises(ValueError, match="scores were given, but the network was built with scores=False"):
-            twin.outputs(replace(sequences, scores=np.zeros((len(sequences), 3), dtype=np.float32)))
+            inference.outputs(replace(sequences, scores=np.zeros((len(sequences), 3), dtype=np.float32)))
         for token in (-1, 30):
             ids = sequences.steps.values.copy()
             ids[5] = token
             for some in (sequences, sequences.take([0, 1])):
                 with pytest.raises(IndexError, match=f"{token}.*expected 0 to 29"):
-                    twin.outputs(replace(some, steps=Ragged(ids[: some.steps.n_steps], some.lengths)))
-        network = make_network(**INPUTS["numbers and scores"])
+                    inference.outputs(replace(some, steps=Ragged(ids[: some.steps.n_steps], some.lengths)))
+        network = make_network(**INPUTS["values and scores"])
         with pytest.raises(ValueError, match="scores are missing, but the network was built with scores=True"):
-            light(network).outputs(replace(make_sequences(network.config), scores=None))
-        numbers = EncodedSequences(Ragged(np.zeros((5, 2), np.float32), np.array([5])))
-        with pytest.raises(ValueError, match="do not fit together"):
-            light(make_network(**INPUTS["numbers"])).outputs(numbers)
+            make_inference_network(network).outputs(replace(make_sequences(network.config), scores=None))
+        narrow = EncodedSequences(Ragged(np.zeros((5, 2), np.float32), np.array([5])))
+        with pytest.raises(ValueError, match="do not match"):
+            make_inference_network(make_network(**INPUTS["values"])).outputs(narrow)
 
 
 @compiled
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_and_infinity_stay_in_their_row(make_network, make_sequences, light, pooling, bad):
-    network = make_network(pooling=pooling, **INPUTS["numbers and filters"])
+def test_nan_and_infinity_stay_in_their_row(make_network, make_sequences, make_inference_network, pooling, bad):
+    network = make_network(pooling=pooling, **INPUTS["values and filters"])
     sequences = make_sequences(network.config)
     row = int(np.flatnonzero(LENGTHS > 3)[0])
     values = sequences.steps.values.copy()
     values[sequences.steps.offsets[row] + 1] = bad
-    outputs = light(network).outputs(replace(sequences, steps=Ragged(values, sequences.lengths)))
+    outputs = make_inference_network(network).outputs(replace(sequences, steps=Ragged(values, sequences.lengths)))
     others = np.delete(outputs, row, axis=0)
     assert np.isfinite(others).all()
-    assert np.array_equal(others, np.delete(light(network).outputs(sequences), row, axis=0))
+    assert np.array_equal(others, np.delete(make_inference_network(network).outputs(sequences), row, axis=0))
 
 
-def test_a_cell_that_the_library_lacks_is_computed_in_numpy_unless_the_library_is_asked_for(
-    make_network, make_sequences, light, monkeypatch
+def test_cell_that_the_library_does_not_support_runs_in_numpy(
+    make_network, make_sequences, make_inference_network, monkeypatch
 ):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     monkeypatch.setitem(CELLS, "odd", replace(CELLS["gru"], name="odd", code=99))
-    network = make_network(cell="odd", **INPUTS["numbers"])
+    network = make_network(cell="odd", **INPUTS["values"])
     sequences = make_sequences(network.config)
     with use("reference"):
-        expected = light(make_network(**INPUTS["numbers"])).outputs(sequences)
-    assert np.array_equal(light(network).outputs(sequences), expected)
+        expected = make_inference_network(make_network(**INPUTS["values"])).outputs(sequences)
+    assert np.array_equal(make_inference_network(network).outputs(sequences), expected)
     if library.available()[0]:
-        with use("cpu"), pytest.raises(ValueError, match="'cpu' has no odd with activation 'tanh'"):
-            light(network)
+        with use("cpu"), pytest.raises(ValueError, match="'cpu' does not support odd with activation 'tanh'"):
+            make_inference_network(network)
 
 
-def test_the_kinds_of_pooling_are_those_of_torchs_network():
+def test_poolings_are_those_of_the_torch_network():
     assert tuple(torch_pooling.POOLINGS) == POOLINGS
 
 
-def test_it_needs_neither_torch_nor_any_other_library():
-    """Modules that are None can't be imported; a prediction by the library and one by numpy."""
+def test_inference_imports_only_numpy():
+    """In a process that cannot import other packages: prediction on the library and in numpy."""
     code = """
     import sys
     for name in ("torch", "skorch", "sklearn", "scipy", "joblib", "narwhals", "threadpoolctl", "pandas"):
@@ -426,9 +441,11 @@ def test_it_needs_neither_torch_nor_any_other_library():
     assert done.stdout == "(2, 2)\n"
 
 
-def test_a_configuration_and_weights_are_all_that_it_needs(make_network, make_sequences, light):
-    network = make_network(**INPUTS["numbers"])
+def test_inference_network_from_config_and_weights(make_network, make_sequences, make_inference_network):
+    network = make_network(**INPUTS["values"])
     config = NetworkConfig(**network.config.to_state())
     sequences = make_sequences(config)
     copied = {name: array.copy() for name, array in weights_of(network).items()}
-    assert np.array_equal(InferenceNetwork(config, copied).outputs(sequences), light(network).outputs(sequences))
+    assert np.array_equal(
+        InferenceNetwork(config, copied).outputs(sequences), make_inference_network(network).outputs(sequences)
+    )

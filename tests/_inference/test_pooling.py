@@ -1,10 +1,10 @@
-"""Pooling by the compiled library and in numpy, against a loop over the rows."""
+"""Pooling on the compiled library and in numpy, against a loop over the rows."""
 
 import numpy as np
 import pytest
 
 from seqclf._inference.layout import BatchLayout
-from seqclf._inference.pooling import attend, last, pool
+from seqclf._inference.pooling import attend, last_states, pool
 from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
@@ -23,7 +23,7 @@ def rows_of(values):
     return [values[LAYOUT.row == row] for row in range(LAYOUT.n_rows)]
 
 
-def close(found, expected, dtype):
+def assert_close(found, expected, dtype):
     assert found.dtype == dtype
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -32,26 +32,26 @@ def close(found, expected, dtype):
 @DTYPES
 @pytest.mark.parametrize("n_features", [1, 8, 19])
 @pytest.mark.parametrize(("kind", "function"), [("max", np.max), ("mean", np.mean)])
-def test_pooling_is_that_of_each_row(kind, function, n_features, dtype):
+def test_pool_equals_each_row_alone(kind, function, n_features, dtype):
     values = draw(LAYOUT.n_steps, n_features, dtype=dtype)
-    close(pool(kind, values, LAYOUT), [function(row, axis=0) for row in rows_of(values)], dtype)
+    assert_close(pool(kind, values, LAYOUT), [function(row, axis=0) for row in rows_of(values)], dtype)
     strided = np.concatenate((values, np.full_like(values, np.nan)), axis=1)[:, :n_features]
-    close(pool(kind, strided, LAYOUT), pool(kind, values, LAYOUT), dtype)
-    turned = np.asfortranarray(values)
-    close(pool(kind, turned, LAYOUT), pool(kind, values, LAYOUT), dtype)
+    assert_close(pool(kind, strided, LAYOUT), pool(kind, values, LAYOUT), dtype)
+    transposed = np.asfortranarray(values)
+    assert_close(pool(kind, transposed, LAYOUT), pool(kind, values, LAYOUT), dtype)
 
 
 @DTYPES
 @pytest.mark.parametrize("scale", [1, 50])
-def test_attention_is_the_mean_weighted_by_a_softmax(scale, dtype):
+def test_attend_is_the_softmax_weighted_mean(scale, dtype):
     n = 9
     values, weight = draw(LAYOUT.n_steps, n, dtype=dtype), draw(n, n, seed=1, dtype=dtype)
     bias, query = draw(n, seed=2, dtype=dtype), scale * draw(n, seed=3, dtype=dtype)
     expected = []
     for row in rows_of(values.astype(np.float64)):
         scores = np.tanh(row @ weight.T + bias) @ query
-        shares = np.exp(scores - scores.max())
-        expected.append(shares @ row / shares.sum())
+        attention = np.exp(scores - scores.max())
+        expected.append(attention @ row / attention.sum())
     found = attend(values, LAYOUT, weight, bias, query)
     assert found.dtype == dtype
     tolerance = 1e-12 if dtype == np.float64 else scale * 1e-5
@@ -59,14 +59,14 @@ def test_attention_is_the_mean_weighted_by_a_softmax(scale, dtype):
 
 
 @pytest.mark.parametrize("n_forward", [4, 6])
-def test_the_last_state_is_the_last_step_forward_and_the_first_in_reverse(n_forward):
+def test_last_states(n_forward):
     values = draw(LAYOUT.n_steps, 6)
     expected = [np.concatenate((row[-1, :n_forward], row[0, n_forward:])) for row in rows_of(values)]
-    assert np.array_equal(last(values, LAYOUT, n_forward), expected)
+    assert np.array_equal(last_states(values, LAYOUT, n_forward), expected)
 
 
 @DTYPES
-def test_values_are_left_as_they_are(dtype):
+def test_pooling_does_not_change_its_inputs(dtype):
     values = draw(LAYOUT.n_steps, 5, dtype=dtype)
     before = values.copy()
     for kind in ("max", "mean"):
@@ -76,7 +76,7 @@ def test_values_are_left_as_they_are(dtype):
 
 
 @compiled
-def test_any_number_of_threads_gives_the_same_bits(tune):
+def test_results_do_not_depend_on_the_number_of_threads(tune):
     tune(min_parallel_work=-1)
     values = draw(LAYOUT.n_steps, 19, dtype=np.float32)
     weights = [draw(*shape, seed=4, dtype=np.float32) for shape in ((19, 19), (19,), (19,))]

@@ -1,4 +1,4 @@
-"""Texts, tokens and ids as the network numbers them, from a saved state or from an estimator."""
+"""`TextEncoder`: a restored encoder encodes like its estimator."""
 
 import numpy as np
 import pytest
@@ -17,22 +17,22 @@ CASES = {
 }
 
 
-def encoder_of(name):
-    X, new, tokenizer = CASES[name]
+def fit_case(case):
+    X, new, tokenizer = CASES[case]
     model = RNNTextClassifier(tokenizer, units=2, max_epochs=1, random_state=0, wide=False, nb_ngrams=0)
     return model.fit(X, [0, 1] * 6), new
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_reads_and_encodes_as_the_estimator_does(name):
-    model, new = encoder_of(name)
-    own = model._encoder()
-    encoder = TextEncoder.from_state(Saved(own.to_state()), own.vocabulary)
-    found, expected = encoder.encode(encoder.read(new)), model._encode(model._validate_X(new, reset=False))
+def test_restored_text_encoder_equals_the_estimator(name):
+    model, new = fit_case(name)
+    original = model._encoder()
+    encoder = TextEncoder.from_state(Saved(original.to_state()), original.vocabulary)
+    found, expected = encoder.encode(encoder.validate(new)), model._encode(model._validate_X(new, reset=False))
     np.testing.assert_array_equal(found.steps.values, expected.steps.values)
     np.testing.assert_array_equal(found.lengths, expected.lengths)
     assert (found.spelling is None) == (expected.spelling is None) == (name not in ("texts", "tokens"))
-    assert encoder.is_spelled == (found.spelling is not None)
+    assert encoder.has_spelling == (found.spelling is not None)
     assert (encoder.names is None) == (name == "ids")
     if encoder.names is not None:
         assert len(encoder.names.tokens) == encoder.vocab_size
@@ -40,25 +40,25 @@ def test_it_reads_and_encodes_as_the_estimator_does(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_changed_state_is_an_error_or_the_same_encoder(name, altered):
-    model, new = encoder_of(name)
-    own = model._encoder()
-    n_refused = 0
-    for state in altered(own.to_state()):
+def test_from_state_of_an_altered_state_is_an_error_or_a_usable_encoder(name, altered):
+    model, new = fit_case(name)
+    original = model._encoder()
+    n_errors = 0
+    for state in altered(original.to_state()):
         try:
-            encoder = TextEncoder.from_state(Saved(state), own.vocabulary)
+            encoder = TextEncoder.from_state(Saved(state), original.vocabulary)
         except SavedStateError:
-            n_refused += 1
+            n_errors += 1
             continue
         try:
-            assert encoder.encode(encoder.read(new)).steps.values.max() < encoder.vocab_size
+            assert encoder.encode(encoder.validate(new)).steps.values.max() < encoder.vocab_size
         except (TypeError, ValueError):
-            continue  # as such an encoder refuses such rows
-    assert n_refused > 5
+            continue  # this encoder is for other rows
+    assert n_errors > 5
 
 
-def test_a_vocabulary_goes_with_texts_alone():
-    texts, ids = encoder_of("texts")[0]._encoder(), encoder_of("ids")[0]._encoder()
+def test_from_state_requires_a_vocabulary_for_texts_only():
+    texts, ids = fit_case("texts")[0]._encoder(), fit_case("ids")[0]._encoder()
     for state, vocabulary in ((texts.to_state(), None), (ids.to_state(), texts.vocabulary)):
-        with pytest.raises(SavedStateError, match="does not go with the tokenizer"):
+        with pytest.raises(SavedStateError, match="does not match the tokenizer"):
             TextEncoder.from_state(Saved(state), vocabulary)

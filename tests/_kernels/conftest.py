@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture
 def use_threads(tune):
-    """A function that sets torch's number of threads, and has the smallest call shared out among them."""
+    """A function that sets torch's number of threads; even the smallest call then uses all of them."""
     before = torch.get_num_threads()
     tune(min_parallel_work=-1)
     yield torch.set_num_threads
@@ -13,7 +13,7 @@ def use_threads(tune):
 
 @pytest.fixture
 def poison_memory(monkeypatch):
-    """A function that fills new memory with NaN from now on; it gives the list that the sizes are written into."""
+    """A function that makes torch fill new memory with NaN; it returns the list of the sizes of such allocations."""
     sizes = []
 
     def poison(function):

@@ -11,7 +11,7 @@ lengths_lists = st.lists(st.integers(0, 6), min_size=0, max_size=8)
 
 
 @given(lengths_lists)
-def test_the_tensors_are_the_positions(lengths):
+def test_index_tensors_equal_the_positions_of_the_layout(lengths):
     layout = StepLayout(lengths)
     pairs = {
         "order": layout.sequence_of_row,
@@ -27,13 +27,13 @@ def test_the_tensors_are_the_positions(lengths):
         assert found.dtype == torch.int64 and found.tolist() == expected.tolist(), name
 
 
-def test_the_tensors_are_on_the_device_that_is_asked_for():
+def test_index_tensors_are_on_the_given_device():
     layout = StepLayout([1, 3], "meta")
     assert layout.order.device.type == layout.gather.device.type == "meta"
 
 
 @given(lengths_lists.filter(any))
-def test_pad_is_undone_by_unpad(lengths):
+def test_unpad_inverts_pad(lengths):
     layout = StepLayout(lengths)
     values = torch.arange(2.0 * layout.n_steps).reshape(-1, 2) + 1
     grid = layout.pad(values, fill=-1.0)

@@ -1,18 +1,13 @@
-"""The reference against torch.nn, and torch's own operations against the reference: outputs and gradients."""
+"""The reference against torch.nn, against plain loops and by `gradcheck`: outputs and gradients."""
 
 import numpy as np
 import pytest
 import torch
 
-from seqclf._kernels import CELLS, StepLayout, Weights, reference, torch_native
+from _sampling import sampled
+from seqclf._kernels import ACTIVATIONS, CELLS, Inputs, LookUp, StepLayout, Weights, reference
 
-LENGTHS = {
-    "ragged": [3, 7, 1, 5, 5, 0, 2],
-    "equal": [4, 4, 4],
-    "one step": [1, 1],
-    "one row": [6],
-}
-NATIVE = [(cell.name, activation) for cell in CELLS.values() for activation in cell.torch_operations]
+TORCH_CELLS = [(cell.name, activation) for cell in CELLS.values() for activation in cell.torch_operations]
 
 
 def random_weights(cell, n_inputs, units, seed=0):
@@ -32,7 +27,7 @@ def random_inputs(layout, n_inputs, seed=1):
 
 
 def outputs_and_gradients(run, inputs, weights):
-    """What `run` gives, and the gradients of a random projection of it for all that it read."""
+    """The outputs of `run`, and the gradients of a random projection of them for all leaves."""
     leaves = [leaf for leaf in (inputs, *weights) if leaf is not None and leaf.requires_grad]
     outputs = run()
     generator = torch.Generator().manual_seed(2)
@@ -47,20 +42,8 @@ def assert_equal(ours, theirs, tolerance=1e-10):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize(("cell", "activation"), NATIVE)
-def test_torch_native_equals_reference(cell, activation, lengths, reverse):
-    layout = StepLayout(lengths)
-    inputs, weights = random_inputs(layout, 3), random_weights(cell, 3, 5)
-    arguments = (cell, inputs, layout, weights, activation, reverse)
-    expected = outputs_and_gradients(lambda: reference.run(*arguments), inputs, weights)
-    assert_equal(outputs_and_gradients(lambda: torch_native.run(*arguments), inputs, weights), expected)
-
-
-@pytest.mark.parametrize("kernel", [reference, torch_native])
-@pytest.mark.parametrize(("cell", "activation"), NATIVE)
-def test_ids_stand_for_one_hot_vectors(cell, activation, kernel):
+@sampled({"cell": list(CELLS), "activation": list(ACTIVATIONS)})
+def test_ids_are_one_hot_vectors(cell, activation):
     layout = StepLayout([3, 1, 4])
     ids = torch.tensor([2, 0, 4, 4, 1, 3, 2, 0])
     weights = random_weights(cell, 5, 4)
@@ -68,12 +51,12 @@ def test_ids_stand_for_one_hot_vectors(cell, activation, kernel):
     expected = outputs_and_gradients(
         lambda: reference.run(cell, one_hot, layout, weights, activation, False), one_hot, weights
     )
-    found = outputs_and_gradients(lambda: kernel.run(cell, ids, layout, weights, activation, False), ids, weights)
+    found = outputs_and_gradients(lambda: reference.run(cell, ids, layout, weights, activation, False), ids, weights)
     assert_equal(found, expected)
 
 
 def torch_nn(cell, activation, weights, n_inputs):
-    """torch.nn's module with the same weights; where it wants a second bias and the equation has none, zeros."""
+    """torch.nn's module with the same weights; its second bias is zero if the equation has none."""
     options = {"nonlinearity": activation} if cell == "rnn" else {}
     module = getattr(torch.nn, cell.upper())(n_inputs, weights.units, dtype=torch.float64, **options)
     with torch.no_grad():
@@ -87,9 +70,9 @@ def torch_nn(cell, activation, weights, n_inputs):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(("cell", "activation"), NATIVE)
+@pytest.mark.parametrize(("cell", "activation"), TORCH_CELLS)
 def test_reference_equals_torch_nn_sequence_by_sequence(cell, activation, reverse):
-    """The judge reads one sequence at a time, turned around by hand: no layout, no padding, no packing."""
+    """torch gets one sequence per call, reversed by hand: without layout, padding or packing."""
     lengths = [3, 7, 1, 5]
     layout = StepLayout(lengths)
     sequences = [torch.randn(n, 3, generator=torch.Generator().manual_seed(n), dtype=torch.float64) for n in lengths]
@@ -102,15 +85,14 @@ def test_reference_equals_torch_nn_sequence_by_sequence(cell, activation, revers
     module = torch_nn(cell, activation, weights, 3)
     leaf = torch.cat(sequences).requires_grad_()
 
-    def judge():
+    def run_torch():
         outputs = []
         for sequence in leaf.split(lengths):
-            read = sequence.flip(0) if reverse else sequence
-            states = module(read)[0]
+            states = module(sequence.flip(0) if reverse else sequence)[0]
             outputs.append(states.flip(0) if reverse else states)
         return torch.cat(outputs)[layout.gather]
 
-    outputs = judge()
+    outputs = run_torch()
     projection = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     parameters = [leaf, module.weight_ih_l0, module.weight_hh_l0, module.bias_ih_l0]
     if weights.recurrent_bias is not None:
@@ -122,7 +104,7 @@ def test_reference_equals_torch_nn_sequence_by_sequence(cell, activation, revers
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_gradcheck_of_the_reference(cell, reverse):
+def test_reference_passes_gradcheck(cell, reverse):
     layout = StepLayout([3, 1, 2])
     inputs, weights = random_inputs(layout, 2), random_weights(cell, 2, 3)
     leaves = [leaf for leaf in weights if leaf is not None]
@@ -133,28 +115,88 @@ def test_gradcheck_of_the_reference(cell, reverse):
     assert torch.autograd.gradcheck(run, (inputs, *leaves))
 
 
-def test_saturated_gates_give_the_limits():
+def test_saturated_gates_give_finite_states():
     layout = StepLayout([4])
     for cell in CELLS:
         weights = Weights(*(w if w is None else w.detach().float() for w in random_weights(cell, 1, 2)))
         weights = weights._replace(input=torch.full_like(weights.input, 1e4))
-        for kernel in (reference, torch_native) if torch_native.supports(cell, "tanh") else (reference,):
-            outputs = kernel.run(cell, torch.ones(4, 1), layout, weights, "tanh", False)
-            assert torch.isfinite(outputs).all() and outputs.abs().max() <= 1
+        outputs = reference.run(cell, torch.ones(4, 1), layout, weights, "tanh", False)
+        assert torch.isfinite(outputs).all() and outputs.abs().max() <= 1
 
 
-@pytest.mark.parametrize("cell", [cell for cell, activation in NATIVE if activation == "tanh"])
-def test_torch_is_never_given_a_packed_batch_on_the_cpu(monkeypatch, cell):
-    layout = StepLayout([2, 4])
-    name = CELLS[cell].torch_operations["tanh"]
-    operation, seen = getattr(torch, name), []
+@sampled({"cell": list(CELLS), "activation": list(ACTIVATIONS), "reverse": {"forward": False, "reverse": True}})
+def test_ids_with_values_are_one_hot_vectors_followed_by_values(cell, activation, reverse):
+    layout = StepLayout([3, 1, 4])
+    ids, values = torch.tensor([2, 0, 4, 4, 1, 3, 2, 0]), random_inputs(layout, 2).detach()
+    weights = random_weights(cell, 5 + 2, 4)
+    vectors = torch.cat((torch.nn.functional.one_hot(ids, 5).double(), values), dim=1)
+    found = reference.run(cell, Inputs(values, ids), layout, weights, activation, reverse)
+    torch.testing.assert_close(found, reference.run(cell, vectors, layout, weights, activation, reverse))
 
-    def spy(*args):
-        seen.append(args)
-        return operation(*args)
 
-    monkeypatch.setattr(torch, name, spy)
-    torch_native.run(cell, random_inputs(layout, 3), layout, random_weights(cell, 3, 5), "tanh", False)
-    (args,) = seen
-    assert args[0].shape == (4, 2, 3), "padded: (max_length, n_rows, n_inputs)"
-    assert args[6] is True, "oneDNN's fused path is told that it is training"
+def test_materialize_returns_masked_vectors_followed_by_values():
+    layout = StepLayout([1, 2])
+    embedding, mask = torch.arange(6.0).reshape(3, 2), torch.tensor([[0.0, 2], [2, 2]])
+    inputs = Inputs(torch.tensor([[7.0], [8], [9]]), torch.tensor([2, 0, 1]), embedding, mask)
+    found = reference.materialize(inputs, layout)
+    assert found.ids is None and found.embedding is None
+    assert found.values.tolist() == [[0, 10, 7], [0, 2, 8], [0, 6, 9]]
+    assert reference.materialize(found, layout) is found
+
+
+def test_gather_steps_and_look_up_equal_a_loop():
+    """In the order of the layout: all first steps, then all second steps, longest sequence first."""
+    layout = StepLayout([1, 3], starts=[4, 0])
+    positions = [0, 4, 1, 2]
+    ids = torch.arange(10, 16, dtype=torch.int32)
+    arranged = reference.gather_steps(ids, layout)
+    assert arranged.dtype == torch.int64 and arranged.tolist() == [10, 14, 11, 12]
+    tables = (torch.arange(12.0).reshape(2, 6, 1), torch.arange(24.0).reshape(2, 6, 2))
+    entries = torch.stack((torch.arange(6), 5 - torch.arange(6)), dim=1).to(torch.int32)
+    found = reference.look_up(LookUp(entries, tables, np.array([1, 0])), layout)
+    for row, position in zip(found, positions, strict=True):
+        version = 1 if position == 4 else 0
+        first, second = entries[position].tolist()
+        assert torch.equal(row, torch.cat((tables[0][version, first], tables[1][version, second])))
+
+
+@pytest.mark.parametrize("kind", ["max", "mean", "attention"])
+def test_pooling_equals_each_row_alone(kind):
+    layout = StepLayout([2, 0, 5, 1])
+    values = random_inputs(layout, 3).detach()
+    weight, bias, query = torch.eye(3).double(), torch.ones(3).double(), torch.arange(3.0).double()
+    for row in range(layout.n_rows):
+        states = values[layout.row_of_step == row]
+        attention = (torch.tanh(states + 1) @ query).softmax(dim=0)
+        expected = {"max": states.max(dim=0).values, "mean": states.mean(dim=0), "attention": attention @ states}[kind]
+        if kind == "attention":
+            found = reference.attend(values, layout, weight, bias, query)
+        else:
+            found = reference.pool(kind, values, layout)
+        torch.testing.assert_close(found[row], expected)
+
+
+def convolve_by_loop(values, layout, weight):
+    """Row by row, step by step, filter by filter."""
+    n_filters, _, width = weight.shape
+    outputs = torch.zeros(layout.n_steps, n_filters, dtype=values.dtype)
+    for row, length in enumerate(layout.lengths):
+        positions = [layout.time_offsets[time] + row for time in range(length)]
+        for time in range(length):
+            for filter_ in range(n_filters):
+                for offset in range(width):
+                    source = time + offset - (width - 1) // 2
+                    if 0 <= source < length:
+                        outputs[positions[time], filter_] += values[positions[source]] @ weight[filter_, :, offset]
+    return outputs
+
+
+@sampled({"lengths": [[4, 1, 0, 9, 9, 2, 3], [5, 5, 5], [1], [1, 1]], "width": [1, 2, 3, 4, 7]}, n_quick=8)
+def test_convolve_equals_a_loop_forward_and_backward(lengths, width):
+    layout = StepLayout(lengths)
+    results = []
+    for convolve in (reference.convolve, convolve_by_loop):
+        values = random_inputs(layout, 3)
+        weight = random_inputs(StepLayout([4]), 3 * width, seed=3).detach().reshape(4, 3, width).requires_grad_()
+        results.append(outputs_and_gradients(lambda c=convolve, v=values, w=weight: c(v, layout, w), values, (weight,)))
+    assert_equal(*results, tolerance=1e-12)

@@ -1,4 +1,4 @@
-"""torch's number of threads, set for a block: in several Python threads at once, after errors and in a fork."""
+"""torch's number of threads, set for a block: in several Python threads, after errors and in a fork."""
 
 import os
 import subprocess
@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from seqclf._kernels.threads import torch_threads
+from seqclf._kernels.threads import end_blocks, n_blocks, torch_threads
 
 
-def test_blocks_inside_one_another():
+def test_nested_torch_threads_blocks():
     before = torch.get_num_threads()
     with torch_threads(before + 1) as outside:
         assert (outside, torch.get_num_threads()) == (before, before + 1)
@@ -23,18 +23,18 @@ def test_blocks_inside_one_another():
     assert torch.get_num_threads() == before
 
 
-def test_the_number_is_restored_after_an_error():
+def test_torch_threads_restores_the_count_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt), torch_threads(before + 1):
         raise KeyboardInterrupt
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("first_to_leave", ["met", "fresh"])
-def test_blocks_in_several_python_threads(first_to_leave):
-    """Each has its own number and that of outside, whichever begins or ends first; torch's is restored in all."""
+@pytest.mark.parametrize("first_to_leave", ["seen", "fresh"])
+def test_torch_threads_blocks_in_several_python_threads(first_to_leave):
+    """Each block has its own count and the count outside, and all counts are restored, in any order of ends."""
     before = torch.get_num_threads()
-    pools = {"met": ThreadPoolExecutor(1), "fresh": ThreadPoolExecutor(1)}
+    pools = {"seen": ThreadPoolExecutor(1), "fresh": ThreadPoolExecutor(1)}
     entered, leave = ({name: threading.Event() for name in pools} for _ in range(2))
 
     def block(name, n):
@@ -45,7 +45,7 @@ def test_blocks_in_several_python_threads(first_to_leave):
         return outside, inside, torch.get_num_threads()
 
     try:
-        assert pools["met"].submit(torch.get_num_threads).result() == before  # torch knows this thread already
+        assert pools["seen"].submit(torch.get_num_threads).result() == before  # torch has seen this thread before
         with torch_threads(before + 1):
             results = {name: pools[name].submit(block, name, before + 2 + i) for i, name in enumerate(pools)}
             assert all(event.wait(30) for event in entered.values())
@@ -54,7 +54,7 @@ def test_blocks_in_several_python_threads(first_to_leave):
         for name in sorted(pools, key=lambda name: name != first_to_leave):
             leave[name].set()
             results[name].result(30)
-        assert results["met"].result() == (before, before + 2, before)
+        assert results["seen"].result() == (before, before + 2, before)
         assert results["fresh"].result() == (before, before + 3, before)
         assert ThreadPoolExecutor(1).submit(torch.get_num_threads).result() == before
     finally:
@@ -65,8 +65,8 @@ def test_blocks_in_several_python_threads(first_to_leave):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_fork_from_inside_blocks_begins_without_them():
-    """Another thread is inside a block and a third one holds the lock, and neither exists in the child."""
+def test_forked_child_has_no_active_blocks():
+    """In the parent one thread is inside a block and another holds the lock; neither exists in the child."""
     program = """
     import os, threading
     import torch
@@ -89,10 +89,10 @@ def test_a_fork_from_inside_blocks_begins_without_them():
     if child == 0:
         code = 1
         try:
-            # In a fork torch may have one thread only.
+            # In a forked process torch supports one thread only.
             torch.set_num_threads(1)
             with threads.torch_threads(1) as outside:
-                code = 0 if outside == 1 and [block.n for block in threads._blocks] == [1] else 2
+                code = 0 if outside == 1 and [block.n_threads for block in threads._blocks] == [1] else 2
             code = code if in_forked_process() else 3
         finally:
             os._exit(code)
@@ -105,3 +105,14 @@ def test_a_fork_from_inside_blocks_begins_without_them():
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["0", "False"]
+
+
+def test_end_blocks_ends_the_inner_blocks_of_this_thread():
+    before = torch.get_num_threads()
+    with torch_threads(before + 1):
+        assert n_blocks() == 1
+        with torch_threads(before + 2), torch_threads(before + 3):
+            assert n_blocks() == 3
+            end_blocks(1)
+            assert n_blocks() == 1 and torch.get_num_threads() == before + 1
+    assert n_blocks() == 0 and torch.get_num_threads() == before

@@ -1,4 +1,4 @@
-"""OpenBLAS's buffers are taken once, where the address space is limited."""
+"""`reserve_blas_buffers` allocates the buffers of OpenBLAS once, if the address space is limited."""
 
 import subprocess
 import sys
@@ -10,18 +10,18 @@ from seqclf._label_features import blas
 
 @pytest.fixture
 def process(monkeypatch):
-    """As in a process that has not called it yet; the list has the sizes that are tried."""
+    """A process without buffers yet: the sizes that `mmap` is called with, and a list with the limit."""
     sizes = []
 
-    class Tried:
+    class Mapping:
         def close(self):
             pass
 
     def try_to_map(_, size):
         sizes.append(size)
-        if limit is not None and size > limit[0]:
+        if size > limit[0]:
             raise OSError("Cannot allocate memory")
-        return Tried()
+        return Mapping()
 
     limit = [2**40]
     monkeypatch.setattr(blas, "_has_buffers", False)
@@ -30,14 +30,14 @@ def process(monkeypatch):
     return sizes, limit
 
 
-def test_they_are_taken_once(process):
+def test_reserve_blas_buffers_allocates_once(process):
     sizes, _ = process
     blas.reserve_blas_buffers()
     blas.reserve_blas_buffers()
     assert sizes == [80 * 2**20]
 
 
-def test_without_room_it_is_an_error_until_there_is_some(process):
+def test_reserve_blas_buffers_raises_until_there_is_memory(process):
     sizes, limit = process
     limit[0] = 2**20
     for _ in range(2):
@@ -48,7 +48,7 @@ def test_without_room_it_is_an_error_until_there_is_some(process):
     assert len(sizes) == 3
 
 
-def test_without_a_limit_nothing_is_tried(process, monkeypatch):
+def test_reserve_blas_buffers_does_nothing_without_a_limit(process, monkeypatch):
     sizes, _ = process
     monkeypatch.setattr(blas, "_is_limited", lambda: False)
     blas.reserve_blas_buffers()
@@ -56,7 +56,7 @@ def test_without_a_limit_nothing_is_tried(process, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_a_limit_is_seen():
+def test_is_limited_detects_a_limit_of_the_address_space():
     code = """
 import resource
 from seqclf._label_features.blas import _is_limited

@@ -1,4 +1,4 @@
-"""Folds for cross-fitting: which rows are together, how evenly the others are spread, and that they are drawn."""
+"""Folds for cross-fitting: which rows share a fold, balance within strata, and randomness."""
 
 from itertools import pairwise
 
@@ -10,8 +10,8 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features.folds import N_FOLDS, StreamFolds, cross_fitting_folds
 
 
-def different(n):
-    """Rows of one token, each another one."""
+def distinct_rows(n):
+    """Rows of one token, all different."""
     return ragged_ids([[2 + row] for row in range(n)])
 
 
@@ -22,9 +22,9 @@ def draw(rows, strata, groups=None, seed=0):
 
 
 @pytest.mark.parametrize("counts", [(50, 50), (95, 3, 2), (7, 1), (1, 1), (10,) * 12])
-def test_every_stratum_is_spread_evenly(counts):
+def test_folds_are_balanced_in_every_stratum(counts):
     codes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    fold = draw(different(len(codes)), codes)
+    fold = draw(distinct_rows(len(codes)), codes)
     assert fold.dtype == np.int64 and set(fold.tolist()) == set(range(min(N_FOLDS, len(codes))))
     assert np.ptp(np.bincount(fold)) <= 1
     for code in range(len(counts)):
@@ -32,7 +32,7 @@ def test_every_stratum_is_spread_evenly(counts):
 
 
 def test_equal_rows_are_in_one_fold():
-    """Whatever their strata; rows of the same values that are cut elsewhere are not equal."""
+    """In any stratum. Rows with the same concatenated values but other lengths are not equal."""
     rows = [[2, 3, 4], [2, 3], [4], [], [3, 2]]
     others = [[9 + row] for row in range(20)]
     folds = [draw(ragged_ids(rows * 4 + others), np.arange(40) // 5 % 2, seed=seed) for seed in range(20)]
@@ -43,7 +43,7 @@ def test_equal_rows_are_in_one_fold():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equal_series_are_in_one_fold(dtype):
-    """All channels of all steps count: series of the same numbers in another order are others."""
+    """All channels of all steps are compared: series with the same values in another order are different."""
     rng = np.random.default_rng(0)
     items = [rng.normal(size=(3, 2)).astype(dtype) for _ in range(10)]
     items += [item[::-1].copy() for item in items]
@@ -54,25 +54,25 @@ def test_equal_series_are_in_one_fold(dtype):
 
 
 @pytest.mark.parametrize("n_groups", [2, 5, 9, 33])
-def test_groups_are_in_one_fold(n_groups):
+def test_rows_of_a_group_are_in_one_fold(n_groups):
     rng = np.random.default_rng(0)
     groups = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, size=80)])
-    fold = draw(different(len(groups)), rng.integers(0, 2, size=len(groups)), groups)
+    fold = draw(distinct_rows(len(groups)), rng.integers(0, 2, size=len(groups)), groups)
     of_group = [set(fold[groups == group].tolist()) for group in range(n_groups)]
     assert all(len(folds) == 1 for folds in of_group)
     n_in_fold = np.bincount([folds.pop() for folds in of_group])
     assert len(n_in_fold) == min(N_FOLDS, n_groups) and np.ptp(n_in_fold) <= 1
 
 
-def test_equal_rows_of_different_groups_are_strangers():
-    """One short text that all groups have would make one group of them."""
+def test_equal_rows_of_different_groups_are_independent():
+    """Otherwise a short text that occurs in all groups would merge them."""
     rows = [[2] if row % 2 else [3 + row] for row in range(80)]
     fold = draw(ragged_ids(rows), np.arange(80) // 2 % 2, np.arange(80) // 4)
     assert np.bincount(fold).tolist() == [16] * 5
 
 
 @pytest.mark.parametrize("n_repeated", [0, 30, 49])
-def test_equal_rows_are_in_one_fold_where_they_are_exceptions(n_repeated):
+def test_equal_rows_are_in_one_fold_if_duplicates_are_exceptions(n_repeated):
     content = np.concatenate([np.arange(100), np.arange(n_repeated) % 25])
     strata = content % 3
     for seed in range(10):
@@ -81,55 +81,55 @@ def test_equal_rows_are_in_one_fold_where_they_are_exceptions(n_repeated):
         assert np.ptp(np.bincount(fold[:100])) <= 1
 
 
-def test_equal_rows_are_spread_where_they_are_the_rule():
-    """New rows will be repetitions too: no model should miss all that there is to know of one."""
+def test_equal_rows_are_distributed_if_duplicates_are_common():
+    """New rows will be duplicates too, so every model should see rows like them."""
     content = np.arange(210) % 100
-    together = draw(ragged_ids([[2 + one] for one in content[:199]]), content[:199] % 2)
-    assert all(len(set(together[content[:199] == one].tolist())) == 1 for one in range(100))
+    fold = draw(ragged_ids([[2 + one] for one in content[:199]]), content[:199] % 2)
+    assert all(len(set(fold[content[:199] == one].tolist())) == 1 for one in range(100))
     fold = draw(ragged_ids([[2 + one] for one in content]), content % 2)
     assert np.ptp(np.bincount(fold)) <= 1 and any(len(set(fold[content == one].tolist())) > 1 for one in range(100))
 
 
 @pytest.mark.parametrize("n_different", [1, 2, 4])
-def test_a_stratum_of_few_different_rows_is_spread(n_different):
-    """In one fold each, some models would know nothing of them."""
+def test_equal_rows_are_distributed_in_a_stratum_of_few_distinct_rows(n_different):
+    """Otherwise some models would see no row of the stratum."""
     rows = [[2 + row % n_different] for row in range(20)] + [[9 + row] for row in range(30)]
     fold = draw(ragged_ids(rows), np.repeat([0, 1], [20, 30]))
     assert np.bincount(fold[:20]).tolist() == [4] * 5 and np.bincount(fold).tolist() == [10] * 5
 
 
-def test_the_rows_of_a_single_group_are_spread():
+def test_a_single_group_is_the_same_as_none():
     strata = np.arange(40) % 2
-    alone = draw(different(40), strata, np.zeros(40, dtype=np.int64))
-    np.testing.assert_array_equal(alone, draw(different(40), strata))
-    assert np.bincount(alone).tolist() == [8] * 5
+    fold = draw(distinct_rows(40), strata, np.zeros(40, dtype=np.int64))
+    np.testing.assert_array_equal(fold, draw(distinct_rows(40), strata))
+    assert np.bincount(fold).tolist() == [8] * 5
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(60) // 2])
-def test_folds_are_drawn(groups):
-    rows, codes = different(60), np.arange(60) % 3
+def test_folds_are_random_and_reproducible(groups):
+    rows, codes = distinct_rows(60), np.arange(60) % 3
     first, again, other = (draw(rows, codes, groups, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     draws = np.array([draw(rows, codes, groups, seed) for seed in range(200)])
-    shares = np.array([np.bincount(column, minlength=N_FOLDS) for column in draws.T]) / 200
-    assert shares.min() > 0.08 and shares.max() < 0.35, "every row may come into every fold"
+    frequencies = np.array([np.bincount(column, minlength=N_FOLDS) for column in draws.T]) / 200
+    assert frequencies.min() > 0.08 and frequencies.max() < 0.35, "any row can be in any fold"
     assert all(not np.array_equal(one, two) for one, two in pairwise(draws[:20]))
 
 
-def test_what_rows_hold_does_not_decide_where_they_go():
-    """Other tokens, the same draw: only which rows are equal counts."""
+def test_folds_depend_on_row_content_only_through_equality():
+    """With other tokens, equal rows share a fold as before."""
     rng = np.random.default_rng(0)
     content, codes = rng.integers(0, 60, size=60), rng.integers(0, 3, size=60)
-    one = draw(ragged_ids([[2 + number] for number in content]), codes)
+    one = draw(ragged_ids([[2 + value] for value in content]), codes)
     pairs = np.equal.outer(one, one)
-    other = draw(ragged_ids([[900 - 7 * number, 3] for number in content]), codes)
+    other = draw(ragged_ids([[900 - 7 * value, 3] for value in content]), codes)
     equal = np.equal.outer(content, content)
     assert pairs[equal].all() and np.equal.outer(other, other)[equal].all()
 
 
 @pytest.mark.parametrize("rows", [[[]], [[2]], [[], []], [[2], [2]]])
-def test_few_rows_and_empty_ones(rows):
+def test_folds_of_few_and_empty_rows(rows):
     fold = draw(ragged_ids(rows), np.arange(len(rows)) % 2)
     assert fold.tolist() in ([0], [0, 1], [1, 0])
 
@@ -142,14 +142,14 @@ def windows(n_steps=130, length=20, stride=1, n_channels=1, seed=0):
 
 @pytest.mark.parametrize("stride", [1, 4, 10])
 @pytest.mark.parametrize("n_channels", [1, 3])
-def test_windows_of_a_series_are_cut_into_blocks(stride, n_channels):
+def test_folds_of_windows_are_blocks(stride, n_channels):
     rows = windows(stride=stride, n_channels=n_channels)
     fold = draw(rows, np.zeros(len(rows), dtype=int))
     assert (np.diff(fold) >= 0).all() and set(fold.tolist()) == set(range(N_FOLDS))
     assert np.ptp(np.bincount(fold)) <= 1
 
 
-def test_windows_less_their_last_value_and_with_a_constant_channel_are_windows_too():
+def test_windows_are_detected_after_an_offset_and_with_a_constant_channel():
     values = windows(length=20).values.reshape(-1, 20, 1)
     rows = values - values[:, -1:]
     constant = np.random.default_rng(1).normal(size=(len(rows), 1, 1)).repeat(20, axis=1)
@@ -158,7 +158,7 @@ def test_windows_less_their_last_value_and_with_a_constant_channel_are_windows_t
         assert (np.diff(draw(steps, np.zeros(len(X), dtype=int))) >= 0).all()
 
 
-def test_windows_are_cut_in_each_stratum_apart():
+def test_folds_of_windows_are_blocks_in_every_stratum():
     rows = windows()
     strata = np.arange(len(rows)) % 3
     fold = draw(rows, strata)
@@ -178,32 +178,32 @@ def test_windows_are_cut_in_each_stratum_apart():
     ],
     ids=["next to each other", "less than half", "shuffled", "constant", "empty", "token ids"],
 )
-def test_other_rows_are_not_taken_for_windows(rows):
+def test_rows_that_do_not_overlap_are_not_windows(rows):
     fold = draw(rows, np.zeros(len(rows), dtype=int))
     assert (np.diff(fold) < 0).any()
 
 
-def test_groups_of_windows_count():
+def test_groups_take_precedence_over_windows():
     rows = windows()
     groups = np.random.default_rng(0).permutation(np.arange(len(rows)) % 10)
     fold = draw(rows, np.zeros(len(rows), dtype=int), groups)
     assert all(len(set(fold[groups == one].tolist())) == 1 for one in range(10))
 
 
-def test_the_folds_of_a_stream_go_by_what_a_row_holds():
+def test_stream_folds_depend_on_row_content():
     rng = np.random.default_rng(0)
     steps = Ragged.from_items([rng.integers(2, 50, size=rng.integers(0, 9)).astype(np.int32) for _ in range(200)])
     folds = StreamFolds(steps)
-    assert set(folds.of_first) == set(range(5))
-    np.testing.assert_array_equal(folds.of(steps), folds.of_first)
+    assert set(folds.first_chunk_folds) == set(range(5))
+    np.testing.assert_array_equal(folds.of(steps), folds.first_chunk_folds)
     order = rng.permutation(200)
-    np.testing.assert_array_equal(folds.of(steps.take(order)), folds.of_first[order])
+    np.testing.assert_array_equal(folds.of(steps.take(order)), folds.first_chunk_folds[order])
 
 
-def test_folds_of_a_stream_that_its_first_chunk_lacked():
+def test_stream_folds_of_rows_in_folds_absent_from_the_first_chunk():
     steps = Ragged.from_items([np.array([n], dtype=np.int32) for n in range(100)])
     folds = StreamFolds(steps.take([0, 1, 0]))
-    assert folds.of_first[0] == folds.of_first[2] and folds.of_first.min() == 0
+    assert folds.first_chunk_folds[0] == folds.first_chunk_folds[2] and folds.first_chunk_folds.min() == 0
     of_all = folds.of(steps)
-    assert of_all.max() == folds.of_first.max() and (of_all == -1).any()
-    assert of_all[0] == folds.of_first[0]
+    assert of_all.max() == folds.first_chunk_folds.max() and (of_all == -1).any()
+    assert of_all[0] == folds.first_chunk_folds[0]

@@ -1,4 +1,4 @@
-"""Linear functions of dense features: the compiled code and numpy, against numpy's product."""
+"""Linear functions of dense features: both implementations against the matrix product of numpy."""
 
 import numpy as np
 import pytest
@@ -15,18 +15,18 @@ def random_call(n_rows=20, n_features=301, n_outputs=4):
     return [rng.normal(size=shape).astype(np.float32) for shape in ((n_rows, n_features), (n_features, n_outputs), 4)]
 
 
-@pytest.mark.parametrize("by", [pytest.param(linear_compiled, marks=needs_library), linear_plain])
-def test_equals_numpy_and_a_row_alone_has_the_same_bits(by):
+@pytest.mark.parametrize("implementation", [pytest.param(linear_compiled, marks=needs_library), linear_plain])
+def test_linear_equals_numpy_and_does_not_depend_on_the_batch(implementation):
     features, coef, intercept = random_call()
-    outputs = by(features, coef, intercept)
+    outputs = implementation(features, coef, intercept)
     np.testing.assert_allclose(outputs, features.astype(float) @ coef + intercept, atol=1e-12)
     for row in range(len(features)):
-        np.testing.assert_array_equal(by(features[row : row + 1], coef, intercept)[0], outputs[row])
-    np.testing.assert_array_equal(by(np.asfortranarray(features), coef, intercept), outputs)
+        np.testing.assert_array_equal(implementation(features[row : row + 1], coef, intercept)[0], outputs[row])
+    np.testing.assert_array_equal(implementation(np.asfortranarray(features), coef, intercept), outputs)
 
 
 @needs_library
-def test_the_compiled_code_is_called(monkeypatch):
+def test_linear_chooses_the_implementation(monkeypatch):
     called = []
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     monkeypatch.setattr(module, "linear_compiled", lambda *args: called.append("compiled"))

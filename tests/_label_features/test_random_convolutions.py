@@ -1,4 +1,4 @@
-"""Which convolutions are drawn, and the features of series of any length."""
+"""The convolutions that are drawn, and the features of series of any length."""
 
 import time
 
@@ -10,10 +10,10 @@ from seqclf._data.ragged import Ragged
 from seqclf._label_features.convolutions import convolve
 from seqclf._label_features.random_convolutions import (
     RandomConvolutions,
-    continued,
+    distribute_biases,
     draw_convolutions,
-    most_features,
-    spread_biases,
+    extended,
+    max_features_for,
 )
 from seqclf._label_features.series_statistics import series_statistics
 
@@ -26,7 +26,7 @@ def fitted(series, n_features=1000, seed=0):
 LENGTHS = [30, 9, 60, 0, 45, 3, 17, 52, 1]
 
 
-def test_a_row_has_the_same_features_in_training_alone_and_with_others(unchanged_global_state):
+def test_features_do_not_depend_on_other_series(unchanged_global_state):
     series = random_series(LENGTHS)
     convolutions, features = fitted(series)
     np.testing.assert_array_equal(convolutions.transform(series), features)
@@ -34,18 +34,18 @@ def test_a_row_has_the_same_features_in_training_alone_and_with_others(unchanged
         np.testing.assert_array_equal(convolutions.transform(series.take([row]))[0], features[row])
 
 
-def test_the_seed_decides():
+def test_seed_determines_the_features():
     series = random_series(LENGTHS)
     np.testing.assert_array_equal(fitted(series)[1], fitted(series)[1])
     assert (fitted(series)[1] != fitted(series, seed=1)[1]).any()
 
 
-def test_what_a_series_is_too_short_for_is_the_mean_of_the_others():
+def test_features_of_too_long_kernels_are_means_over_longer_series():
     series = random_series(LENGTHS)
     convolutions, features = fitted(series)
-    needed = np.tile(convolutions.convolutions_.needed_steps, 2)  # Behind them are the statistics.
+    needed = np.tile(convolutions.convolutions_.needed_steps, 2)  # The statistics follow.
     assert len(np.unique(needed)) > 1
-    lengths = continued(series, 9).lengths
+    lengths = extended(series, 9).lengths
     for column in range(len(needed)):
         has_steps = lengths >= needed[column]
         mean = features[has_steps, column].mean(dtype=np.float64)
@@ -54,13 +54,13 @@ def test_what_a_series_is_too_short_for_is_the_mean_of_the_others():
     assert np.isfinite(features).all()
 
 
-def test_a_series_below_nine_steps_goes_on_with_its_last_value():
-    series = continued(Ragged.from_items([np.array([[1.0], [2.0]]), np.empty((0, 1)), np.ones((4, 1))]), 3)
+def test_extended_repeats_the_last_value():
+    series = extended(Ragged.from_items([np.array([[1.0], [2.0]]), np.empty((0, 1)), np.ones((4, 1))]), 3)
     assert series.lengths.tolist() == [3, 0, 4]
     assert series.values[:, 0].tolist() == [1, 2, 2, 1, 1, 1, 1]
 
 
-def test_values_are_the_features_where_most_series_are_short():
+def test_features_are_values_if_the_median_series_is_short():
     lengths = [3, 5, 0, 2, 5, 12]
     series = random_series(lengths)
     convolutions, features = fitted(series)
@@ -85,58 +85,58 @@ def test_statistics_are_a_tenth_of_the_features():
         np.testing.assert_array_equal(copy, expected)
 
 
-def test_series_that_are_all_empty():
+def test_features_of_empty_series_are_zero():
     convolutions, features = fitted(random_series([0, 0]))
     assert not features.any()
     assert convolutions.transform(random_series([4])).shape == (1, features.shape[1])
 
 
-def test_constant_series_have_features_of_no_variance():
+def test_constant_series_have_equal_features():
     features = fitted(Ragged.from_array(np.full((5, 40, 2), 3.0)))[1]
     assert (features == features[0]).all()
 
 
 @pytest.mark.parametrize(("median", "n_biases"), [(9, 1), (9, 50), (24, 59), (100, 5), (1_000, 59), (50_000, 17)])
-def test_dilations_and_their_biases(median, n_biases):
-    dilations, by_dilation = spread_biases(median, n_biases)
+def test_distribute_biases(median, n_biases):
+    dilations, n_biases_of_dilation = distribute_biases(median, n_biases)
     assert dilations[0] == 1 and (np.diff(dilations) > 0).all() and len(dilations) <= 32
     assert 8 * dilations[-1] + 1 <= median
-    assert by_dilation.sum() == n_biases and (by_dilation > 0).all()
+    assert n_biases_of_dilation.sum() == n_biases and (n_biases_of_dilation > 0).all()
     if n_biases > 1:
         assert 8 * (dilations[-1] + 1) + 1 > median, "the longest kernel that fits into the median series"
 
 
-def test_biases_are_quantiles_of_the_outputs_of_a_training_series():
+def test_biases_are_quantiles_of_outputs():
     series = random_series([200], n_channels=1)
-    drawn = draw_convolutions(series, 200, 84 * 40, np.random.RandomState(0))
-    for i, biases in enumerate(drawn.biases.items()):
-        outputs = convolve(drawn, i, series.values)
-        number = drawn.biases.offsets[i] + np.arange(1, len(biases) + 1)
+    convs = draw_convolutions(series, 200, 84 * 40, np.random.RandomState(0))
+    for i, biases in enumerate(convs.biases.items()):
+        outputs = convolve(convs, i, series.values)
+        index = convs.biases.offsets[i] + np.arange(1, len(biases) + 1)
         below = (outputs <= biases[:, None]).mean(axis=1)
-        np.testing.assert_allclose(below, number * (5**0.5 + 1) / 2 % 1, atol=1 / len(outputs))
+        np.testing.assert_allclose(below, index * (5**0.5 + 1) / 2 % 1, atol=1 / len(outputs))
 
 
-def test_channels_and_padding_are_mixed():
-    drawn = draw_convolutions(random_series([100] * 3, n_channels=12), 100, 84 * 20, np.random.RandomState(0))
-    n_read = drawn.channels.lengths
-    assert n_read.min() == 1 and n_read.max() <= 9 and len(np.unique(n_read)) > 4
-    assert all(len(set(read)) == len(read) for read in drawn.channels.items())
-    assert set(drawn.channels.values) == set(range(12))
-    for dilation in np.unique(drawn.dilations):
-        assert drawn.padded[drawn.dilations == dilation].tolist() in ([0, 1] * 42, [1, 0] * 42)
+def test_convolutions_have_various_channels_and_padding():
+    convs = draw_convolutions(random_series([100] * 3, n_channels=12), 100, 84 * 20, np.random.RandomState(0))
+    n_channels = convs.channels.lengths
+    assert n_channels.min() == 1 and n_channels.max() <= 9 and len(np.unique(n_channels)) > 4
+    assert all(len(set(channels)) == len(channels) for channels in convs.channels.items())
+    assert set(convs.channels.values) == set(range(12))
+    for dilation in np.unique(convs.dilations):
+        assert convs.padded[convs.dilations == dilation].tolist() in ([0, 1] * 42, [1, 0] * 42)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3, 12])
 @pytest.mark.parametrize("n_features", [500, 3_000, 10_000])
-def test_there_are_no_more_features_than_wanted(n_channels, n_features):
+def test_n_features_is_an_upper_bound(n_channels, n_features):
     n_found = fitted(random_series([60] * 4, n_channels), n_features)[1].shape[1]
     assert 0.6 * n_features < n_found <= n_features
 
 
-def test_how_many_features_there_should_be():
-    assert most_features(1) == most_features(2_000) == 10_000
-    assert most_features(2_001) == most_features(33_333) == 3_000
-    assert most_features(100_000) == 1_000
+def test_max_features_for():
+    assert max_features_for(1) == max_features_for(2_000) == 10_000
+    assert max_features_for(2_001) == max_features_for(33_333) == 3_000
+    assert max_features_for(100_000) == 1_000
 
 
 @pytest.mark.slow
@@ -144,5 +144,5 @@ def test_how_many_features_there_should_be():
 def test_long_series_and_many_rows_take_seconds(shape):
     series = Ragged.from_array(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
     start = time.perf_counter()
-    fitted(series, most_features(shape[0]))
+    fitted(series, max_features_for(shape[0]))
     assert time.perf_counter() - start < 60

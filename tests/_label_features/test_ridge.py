@@ -1,4 +1,4 @@
-"""Ridge regression out of fold, against models that are fitted again without each fold."""
+"""`fit_ridge` against scikit-learn models fitted without each fold."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,26 +27,26 @@ def standardized(features, weights):
     return (features - mean) / np.where(deviation > 0, deviation, 1)
 
 
-def fitted_again(features, targets, weights, fold, penalty):
-    """Predictions for each fold, by scikit-learn on the other rows."""
+def refitted(features, targets, weights, fold, penalty):
+    """Predictions for each fold by a scikit-learn model fitted to the other rows."""
     z, weights = standardized(features, weights), weights / weights.mean()
     held_out = np.zeros_like(targets)
-    for one in np.unique(fold):
-        kept = fold != one
-        model = Reference(alpha=penalty, solver="svd").fit(z[kept], targets[kept], sample_weight=weights[kept])
-        held_out[~kept] = model.predict(z[~kept]).reshape(-1, targets.shape[1])
+    for i in np.unique(fold):
+        fitted = fold != i
+        model = Reference(alpha=penalty, solver="svd").fit(z[fitted], targets[fitted], sample_weight=weights[fitted])
+        held_out[~fitted] = model.predict(z[~fitted]).reshape(-1, targets.shape[1])
     return held_out
 
 
 @SHAPES
-def test_out_of_fold_predictions_are_those_of_models_fitted_again(n_rows, n_features, unchanged_global_state):
+def test_held_out_predictions_equal_refitted_models(n_rows, n_features, unchanged_global_state):
     rows = random_rows(n_rows, n_features)
     ridge = fit_ridge(*rows)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalties[0]), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, refitted(*rows, ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
-def test_the_model_of_all_rows(n_rows, n_features):
+def test_model_of_all_rows_equals_scikit_learn(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features)
     ridge = fit_ridge(features, targets, weights, fold)
     z = standardized(features, weights)
@@ -57,11 +57,11 @@ def test_the_model_of_all_rows(n_rows, n_features):
 
 @SHAPES
 @pytest.mark.parametrize("noise", [0.01, 3, 1000])
-def test_the_penalty_has_the_smallest_error(n_rows, n_features, noise):
+def test_penalty_minimises_the_held_out_error(n_rows, n_features, noise):
     features, targets, weights, fold = random_rows(n_rows, n_features)
     targets = features[:, :1] + noise * np.random.default_rng(1).normal(size=targets.shape)
     errors = [
-        (weights[:, None] * (fitted_again(features, targets, weights, fold, penalty) - targets) ** 2).sum()
+        (weights[:, None] * (refitted(features, targets, weights, fold, penalty) - targets) ** 2).sum()
         for penalty in n_features * PENALTIES
     ]
     found = fit_ridge(features, targets, weights, fold).penalties[0]
@@ -69,19 +69,19 @@ def test_the_penalty_has_the_smallest_error(n_rows, n_features, noise):
 
 
 @SHAPES
-def test_of_equal_penalties_the_largest(n_rows, n_features):
+def test_largest_penalty_is_chosen_in_case_of_ties(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features)
     assert fit_ridge(features, 0 * targets, weights, fold).penalties[0] == n_features * PENALTIES.max()
 
 
 @SHAPES
-def test_features_of_no_variance_have_no_coefficient(n_rows, n_features):
+def test_constant_features_have_zero_coefficients(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features)
-    features[:, 1] = 0.1  # The mean of many 0.1 is another number.
+    features[:, 1] = 0.1  # The mean of many 0.1 is not exactly 0.1.
     ridge = fit_ridge(features, targets, weights, fold)
     assert not ridge.coef[1].any() and ridge.coef[0].all()
     z = np.delete(standardized(features, weights), 1, axis=1)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(z, targets, weights, fold, ridge.penalties[0]), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, refitted(z, targets, weights, fold, ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
@@ -95,36 +95,36 @@ def test_only_the_proportions_of_weights_matter(n_rows, n_features):
 def test_folds_of_one_row(n_features):
     rows = random_rows(10, n_features, n_folds=10)
     ridge = fit_ridge(*rows)
-    np.testing.assert_allclose(ridge.held_out, fitted_again(*rows, ridge.penalties[0]), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, refitted(*rows, ridge.penalties[0]), atol=1e-6)
 
 
 @pytest.mark.parametrize(("n_rows", "n_features"), [(6, 20), (20, 6), (1, 3)])
-def test_a_fold_of_all_rows_knows_nothing(n_rows, n_features):
+def test_held_out_predictions_of_a_single_fold_are_zero(n_rows, n_features):
     features, targets, weights, fold = random_rows(n_rows, n_features, n_folds=1)
     ridge = fit_ridge(features, targets, weights, fold)
     np.testing.assert_allclose(ridge.held_out, 0, atol=1e-12)
     assert np.isfinite(linear(features, ridge.coef, ridge.intercept)).all()
 
 
-def test_constant_features_alone_give_the_mean_of_the_other_folds():
+def test_only_constant_features_predict_the_mean_of_the_other_folds():
     _, targets, weights, fold = random_rows(12, 5)
     for n_features in (3, 30):
         ridge = fit_ridge(np.ones((12, n_features), dtype=np.float32), targets, weights, fold)
-        for one in range(5):
-            mean = np.average(targets[fold != one], axis=0, weights=weights[fold != one])
-            np.testing.assert_allclose(ridge.held_out[fold == one], np.tile(mean, ((fold == one).sum(), 1)))
+        for i in range(5):
+            mean = np.average(targets[fold != i], axis=0, weights=weights[fold != i])
+            np.testing.assert_allclose(ridge.held_out[fold == i], np.tile(mean, ((fold == i).sum(), 1)))
 
 
 def test_many_targets():
     rows = random_rows(40, 60, n_targets=40)
     targets = np.eye(1000)[np.arange(40) * 20]
     ridge = fit_ridge(rows[0], targets, rows[2], rows[3])
-    np.testing.assert_allclose(ridge.held_out, fitted_again(rows[0], targets, *rows[2:], ridge.penalties[0]), atol=1e-6)
+    np.testing.assert_allclose(ridge.held_out, refitted(rows[0], targets, *rows[2:], ridge.penalties[0]), atol=1e-6)
 
 
 @SHAPES
 def test_noise_is_not_predicted_out_of_fold(n_rows, n_features):
-    """A row's own target must not show in its prediction: on noise both are at most weakly related."""
+    """The target of a row must not leak into its prediction: on noise, both are at most weakly correlated."""
     correlations = []
     for seed in range(20):
         features, _, weights, fold = random_rows(n_rows, n_features, seed=seed)
@@ -134,7 +134,7 @@ def test_noise_is_not_predicted_out_of_fold(n_rows, n_features):
     assert abs(np.mean(correlations)) < 0.3
 
 
-def test_the_bits_do_not_depend_on_the_threads_of_blas_which_are_left_as_found():
+def test_results_do_not_depend_on_blas_threads():
     for shape in ((300, 800), (900, 300)):
         rows = random_rows(*shape)
         found = []
@@ -147,7 +147,7 @@ def test_the_bits_do_not_depend_on_the_threads_of_blas_which_are_left_as_found()
         np.testing.assert_array_equal(found[0].coef, found[1].coef)
 
 
-def test_fits_in_several_threads_at_once():
+def test_concurrent_fits():
     rows, before = random_rows(200, 300), threadpool_info()
     expected = fit_ridge(*rows)
     with ThreadPoolExecutor(4) as pool:
@@ -157,18 +157,18 @@ def test_fits_in_several_threads_at_once():
 
 
 @pytest.mark.parametrize("shape", [(30, 50), (60, 12)])
-def test_each_target_can_have_a_penalty_of_its_own(shape):
-    """As if it were alone; together one that can be learned suffers from others that can't."""
+def test_penalty_per_target(shape):
+    """Each target is fitted as if it were the only one."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=shape).astype(np.float32)
     targets = np.column_stack([features[:, 0] + features[:, 1], rng.normal(size=(shape[0], 3))])
     rows = np.ones(shape[0]), np.arange(shape[0]) % 5
-    found = fit_ridge(features, targets, *rows, separately=True)
+    found = fit_ridge(features, targets, *rows, penalty_per_target=True)
     assert len(set(found.penalties.tolist())) > 1
     for i in range(4):
-        alone = fit_ridge(features, targets[:, [i]], *rows)
-        assert found.penalties[i] == alone.penalties[0]
-        np.testing.assert_allclose(found.held_out[:, [i]], alone.held_out, atol=1e-9)
-        np.testing.assert_allclose(found.coef[:, [i]], alone.coef, atol=1e-6)
-        np.testing.assert_allclose(found.intercept[[i]], alone.intercept, atol=1e-6)
+        expected = fit_ridge(features, targets[:, [i]], *rows)
+        assert found.penalties[i] == expected.penalties[0]
+        np.testing.assert_allclose(found.held_out[:, [i]], expected.held_out, atol=1e-9)
+        np.testing.assert_allclose(found.coef[:, [i]], expected.coef, atol=1e-6)
+        np.testing.assert_allclose(found.intercept[[i]], expected.intercept, atol=1e-6)
     assert len(set(fit_ridge(features, targets, *rows).penalties.tolist())) == 1

@@ -1,4 +1,4 @@
-"""Linear functions of sparse features: the compiled code and numpy, against scipy's product, to the bit."""
+"""Linear functions of sparse features: both implementations equal the product of scipy to the bit."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from seqclf._native import library
 from seqclf._native.threads import kernel_threads
 
 needs_library = pytest.mark.skipif(not library.available()[0], reason=library.available()[1])
-BY = [pytest.param(sparse_linear_compiled, marks=needs_library), sparse_linear_plain]
+IMPLEMENTATIONS = [pytest.param(sparse_linear_compiled, marks=needs_library), sparse_linear_plain]
 
 
 def draw(n_outputs, n_rows=80, n_features=301, seed=0):
@@ -25,36 +25,38 @@ def draw(n_outputs, n_rows=80, n_features=301, seed=0):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 9, 40])
-@pytest.mark.parametrize("by", BY)
-def test_equals_scipy_to_the_bit_and_a_row_alone_has_the_same_bits(by, n_outputs):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_sparse_linear_equals_scipy_and_does_not_depend_on_the_batch(implementation, n_outputs):
     features, coef, intercept = draw(n_outputs)
-    found = by(features, coef, intercept)
+    found = implementation(features, coef, intercept)
     product = csr_array((features.values, features.columns, features.offsets), shape=features.shape) @ coef
     np.testing.assert_array_equal(found, product + intercept, strict=True)
     dense = features.toarray().astype(float) @ coef + intercept
     np.testing.assert_allclose(found, dense, atol=1e-4)
     for row in range(len(features)):
-        np.testing.assert_array_equal(by(features[[row]], coef, intercept)[0], found[row])
-    np.testing.assert_array_equal(by(features, np.asfortranarray(coef), intercept), found)
+        np.testing.assert_array_equal(implementation(features[[row]], coef, intercept)[0], found[row])
+    np.testing.assert_array_equal(implementation(features, np.asfortranarray(coef), intercept), found)
 
 
 @needs_library
-def test_any_number_of_threads_gives_the_same():
+def test_sparse_linear_does_not_depend_on_the_number_of_threads():
     call = draw(3, n_rows=300)
     one = sparse_linear_compiled(*call)
     with kernel_threads(5):
         np.testing.assert_array_equal(sparse_linear_compiled(*call), one)
 
 
-@pytest.mark.parametrize("by", BY)
-def test_no_rows_and_no_features(by):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_sparse_linear_without_rows_or_features(implementation):
     features, coef, intercept = draw(2)
-    assert by(features[np.empty(0, dtype=np.int64)], coef, intercept).shape == (0, 2)
-    nothing = SparseRows.from_dense(np.empty((3, 0)))
-    np.testing.assert_array_equal(by(nothing, np.empty((0, 2), dtype=np.float32), intercept), [intercept] * 3)
+    assert implementation(features[np.empty(0, dtype=np.int64)], coef, intercept).shape == (0, 2)
+    no_features = SparseRows.from_dense(np.empty((3, 0)))
+    np.testing.assert_array_equal(
+        implementation(no_features, np.empty((0, 2), dtype=np.float32), intercept), [intercept] * 3
+    )
 
 
-def test_other_numbers_of_features_are_refused():
+def test_sparse_linear_rejects_mismatched_shapes():
     features, coef, intercept = draw(2)
     with pytest.raises(ValueError, match=r"301 features for coefficients of shape \(300, 2\)"):
         sparse_linear(features, coef[1:], intercept)
@@ -63,7 +65,7 @@ def test_other_numbers_of_features_are_refused():
 
 
 @needs_library
-def test_the_compiled_code_is_called(monkeypatch):
+def test_sparse_linear_chooses_the_implementation(monkeypatch):
     called = []
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     monkeypatch.setattr(module, "sparse_linear_compiled", lambda *args: called.append("compiled"))

@@ -1,4 +1,4 @@
-"""What the targets say of texts: ratios and scores from one count of the n-grams; and that noise says nothing."""
+"""`TextLabelFeatures`: step features and scores, no leak, and no information on noise."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def supervise(ids, codes, groups=None, seed=0, fold=None):
     )
 
 
-def learn(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
+def fit_features(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
     features = TextLabelFeatures(nb_ngrams, wide_ngrams, VOCAB, tokens and TokenNames(tokens, " "))
     spelling = None if tokens is None else Spelling(ids.values, [])
     return features, features.fit_transform(
@@ -44,31 +44,31 @@ def learn(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 11])
 @pytest.mark.parametrize(("nb_ngrams", "wide_ngrams"), [(0, 2), (2, 0), (1, 2), (3, 1)])
-def test_each_is_there_where_it_is_asked_for(nb_ngrams, wide_ngrams, n_classes):
-    """Neither changes what the other says of single tokens; pairs of one row count only where a model reads them."""
+def test_nb_ngrams_and_wide_ngrams_are_independent(nb_ngrams, wide_ngrams, n_classes):
+    """Neither changes the other's features of single tokens."""
     ids, codes = random_rows(66), np.arange(66) % n_classes
-    features, training = learn(ids, codes, nb_ngrams, wide_ngrams)
+    features, training = fit_features(ids, codes, nb_ngrams, wide_ngrams)
     n_outputs = 1 if n_classes == 2 else n_classes
     new = features.transform(EncodedSequences(random_rows(9, seed=1)))
-    both, both_training = learn(ids, codes, 3, 2)
+    both, both_training = fit_features(ids, codes, 3, 2)
     both_new = both.transform(EncodedSequences(random_rows(9, seed=1)))
     has_ratios = nb_ngrams > 0 and n_classes < 11
     assert (features.of_ngrams is not None) == has_ratios and (features.scores is not None) == (wide_ngrams > 0)
-    for ours, whole in ((training, both_training), (new, both_new)):
-        assert (ours.features is not None) == has_ratios and (ours.scores is not None) == (wide_ngrams > 0)
+    for found, expected in ((training, both_training), (new, both_new)):
+        assert (found.features is not None) == has_ratios and (found.scores is not None) == (wide_ngrams > 0)
         if has_ratios:
-            assert ours.step_features.shape[1] == nb_ngrams * n_outputs
-            of_tokens = ours.step_features[:, :n_outputs]
-            np.testing.assert_allclose(of_tokens, whole.step_features[:, :n_outputs], atol=1e-6)
+            assert found.step_features.shape[1] == nb_ngrams * n_outputs
+            token_ratios = found.step_features[:, :n_outputs]
+            np.testing.assert_allclose(token_ratios, expected.step_features[:, :n_outputs], atol=1e-6)
         if wide_ngrams:
-            assert ours.scores.shape == (len(ours), n_outputs) and ours.scores.dtype == np.float32
+            assert found.scores.shape == (len(found), n_outputs) and found.scores.dtype == np.float32
         if wide_ngrams == 2:
-            np.testing.assert_array_equal(ours.scores, whole.scores)
-        assert ours.spelling is None
+            np.testing.assert_array_equal(found.scores, expected.scores)
+        assert found.spelling is None
 
 
 @pytest.mark.parametrize(("n_labels", "has_ratios"), [(2, True), (11, True), (32, True), (33, False)])
-def test_more_labels_than_classes_have_ratios(n_labels, has_ratios):
+def test_limit_of_outputs_with_ratios_is_larger_for_labels(n_labels, has_ratios):
     ids, task = random_rows(60), Multilabel()
     targets = task.fit(np.random.default_rng(0).integers(0, 2, size=(60, n_labels)), None)
     ones, fold = np.ones(60), np.arange(60) % 5
@@ -82,80 +82,80 @@ def test_more_labels_than_classes_have_ratios(n_labels, has_ratios):
     assert training.scores.shape == (60, n_labels)
 
 
-def test_rows_alone_have_the_bits_that_they_have_with_others():
-    tokens = ["", "", *(f"w{number:02}" for number in range(2, VOCAB))]
+def test_scores_of_a_row_do_not_depend_on_other_rows():
+    tokens = ["", "", *(f"w{i:02}" for i in range(2, VOCAB))]
     ids, codes = random_rows(60), np.arange(60) % 3
-    features, _ = learn(ids, codes, tokens=tokens)
+    features, _ = fit_features(ids, codes, tokens=tokens)
     new = random_rows(20, seed=1)
-    together = features.transform(EncodedSequences(new, spelling=Spelling(new.values, [])))
+    expected = features.transform(EncodedSequences(new, spelling=Spelling(new.values, [])))
     for row in range(20):
-        one = new.take([row])
-        alone = features.transform(EncodedSequences(one, spelling=Spelling(one.values, [])))
-        np.testing.assert_array_equal(alone.scores[0], together.scores[row])
+        single = new.take([row])
+        found = features.transform(EncodedSequences(single, spelling=Spelling(single.values, [])))
+        np.testing.assert_array_equal(found.scores[0], expected.scores[row])
 
 
-def test_limits_to_memory_are_shared_by_the_outputs(tune):
-    tune(max_ratios=90)
-    tune(max_linear_weights=60)
-    features, _ = learn(random_rows(90), np.arange(90) % 3)
+def test_memory_limits_are_divided_by_the_number_of_outputs(tune):
+    tune(max_ratios=90, max_linear_weights=60)
+    features, _ = fit_features(random_rows(90), np.arange(90) % 3)
     assert [table.shape[1] for table in features.of_ngrams.tables_] == [31, 31]
     assert features.scores.coef_.shape == (20, 3)
 
 
-def test_no_row_sees_its_own_label():
-    """With another one it has the same ratios to the bit; the scores of its fold move together, by a little."""
+def test_ratios_of_a_fold_do_not_depend_on_its_labels():
     ids, codes = random_rows(60), np.arange(60) % 2
     fold = np.random.default_rng(0).integers(0, 5, size=60)
-    features, before = learn(ids, codes, fold=fold)
+    features, before = fit_features(ids, codes, fold=fold)
     slope = features.scores.calibration_.slope
     assert slope > 0
     flipped = 7
     other = codes.copy()
     other[flipped] = 1 - other[flipped]
-    _, after = learn(ids, other, fold=fold)
-    own = np.repeat(fold == fold[flipped], ids.lengths)
-    np.testing.assert_array_equal(after.step_features[own], before.step_features[own])
-    assert not np.array_equal(after.step_features[~own], before.step_features[~own])
+    _, after = fit_features(ids, other, fold=fold)
+    in_fold = np.repeat(fold == fold[flipped], ids.lengths)
+    np.testing.assert_array_equal(after.step_features[in_fold], before.step_features[in_fold])
+    assert not np.array_equal(after.step_features[~in_fold], before.step_features[~in_fold])
 
 
-# Noise. The margins are four standard errors of what chance gives, or more.
+# Noise. The margins are at least four standard errors of chance.
 
 CASES = {
     "30 rows": {"n": 30},
-    "40 rows, unbalanced": {"n": 40, "shares": (0.8, 0.2)},
+    "40 rows, unbalanced": {"n": 40, "frequencies": (0.8, 0.2)},
     "200 rows": {"n": 200},
-    "200 rows, unbalanced": {"n": 200, "shares": (0.9, 0.1)},
-    "three classes": {"n": 90, "shares": (0.5, 0.3, 0.2)},
-    "twelve classes": {"n": 120, "shares": (1 / 12,) * 12},
-    "groups of one class": {"n": 60, "groups": "pure"},
-    "groups of one class, unbalanced": {"n": 60, "shares": (0.7, 0.3), "groups": "pure"},
-    "groups of unequal shares": {"n": 100, "groups": "unequal"},
+    "200 rows, unbalanced": {"n": 200, "frequencies": (0.9, 0.1)},
+    "three classes": {"n": 90, "frequencies": (0.5, 0.3, 0.2)},
+    "twelve classes": {"n": 120, "frequencies": (1 / 12,) * 12},
+    "groups of one class": {"n": 60, "groups": "one class"},
+    "groups of one class, unbalanced": {"n": 60, "frequencies": (0.7, 0.3), "groups": "one class"},
+    "groups with unequal class frequencies": {"n": 100, "groups": "unequal"},
     "equal rows": {"n": 60, "copies": 3},
 }
+SLOW = {"200 rows", "200 rows, unbalanced", "twelve classes", "groups of one class, unbalanced"}
 
 
-def noise(rng, n, shares=(0.5, 0.5), groups=None, copies=1):
-    """Which row each row is a copy of, classes that have nothing to do with it, and groups."""
-    counts = np.round(np.array(shares) * n).astype(int)
+def noise(rng, n, frequencies=(0.5, 0.5), groups=None, copies=1):
+    """The original of each row, classes that are independent of it, and groups."""
+    counts = np.round(np.array(frequencies) * n).astype(int)
     counts[0] += n - counts.sum()
-    codes = rng.permutation(np.repeat(np.arange(len(shares)), counts))
-    numbers = None
-    if groups == "pure":
+    codes = rng.permutation(np.repeat(np.arange(len(frequencies)), counts))
+    group_codes = None
+    if groups == "one class":
         codes = np.sort(codes)
-        numbers = np.arange(n) // 5
+        group_codes = np.arange(n) // 5
     elif groups == "unequal":
-        numbers = np.arange(n) % 10
-        codes = (rng.random(n) < rng.beta(0.7, 0.7, size=10)[numbers]).astype(int)
+        group_codes = np.arange(n) % 10
+        codes = (rng.random(n) < rng.beta(0.7, 0.7, size=10)[group_codes]).astype(int)
         codes[:10], codes[10:20] = 0, 1
     rows = rng.integers(0, n // copies, size=n) if copies > 1 else np.arange(n)
-    return rows, codes, numbers
+    return rows, codes, group_codes
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_noise_says_nothing(case):
-    """Scores out of fold do not tell the labels: below 0.5 they would tell the shares of the classes in folds.
+@pytest.mark.parametrize("case", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])
+def test_scores_of_noise_carry_no_information(case):
+    """The AUC of out-of-fold scores is about 0.5, and the log loss on new rows is about that of the prior.
 
-    And the log loss on new rows is that of the prior, but for what two numbers fitted to few rows may cost.
+    An AUC below 0.5 would reveal the class frequencies of the folds. The two parameters of the calibration, fitted to
+    few rows, add a little to the log loss.
     """
     aucs, costs = [], []
     for seed in range(30):
@@ -169,9 +169,9 @@ def test_noise_says_nothing(case):
         members = supervision.memberships.toarray()
         aucs += [np.mean([roc_auc_score(*pair) for pair in zip(members.T, raw[1].T, strict=True)])]
         new = features.transform(EncodedSequences(random_rows(200, seed + 1000))).scores
-        shares = np.bincount(codes) / len(codes)
-        costs.append(-(task.log_probabilities(new.astype(np.float64)) @ shares).mean() + shares @ np.log(shares))
+        prior = np.bincount(codes) / len(codes)
+        costs.append(-(task.log_probabilities(new.astype(np.float64)) @ prior).mean() + prior @ np.log(prior))
     margin = 4 * np.std(aucs) / np.sqrt(len(aucs))
     assert 0.5 - margin < np.mean(aucs) < 0.5 + margin + 0.02
-    assert margin < 0.12, "the test would see a leak"
+    assert margin < 0.12, "the test would detect a leak"
     assert -1e-6 < np.mean(costs) < 4 / len(codes) and np.median(costs) < 2 / len(codes)

@@ -20,16 +20,17 @@ ARRAYS = {
 }
 
 
-def same(found, documents=DOCUMENTS, arrays=ARRAYS):
-    """Whether what was read is exactly what was written."""
-    if json.dumps(found[0], sort_keys=True) != json.dumps(documents, sort_keys=True) or set(found[1]) != set(arrays):
+def is_original(content):
+    """Whether documents and arrays are exactly those that were saved."""
+    documents, arrays = content
+    if json.dumps(documents, sort_keys=True) != json.dumps(DOCUMENTS, sort_keys=True) or set(arrays) != set(ARRAYS):
         return False
-    pairs = [(found[1][name], arrays[name]) for name in arrays]
+    pairs = [(arrays[name], ARRAYS[name]) for name in ARRAYS]
     return all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 class Model:
-    """A model file in a temporary folder, its parts, and ways to spoil them."""
+    """A model file in a temporary folder, its files, and ways to damage them."""
 
     def __init__(self, folder, kind):
         self.kind = kind
@@ -44,7 +45,7 @@ class Model:
             return {name: archive.read(name) for name in archive.namelist()}
 
     def put(self, files):
-        """Write these files in the place of the old ones."""
+        """Replace the files of the model by these files."""
         if self.kind == "folder":
             for file in self.path.iterdir():
                 file.unlink()
@@ -58,7 +59,7 @@ class Model:
         self.path.write_bytes(buffer.getvalue())
 
     def put_with_checksums(self, files=None, change=lambda config: None):
-        """The same, after `change(config)`; lengths and checksums are made right, so that later checks are reached."""
+        """Like `put`, after `change(config)`; lengths and checksums are corrected, so that later checks are reached."""
         files = dict(self.files if files is None else files)
         config = json.loads(files["config.json"])
         for name, entry in config["files"].items():
@@ -73,9 +74,9 @@ class Model:
 
 
 def signed(config):
-    """config.json with the checksum that belongs to it."""
-    rest = {name: value for name, value in config.items() if name != "sha256"}
-    return json.dumps({**rest, "sha256": sha256(strict_json.dump_sorted(rest)).hexdigest()}).encode()
+    """The bytes of config.json with a valid checksum."""
+    content = {name: value for name, value in config.items() if name != "sha256"}
+    return json.dumps({**content, "sha256": sha256(strict_json.dump_sorted(content)).hexdigest()}).encode()
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -93,11 +94,12 @@ def archive(tmp_path):
     return Model(tmp_path, "zip")
 
 
-@pytest.fixture
-def is_same():
-    return same
+@pytest.fixture(name="is_original")
+def is_original_fixture():
+    return is_original
 
 
 @pytest.fixture
-def written():
+def content():
+    """The documents and arrays of `model`."""
     return DOCUMENTS, ARRAYS

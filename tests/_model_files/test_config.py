@@ -1,4 +1,4 @@
-"""config.json is read only if it is ours, of a known version, and undamaged."""
+"""config.json is accepted only if it belongs to seqclf, has a known version, and is undamaged."""
 
 import json
 
@@ -11,7 +11,7 @@ FILES = {"weights.safetensors": b"abc", "tokenizer.json": b"{}"}
 
 
 def damaged(change):
-    """config.json after a change, with the checksum that belongs to it."""
+    """The bytes of config.json after a change, with a valid checksum."""
     stated = json.loads(config.make({"a": 1}, FILES))
     change(stated)
     stated.pop("sha256", None)
@@ -19,18 +19,22 @@ def damaged(change):
     return json.dumps(stated).encode()
 
 
-def test_it_states_what_it_was_made_of():
-    stated = config.read(config.make({"a": [1.0]}, FILES), "file")
-    assert stated["model"] == {"a": [1.0]} and stated["format_version"] == config.FORMAT == 1
+def test_read_returns_what_make_was_given():
+    content = config.read(config.make({"a": [1.0]}, FILES), "file")
+    assert content["model"] == {"a": [1.0]} and content["format_version"] == config.FORMAT == 1
+
+
+def test_check_data_detects_another_length_and_another_checksum():
+    entries = config.read(config.make({}, FILES), "file")["files"]
     for name, data in FILES.items():
-        config.check_data(data, stated["files"][name], name)
+        config.check_data(data, entries[name], name)
         with pytest.raises(ModelFileError, match=f"{name} has .* bytes"):
-            config.check_data(data + b"x", stated["files"][name], name)
+            config.check_data(data + b"x", entries[name], name)
         with pytest.raises(ModelFileError, match=f"{name} is damaged"):
-            config.check_data(b"x" * len(data), stated["files"][name], name)
+            config.check_data(b"x" * len(data), entries[name], name)
 
 
-def test_form_does_not_matter_but_values_do():
+def test_checksum_ignores_key_order_and_detects_changed_values():
     data = config.make({"a": 1}, FILES)
     assert config.read(json.dumps(json.loads(data), sort_keys=True).encode(), "file") == config.read(data, "file")
     with pytest.raises(ModelFileError, match="damaged"):
@@ -42,8 +46,8 @@ def test_form_does_not_matter_but_values_do():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format="other"), "no model of seqclf|not of a model"),
-        (lambda c: c.pop("format"), "not of a model"),
+        (lambda c: c.update(format="other"), "does not belong to a model"),
+        (lambda c: c.pop("format"), "does not belong to a model"),
         (lambda c: c.update(format_version=2), "has format 2; .* up to 1. Update seqclf"),
         (lambda c: c.update(format_version=10**30), "has format 1000"),
         (lambda c: c.update(format_version=0), "format_version is 0"),
@@ -64,29 +68,29 @@ def test_form_does_not_matter_but_values_do():
         (lambda c: c["files"].update({"A.json": c["files"]["tokenizer.json"]}), "unknown file"),
         (lambda c: c["files"].update({"tokenizer": c["files"]["tokenizer.json"]}), "unknown file"),
         (lambda c: c["files"].update({"a\n.json": c["files"]["tokenizer.json"]}), "unknown file"),
-        (lambda c: c["files"].update({"tokenizer.json": 1}), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(bytes=-1), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(bytes=10**18), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(bytes=2.0), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(bytes=True), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(sha256=5), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].update(more=5), "bad length"),
-        (lambda c: c["files"]["tokenizer.json"].pop("bytes"), "bad length"),
+        (lambda c: c["files"].update({"tokenizer.json": 1}), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(bytes=-1), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(bytes=10**18), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(bytes=2.0), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(bytes=True), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(sha256=5), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].update(more=5), "invalid length"),
+        (lambda c: c["files"]["tokenizer.json"].pop("bytes"), "invalid length"),
     ],
 )
-def test_what_is_not_as_expected_is_refused(change, message):
+def test_read_rejects_invalid_entries(change, message):
     with pytest.raises(ModelFileError, match=f"^file.*({message})"):
         config.read(damaged(change), "file")
 
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b"null", b'"seqclf"', b'[{"format": "seqclf"}]', b"{}"])
-def test_other_json_is_refused(data):
-    with pytest.raises(ModelFileError, match="not of a model of seqclf"):
+def test_read_rejects_json_without_the_format(data):
+    with pytest.raises(ModelFileError, match="does not belong to a model of seqclf"):
         config.read(data, "file")
 
 
 @pytest.mark.parametrize("sha256", [None, 1, "", "0" * 64, []])
-def test_a_wrong_checksum_is_refused(sha256):
+def test_read_rejects_a_wrong_checksum(sha256):
     stated = {**json.loads(config.make({}, FILES)), "sha256": sha256}
     with pytest.raises(ModelFileError, match="damaged"):
         config.read(json.dumps(stated).encode(), "file")
@@ -95,18 +99,21 @@ def test_a_wrong_checksum_is_refused(sha256):
 @pytest.mark.parametrize(
     "name", ["config", "weights", "nul", "Tokenizer", "a.b", "../a", "", "a b", "é", "a" * 41, "a\n"]
 )
-def test_names_of_documents(name):
+def test_file_name_rejects_invalid_document_names(name):
     with pytest.raises(ValueError, match="can't be the name"):
         config.file_name(name)
+
+
+def test_file_name_appends_json():
     assert config.file_name("label_features") == "label_features.json"
 
 
-def test_the_number_of_files_is_limited():
+def test_make_limits_the_number_of_files():
     with pytest.raises(ValueError, match="16 documents"):
         config.make({}, {f"{letter}.json": b"" for letter in "abcdefghijklmnop"})
 
 
-def test_older_formats_go_through_all_migrations(monkeypatch):
+def test_migrate_applies_all_later_migrations(monkeypatch):
     monkeypatch.setattr(config, "FORMAT", 3)
     monkeypatch.setattr(
         config,
@@ -117,5 +124,5 @@ def test_older_formats_go_through_all_migrations(monkeypatch):
     assert config.migrate({"a": []}, 2) == {"a": [2]} and config.migrate({"a": 5}, 3) == {"a": 5}
 
 
-def test_each_older_format_has_a_migration():
+def test_every_older_format_has_a_migration():
     assert set(config.MIGRATIONS) == set(range(1, config.FORMAT))

@@ -1,4 +1,4 @@
-"""Model files are written and read as a whole; damage anywhere is an error or changes nothing."""
+"""Model files are read exactly as they were content; any damage raises an error or is harmless."""
 
 import io
 import json
@@ -18,90 +18,90 @@ from seqclf._model_file_error import ModelFileError
 from seqclf._model_files import config, container
 
 
-def test_what_was_written_is_read(model, is_same):
-    assert is_same(model.read()) and is_same(container.read(str(model.path)))
+def test_read_returns_what_write_saved(model, is_original):
+    assert is_original(model.read()) and is_original(container.read(str(model.path)))
     documents, arrays = model.read()
     assert list(documents) == ["model", "tokenizer"]
     assert all(array.flags.aligned and array.flags.writeable for array in arrays.values())
 
 
-def test_writing_again_gives_the_same_bytes(model, written):
+def test_write_is_deterministic(model, content):
     before = model._files(), model.path.read_bytes() if model.kind == "zip" else None
-    container.write(model.path, *written)
+    container.write(model.path, *content)
     assert (model._files(), model.path.read_bytes() if model.kind == "zip" else None) == before
 
 
-def test_the_path_says_what_is_written(tmp_path, written):
+def test_write_saves_a_zip_if_the_path_ends_in_zip(tmp_path, content):
     for name in ("a.zip", "b.ZIP", "c.Zip"):
-        container.write(tmp_path / name, *written)
+        container.write(tmp_path / name, *content)
         assert zipfile.is_zipfile(tmp_path / name)
     for name in ("a", "b.zip.d", "zip", ".zip"):
-        container.write(str(tmp_path / name), *written)
+        container.write(str(tmp_path / name), *content)
         assert (tmp_path / name / "config.json").is_file()
 
 
-def test_a_zip_is_read_whatever_its_name(archive, is_same, tmp_path):
+def test_read_accepts_a_zip_with_any_name(archive, is_original, tmp_path):
     archive.path.rename(tmp_path / "model.seqclf")
-    assert is_same(container.read(tmp_path / "model.seqclf"))
+    assert is_original(container.read(tmp_path / "model.seqclf"))
 
 
-def test_a_zip_may_be_unpacked(archive, is_same, tmp_path):
-    with zipfile.ZipFile(archive.path) as made:
-        made.extractall(tmp_path / "unpacked.zip")  # a folder, in spite of its name
-    assert is_same(container.read(tmp_path / "unpacked.zip"))
+def test_read_accepts_an_unpacked_zip(archive, is_original, tmp_path):
+    with zipfile.ZipFile(archive.path) as opened:
+        opened.extractall(tmp_path / "unpacked.zip")  # a folder, despite its name
+    assert is_original(container.read(tmp_path / "unpacked.zip"))
 
 
-def test_relative_paths(tmp_path, monkeypatch, written, is_same):
+def test_read_and_write_accept_relative_paths(tmp_path, monkeypatch, content, is_original):
     monkeypatch.chdir(tmp_path)
-    container.write("a", *written)
-    container.write(Path("b.zip"), *written)
-    assert is_same(container.read("a")) and is_same(container.read("./b.zip"))
+    container.write("a", *content)
+    container.write(Path("b.zip"), *content)
+    assert is_original(container.read("a")) and is_original(container.read("./b.zip"))
     monkeypatch.chdir(tmp_path / "a")
-    assert is_same(container.read("."))
+    assert is_original(container.read("."))
 
 
-def test_config_is_for_people_too(folder):
+def test_config_json_is_indented(folder):
     text = (folder.path / "config.json").read_text()
     assert '\n "format": "seqclf",\n' in text and json.loads(text)["model"]["kind"] == "gru"
 
 
-def test_nothing_is_there(tmp_path):
+def test_read_of_a_missing_path_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         container.read(tmp_path / "missing")
     assert caught.value.filename == str(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3)])
-def test_a_joblib_file_is_refused_with_the_reason(tmp_path, compress):
+def test_read_rejects_joblib_files_as_pickles(tmp_path, compress):
     joblib.dump({"a": np.arange(3)}, tmp_path / "a.joblib", compress=compress)
     with pytest.raises(ModelFileError, match=r"it is a pickle.*never read"):
         container.read(tmp_path / "a.joblib")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_is_refused(tmp_path, protocol):
+def test_read_rejects_pickles(tmp_path, protocol):
     (tmp_path / "a.pkl").write_bytes(pickle.dumps([1], protocol))
     with pytest.raises(ModelFileError, match="never read"):
         container.read(tmp_path / "a.pkl")
 
 
-def test_one_file_of_a_model_is_refused_with_what_to_do(folder):
+def test_read_of_a_single_file_recommends_the_folder(folder):
     for name in ("config.json", "weights.safetensors", "tokenizer.json"):
-        with pytest.raises(ModelFileError, match="path of the folder"):
+        with pytest.raises(ModelFileError, match="path of its folder"):
             container.read(folder.path / name)
 
 
-def test_other_files_and_folders_are_refused(tmp_path):
+def test_read_rejects_files_and_folders_that_are_not_models(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "text.zip").write_bytes(b"no zip at all")
     (tmp_path / "folder").mkdir()
-    with zipfile.ZipFile(tmp_path / "torch.pt", "w") as made:
-        made.writestr("archive/data.pkl", b"\x80")
+    with zipfile.ZipFile(tmp_path / "torch.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80")
     for name, message in {
-        "empty": "is no saved model",
-        "text.zip": "is no saved model",
+        "empty": "is not a saved model",
+        "text.zip": "is not a saved model",
         "folder": "config.json is missing",
-        "torch.pt": "bad name",
+        "torch.pt": "invalid name",
     }.items():
         with pytest.raises(ModelFileError, match=message):
             container.read(tmp_path / name)
@@ -109,40 +109,40 @@ def test_other_files_and_folders_are_refused(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes need POSIX")
 @pytest.mark.timeout(20)
-def test_a_pipe_is_refused(tmp_path):
+def test_read_rejects_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "a.zip")
-    with pytest.raises(ModelFileError, match="no regular file"):
+    with pytest.raises(ModelFileError, match="not a regular file"):
         container.read(tmp_path / "a.zip")
 
 
-def test_a_newer_format_is_refused_by_number(model):
-    model.put_with_checksums(change=lambda stated: stated.update(format_version=7))
+def test_read_rejects_a_newer_format(model):
+    model.put_with_checksums(change=lambda content: content.update(format_version=7))
     with pytest.raises(ModelFileError, match=r"has format 7; .* up to 1\. Update seqclf"):
         model.read()
 
 
-def test_an_older_format_is_migrated(model, monkeypatch, written):
+def test_read_migrates_an_older_format(model, monkeypatch, content):
     monkeypatch.setattr(config, "FORMAT", 2)
     monkeypatch.setattr(config, "MIGRATIONS", {1: lambda documents: {**documents, "model": "migrated"}})
-    assert model.read()[0] == {**written[0], "model": "migrated"}
+    assert model.read()[0] == {**content[0], "model": "migrated"}
 
 
-def test_errors_name_the_file(model):
+def test_read_names_the_invalid_file(model):
     files = {**model.files, "tokenizer.json": b"[}"}
     model.put_with_checksums(files)
     with pytest.raises(ModelFileError) as caught:
         model.read()
-    assert str(model.path) in str(caught.value) and "tokenizer.json is no valid JSON" in str(caught.value)
+    assert str(model.path) in str(caught.value) and "tokenizer.json is not valid JSON" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "weights.safetensors"])
-def test_swapped_files_are_refused(model, name):
+def test_read_rejects_a_changed_file(model, name):
     model.put({**model.files, name: model.files[name][:-1] + b" "})
     with pytest.raises(ModelFileError, match=f"{name} is damaged"):
         model.read()
 
 
-def test_every_truncation_is_refused(model):
+def test_read_rejects_every_truncation(model):
     if model.kind == "zip":
         data = model.path.read_bytes()
         for length in range(len(data)):
@@ -158,54 +158,54 @@ def test_every_truncation_is_refused(model):
         (model.path / name).write_bytes(data)
 
 
-def flips_are_harmless(model, is_same, masks):
-    """Each byte is changed by some masks; returns how many changes were noticed, and how many meant nothing."""
+def flip_bits(model, is_original, masks):
+    """Flip the bits of each mask in every byte. Returns how many flips were detected and how many were harmless."""
     paths = [model.path] if model.kind == "zip" else sorted(model.path.iterdir())
-    n_noticed = n_harmless = 0
+    n_detected = n_harmless = 0
     for path in paths:
         data = bytearray(path.read_bytes())
-        for place in range(len(data)):
-            for mask in masks(place):
-                data[place] ^= mask
+        for offset in range(len(data)):
+            for mask in masks():
+                data[offset] ^= mask
                 path.write_bytes(data)
-                data[place] ^= mask
+                data[offset] ^= mask
                 try:
-                    found = model.read()
+                    content = model.read()
                 except ModelFileError:
-                    n_noticed += 1
+                    n_detected += 1
                 else:
-                    assert is_same(found), (path.name, place, mask)
+                    assert is_original(content), (path.name, offset, mask)
                     n_harmless += 1
         path.write_bytes(data)
-    return n_noticed, n_harmless
+    return n_detected, n_harmless
 
 
-def test_a_flip_of_any_byte_is_noticed_or_means_nothing(model, is_same):
+def test_read_detects_a_changed_bit_of_any_byte_or_ignores_it(model, is_original):
     random = Random(0)
-    n_noticed, n_harmless = flips_are_harmless(model, is_same, lambda place: [1 << random.randrange(8)])
-    assert n_noticed > 5 * n_harmless
+    n_detected, n_harmless = flip_bits(model, is_original, lambda: [1 << random.randrange(8)])
+    assert n_detected > 5 * n_harmless
 
 
 @pytest.mark.slow
-def test_a_flip_of_any_bit_is_noticed_or_means_nothing(model, is_same):
-    n_noticed, n_harmless = flips_are_harmless(model, is_same, lambda place: [1 << bit for bit in range(8)])
-    assert n_noticed > 5 * n_harmless
+def test_read_detects_any_changed_bit_or_ignores_it(model, is_original):
+    n_detected, n_harmless = flip_bits(model, is_original, lambda: [1 << bit for bit in range(8)])
+    assert n_detected > 5 * n_harmless
 
 
-def test_reading_takes_twice_the_memory_of_the_weights_at_most(tmp_path):
+def test_read_limits_memory_to_twice_the_weights(tmp_path):
     size = 8_000_000
     for name in ("a", "a.zip"):
         container.write(tmp_path / name, {"model": 1}, {f"a{i}": np.zeros(size // 8, np.float32) for i in range(2)})
         tracemalloc.start()
         try:
-            found = container.read(tmp_path / name)
-            kept, most = tracemalloc.get_traced_memory()
+            _, arrays = container.read(tmp_path / name)
+            current, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert len(found[1]) == 2 and kept < 1.2 * size and most < 2.5 * size
+        assert len(arrays) == 2 and current < 1.2 * size and peak < 2.5 * size
 
 
-def test_names_of_documents_are_checked_before_anything_is_written(tmp_path):
+def test_write_checks_document_names_before_writing(tmp_path):
     for documents in ({"model": 1, "../x": 2}, {"model": 1, "config": 2}):
         with pytest.raises(ValueError, match="name of a document"):
             container.write(tmp_path / "a", documents, {})
@@ -214,6 +214,6 @@ def test_names_of_documents_are_checked_before_anything_is_written(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_zips_in_memory_have_no_path():
+def test_read_rejects_file_objects():
     with pytest.raises(TypeError):
         container.read(io.BytesIO())

@@ -1,4 +1,4 @@
-"""JSON that no encoding gives is refused, at once and without much memory."""
+"""from_json rejects JSON that to_json never produces, quickly and without using much memory."""
 
 from time import perf_counter
 
@@ -13,7 +13,7 @@ def arrays():
     return {"a": np.arange(3.0), "i": np.arange(3), "b": np.arange(6, dtype=np.uint8).reshape(3, 2)}
 
 
-HOSTILE = [
+INVALID = [
     {"~array": "missing"},
     {"~array": 1},
     {"~array": ["a"]},
@@ -109,13 +109,13 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: str(value)[:60])
-def test_hostile_values_are_refused(value):
+@pytest.mark.parametrize("value", INVALID, ids=lambda value: str(value)[:60])
+def test_from_json_rejects_invalid_values(value):
     with pytest.raises(ModelFileError, match=r"^here: "):
         from_json({"x": [value]}, arrays(), "here")
 
 
-def test_deep_values_are_refused():
+def test_from_json_rejects_deeply_nested_values():
     for wrap in (lambda value: [value], lambda value: {"a": value}, lambda value: {"~tuple": [value]}):
         deep = 1
         for _ in range(500):
@@ -124,18 +124,18 @@ def test_deep_values_are_refused():
             from_json(deep, {}, "here")
 
 
-def test_keys_with_equal_hashes_are_refused_at_once():
-    pairs = [[place * (2**61 - 1), place] for place in range(200_000)]
+def test_from_json_rejects_many_keys_with_equal_hashes_quickly():
+    pairs = [[index * (2**61 - 1), index] for index in range(200_000)]
     start = perf_counter()
     with pytest.raises(ModelFileError, match="equal hashes"):
         from_json({"~dict": pairs}, {}, "here")
     assert perf_counter() - start < 5
     assert len(from_json({"~dict": pairs[:50]}, {})) == 50
-    assert len(from_json({"~dict": [[place, 0] for place in range(1000)]}, {})) == 1000
+    assert len(from_json({"~dict": [[index, 0] for index in range(1000)]}, {})) == 1000
 
 
-def test_each_array_is_taken_once():
-    found = arrays()
-    kept = found["a"]
-    assert from_json([{"~array": "a"}], found)[0] is kept
-    assert set(found) == {"i", "b"}
+def test_from_json_removes_each_array_that_it_uses():
+    available = arrays()
+    array = available["a"]
+    assert from_json([{"~array": "a"}], available)[0] is array
+    assert set(available) == {"i", "b"}

@@ -1,4 +1,4 @@
-"""Values go through JSON and arrays, and come back exactly as they were."""
+"""to_json and from_json restore every value exactly."""
 
 import json
 import math
@@ -16,13 +16,13 @@ from seqclf._model_files.decoding import from_json
 from seqclf._model_files.encoding import to_json
 
 
-def through(value):
-    """The value after it has been JSON, as bytes; no array may be left."""
+def round_trip(value):
+    """The value after it was encoded as the bytes of JSON and decoded; every array must be used."""
     arrays = {}
     document = strict_json.load(strict_json.dump(to_json(value, arrays, "model")), "model")
-    back = from_json(document, arrays)
+    decoded = from_json(document, arrays)
     assert not arrays
-    return back
+    return decoded
 
 
 def identical(a, b):
@@ -75,8 +75,8 @@ values = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(values)
-def test_any_value_comes_back(value):
-    assert identical(value, through(value))
+def test_round_trip_restores_any_value(value):
+    assert identical(value, round_trip(value))
 
 
 SPECIAL = {
@@ -127,30 +127,30 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("value", SPECIAL.values(), ids=SPECIAL)
-def test_special_values_come_back(value):
-    assert identical(value, through(value))
+def test_round_trip_restores_special_values(value):
+    assert identical(value, round_trip(value))
 
 
-def test_identical_tells_values_apart():
+def test_identical_distinguishes_values():
     assert not identical(1, True) and not identical((1,), [1]) and not identical(0.0, -0.0)
     assert not identical({"a": 1, "b": 2}, {"b": 2, "a": 1}) and not identical(np.int8(1), np.int16(1))
     assert not identical(np.arange(2), np.arange(2.0)) and not identical(np.zeros((1, 2)), np.zeros((2, 1)))
 
 
-def test_a_memory_map_is_saved_as_its_values(tmp_path):
+def test_to_json_saves_a_memory_map_as_an_array(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(3))
-    back = through(np.load(tmp_path / "a.npy", mmap_mode="r"))
-    assert type(back) is np.ndarray and back.tolist() == [0, 1, 2]
+    decoded = round_trip(np.load(tmp_path / "a.npy", mmap_mode="r"))
+    assert type(decoded) is np.ndarray and decoded.tolist() == [0, 1, 2]
 
 
-def test_arrays_have_names_that_say_where_they_are():
+def test_to_json_names_arrays_by_their_paths():
     arrays = {}
     document = to_json({"head": {"weight": np.ones(2)}, "layers": [np.ones(1), np.ones(1)]}, arrays, "network")
     assert list(arrays) == ["network.head.weight", "network.layers.0", "network.layers.1"]
     assert document["head"] == {"weight": {"~array": "network.head.weight"}}
 
 
-def test_plain_states_are_plain_json():
+def test_to_json_leaves_plain_values_unchanged():
     state = {"a": [1, 0.5, None, True, "text"], "b": {"c": -1}}
     assert json.loads(json.dumps(to_json(state, {}, "model"))) == state
 
@@ -172,31 +172,31 @@ class Text(str):
         ({"a": int}, "model.a: a value of type type"),
         ({"a": np.zeros(2, "i4,f4")}, "model.a: an array of"),
         ({"a": np.zeros(2, "V3")}, "model.a: an array of"),
-        ({"a": np.zeros(2, "m8")}, "model.a: an array of"),  # without a unit, which numpy has deprecated
+        ({"a": np.zeros(2, "m8")}, "model.a: an array of"),  # without a unit, which is deprecated in numpy
         ({"a": np.ma.masked_array([1, 2])}, "model.a: a value of type numpy.ma"),
         ({"a": np.array([1, len], dtype=object)}, "model.a.1: a value of type builtin"),
         ({"a": {(1, len): 2}}, "model.a.key.1: a value of type builtin"),
     ],
 )
-def test_what_cannot_be_saved_is_named(value, message):
+def test_to_json_names_the_path_of_unsupported_values(value, message):
     with pytest.raises(TypeError, match=message):
         to_json(value, {}, "model")
 
 
 @pytest.mark.skipif(np.longdouble(0).dtype == np.float64, reason="longdouble is float64 here")
 @pytest.mark.parametrize("value", [np.longdouble(1), np.ones(2, np.longdouble), np.ones(2, np.clongdouble)])
-def test_long_doubles_are_refused(value):
+def test_to_json_rejects_long_doubles(value):
     with pytest.raises(TypeError, match=r"model.a: "):
         to_json({"a": value}, {}, "model")
 
 
-def test_what_is_nested_too_deeply_is_refused():
+def test_to_json_rejects_deep_and_circular_values():
     circle = []
     circle.append(circle)
     deep = 1
     for _ in range(60):
         deep = [deep]
-    assert identical(deep, through(deep))
+    assert identical(deep, round_trip(deep))
     for value in (circle, {"a": circle}, (circle,), {1: {2: circle}}, np.array([None, circle], object)):
         with pytest.raises(ValueError, match="nested too deeply"):
             to_json(value, {}, "model")
@@ -207,6 +207,6 @@ def test_what_is_nested_too_deeply_is_refused():
         to_json(deep, {}, "model")
 
 
-def test_an_array_of_texts_that_is_mostly_padding_is_refused():
+def test_to_json_rejects_string_arrays_that_are_mostly_padding():
     with pytest.raises(ValueError, match="mostly padding"):
         to_json(np.zeros(5, "U1000000"), {}, "model")

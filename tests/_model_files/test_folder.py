@@ -1,4 +1,4 @@
-"""A model as a folder: only its own regular files are read, and only a model is ever replaced."""
+"""A model as a folder: only the regular files of the model are read, and only a model is replaced."""
 
 import os
 import sys
@@ -14,35 +14,35 @@ NEW = {"model": {"kind": "new"}}, {"model.w": np.arange(3)}
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes need POSIX")
 
 
-def test_other_files_are_never_opened(folder, is_same):
+def test_read_ignores_additional_files(folder, is_original):
     (folder.path / "README.md").write_text("about")
     (folder.path / "evil.pkl").write_bytes(b"\x80")
     (folder.path / ".git").mkdir()
     if sys.platform != "win32":
         os.mkfifo(folder.path / "pipe.json")
-    assert is_same(folder.read())
+    assert is_original(folder.read())
 
 
 @posix
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "tokenizer.json"])
-def test_pipes_folders_devices_and_links_to_them_are_refused(folder, tmp_path, name):
+def test_read_rejects_pipes_folders_devices_and_links_to_them(folder, tmp_path, name):
     path = folder.path / name
     path.rename(tmp_path / "same")
     path.symlink_to("/dev/zero")
-    with pytest.raises(ModelFileError, match=f"{name} is no regular file"):
+    with pytest.raises(ModelFileError, match=f"{name} is not a regular file"):
         folder.read()
     path.unlink()
     path.symlink_to(path)
-    with pytest.raises(ModelFileError, match=f"{name} is a link that leads to itself"):
+    with pytest.raises(ModelFileError, match=f"{name} is a link that points to itself"):
         folder.read()
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(ModelFileError, match=f"{name} is no regular file"):
+    with pytest.raises(ModelFileError, match=f"{name} is not a regular file"):
         folder.read()
     path.unlink()
     path.mkdir()
-    with pytest.raises(ModelFileError, match=f"{name} is no regular file"):
+    with pytest.raises(ModelFileError, match=f"{name} is not a regular file"):
         folder.read()
     path.rmdir()
     with pytest.raises(ModelFileError, match=f"{name} is missing"):
@@ -50,34 +50,34 @@ def test_pipes_folders_devices_and_links_to_them_are_refused(folder, tmp_path, n
 
 
 @posix
-def test_links_to_files_are_followed_and_checked(folder, tmp_path, is_same):
-    """The caches of registries of models are folders of links."""
+def test_read_follows_and_checks_links_to_files(folder, tmp_path, is_original):
+    """The caches of model registries are folders of links."""
     for name in ("config.json", "weights.safetensors"):
         (folder.path / name).rename(tmp_path / name)
         (folder.path / name).symlink_to(tmp_path / name)
-    assert is_same(folder.read())
+    assert is_original(folder.read())
     (tmp_path / "weights.safetensors").write_bytes(b"another file")
     with pytest.raises(ModelFileError, match=r"weights\.safetensors has 12 bytes"):
         folder.read()
 
 
 @posix
-def test_a_link_to_the_folder_is_followed(folder, tmp_path, is_same):
+def test_read_follows_a_link_to_the_folder(folder, tmp_path, is_original):
     (tmp_path / "link").symlink_to(folder.path)
-    assert is_same(container.read(tmp_path / "link"))
+    assert is_original(container.read(tmp_path / "link"))
 
 
 @posix
-def test_a_file_without_rights_is_no_model_file_error(folder):
+def test_read_of_an_unreadable_file_raises_permission_error(folder):
     if os.geteuid() == 0:
-        pytest.skip("root may read everything")
+        pytest.skip("root can read every file")
     (folder.path / "config.json").chmod(0)
     with pytest.raises(PermissionError):
         folder.read()
 
 
 @posix
-def test_a_huge_file_is_not_read(folder):
+def test_read_rejects_a_huge_file_by_its_size(folder):
     for name in ("config.json", "weights.safetensors"):
         with open(folder.path / name, "r+b") as file:
             file.truncate(2**40)  # sparse
@@ -87,18 +87,18 @@ def test_a_huge_file_is_not_read(folder):
 
 
 @posix
-def test_all_files_are_of_the_folder_that_was_opened(folder):
+def test_folder_reads_all_files_from_the_folder_that_was_opened(folder):
     with Folder(str(folder.path)) as opened:
         before = opened.read("config.json", 10**6)
         folder.path.rename(folder.path.with_name("old"))
-        assert opened.was_replaced()
+        assert opened.has_been_replaced()
         container.write(folder.path, *NEW)
-        assert opened.read("config.json", 10**6) == before and opened.was_replaced()
+        assert opened.read("config.json", 10**6) == before and opened.has_been_replaced()
     with Folder(str(folder.path)) as opened:
-        assert not opened.was_replaced() and opened.read("config.json", 10**6) != before
+        assert not opened.has_been_replaced() and opened.read("config.json", 10**6) != before
 
 
-def test_an_empty_folder_is_replaced(tmp_path):
+def test_write_replaces_an_empty_folder(tmp_path):
     (tmp_path / "a").mkdir()
     container.write(tmp_path / "a", *NEW)
     assert container.read(tmp_path / "a")[0] == NEW[0]
@@ -113,25 +113,25 @@ def test_an_empty_folder_is_replaced(tmp_path):
         {"config.json": b"[1]", "x": b""},
     ],
 )
-def test_a_folder_of_something_else_stays(tmp_path, files):
+def test_write_does_not_replace_a_folder_without_a_model(tmp_path, files):
     (tmp_path / "a").mkdir()
     for name, data in files.items():
         (tmp_path / "a" / name).write_bytes(data)
-    with pytest.raises(FileExistsError, match="not empty, and holds no model of seqclf"):
+    with pytest.raises(FileExistsError, match="not empty and does not contain a model of seqclf"):
         container.write(tmp_path / "a", *NEW)
     assert {file.name: file.read_bytes() for file in (tmp_path / "a").iterdir()} == files
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_files_that_somebody_put_into_a_model_stay(folder, is_same):
+def test_write_does_not_replace_a_model_with_additional_files(folder, is_original):
     (folder.path / "README.md").write_text("about")
     (folder.path / "more").mkdir()
     with pytest.raises(FileExistsError, match=r"would be lost: README\.md, more"):
         container.write(folder.path, *NEW)
-    assert is_same(folder.read()) and (folder.path / "README.md").read_text() == "about"
+    assert is_original(folder.read()) and (folder.path / "README.md").read_text() == "about"
 
 
-def test_a_damaged_or_newer_model_is_replaced(folder):
+def test_write_replaces_a_damaged_or_newer_model(folder):
     (folder.path / "weights.safetensors").write_bytes(b"")
     (folder.path / "tokenizer.json").unlink()
     container.write(folder.path, *NEW)
@@ -142,8 +142,8 @@ def test_a_damaged_or_newer_model_is_replaced(folder):
     assert folder.read()[0] == NEW[0]
 
 
-def test_a_file_stays(tmp_path):
+def test_write_does_not_replace_a_file_by_a_folder(tmp_path):
     (tmp_path / "a").write_bytes(b"mine")
-    with pytest.raises(FileExistsError, match="there is a file"):
+    with pytest.raises(FileExistsError, match="the path is a file"):
         container.write(tmp_path / "a", *NEW)
     assert (tmp_path / "a").read_bytes() == b"mine"

@@ -1,4 +1,4 @@
-"""Dtypes that are stored as others come back as themselves."""
+"""Dtypes that are stored as other dtypes are restored."""
 
 import numpy as np
 import pytest
@@ -16,22 +16,21 @@ from seqclf._model_files.kinds import from_stored, scalar_dtype, to_stored, view
         ("S3", "S3", "uint8"),
     ],
 )
-def test_views(dtype, name, stored):
+def test_from_stored_inverts_to_stored(dtype, name, stored):
     array = np.zeros((2, 0, 3), dtype)
     assert view_name(array.dtype) == name
     view = to_stored(array, name)
-    assert (
-        view.dtype == stored and from_stored(view, name).dtype == dtype and from_stored(view, name).shape == (2, 0, 3)
-    )
+    restored = from_stored(view, name)
+    assert view.dtype == stored and restored.dtype == dtype and restored.shape == (2, 0, 3)
     assert from_stored(to_stored(np.zeros((), dtype), name), name).shape == ()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "O", "M8", "m8", "U3", "V4", "i4,f4", "bool"])
-def test_others_have_no_view(dtype):
+def test_view_name_is_none_for_unsupported_dtypes(dtype):
     assert view_name(np.dtype(dtype)) is None
 
 
 @pytest.mark.parametrize("name", ["O", "object", "V8", "S3", "U3", "float128", "", None, ["float32"], "M8[ns] "])
-def test_scalars_of_other_dtypes_are_refused(name):
+def test_scalar_dtype_rejects_unsupported_names(name):
     with pytest.raises(ValueError, match="unknown dtype"):
         scalar_dtype(name)

@@ -1,6 +1,6 @@
-"""Many damaged model files: each gives an error of the right kind or values, in little time and memory.
+"""Random damage to model files: reading raises ModelFileError or returns values, with little time and memory.
 
-Checksums are made right after most changes, as somebody who means harm would do, so that later checks are reached.
+Most changes are followed by corrected checksums, as an attacker would write, so that later checks are reached.
 """
 
 import json
@@ -34,7 +34,7 @@ PIECES = [b"[", b"]", b"{", b'"', b"\\", b"\0", b"\xff", b"1" * 50, b"NaN", b"1e
 
 
 def change_bytes(data, random):
-    """Some bytes flipped, cut, inserted, or exchanged."""
+    """Flip, delete, insert or move some bytes."""
     data = bytearray(data)
     for _ in range(random.randint(1, 3)):
         if not data:
@@ -57,35 +57,35 @@ def change_bytes(data, random):
 
 
 def change_value(value, random):
-    """A JSON value with one value or key in it replaced, removed or repeated."""
-    places = []
+    """Replace, remove or repeat one value or key inside a JSON value."""
+    targets = []
 
     def visit(inner):
         for key in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else []:
-            places.append((inner, key))
+            targets.append((inner, key))
             visit(inner[key])
 
     visit(value)
-    if not places:
+    if not targets:
         return random.choice(ODD)
-    holder, key = random.choice(places)
-    other_holder, other_key = random.choice(places)
+    parent, key = random.choice(targets)
+    source, source_key = random.choice(targets)
     kind = random.randrange(5)
     if kind == 0:
-        holder[key] = json.loads(json.dumps(random.choice(ODD)))
+        parent[key] = json.loads(json.dumps(random.choice(ODD)))
     elif kind == 1:
-        del holder[key]
+        del parent[key]
     elif kind == 2:
-        holder[key] = json.loads(json.dumps(other_holder[other_key]))
-    elif isinstance(holder, dict):
-        holder[random.choice(["~array", "~tuple", "~dict", "~values", "~scalar", "~view", "x"])] = holder.pop(key)
+        parent[key] = json.loads(json.dumps(source[source_key]))
+    elif isinstance(parent, dict):
+        parent[random.choice(["~array", "~tuple", "~dict", "~values", "~scalar", "~view", "x"])] = parent.pop(key)
     else:
-        holder.append(holder[key])
+        parent.append(parent[key])
     return value
 
 
 def mutate(model, random):
-    """Write one damaged model."""
+    """Damage a model."""
     files = dict(model.files)
     name = random.choice(sorted(files))
     kind = random.randrange(6)
@@ -112,11 +112,12 @@ def mutate(model, random):
         model.put_with_checksums(files, change)
 
 
-def hold(model, n, seed):
+def read_damaged_models(model, n, seed):
+    """Read `n` damaged models and count the outcomes."""
     write_states(model.path, STATES)
     model.files = model._files()
     model.whole = model.path.read_bytes() if model.kind == "zip" else b""
-    random, outcomes = Random(seed), {"read": 0, "refused": 0, "refused by the codec": 0}
+    random, outcomes = Random(seed), {"read": 0, "rejected by the container": 0, "rejected by the decoder": 0}
     for _ in range(n):
         mutate(model, random)
         start = perf_counter()
@@ -126,25 +127,25 @@ def hold(model, n, seed):
         except ModelFileError:
             try:
                 container.read(model.path)
-                outcomes["refused by the codec"] += 1
+                outcomes["rejected by the decoder"] += 1
             except ModelFileError:
-                outcomes["refused"] += 1
+                outcomes["rejected by the container"] += 1
         assert perf_counter() - start < 2
     return outcomes
 
 
-def test_damaged_models_give_an_error_or_values(model):
+def test_read_states_of_damaged_models_raises_or_returns(model):
     tracemalloc.start()
     try:
-        outcomes = hold(model, 250, seed=0)
-        _, most = tracemalloc.get_traced_memory()
+        outcomes = read_damaged_models(model, 250, seed=0)
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert min(outcomes.values()) > 5, outcomes  # all depths are reached
-    assert most < 2**25
+    assert min(outcomes.values()) > 5, outcomes  # every stage is reached
+    assert peak < 2**25
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_very_many_damaged_models(model):
-    assert min(hold(model, 10_000, seed=1).values()) > 500
+def test_read_states_of_10000_damaged_models_raises_or_returns(model):
+    assert min(read_damaged_models(model, 10_000, seed=1).values()) > 500

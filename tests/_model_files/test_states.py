@@ -1,4 +1,4 @@
-"""States are kept in a model file; hostile ones give an error before they are used."""
+"""write_states and read_states restore states; inconsistent files raise an error."""
 
 import numpy as np
 import pytest
@@ -14,26 +14,26 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", ["a", "a.zip"])
-def test_states_come_back(tmp_path, name):
+def test_read_states_returns_what_write_states_saved(tmp_path, name):
     write_states(tmp_path / name, STATES)
-    back = read_states(tmp_path / name)
-    np.testing.assert_equal(back, STATES)
-    assert back["model"]["units"] == (4, 2) and back["model"]["weights"].dtype == np.float32
+    states = read_states(tmp_path / name)
+    np.testing.assert_equal(states, STATES)
+    assert states["model"]["units"] == (4, 2) and states["model"]["weights"].dtype == np.float32
 
 
-def test_what_cannot_be_saved_leaves_nothing(tmp_path):
+def test_write_states_of_an_unsupported_value_writes_nothing(tmp_path):
     with pytest.raises(TypeError, match=r"tokenizer\.f: "):
         write_states(tmp_path / "a", {**STATES, "tokenizer": {"f": print}})
     assert not list(tmp_path.iterdir())
 
 
-def test_arrays_that_nothing_uses_are_refused(tmp_path):
+def test_read_states_rejects_unused_arrays(tmp_path):
     container.write(tmp_path / "a", {"model": {}}, {"spare": np.zeros(3)})
     with pytest.raises(ModelFileError, match="no document uses: 'spare'"):
         read_states(tmp_path / "a")
 
 
-def test_an_array_of_two_documents_is_refused(tmp_path):
+def test_read_states_rejects_an_array_that_is_used_twice(tmp_path):
     shared = {"~array": "w"}
     container.write(tmp_path / "a", {"model": shared, "tokenizer": shared}, {"w": np.zeros(3)})
     with pytest.raises(ModelFileError, match="used twice") as caught:

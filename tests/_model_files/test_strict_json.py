@@ -1,4 +1,4 @@
-"""JSON is written in one form, and read only if there is no doubt about it."""
+"""strict_json writes one representation per value, and rejects ambiguous JSON."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ json_values = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(json_values)
-def test_values_are_read_as_the_plain_parser_reads_them(value):
+def test_load_agrees_with_json_loads(value):
     for write in (strict_json.dump, strict_json.dump_indented, strict_json.dump_sorted):
         data = write(value)
         read = strict_json.load(data, "file")
@@ -38,7 +38,7 @@ def depth(value):
 
 @settings(max_examples=200, deadline=None)
 @given(json_values)
-def test_depth_is_that_of_the_value(value):
+def test_depth_equals_the_nesting_of_the_value(value):
     assert strict_json._depth(strict_json.dump(value)) == depth(value)
 
 
@@ -81,15 +81,15 @@ def test_depth_is_that_of_the_value(value):
     ],
     ids=lambda data: repr(data[:30]),
 )
-def test_doubtful_json_is_refused_at_once(data):
+def test_load_rejects_ambiguous_json_quickly(data):
     start = perf_counter()
     with pytest.raises(ModelFileError, match=r"^file "):
         strict_json.load(data, "file")
     assert perf_counter() - start < 5
 
 
-def test_depth_does_not_depend_on_the_recursion_limit():
-    """With a high limit a recursive parser would crash."""
+def test_load_rejects_deep_json_with_a_high_recursion_limit():
+    """A recursive parser would crash with such a limit."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(10**9)
     try:
@@ -99,7 +99,7 @@ def test_depth_does_not_depend_on_the_recursion_limit():
         sys.setrecursionlimit(limit)
 
 
-def test_long_digits_are_refused_without_the_limit_of_python(monkeypatch):
+def test_load_rejects_long_numbers_without_the_limit_of_python():
     if not hasattr(sys, "set_int_max_str_digits"):
         pytest.skip("this Python has no such limit")
     limit = sys.get_int_max_str_digits()
@@ -113,14 +113,14 @@ def test_long_digits_are_refused_without_the_limit_of_python(monkeypatch):
         sys.set_int_max_str_digits(limit)
 
 
-def test_what_is_allowed():
+def test_load_accepts_valid_json_up_to_the_limits():
     assert strict_json.load(b" [1E5, -0, -0.0, 1e308, 1e-999]\n", "file") == [1e5, 0, 0.0, 1e308, 0.0]
     assert strict_json.load(b"[" * 96 + b"]" * 96, "file") is not None
     assert strict_json.load(b'"' + b"1e999 " * 50 + b"1" * 100 + b'"', "file").endswith("1" * 100)
     assert strict_json.load(b'"\\ud800"', "file") == "\ud800" and strict_json.load('"é"'.encode(), "file") == "é"
 
 
-def test_limits_hold_for_writing_too(tune):
+def test_dump_and_load_enforce_the_same_limits(tune):
     deep = 1
     for _ in range(97):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Arrays are kept to the bit in safetensors; a file that is none is refused."""
+"""weights.load restores arrays bit by bit and rejects invalid safetensors files."""
 
 import json
 import struct
@@ -16,31 +16,31 @@ ARRAYS = {name: (np.arange(6).reshape(2, 3) * 7 - 3).astype(dtype) for name, dty
 ARRAYS |= {"empty": np.zeros((0, 4), np.float32), "scalar": np.array(2.5), "nan": np.array([np.nan, -0.0, np.inf])}
 
 
-def test_arrays_come_back():
-    back = weights.load(weights.dump(ARRAYS), "file")
-    assert set(back) == set(ARRAYS)
+def test_load_returns_what_dump_was_given():
+    loaded = weights.load(weights.dump(ARRAYS), "file")
+    assert set(loaded) == set(ARRAYS)
     for name, array in ARRAYS.items():
-        assert back[name].dtype == array.dtype and back[name].dtype.isnative and back[name].shape == array.shape
-        assert back[name].tobytes() == array.tobytes()
-        assert back[name].flags.aligned and back[name].flags.c_contiguous and back[name].flags.writeable
+        assert loaded[name].dtype == array.dtype and loaded[name].dtype.isnative and loaded[name].shape == array.shape
+        assert loaded[name].tobytes() == array.tobytes()
+        assert loaded[name].flags.aligned and loaded[name].flags.c_contiguous and loaded[name].flags.writeable
 
 
-def test_other_readers_read_the_same():
-    theirs = load(weights.dump(ARRAYS))
-    assert all(theirs[name].tobytes() == array.tobytes() for name, array in ARRAYS.items())
+def test_safetensors_loads_the_same_arrays():
+    loaded = load(weights.dump(ARRAYS))
+    assert all(loaded[name].tobytes() == array.tobytes() for name, array in ARRAYS.items())
 
 
-def test_equal_arrays_give_equal_bytes():
+def test_dump_does_not_depend_on_the_order_of_arrays():
     assert weights.dump(ARRAYS) == weights.dump(dict(reversed(ARRAYS.items())))
     assert weights.dump({}) == weights.dump({}) and weights.load(weights.dump({}), "file") == {}
 
 
-def test_bools_with_other_bytes_become_bools():
+def test_dump_normalizes_booleans():
     odd = np.array([0, 1, 2, 255], np.uint8).view(bool)
     assert weights.load(weights.dump({"a": odd}), "file")["a"].view(np.uint8).tolist() == [0, 1, 1, 1]
 
 
-def test_too_many_bytes_are_refused(tune):
+def test_dump_limits_the_number_of_bytes(tune):
     tune(max_weights_bytes=7)
     with pytest.raises(ValueError, match="8 bytes"):
         weights.dump({"a": np.zeros(8, bool)})
@@ -55,7 +55,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
     return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
-HOSTILE = {
+INVALID = {
     "nothing": b"",
     "short": b"\1\0\0",
     "huge header": struct.pack("<Q", 2**63) + b"{}",
@@ -81,20 +81,20 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_files_are_refused(data):
+@pytest.mark.parametrize("data", INVALID.values(), ids=INVALID)
+def test_load_rejects_invalid_files(data):
     with pytest.raises(ModelFileError, match=r"^file"):
         weights.load(data, "file")
 
 
-def test_every_truncation_is_refused():
+def test_load_rejects_every_truncation():
     data = weights.dump(ARRAYS)
     for length in range(len(data)):
         with pytest.raises(ModelFileError):
             weights.load(data[:length], "file")
 
 
-def test_changed_headers_give_arrays_within_the_file_or_an_error():
+def test_load_of_changed_headers_raises_or_stays_within_the_file():
     random, data = Random(0), save(ARRAYS)
     n_read = 0
     for _ in range(2000):
@@ -107,5 +107,6 @@ def test_changed_headers_give_arrays_within_the_file_or_an_error():
             continue
         n_read += 1
         assert sum(array.nbytes for array in arrays.values()) <= len(data)
-        assert all(len(array.tobytes()) == array.nbytes for array in arrays.values())  # all of it can be read
+        # Reading all bytes does not crash.
+        assert all(len(array.tobytes()) == array.nbytes for array in arrays.values())
     assert 0 < n_read < 2000

@@ -1,4 +1,4 @@
-"""A model as one .zip: members are checked by name, kind and size before any of them is read."""
+"""A model as one .zip: the names, types and sizes of all members are checked before any member is read."""
 
 import io
 import os
@@ -18,34 +18,35 @@ from seqclf._model_files import container, zip_file
 
 
 def put(archive, change=lambda info: None, more=(), compression=zipfile.ZIP_STORED, skip=()):
-    """Write the members of a model again, each with `change(info)`, and `more` as (name or info, data) after them."""
+    """Rewrite the members of a model, each after `change(info)`, and then `more`: pairs of name (or info) and data."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as made:
+    with zipfile.ZipFile(buffer, "w", compression) as rewritten:
         for name, data in archive.files.items():
             if name not in skip:
                 info = zipfile.ZipInfo(name)
                 info.compress_type = compression
                 change(info)
-                made.writestr(info, data)
+                rewritten.writestr(info, data)
         for name, data in more:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # zipfile says that a name occurs twice
-                made.writestr(name, data)
+                warnings.simplefilter("ignore")  # zipfile warns about duplicate names
+                rewritten.writestr(name, data)
     archive.path.write_bytes(buffer.getvalue())
 
 
-def test_archives_of_other_programs_are_read(archive, is_same):
+def test_read_accepts_archives_of_other_programs(archive, is_original):
     put(archive)
-    assert is_same(archive.read())
+    assert is_original(archive.read())
     put(archive, lambda info: setattr(info, "external_attr", (stat.S_IFREG | 0o600) << 16))
-    assert is_same(archive.read())
+    assert is_original(archive.read())
 
 
-def test_the_same_model_gives_the_same_bytes(archive, written, tmp_path):
-    container.write(tmp_path / "again.ZIP", *written)
+def test_write_zip_is_deterministic(archive, content, tmp_path):
+    container.write(tmp_path / "again.ZIP", *content)
     assert (tmp_path / "again.ZIP").read_bytes() == archive.path.read_bytes()
-    with zipfile.ZipFile(archive.path) as made:
-        assert made.namelist() == ["config.json", "tokenizer.json", "weights.safetensors"] and made.testzip() is None
+    with zipfile.ZipFile(archive.path) as opened:
+        assert opened.namelist() == ["config.json", "tokenizer.json", "weights.safetensors"]
+        assert opened.testzip() is None
 
 
 @pytest.mark.parametrize(
@@ -66,52 +67,52 @@ def test_the_same_model_gives_the_same_bytes(archive, written, tmp_path):
         "",
     ],
 )
-def test_bad_names_are_refused(archive, name):
+def test_zip_rejects_invalid_member_names(archive, name):
     if name == "" or "\0" in name or "\\" in name:  # zipfile changes such names when it writes
         put(archive, more=[("q" * max(1, len(name)), b"{}")])
         raw = archive.path.read_bytes().replace(b"q" * max(1, len(name)), name.encode() or b"\0")
         archive.path.write_bytes(raw)
     else:
         put(archive, more=[(name, b"{}")])
-    with pytest.raises(ModelFileError, match=r"bad name|doesn't name|damaged"):
+    with pytest.raises(ModelFileError, match=r"invalid name|doesn't name|damaged"):
         archive.read()
 
 
-def test_members_that_the_config_does_not_name_are_refused(archive):
+def test_check_names_rejects_unlisted_members(archive):
     put(archive, more=[("other.json", b"{}")])
     with pytest.raises(ModelFileError, match=r"doesn't name: 'other.json'"):
         archive.read()
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
-def test_two_members_of_one_name_are_refused(archive, name):
+def test_zip_rejects_duplicate_names(archive, name):
     put(archive, more=[(name, archive.files[name])])
-    with pytest.raises(ModelFileError, match="two members of one name"):
+    with pytest.raises(ModelFileError, match="two members with the same name"):
         archive.read()
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "weights.safetensors"])
-def test_a_missing_member_is_named(archive, name):
+def test_read_names_a_missing_member(archive, name):
     put(archive, skip=[name])
     with pytest.raises(ModelFileError, match=f"has no {name}"):
         archive.read()
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFCHR])
-def test_links_and_devices_are_refused(archive, kind):
+def test_zip_rejects_links_and_devices(archive, kind):
     put(archive, lambda info: setattr(info, "external_attr", (kind | 0o777) << 16))
     with pytest.raises(ModelFileError, match="a link or another special file"):
         archive.read()
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_compressed_members_are_refused(archive, compression):
+def test_zip_rejects_compressed_members(archive, compression):
     put(archive, compression=compression)
     with pytest.raises(ModelFileError, match=r"is compressed; .*Unpack"):
         archive.read()
 
 
-def test_a_bomb_is_refused_at_once(archive):
+def test_zip_rejects_a_zip_bomb_quickly(archive):
     archive.files["weights.safetensors"] = bytes(200_000_000)
     put(archive, compression=zipfile.ZIP_DEFLATED)
     start = perf_counter()
@@ -121,19 +122,19 @@ def test_a_bomb_is_refused_at_once(archive):
 
 
 def records(data, signature):
-    """The places of the records with a signature."""
-    places, place = [], data.find(signature)
-    while place >= 0:
-        places.append(place)
-        place = data.find(signature, place + 4)
-    return places
+    """The offsets of the records with a signature."""
+    offsets, offset = [], data.find(signature)
+    while offset >= 0:
+        offsets.append(offset)
+        offset = data.find(signature, offset + 4)
+    return offsets
 
 
 @pytest.mark.parametrize("bit", [0x1, 0x20, 0x40, 0x2000, 0x2001])
-def test_encrypted_members_are_refused(archive, bit):
+def test_zip_rejects_encrypted_members(archive, bit):
     data = bytearray(archive.path.read_bytes())
-    for place in records(bytes(data), b"PK\1\2"):
-        struct.pack_into("<H", data, place + 8, bit)
+    for offset in records(bytes(data), b"PK\1\2"):
+        struct.pack_into("<H", data, offset + 8, bit)
     archive.path.write_bytes(data)
     with pytest.raises(ModelFileError, match="is encrypted"):
         archive.read()
@@ -141,7 +142,7 @@ def test_encrypted_members_are_refused(archive, bit):
 
 @pytest.mark.parametrize("size", [0, 1, 2**31, 2**32 - 1])
 @pytest.mark.parametrize("fields", [(20, 24), (20,), (24,)])
-def test_false_sizes_are_refused(archive, size, fields):
+def test_zip_rejects_wrong_sizes(archive, size, fields):
     data = bytearray(archive.path.read_bytes())
     for field in fields:
         struct.pack_into("<I", data, records(bytes(data), b"PK\1\2")[-1] + field, size)
@@ -150,30 +151,30 @@ def test_false_sizes_are_refused(archive, size, fields):
         archive.read()
 
 
-def test_members_may_not_share_their_bytes(archive):
-    """All entries of the directory lead to one member."""
+def test_zip_rejects_overlapping_members(archive):
+    """All entries of the directory refer to the same member."""
     data = bytearray(archive.path.read_bytes())
-    places = records(bytes(data), b"PK\1\2")
-    for place in places:
-        data[place + 42 : place + 46] = data[places[-1] + 42 : places[-1] + 46]
+    offsets = records(bytes(data), b"PK\1\2")
+    for offset in offsets:
+        data[offset + 42 : offset + 46] = data[offsets[-1] + 42 : offsets[-1] + 46]
     archive.path.write_bytes(data)
     with pytest.raises(ModelFileError):
         archive.read()
 
 
-def test_a_wrong_crc_is_refused(archive):
+def test_read_rejects_a_wrong_crc(archive):
     data = archive.path.read_bytes()
-    place = records(data, b"PK\1\2")[-1] + 16
-    archive.path.write_bytes(data[:place] + b"\0\0\0\0" + data[place + 4 :])
+    offset = records(data, b"PK\1\2")[-1] + 16
+    archive.path.write_bytes(data[:offset] + b"\0\0\0\0" + data[offset + 4 :])
     with pytest.raises(ModelFileError, match="is damaged"):
         archive.read()
 
 
-def test_a_large_directory_is_not_read(archive):
+def test_zip_rejects_too_many_members_before_reading_the_directory(archive):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as made:
-        for place in range(5000):
-            made.writestr(f"x{place}.json", b"")
+    with zipfile.ZipFile(buffer, "w") as large:
+        for index in range(5000):
+            large.writestr(f"x{index}.json", b"")
     archive.path.write_bytes(buffer.getvalue())
     with pytest.raises(ModelFileError, match="too many members"):
         archive.read()
@@ -182,14 +183,14 @@ def test_a_large_directory_is_not_read(archive):
         archive.read()
 
 
-def test_records_of_large_archives_are_refused(archive):
+def test_zip_rejects_zip64_records(archive):
     data = archive.path.read_bytes()
     archive.path.write_bytes(data[:-22] + b"PK\6\7" + bytes(16) + data[-22:])
     with pytest.raises(ModelFileError, match="too large"):
         archive.read()
 
 
-def test_comments_and_bytes_around_are_refused(archive):
+def test_zip_rejects_comments_and_surrounding_bytes(archive):
     data = archive.path.read_bytes()
     for changed in (data + b"x", data[:-2] + b"\1\0x", b"x" + data, b"PK\3\4" + data[:-1]):
         archive.path.write_bytes(changed)
@@ -197,21 +198,21 @@ def test_comments_and_bytes_around_are_refused(archive):
             archive.read()
 
 
-def test_too_many_bytes_for_a_zip_are_refused_before_writing(tmp_path, tune):
+def test_write_zip_checks_the_size_before_writing(tmp_path, tune):
     tune(max_zip_bytes=100)
     with pytest.raises(ValueError, match="save it as a folder"):
         zip_file.write_zip(str(tmp_path / "a.zip"), {"a": bytes(101)})
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_at_the_path_stays(tmp_path):
+def test_write_zip_does_not_replace_a_folder(tmp_path):
     (tmp_path / "a.zip").mkdir()
     with pytest.raises(IsADirectoryError):
         container.write(tmp_path / "a.zip", {"model": 1}, {"a": np.zeros(1)})
     assert os.listdir(tmp_path) == ["a.zip"]
 
 
-def test_folders_do_not_import_zipfile(folder):
+def test_reading_a_folder_does_not_import_zipfile(folder):
     code = (
         "import sys; from seqclf._model_files import container; container.read(sys.argv[1]); "
         "print([name for name in ('zipfile', 'shutil', 'torch', 'sklearn', 'scipy') if name in sys.modules])"

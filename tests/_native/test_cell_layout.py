@@ -1,4 +1,4 @@
-"""The cells of the compiled library and those of Python: both say the same of each."""
+"""The cells of the compiled library match those of Python."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ SOURCES = Path(abi.__file__).parent / "csrc"
 CODES = {cell.name: cell.code for cell in CELLS.values()}
 
 
-def in_the_list():
+def listed_cells():
     """The codes and names of csrc/cells/list.h."""
     found = re.findall(r"\bCELL\((\d+), (\w+)\)", (SOURCES / "cells" / "list.h").read_text())
     return {int(code): name for code, name in found}
@@ -23,7 +23,7 @@ def in_the_list():
 
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("cell", CODES)
-def test_both_sides_mean_the_same_cell(cell):
+def test_cell_layout_matches_the_python_cell(cell):
     layout, cell = cell_layout.__wrapped__(CODES[cell]), CELLS[cell]
     assert layout.n_gates == cell.n_gates
     assert layout.has_memory == cell.has_memory
@@ -32,21 +32,21 @@ def test_both_sides_mean_the_same_cell(cell):
 
 
 @pytest.mark.parametrize("cell", CODES)
-def test_each_code_has_one_name_here_and_there(cell):
-    assert in_the_list()[CODES[cell]].lower() == cell
+def test_cell_codes_match_the_list(cell):
+    assert listed_cells()[CODES[cell]].lower() == cell
 
 
-def test_the_library_lists_no_other_cell():
-    assert in_the_list().keys() == set(CODES.values())
+def test_library_lists_no_other_cell():
+    assert listed_cells().keys() == set(CODES.values())
 
 
 @pytest.mark.parametrize("code", [-1, 99])
-def test_a_code_that_is_not_in_the_library(code):
+def test_cell_layout_of_an_unknown_code_is_none(code):
     assert cell_layout.__wrapped__(code) is None
 
 
-def test_no_file_outside_the_folder_of_cells_names_one():
-    names = "|".join(in_the_list().values())
-    others = [path for path in SOURCES.rglob("*.*") if path.parent.name != "cells"]
-    assert len(others) > 10
-    assert not [path.name for path in others if re.search(rf"\b({names})\b", path.read_text())]
+def test_only_files_in_cells_name_a_cell():
+    names = "|".join(listed_cells().values())
+    other_files = [path for path in SOURCES.rglob("*.*") if path.parent.name != "cells"]
+    assert len(other_files) > 10
+    assert not [path.name for path in other_files if re.search(rf"\b({names})\b", path.read_text())]

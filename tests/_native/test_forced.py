@@ -1,4 +1,4 @@
-"""Which kernels are asked for: the innermost block counts, then the environment."""
+"""Kernels that are selected explicitly: the innermost block takes precedence, then the environment variable."""
 
 import threading
 
@@ -7,7 +7,7 @@ import pytest
 from seqclf._native.forced import allows_compiled, forced_kernel, use
 
 
-def test_a_block_comes_before_the_environment(monkeypatch):
+def test_use_takes_precedence_over_the_environment(monkeypatch):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     assert forced_kernel() is None and allows_compiled()
     monkeypatch.setenv("SEQCLF_KERNELS", "reference")
@@ -22,7 +22,7 @@ def test_a_block_comes_before_the_environment(monkeypatch):
     assert forced_kernel() is None and allows_compiled()
 
 
-def test_other_threads_are_not_affected(monkeypatch):
+def test_use_does_not_affect_other_threads(monkeypatch):
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     seen = []
     with use("reference"):
@@ -32,7 +32,7 @@ def test_other_threads_are_not_affected(monkeypatch):
     assert seen == [None]
 
 
-def test_a_kernel_that_is_not_there_is_named(monkeypatch):
+def test_unknown_kernel_is_an_error(monkeypatch):
     with pytest.raises(ValueError, match=r"use\(\) names the kernel 'fast', but there are only 'cpu'"), use("fast"):
         pass
     monkeypatch.setenv("SEQCLF_KERNELS", "slow")

@@ -1,4 +1,4 @@
-"""How the compiled library is found, and what is said where there is none."""
+"""Finding and loading the compiled library, and the messages if that fails."""
 
 import os
 import subprocess
@@ -10,64 +10,62 @@ import pytest
 
 from seqclf._native import library
 
-load = library.load.__wrapped__  # past the cache
-found, reason = library.load()
-compiled = pytest.mark.skipif(found is None, reason=f"no compiled kernels: {reason}")
+load = library.load.__wrapped__  # without the cache
+loaded_library, reason = library.load()
+compiled = pytest.mark.skipif(loaded_library is None, reason=f"no compiled kernels: {reason}")
 
 
 @pytest.mark.skipif(
     os.environ.get("SEQCLF_REQUIRE_KERNELS", "0").lower() in ("", "0", "false", "no", "off"),
-    reason="SEQCLF_REQUIRE_KERNELS is not set: the package may be without kernels",
+    reason="SEQCLF_REQUIRE_KERNELS is not set: the package can be installed without kernels",
 )
-def test_the_kernels_are_there_where_they_are_required():
-    """Without them all other tests of the kernels are skipped, which would go unnoticed."""
-    assert found is not None, reason
+def test_library_is_loaded_if_kernels_are_required():
+    """Without the library all other tests of the kernels would be skipped silently."""
+    assert loaded_library is not None, reason
 
 
-def test_without_a_library_the_reason_is_given(monkeypatch):
-    monkeypatch.setattr(library, "file", lambda: None)
+def test_load_names_the_reason_without_a_library(monkeypatch):
+    monkeypatch.setattr(library, "find_library", lambda: None)
     loaded, text = load()
     assert loaded is None
     assert "without its compiled kernels" in text
 
 
-def not_there(tmp_path):
+def missing_file(tmp_path):
     return tmp_path / "missing.so", "could not be loaded: "
 
 
-def no_library(tmp_path):
+def text_file(tmp_path):
     file = tmp_path / "broken.so"
     file.write_text("no library")
     return file, "could not be loaded: "
 
 
-def a_folder(tmp_path):
+def folder(tmp_path):
     return tmp_path, "could not be loaded: "
 
 
-def that_of_somebody_else(tmp_path):
+def other_library(tmp_path):
     import _ctypes
 
-    return Path(_ctypes.__file__), " is not the compiled library of seqclf, or of a version before 0.1.0"
+    return Path(_ctypes.__file__), " is not the compiled library of seqclf, or is older than version 0.1.0"
 
 
-WRONG = pytest.mark.parametrize("wrong", [not_there, no_library, a_folder, that_of_somebody_else])
+WRONG = pytest.mark.parametrize("wrong", [missing_file, text_file, folder, other_library])
 
 
 @WRONG
-def test_a_wrong_library_is_named_with_what_is_wrong(wrong, monkeypatch, tmp_path):
+def test_load_names_a_wrong_library_and_the_reason(wrong, monkeypatch, tmp_path):
     file, message = wrong(tmp_path)
     monkeypatch.setenv("SEQCLF_KERNELS_LIBRARY", str(file))
     loaded, text = load()
     assert loaded is None
-    assert (
-        message in text and file.name in text and "(the environment variable SEQCLF_KERNELS_LIBRARY names it)" in text
-    )
-    assert library.remedy().startswith("Unset SEQCLF_KERNELS_LIBRARY")
+    assert message in text and file.name in text and "(set by the environment variable SEQCLF_KERNELS_LIBRARY)" in text
+    assert library.install_hint().startswith("Unset SEQCLF_KERNELS_LIBRARY")
 
 
-@pytest.mark.parametrize("wrong", [no_library, that_of_somebody_else])
-def test_with_a_wrong_library_a_fit_warns_and_goes_on(wrong, tmp_path):
+@pytest.mark.parametrize("wrong", [text_file, pytest.param(other_library, marks=pytest.mark.slow)])
+def test_fit_with_a_wrong_library_warns_once(wrong, tmp_path):
     code = """
     import warnings
     from seqclf import RNNClassifier
@@ -84,28 +82,29 @@ def test_with_a_wrong_library_a_fit_warns_and_goes_on(wrong, tmp_path):
     assert done.returncode == 0, done.stderr
     warning, second, n_predicted = done.stdout.splitlines()
     assert "seqclf runs on torch's own operations, which are several times slower on a CPU: " in warning
-    assert "Unset SEQCLF_KERNELS_LIBRARY, or have it name" in warning
+    assert "Unset SEQCLF_KERNELS_LIBRARY, or set it to" in warning
     assert (second, n_predicted) == ("", "1")
 
 
 @compiled
-def test_a_library_with_another_interface_is_refused(monkeypatch):
+def test_load_rejects_another_interface_version(monkeypatch):
+    version = library.abi.INTERFACE
     monkeypatch.setattr(library.abi, "INTERFACE", 99)
     loaded, text = load()
     assert loaded is None
-    assert "was built from other sources: the number of its interface is 2, this package needs 99" in text
+    assert f"was built from other sources: its interface has version {version}, this package needs 99" in text
 
 
 @compiled
-def test_a_library_that_lacks_a_function_is_refused(monkeypatch):
-    monkeypatch.setitem(library.abi.ENTRY_POINTS, "dream", library.abi.Forward)
+def test_load_rejects_a_library_without_an_entry_point(monkeypatch):
+    monkeypatch.setitem(library.abi.ENTRY_POINTS, "unknown", library.abi.Forward)
     loaded, text = load()
-    assert loaded is None and text.endswith("has no function dream")
+    assert loaded is None and text.endswith("lacks the functions unknown")
 
 
 @compiled
-def test_a_bare_name_is_looked_for_in_the_working_folder(monkeypatch, tmp_path):
-    path = library.file()
+def test_bare_file_name_is_relative_to_the_working_directory(monkeypatch, tmp_path):
+    path = library.find_library()
     monkeypatch.chdir(path.parent)
     monkeypatch.setenv("SEQCLF_KERNELS_LIBRARY", path.name)
     assert load()[0] is not None
@@ -113,18 +112,18 @@ def test_a_bare_name_is_looked_for_in_the_working_folder(monkeypatch, tmp_path):
     assert load()[0] is None
 
 
-def test_too_little_memory_to_load_it_is_an_error_and_not_kept(monkeypatch):
-    def refuse(_):
+def test_load_raises_memory_error(monkeypatch):
+    def fail(_):
         raise OSError("_cpu.so: failed to map segment from shared object: Cannot allocate memory")
 
-    monkeypatch.setattr(library, "file", lambda: Path("_cpu.so"))
-    monkeypatch.setattr(library.ctypes, "CDLL", refuse)
-    with pytest.raises(MemoryError, match="There is no memory to load the compiled library"):
+    monkeypatch.setattr(library, "find_library", lambda: Path("_cpu.so"))
+    monkeypatch.setattr(library.ctypes, "CDLL", fail)
+    with pytest.raises(MemoryError, match="There is not enough memory to load the compiled library"):
         load()
 
 
 @compiled
-def test_it_is_loaded_without_torch():
+def test_library_is_loaded_without_torch():
     code = (
         "import sys; from seqclf._native import abi, library, threads; assert library.available()[0]; "
         "sys.exit('torch' in sys.modules)"
@@ -134,8 +133,8 @@ def test_it_is_loaded_without_torch():
 
 @compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/cpuinfo")
-def test_the_best_instructions_of_this_processor_are_chosen():
-    """The library asks the processor itself; the system has its own list."""
+def test_library_uses_the_best_instruction_set():
+    """The library queries the processor; the test compares with the list of the system."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     flags = set(next((line for line in lines if line.startswith("flags")), "").split())
     needed = {

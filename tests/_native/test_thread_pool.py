@@ -1,6 +1,6 @@
-"""The kernels' own threads: that calls never wait for one that isn't there, and that processes end and fork in peace.
+"""The thread pool of the library: calls never wait for a missing thread, and processes can end and fork at any time.
 
-Each in a process of its own, since a mistake here hangs or kills it.
+Each test runs in its own process, because a fault would hang or kill it.
 """
 
 import sys
@@ -16,9 +16,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc"),
 ]
 
-SANITIZED = "sanitize" in str(library.file())
+SANITIZED = "sanitize" in str(library.find_library())
 
-SETTING = """
+PROGRAM = """
     import ctypes, os, sys, threading, time
     import torch
     from seqclf._kernels import StepLayout, Weights
@@ -49,17 +49,17 @@ SETTING = """
     run, train = make_job(16, 64, 30)
 
     def n_workers():
-        "Threads of this process that are the kernels'."
+        "The number of threads of the pool in this process."
         count = 0
         for task in os.listdir("/proc/self/task"):
             try:
                 count += open(f"/proc/self/task/{task}/comm").read() == "seqclf\\n"
-            except FileNotFoundError:  # it has just ended
+            except FileNotFoundError:  # the thread has just ended
                 pass
         return count
 
-    def workers(expected):
-        "Their number; those that the system has just made, or ended, have a moment to show it."
+    def wait_for_workers(expected):
+        "Their number, after a short wait: /proc shows started and ended threads with a delay."
         for _ in range(500):
             if n_workers() == expected:
                 break
@@ -72,10 +72,10 @@ SETTING = """
 
 
 def run_python(code):
-    return _factories.run_python(textwrap.dedent(SETTING) + textwrap.dedent(code)).split()
+    return _factories.run_python(textwrap.dedent(PROGRAM) + textwrap.dedent(code)).split()
 
 
-def test_threads_are_made_once_and_only_when_asked_for():
+def test_workers_are_created_once_and_on_demand():
     code = """
     with kernel_threads(1):
         train()
@@ -83,16 +83,16 @@ def test_threads_are_made_once_and_only_when_asked_for():
     for n, expected in ((3, 2), (2, 2), (3, 2), (5, 4), (2, 4)):
         with kernel_threads(n):
             train(), train()
-        print(workers(expected))
+        print(wait_for_workers(expected))
     """
     assert run_python(code) == ["0", "2", "2", "2", "4", "4"]
 
 
-def test_without_a_thread_to_be_had_the_caller_does_it_all():
+def test_calling_thread_does_all_partitions_if_no_worker_can_start():
     code = """
     import resource
 
-    library.load()  # before the limit: it takes memory too
+    library.load()  # before the limit, because it needs memory
     with kernel_threads(4), torch.no_grad():
         size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         limits = resource.getrlimit(resource.RLIMIT_AS)
@@ -101,35 +101,35 @@ def test_without_a_thread_to_be_had_the_caller_does_it_all():
         print(n_workers())
         resource.setrlimit(resource.RLIMIT_AS, limits)
         assert torch.equal(run(), alone)
-        print(workers(3))
+        print(wait_for_workers(3))
     """
     if SANITIZED:
-        pytest.skip("the sanitizer needs memory of its own")
+        pytest.skip("the sanitizer needs additional memory")
     assert run_python(code) == ["0", "3"]
 
 
 def test_many_short_calls_on_many_threads():
-    """Most parts are done before a worker wakes, which then finds a call that is over, or the next one."""
+    """Most partitions are done before a worker starts, which then finds a finished call, or the next one."""
     code = """
     _, train = make_job(8, 64, 2)
     with kernel_threads(30):
         expected = train()
         for _ in range(300):
             assert same(train(), expected)
-    print("well")
+    print("ok")
     """
-    assert run_python(code) == ["well"]
+    assert run_python(code) == ["ok"]
 
 
-def test_a_forked_child_makes_its_own_threads():
+def test_forked_child_creates_its_own_workers():
     code = """
     def family(generations):
-        "The exit status of a child that works on threads and has a child that does, and so on."
+        "The exit status of a child that uses threads and forks a child that does the same."
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                if n_workers() or not same(train(), expected) or workers(2) != 2:
+                if n_workers() or not same(train(), expected) or wait_for_workers(2) != 2:
                     code = 2
                 else:
                     code = family(generations - 1) if generations else 0
@@ -139,19 +139,19 @@ def test_a_forked_child_makes_its_own_threads():
 
     with kernel_threads(3):
         expected = train()
-        assert workers(2) == 2
+        assert wait_for_workers(2) == 2
         print(family(2), n_workers())
         assert same(train(), expected)
     """
     assert run_python(code) == ["0", "2"]
 
 
-def test_a_fork_while_other_threads_are_inside_calls():
+def test_fork_during_calls_of_other_threads():
     code = """
     run, _ = make_job(16, 64, 30)
     with torch.no_grad(), kernel_threads(3):
         expected = run()
-        # torch's statics are made at the first call, and never in a child whose parent was making them.
+        # torch initialises statics at the first call. A child that is forked during this would wait forever.
         assert torch.equal(run(), expected)
     stop, wrong = threading.Event(), []
 
@@ -180,12 +180,12 @@ def test_a_fork_while_other_threads_are_inside_calls():
     print(len(wrong))
     """
     if SANITIZED:
-        pytest.skip("the sanitizer's allocator holds a lock that a child never gets")
+        pytest.skip("the allocator of the sanitizer holds a lock that a child never gets")
     assert run_python(code) == ["0"]
 
 
-@pytest.mark.parametrize("ending", ["pass", "sys.exit()", "os._exit(0)"])
-def test_a_process_ends_while_threads_wait_and_work(ending):
+@pytest.mark.parametrize("ending", ["pass", pytest.param("sys.exit()", marks=pytest.mark.slow), "os._exit(0)"])
+def test_process_ends_while_workers_wait_and_run(ending):
     code = f"""
     calls = []
 
@@ -204,7 +204,7 @@ def test_a_process_ends_while_threads_wait_and_work(ending):
         library.load = true_load
         run()
 
-    def work():  # nothing of torch, which doesn't like its threads to end inside of it
+    def work():  # without torch, whose threads must not be ended during a call
         while True:
             loaded.seqclf_forward(ctypes.byref(calls[0]))
 
@@ -216,27 +216,27 @@ def test_a_process_ends_while_threads_wait_and_work(ending):
     assert run_python(code) == ["end"]
 
 
-def test_the_library_can_be_unloaded():
+def test_library_can_be_unloaded():
     code = """
     import _ctypes, shutil, tempfile
 
     with kernel_threads(3):
         expected = train()
     with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copy(library.file(), os.path.join(folder, "copy.so"))
+        copy = shutil.copy(library.find_library(), os.path.join(folder, "copy.so"))
         for _ in range(3):
             loaded = ctypes.CDLL(copy)
             library.load, true_load = lambda: (loaded, ""), library.load
-            here = workers(2)
+            n_before = wait_for_workers(2)
             with kernel_threads(3):
                 assert same(train(), expected)
-            assert workers(here + 2) == here + 2
+            assert wait_for_workers(n_before + 2) == n_before + 2
             library.load = true_load
             _ctypes.dlclose(loaded._handle)
             assert "copy.so" not in open("/proc/self/maps").read(), "still loaded"
-            assert workers(here) == here
+            assert wait_for_workers(n_before) == n_before
             with kernel_threads(3):
                 assert same(train(), expected)
-    print("well")
+    print("ok")
     """
-    assert run_python(code) == ["well"]
+    assert run_python(code) == ["ok"]

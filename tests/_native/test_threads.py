@@ -1,4 +1,4 @@
-"""The number of threads that was chosen for the compiled library."""
+"""The number of threads for the compiled library."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from seqclf._kernels import torch_threads
 from seqclf._native.threads import chosen_threads, default_threads, in_forked_process, kernel_threads, n_threads
 
 
-def test_the_innermost_block_decides():
+def test_kernel_threads_innermost_block_takes_precedence():
     assert chosen_threads() is None
     with kernel_threads(3):
         assert chosen_threads() == 3
@@ -21,7 +21,7 @@ def test_the_innermost_block_decides():
     assert chosen_threads() is None
 
 
-def test_our_kernels_have_the_chosen_number_or_that_of_torch():
+def test_n_threads_is_the_chosen_number_or_that_of_torch():
     assert n_threads() == torch.get_num_threads()
     with kernel_threads(7):
         assert n_threads() == 7
@@ -31,8 +31,8 @@ def test_our_kernels_have_the_chosen_number_or_that_of_torch():
         assert n_threads() == 3
 
 
-@pytest.mark.parametrize("missing", [None, object()], ids=["refused", "not yet imported in full"])
-def test_without_torch_the_environment_decides_and_then_the_processors(monkeypatch, missing):
+@pytest.mark.parametrize("missing", [None, object()], ids=["not importable", "partially imported"])
+def test_default_threads_without_torch(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, "torch", missing)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6}, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -49,13 +49,13 @@ def test_without_torch_the_environment_decides_and_then_the_processors(monkeypat
         assert n_threads() == 4
 
 
-def test_nothing_is_chosen_after_an_error():
+def test_kernel_threads_is_reset_after_an_error():
     with pytest.raises(KeyboardInterrupt), kernel_threads(3):
         raise KeyboardInterrupt
     assert chosen_threads() is None
 
 
-def test_other_threads_are_not_affected():
+def test_kernel_threads_does_not_affect_other_threads():
     seen = []
     with kernel_threads(3):
         other = threading.Thread(target=lambda: seen.append(chosen_threads()))
@@ -64,5 +64,5 @@ def test_other_threads_are_not_affected():
     assert seen == [None]
 
 
-def test_this_process_is_no_fork():
+def test_in_forked_process_is_false_in_the_main_process():
     assert not in_forked_process()

@@ -1,4 +1,4 @@
-"""The formulas of the three dropouts, pinned."""
+"""The three kinds of dropout: masks, expected values and evaluation mode."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
-def test_one_mask_per_sequence_constant_over_time():
+def test_sequence_dropout_has_one_mask_per_sequence():
     dropout = SequenceDropout(0.5).train()
     row_of_step = torch.tensor([0, 1, 2, 0, 1, 0])
     dropped = dropout(torch.ones(6, 40), row_of_step, 3, generator())
@@ -22,7 +22,7 @@ def test_one_mask_per_sequence_constant_over_time():
 
 
 @pytest.mark.parametrize("p", [0.2, 0.7])
-def test_the_expected_value_stays(p):
+def test_dropout_preserves_the_expected_value(p):
     rows = torch.arange(20_000)
     dropped = SequenceDropout(p).train()(torch.ones(20_000, 4), rows, 20_000, generator())
     assert dropped.mean().item() == pytest.approx(1, abs=0.03)
@@ -31,7 +31,7 @@ def test_the_expected_value_stays(p):
     assert weights.mean().item() == pytest.approx(1, abs=0.03)
 
 
-def test_tokens_become_the_unknown_token():
+def test_token_dropout_replaces_tokens_by_the_unknown_token():
     ids = torch.full((10_000,), 7)
     dropped = TokenDropout(0.3).train()(ids, generator())
     assert set(dropped.tolist()) == {1, 7}
@@ -39,7 +39,7 @@ def test_tokens_become_the_unknown_token():
 
 
 @pytest.mark.parametrize("module", [WeightDropout(0.5), TokenDropout(0.5)])
-def test_nothing_is_dropped_in_prediction(module):
+def test_dropout_is_inactive_in_evaluation_mode(module):
     values = torch.arange(2, 12)
     assert module.eval()(values, generator()) is values
     sequence_dropout = SequenceDropout(0.5).eval()

@@ -1,4 +1,4 @@
-"""The network: parameter counts, kernels exchanged under it, padding-free arithmetic, dropout at every depth."""
+"""The network: parameter counts, agreement of the kernels, equations by hand, step features, scores and dropout."""
 
 import copy
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import _factories
+from _sampling import sampled
 from seqclf import _kernels
 from seqclf._kernels import torch_native
 from seqclf._native import library
@@ -37,7 +38,7 @@ def n_parameters(**changes):
         (161_065, {"vocab_size": 10_000, "embedding_dim": 16, "cell": "gru", "units": (8, 8)}),
     ],
 )
-def test_parameters_equal_the_equations(expected, changes):
+def test_number_of_parameters(expected, changes):
     assert n_parameters(**changes) == expected
 
 
@@ -47,23 +48,27 @@ BATCH = SequenceBatch(IDS, LENGTHS)
 
 
 def batch_for(network):
-    """Numbers or ids."""
+    """A batch of values or of ids, as the network needs it."""
     if network.config.vocab_size is None:
         values = torch.randn(10, network.config.n_channels, generator=torch.Generator().manual_seed(5))
         return SequenceBatch(values.to(network.head.weight.dtype), LENGTHS)
     return BATCH
 
 
-@pytest.mark.parametrize("cell", _kernels.CELLS)
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(
-    "inputs",
-    [{}, {"embedding_dim": None}, {"vocab_size": None, "n_channels": 2}],
-    ids=["embedding", "one-hot", "channels"],
+INPUTS = {"embedding": {}, "one-hot": {"embedding_dim": None}, "values": {"vocab_size": None, "n_channels": 2}}
+
+
+@sampled(
+    {
+        "cell": list(_kernels.CELLS),
+        "pooling": list(POOLINGS),
+        "bidirectional": [False, True],
+        "inputs": INPUTS,
+    },
+    n_quick=12,
 )
-def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, inputs):
-    """Two layers, ragged lengths: logits and the gradients of all weights, reference against torch's own."""
+def test_network_on_torch_native_equals_reference(cell, pooling, bidirectional, inputs):
+    """Logits and the gradients of all weights, with two layers and ragged lengths."""
     network = make_network(cell=cell, pooling=pooling, bidirectional=bidirectional, units=(5, 3), **inputs).double()
     results = {}
     for kernel in ("reference", "torch_native") if torch_native.supports(cell, "tanh") else ("reference",):
@@ -81,14 +86,14 @@ def test_kernels_agree_through_the_whole_network(cell, pooling, bidirectional, i
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_each_sequence_alone_gives_its_row(pooling, bidirectional):
+def test_network_does_not_depend_on_other_sequences(pooling, bidirectional):
     network = make_network(pooling=pooling, bidirectional=bidirectional, units=(5, 3), cell="gru").double().eval()
     together = network(BATCH)
     alone = torch.cat([network(SequenceBatch(ids, np.array([len(ids)]))) for ids in IDS.split(LENGTHS.tolist())])
     np.testing.assert_allclose(together.detach().numpy(), alone.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_an_empty_sequence_gets_the_bias_of_the_head():
+def test_output_of_an_empty_sequence_is_the_bias():
     network = make_network(pooling="max", bidirectional=True)
     with torch.no_grad():
         network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
@@ -98,7 +103,7 @@ def test_an_empty_sequence_gets_the_bias_of_the_head():
 
 
 def by_hand(network, ids, step_features=None):
-    """Forward half and reverse half of a bidirectional lstm, and what each pooling makes of them."""
+    """The states of the forward and the reverse direction of a bidirectional LSTM, for one sequence."""
     vectors = network.embedding.weight[ids]
     if step_features is not None:
         vectors = torch.cat((vectors, step_features), dim=1)
@@ -133,16 +138,16 @@ def test_pooling_by_hand(pooling):
         scores = torch.tanh(states @ module.weight.T + module.bias) @ module.query
         pooled = scores.softmax(dim=0) @ states
     else:
-        pytest.fail(f"no equation of {pooling} is here")
+        pytest.fail(f"this test has no equation for {pooling}")
     expected = network.head(pooled, None)
-    # Another, longer sequence beside it makes padding where a kernel pads.
+    # A second, longer sequence makes padding necessary for kernels that pad.
     found = network(SequenceBatch(torch.cat((torch.tensor([5] * 9), ids)), np.array([9, 4])))[1]
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("pooling", [*POOLINGS, None])
 def test_states_by_hand(pooling):
-    """Of every step, in the order of the batch, whatever is made of them."""
+    """The states of every step, in the order of the batch, for every kind of pooling."""
     network = make_network(pooling=pooling, bidirectional=True).double().eval()
     expected = [torch.cat(by_hand(network, ids), dim=1) for ids in IDS.split(LENGTHS.tolist()) if len(ids)]
     found = network.states(BATCH)
@@ -150,12 +155,12 @@ def test_states_by_hand(pooling):
     assert network.states(SequenceBatch(IDS[:0], np.array([0, 0]))).shape == (0, 10)
 
 
-# Step features: numbers next to the token ids
+# Step features
 
 
 def features_for(network, seed=7, n_steps=10):
-    numbers = torch.randn(n_steps, network.config.n_step_features, generator=torch.Generator().manual_seed(seed))
-    return numbers.to(network.head.weight.dtype)
+    features = torch.randn(n_steps, network.config.n_step_features, generator=torch.Generator().manual_seed(seed))
+    return features.to(network.head.weight.dtype)
 
 
 def batch_with(step_features, scores=None):
@@ -164,7 +169,7 @@ def batch_with(step_features, scores=None):
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_step_features_by_hand(n_outputs):
-    """They stand beside the vector of each token, and ten times their mean beside the pooled states."""
+    """They are appended to the vector of each token, and ten times their mean to the pooled states."""
     network = make_network(n_outputs=n_outputs, n_step_features=6, pooling="max", bidirectional=True).double().eval()
     assert network.recurrent.layers[0].directions[0].weight_input.shape[1] == 4 + 6
     ids, features = torch.tensor([3, 7, 2, 9]), features_for(network, n_steps=4)
@@ -179,8 +184,8 @@ def test_step_features_by_hand(n_outputs):
 @pytest.mark.parametrize("kernel", ["reference", "torch_native", "cpu"])
 @pytest.mark.parametrize("n_step_features", [0, 6])
 @pytest.mark.parametrize("embedding_dim", [4, None])
-def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_step_features, kernel):
-    """In any order, twice, and with numbers that are looked up: the same bits as end to end, gradients too."""
+def test_starts_have_the_same_bits_as_concatenated_sequences(embedding_dim, n_step_features, kernel):
+    """Sequences in any order, one of them twice, with looked-up features: outputs and gradients."""
     if kernel == "cpu" and not library.available()[0]:
         pytest.skip(library.available()[1])
     network = make_network(embedding_dim=embedding_dim, n_step_features=n_step_features, bidirectional=True)
@@ -188,10 +193,10 @@ def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_step_features, 
     data = torch.from_numpy(np.stack([IDS, *rng.integers(0, 7, (2, 10))], axis=1).astype(np.int32))
     starts, lengths, versions = np.array([6, 0, 2, 6, 9]), np.array([4, 0, 5, 4, 1]), np.array([0, 1, 1, 0, 2])
     spans = [slice(start, start + length) for start, length in zip(starts, lengths, strict=True)]
-    asked = features = None
+    lookup = features = None
     if n_step_features:
         tables = tuple(torch.from_numpy(rng.standard_normal((3, 7, 3)).astype(np.float32)) for _ in range(2))
-        asked = _kernels.LookUp(data[:, 1:], tables, versions)
+        lookup = _kernels.LookUp(data[:, 1:], tables, versions)
         entries = torch.cat([data[span, 1:] for span in spans])
         version = torch.from_numpy(np.repeat(versions, lengths))
         features = torch.cat([table[version, column] for table, column in zip(tables, entries.T, strict=True)], dim=1)
@@ -199,21 +204,26 @@ def test_sequences_may_lie_anywhere_in_the_data(embedding_dim, n_step_features, 
     with _kernels.use(kernel):
         for batch in (
             SequenceBatch(torch.cat([IDS[span] for span in spans]), lengths, step_features=features),
-            SequenceBatch(data[:, 0], lengths, starts, asked),
+            SequenceBatch(data[:, 0], lengths, starts, lookup),
         ):
             logits = network(batch)
             results.append([logits, *torch.autograd.grad((logits**2).sum(), list(network.parameters()))])
-            of_rows = network.features(batch)
+            features_of_rows = network.features(batch)
     for ours, theirs in zip(*results, strict=True):
         assert torch.equal(ours, theirs)
-    # The same row twice. Its logits are torch's product, whose bits may depend on the position of a row.
-    assert torch.equal(of_rows[0], of_rows[3]) or kernel != "cpu"
+    # One sequence occurs twice. The bits of its logits can differ: torch's product can depend on the position of a row.
+    assert torch.equal(features_of_rows[0], features_of_rows[3]) or kernel != "cpu"
     assert torch.allclose(results[0][0][0], results[0][0][3], rtol=1e-5)
 
 
-@pytest.mark.parametrize("cell", _kernels.CELLS)
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("inputs", [{}, {"embedding_dim": None}], ids=["embedding", "one-hot"])
+@sampled(
+    {
+        "cell": list(_kernels.CELLS),
+        "pooling": list(POOLINGS),
+        "inputs": {"embedding": {}, "one-hot": {"embedding_dim": None}},
+    },
+    n_quick=8,
+)
 def test_step_features_on_every_kernel(cell, pooling, inputs):
     """Logits and gradients in float32 on each kernel, against the definition in float64."""
     results = {}
@@ -237,8 +247,8 @@ def test_step_features_on_every_kernel(cell, pooling, inputs):
 
 
 @pytest.mark.parametrize("embedding_dim", [4, None])
-def test_step_features_reach_the_recurrence_and_the_head(embedding_dim):
-    """Each step's numbers go both ways, beside vectors and beside one-hot ids."""
+def test_step_features_are_inputs_of_the_recurrence_and_the_head(embedding_dim):
+    """With vectors and with one-hot ids."""
     network = make_network(n_outputs=1, embedding_dim=embedding_dim, n_step_features=2, pooling="mean").double()
     features = features_for(network).requires_grad_()
     (both,) = torch.autograd.grad(network(batch_with(features)).sum(), features)
@@ -247,34 +257,7 @@ def test_step_features_reach_the_recurrence_and_the_head(embedding_dim):
     assert through_the_recurrence.min() > 1e-6
 
 
-@pytest.mark.parametrize(("n_outputs", "n_step_features"), [(1, 1), (1, 3), (3, 3), (3, 9), (20, 40)])
-def test_the_head_starts_as_a_vote(n_outputs, n_step_features):
-    """N-grams of each length vote, each number for the class that it speaks of; the states have weights of chance."""
-    network = make_network(n_outputs=n_outputs, n_step_features=n_step_features)
-    votes = network.head.weight.detach()[:, 5:]
-    assert network.head.n_means == n_step_features
-    assert votes.shape == (n_outputs, n_step_features)
-    for order in votes.split(n_outputs, dim=1):
-        assert torch.equal(order, torch.eye(n_outputs))
-    states = network.head.weight.detach()[:, :5]
-    assert states.abs().min() > 0 and states.std() > 0.05
-    assert not network.head.bias.any()
-
-
-def test_the_head_starts_with_what_a_task_knows():
-    network = make_network(n_step_features=6)
-    network.head.reset_parameters(torch.Generator().manual_seed(0))
-    before = network.head.weight.detach().clone()
-    assert before.abs().min() > 0 and not network.head.bias.any()
-    network.head.start(np.array([1.0, -2.0, 0.5]), as_sum_of_means=False)
-    assert torch.equal(network.head.weight, before) and network.head.bias.tolist() == [1, -2, 0.5]
-    network.head.start(np.array([0.0, 3.0, 0.0]), as_sum_of_means=True)
-    assert torch.equal(network.head.weight[:, 5:], torch.eye(3).repeat(1, 2))
-    assert torch.equal(network.head.weight[:, :5], before[:, :5]) and network.head.bias.tolist() == [0, 3, 0]
-    assert network.head.weight.requires_grad and network.head.bias.requires_grad
-
-
-def test_an_empty_sequence_gets_the_bias_with_step_features_too():
+def test_output_of_an_empty_sequence_is_the_bias_with_step_features():
     network = make_network(n_step_features=3, pooling="max", bidirectional=True)
     with torch.no_grad():
         network.head.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
@@ -284,8 +267,8 @@ def test_an_empty_sequence_gets_the_bias_with_step_features_too():
     assert torch.equal(only_empty, network.head.bias.expand(2, 3))
 
 
-def test_scores_are_added_to_the_logits():
-    """Each output's own, times a weight that starts at 1; the means of the step features keep their place."""
+def test_scores_are_added_with_learned_weights():
+    """The weights start at 1; the means of the step features are not affected."""
     network = make_network(n_outputs=3, n_step_features=6, scores=True)
     plain = make_network(n_outputs=3, n_step_features=6)
     assert plain.head.n_features == network.head.n_features and plain.head.n_means == network.head.n_means == 6
@@ -305,19 +288,7 @@ def test_scores_are_added_to_the_logits():
     np.testing.assert_allclose(network.head.score_weights.grad, scores.sum(dim=0), rtol=1e-5)
 
 
-def test_means_start_without_influence_where_there_are_scores():
-    """The scores say it already. Training can give the means a weight."""
-    network = make_network(n_step_features=6, scores=True)
-    network.head.reset_parameters(torch.Generator().manual_seed(0))
-    before = network.head.weight.detach().clone()
-    network.head.start(np.array([1.0, -2.0, 0.5]), as_sum_of_means=False)
-    assert not network.head.weight[:, 5:].any() and torch.equal(network.head.weight[:, :5], before[:, :5])
-    assert network.head.bias.tolist() == [1, -2, 0.5]
-    network(batch_with(features_for(network), torch.zeros(len(LENGTHS), 3)))[:, 0].sum().backward()
-    assert network.head.weight.grad[0, 5:].abs().min() > 0
-
-
-def test_an_empty_sequence_gets_the_bias_and_its_scores():
+def test_output_of_an_empty_sequence_is_the_bias_plus_scores():
     network = make_network(n_outputs=3, scores=True)
     network.head.start(np.array([1.0, 2.0, 3.0]), as_sum_of_means=False)
     scores = torch.arange(12.0).reshape(4, 3)
@@ -325,16 +296,16 @@ def test_an_empty_sequence_gets_the_bias_and_its_scores():
 
 
 @pytest.mark.parametrize("built_for_scores", [False, True])
-def test_scores_where_there_should_be_none_and_the_other_way_round(built_for_scores):
+def test_missing_or_unexpected_scores_raise(built_for_scores):
     network = make_network(n_outputs=3, scores=built_for_scores)
     scores = None if built_for_scores else torch.zeros(len(LENGTHS), 3)
-    given = "are missing" if built_for_scores else "were given"
-    with pytest.raises(ValueError, match=f"scores {given}, but the network was built with scores={built_for_scores}"):
+    problem = "are missing" if built_for_scores else "were given"
+    with pytest.raises(ValueError, match=f"scores {problem}, but the network was built with scores={built_for_scores}"):
         network(batch_with(None, scores))
 
 
 def test_step_features_are_never_dropped():
-    """Neither by the dropout of features nor with the token that they stand beside."""
+    """Neither by the dropout of features nor by the dropout of their token."""
     network = make_network(n_outputs=1, n_step_features=2, dropout=0.9, token_dropout=0.9)
     with torch.no_grad():
         network.head.weight[:, :5] = 0
@@ -342,16 +313,16 @@ def test_step_features_are_never_dropped():
     network.train()
     logits = [network(batch_with(features), torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     assert torch.equal(*logits)
-    parts = features.split(LENGTHS.tolist())
-    expected = [10 * part.mean(dim=0).sum() if len(part) else torch.tensor(0.0) for part in parts]
+    by_sequence = features.split(LENGTHS.tolist())
+    expected = [10 * rows.mean(dim=0).sum() if len(rows) else torch.tensor(0.0) for rows in by_sequence]
     np.testing.assert_allclose(logits[0].detach()[:, 0], torch.stack(expected), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("built_for", "given"), [(0, 3), (3, 0), (3, 2), (3, 6)])
-def test_other_step_features_than_the_network_was_built_for(built_for, given):
+@pytest.mark.parametrize(("built_for", "width"), [(0, 3), (3, 0), (3, 2), (3, 6)])
+def test_step_features_of_another_width_raise(built_for, width):
     network = make_network(n_step_features=built_for)
-    features = torch.zeros(len(IDS), given) if given else None
-    with pytest.raises(ValueError, match=f"step_features holds {given} numbers a step, but .* built for {built_for}"):
+    features = torch.zeros(len(IDS), width) if width else None
+    with pytest.raises(ValueError, match=f"step_features has {width} values per step, but .* built for {built_for}"):
         network(batch_with(features))
     series = make_network(vocab_size=None, n_channels=3)
     with pytest.raises(ValueError, match=r"built for 0"):
@@ -376,7 +347,7 @@ def logits_twice(network, seeds):
         {"token_dropout": 0.5},
     ],
 )
-def test_dropout_acts_in_training_only_at_any_depth(changes, units):
+def test_dropout_acts_in_training_mode_only(changes, units):
     network = make_network(units=units, **changes)
     first, again, other = logits_twice(network, [1, 1, 2])
     assert torch.equal(first, again)
@@ -389,7 +360,7 @@ def test_dropout_acts_in_training_only_at_any_depth(changes, units):
     assert torch.equal(network(batch), plain.eval()(batch))
 
 
-def test_dropout_leaves_the_global_generator_alone():
+def test_dropout_does_not_use_the_global_generator():
     network = make_network(dropout=0.5, recurrent_dropout=0.5, token_dropout=0.5)
     before = torch.get_rng_state()
     logits_twice(network, [1])
@@ -397,7 +368,7 @@ def test_dropout_leaves_the_global_generator_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_new_network_has_the_documented_weights():
+def test_initial_weights_of_an_lstm():
     network = make_network(cell="lstm", units=(6,), bidirectional=True)
     for direction in network.recurrent.layers[0].directions:
         i, f, g, o = direction.bias.detach().chunk(4)
@@ -407,7 +378,7 @@ def test_a_new_network_has_the_documented_weights():
     assert not torch.equal(*(d.weight_recurrent for d in network.recurrent.layers[0].directions))
 
 
-def test_arrays_rebuild_the_network():
+def test_from_arrays_inverts_to_arrays():
     network = make_network(cell="gru", pooling="attention", bidirectional=True).eval()
     rebuilt = Network.from_arrays(network.config, network.to_arrays())
     assert torch.equal(rebuilt(BATCH), network(BATCH))
@@ -417,9 +388,59 @@ def test_arrays_rebuild_the_network():
     assert not torch.equal(rebuilt.head.bias, network.head.bias)
 
 
-def test_the_network_is_an_ordinary_module():
+def test_network_supports_deepcopy_state_dict_and_repr():
     network = make_network(cell="gru")
-    twin = copy.deepcopy(network)
-    twin.load_state_dict(network.state_dict())
-    assert torch.equal(twin(BATCH), network(BATCH))
+    copied = copy.deepcopy(network)
+    copied.load_state_dict(network.state_dict())
+    assert torch.equal(copied(BATCH), network(BATCH))
     assert "gru, 4 -> 5, forward" in repr(network) and "tanh" in repr(network)
+
+
+DROPOUT_LENGTHS = np.array([4, 0, 6, 6])
+DROPOUT_IDS = torch.arange(int(DROPOUT_LENGTHS.sum())) % 9 + 1
+
+
+def network_with_dropout(units, **changes):
+    config = {"n_outputs": 1, "vocab_size": 12, "embedding_dim": 40, "bidirectional": True, "pooling": "max"}
+    return _factories.make_network(**(config | {"dropout": 0.5, "units": units} | changes)).train()
+
+
+def inputs_of(network, module):
+    captured = []
+    handle = module.register_forward_pre_hook(lambda module, args: captured.append(args[0]))
+    network(SequenceBatch(DROPOUT_IDS, DROPOUT_LENGTHS), torch.Generator().manual_seed(1))
+    handle.remove()
+    return captured[0]
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_dropout_before_each_layer_is_constant_over_a_sequence(layer):
+    network = network_with_dropout((20, 20, 20))
+    layout = _kernels.StepLayout(DROPOUT_LENGTHS)
+    inputs = inputs_of(network, network.recurrent.layers[layer])
+    layer_inputs = _kernels.materialize(inputs, layout).detach()
+    masks = []
+    for row in range(layout.n_rows):
+        dropped = layer_inputs[layout.row_of_step == row] == 0
+        assert (dropped == dropped[0]).all(), "one mask per sequence, constant over time"
+        masks.append(dropped[0])
+    fraction = torch.stack(masks).float().mean().item()
+    assert 0.3 < fraction < 0.7
+    assert not torch.equal(masks[0], masks[1])
+
+
+def test_dropout_before_the_head():
+    network = network_with_dropout((40,))
+    layer_inputs = inputs_of(network, network.head).detach()
+    present = layer_inputs[[0, 2, 3]]
+    assert 0.3 < (present == 0).float().mean().item() < 0.7
+    assert not torch.equal(present[0] == 0, present[1] == 0)
+
+
+def test_numeric_inputs_are_not_dropped():
+    network = network_with_dropout((8,), vocab_size=None, embedding_dim=None, n_channels=3)
+    values = torch.ones(int(DROPOUT_LENGTHS.sum()), 3)
+    captured = []
+    network.recurrent.layers[0].register_forward_pre_hook(lambda module, args: captured.append(args[0]))
+    network(SequenceBatch(values, DROPOUT_LENGTHS), torch.Generator().manual_seed(1))
+    assert (captured[0].values == 1).all()

@@ -1,4 +1,4 @@
-"""Prediction on a device: a copy in float64, each row by itself."""
+"""Prediction on a device, with a copy of the network in float64."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def make_network():
     return _factories.make_network(**config, pooling="max", dropout=0.5, recurrent_dropout=0.5)
 
 
-def test_it_computes_in_float64_without_dropout_and_leaves_the_network_as_it_was():
+def test_predictor_computes_in_float64_without_dropout_on_a_copy():
     network = make_network().train()
     predictor = Predictor(network, torch.device("cpu"))
     outputs, states = predictor.predict(BATCH), predictor.states(BATCH)
@@ -31,7 +31,7 @@ def test_it_computes_in_float64_without_dropout_and_leaves_the_network_as_it_was
 
 
 @pytest.mark.parametrize("pick", [slice(0, 1), slice(7, 30)])
-def test_other_rows_change_next_to_nothing(pick):
+def test_predictor_is_nearly_batch_invariant(pick):
     predictor = Predictor(make_network(), torch.device("cpu"))
     ends = LENGTHS.cumsum()
     steps = slice(ends[pick][0] - LENGTHS[pick][0], ends[pick][-1])

@@ -1,4 +1,4 @@
-"""One class for each row: labels in and out, what is told of them, and what they count."""
+"""Classification: encoding and decoding of labels, supervision targets, weights, loss and score."""
 
 import re
 
@@ -39,14 +39,14 @@ def fitted(y, n_rows=None, class_weight=None):
         (pl.Series(["b", "a", "b"]), ["a", "b"], [1, 0, 1]),
     ],
 )
-def test_labels(y, classes, codes):
-    task, numbers = fitted(y, 3)
+def test_fit_encodes_sorted_classes(y, classes, codes):
+    task, found = fitted(y, 3)
     assert task.classes.tolist() == classes
-    assert numbers.tolist() == codes
-    assert numbers.dtype == np.int64
+    assert found.tolist() == codes
+    assert found.dtype == np.int64
 
 
-def test_a_column_of_labels_warns():
+def test_validate_warns_about_a_column_vector():
     with pytest.warns(DataConversionWarning, match="column-vector y"):
         _, codes = fitted(np.array([[1], [0]]), 2)
     assert codes.tolist() == [1, 0]
@@ -75,47 +75,49 @@ BAD_LABELS = [
 
 
 @pytest.mark.parametrize(("y", "words"), BAD_LABELS)
-def test_bad_labels(y, words):
+def test_validate_raises_for_bad_labels(y, words):
     with pytest.raises(ValueError, match=words):
         fitted(y, 3)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 0], [True, False, True], [1.0, 2.0, 1.0]])
-@pytest.mark.parametrize("read", [fitted, lambda y, n: LogisticRegression().fit(np.eye(n), y)])
-def test_numbers_in_an_object_array_are_refused_as_scikit_learn_does(labels, read):
+@pytest.mark.parametrize("fit", [fitted, lambda y, n: LogisticRegression().fit(np.eye(n), y)])
+def test_numbers_in_an_object_array_raise_as_in_scikit_learn(labels, fit):
     with pytest.raises(ValueError, match="Unknown label type"):
-        read(np.array(labels, dtype=object), 3)
+        fit(np.array(labels, dtype=object), 3)
 
 
-def test_masked_labels_are_refused():
+def test_validate_raises_for_masked_labels():
     with pytest.raises(TypeError, match="y is a masked array"):
         fitted(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
 
 
-def test_messages_say_which_labels_and_which_rows():
+def test_messages_name_the_argument_and_the_row():
     task = Classification()
     with pytest.raises(ValueError, match="y_val has 2 labels, but X_val has 3 rows"):
         task.validate(["a", "b"], range(3), name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match=r"Input y_val contains NaN.*row 1 is None"):
         task.validate(["a", None, "b"], range(3), name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match=r"y holds only one class among some rows: 'a'. .* at least 2 classes"):
-        task.refuse(np.array(["a", "a"]), among="some rows")
+        task.check_trainable(np.array(["a", "a"]), among="some rows")
 
 
 @pytest.mark.parametrize(
     ("labels", "codes"),
     [(["b", "a", "b"], [1, 0, 1]), (["c"], [2]), ([], []), (np.array(["c", "a"], dtype=object), [2, 0])],
 )
-def test_known_labels_are_encoded(labels, codes):
+def test_encode_returns_indices_into_classes(labels, codes):
     task, _ = fitted(["c", "a", "b"])
     found = task.encode(np.asarray(labels), name="y_val")
     assert found.tolist() == codes
     assert found.dtype == np.int64
 
 
-def test_unknown_labels_are_named():
+def test_encode_names_unknown_labels():
     task, _ = fitted(["a", "b", "a"])
-    words = r"y_val holds \['x', 'y'\], but the classes of y are \['a', 'b'\]: a label of y_val must be one of them\."
+    words = (
+        r"y_val holds \['x', 'y'\], but the classes of y are \['a', 'b'\]: each label of y_val must be one of them\."
+    )
     with pytest.raises(ValueError, match=words):
         task.encode(np.array(["a", "x", "y", "x"]), name="y_val")
 
@@ -123,7 +125,7 @@ def test_unknown_labels_are_named():
 # Warm starts
 
 
-def test_refit_takes_the_classes_of_the_first_fit():
+def test_refit_accepts_the_classes_of_the_first_fit():
     before, _ = fitted(["b", "a", "b"])
     task = Classification()
     assert task.refit(np.array(["a", "b", "a", "a"]), before).tolist() == [0, 1, 0, 0]
@@ -132,14 +134,14 @@ def test_refit_takes_the_classes_of_the_first_fit():
 
 
 @pytest.mark.parametrize("labels", [["a", "c"], ["a", "b", "c"], ["x", "y"]])
-def test_refit_refuses_other_classes(labels):
+def test_refit_raises_for_other_classes(labels):
     before, _ = fitted(["b", "a", "b"])
     words = f"With warm_start=True, y must hold the classes of the first fit, ['a', 'b']; got {labels!r}."
     with pytest.raises(ValueError, match=re.escape(words)):
         Classification().refit(np.array(labels), before)
 
 
-def test_refit_refuses_a_class_that_is_missing():
+def test_refit_raises_for_a_missing_class():
     before, _ = fitted([0, 1, 2])
     with pytest.raises(ValueError, match=r"must hold the classes of the first fit, \[0, 1, 2\]; got \[0, 2\]\."):
         Classification().refit(np.array([0, 2, 2]), before)
@@ -147,7 +149,7 @@ def test_refit_refuses_a_class_that_is_missing():
         Classification().refit(np.array([2, 2]), before)
 
 
-# What the rest of the package is told
+# Supervision targets and strata
 
 
 @pytest.mark.parametrize(
@@ -157,8 +159,8 @@ def test_refit_refuses_a_class_that_is_missing():
         (["b", "a", "c", "b"], 3, [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]),
     ],
 )
-def test_memberships(labels, n_outputs, expected):
-    """Of two classes whether it is the second one, of more a column for each."""
+def test_supervision_targets_are_class_memberships(labels, n_outputs, expected):
+    """One column for the second of two classes, otherwise one column for each class."""
     task, codes = fitted(labels)
     assert task.n_outputs == n_outputs
     found = task.supervision_targets(codes)
@@ -168,13 +170,13 @@ def test_memberships(labels, n_outputs, expected):
     assert task.supervision_targets(codes[:0]).shape == (0, n_outputs)
 
 
-def test_memberships_of_some_rows_have_a_column_for_each_class():
+def test_supervision_targets_of_some_rows_have_a_column_for_each_class():
     task, codes = fitted(["b", "a", "c", "b"])
     assert task.supervision_targets(codes[:2]).toarray().tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize("labels", [["b", "a", "b"], ["b", "a", "c"]])
-def test_classes_are_the_strata(labels):
+def test_strata_are_the_classes(labels):
     task, codes = fitted(labels)
     strata = task.strata(codes)
     assert strata.of_rows.tolist() == codes.tolist()
@@ -184,36 +186,36 @@ def test_classes_are_the_strata(labels):
 # Weights of classes
 
 
-def test_without_class_weight_every_row_counts_the_same():
+def test_class_weight_none_weighs_all_rows_equally():
     task, codes = fitted(["b", "a", "b", "c"])
     task.fit_weights(codes, np.array([0.1, 1.0, 0.5, 0.2]))
     assert task.loss_weights(codes).tolist() == [1, 1, 1, 1]
 
 
-def test_named_weights():
+def test_class_weight_dict_sets_loss_weights():
     task, codes = fitted(["b", "a", "b", "c"], class_weight={"b": 3, "c": 0.5})
     task.fit_weights(codes, np.ones(4))
     assert task.loss_weights(codes).tolist() == [3, 1, 3, 0.5]
     assert task.loss_weights(np.array([2, 2, 0])).tolist() == [0.5, 0.5, 1]
 
 
-def test_balanced_classes_count_the_same_by_the_weights_of_their_rows():
+def test_class_weight_balanced_uses_sample_weights():
     task, codes = fitted(["b", "a", "b", "c"], class_weight="balanced")
     weights = np.array([0.1, 1.0, 0.5, 0.2])
     task.fit_weights(codes, weights)
-    # All rows weigh 1.8 together, a class should weigh a third of that.
+    # The total weight of all rows is 1.8; that of each class should be a third of it.
     np.testing.assert_allclose(task.loss_weights(np.arange(3)), 0.6 / np.array([1.0, 0.6, 0.2]), rtol=1e-12)
-    in_class = np.bincount(codes, weights * task.loss_weights(codes))
-    np.testing.assert_allclose(in_class, 0.6, rtol=1e-12)
+    class_totals = np.bincount(codes, weights * task.loss_weights(codes))
+    np.testing.assert_allclose(class_totals, 0.6, rtol=1e-12)
 
 
-def test_weights_that_leave_one_class_are_refused():
+def test_fit_weights_raises_if_one_class_has_a_weight():
     task, codes = fitted(["b", "a", "b"], class_weight={"a": 0})
     with pytest.raises(ValueError, match=r"class_weight=\{'a': 0\} leaves fewer than 2 classes in y .*at least 2 are"):
         task.fit_weights(codes, np.ones(3))
 
 
-def test_weights_that_leave_no_row_are_refused():
+def test_loss_weights_raises_if_no_row_has_a_weight():
     task, codes = fitted(["b", "a", "c"], class_weight={"a": 0})
     task.fit_weights(codes, np.ones(3))
     assert task.loss_weights(codes).tolist() == [1, 0, 1]
@@ -223,7 +225,7 @@ def test_weights_that_leave_no_row_are_refused():
         task.loss_weights(np.array([0, 0]))
 
 
-def test_class_weights_that_are_too_far_apart_are_named():
+def test_fit_weights_raises_for_an_extreme_ratio_of_class_weights():
     task, codes = fitted(["b", "a", "b"], class_weight={"a": 1e308})
     words = r"class_weight=\{'a': 1e\+308\} ranges from 1\.0 for the class 'b' to 1e\+308 for 'a': .*1e-30 times"
     with pytest.raises(ValueError, match=words):
@@ -231,13 +233,13 @@ def test_class_weights_that_are_too_far_apart_are_named():
 
 
 @pytest.mark.parametrize("size", [1e308, 1e-308])
-def test_only_the_proportions_of_class_weights_count(size):
+def test_loss_weights_depend_on_the_ratio_of_class_weights_only(size):
     task, codes = fitted(["b", "a", "b"], class_weight={"a": size, "b": size / 2})
     task.fit_weights(codes, np.ones(3))
     assert task.loss_weights(codes).tolist() == [0.5, 1.0, 0.5]
 
 
-def test_class_weights_for_other_labels_are_named():
+def test_fit_weights_names_unknown_labels_in_class_weight():
     task, codes = fitted([0, 1, 0], class_weight={"0": 2.0, 1: 3.0})
     words = r"The classes, \[0\], are not in class_weight, but \['0'\], which y does not hold: the keys must be labels"
     with pytest.raises(ValueError, match=words):
@@ -250,7 +252,7 @@ def test_class_weights_for_other_labels_are_named():
 # Loss, score and predictions
 
 
-def test_two_classes_by_hand():
+def test_loss_score_and_predictions_of_two_classes_by_hand():
     task, codes = fitted(["no", "yes", "yes", "no"])
     logits = np.array([[-1.5], [0.25], [-0.5], [0.0]])
     losses = task.losses(torch.from_numpy(logits), torch.from_numpy(codes))
@@ -258,14 +260,14 @@ def test_two_classes_by_hand():
     np.testing.assert_allclose(losses, -np.log(np.where(codes == 1, p, 1 - p)), rtol=1e-12)
     weights = torch.tensor([1.0, 2.0, 4.0, 8.0], dtype=torch.float64)
     score = task.score(task.summarise(torch.from_numpy(logits)), torch.from_numpy(codes), weights)
-    assert score.item() == 11 / 15, "all but the third"
+    assert score.item() == 11 / 15, "all except the third are correct"
     assert task.decode(logits).tolist() == ["no", "yes", "no", "no"]
     np.testing.assert_allclose(task.probabilities(logits), np.column_stack([1 - p, p]), rtol=1e-12)
     np.testing.assert_allclose(task.log_probabilities(logits), np.log(np.column_stack([1 - p, p])), rtol=1e-12)
     assert task.log_probabilities(np.array([[900.0]])).tolist() == [[-900, 0]]
 
 
-def test_three_classes_by_hand():
+def test_loss_score_and_predictions_of_three_classes_by_hand():
     task, codes = fitted(["b", "a", "c"])
     logits = np.array([[0.5, 1.5, -1.0], [0.0, 0.25, 0.0], [-1.0, -2.0, 3.0]])
     losses = task.losses(torch.from_numpy(logits), torch.from_numpy(codes))
@@ -273,7 +275,7 @@ def test_three_classes_by_hand():
     np.testing.assert_allclose(losses, -np.log(p[np.arange(3), codes]), rtol=1e-12)
     weights = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
     score = task.score(task.summarise(torch.from_numpy(logits)), torch.from_numpy(codes), weights)
-    assert score.item() == 5 / 7, "all but the second"
+    assert score.item() == 5 / 7, "all except the second are correct"
     assert task.decode(logits).tolist() == ["b", "b", "c"]
     np.testing.assert_allclose(task.probabilities(logits), p, rtol=1e-12)
     np.testing.assert_allclose(task.log_probabilities(logits), np.log(p), rtol=1e-12)
@@ -283,6 +285,6 @@ def test_three_classes_by_hand():
 @pytest.mark.parametrize(
     "y", [[0.1, 0.2, 0.3], [b"a", b"b", b"a"], pd.Series(pd.date_range("2020", periods=3, tz="UTC"))]
 )
-def test_labels_that_are_no_classes_are_shown_with_a_way_out(y):
+def test_validate_advises_how_to_convert_labels_that_are_not_classes(y):
     with pytest.raises((TypeError, ValueError), match=r"y holds .* in row 0: expected a class.*numpy.digitize"):
         fitted(y, 3)

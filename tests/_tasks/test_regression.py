@@ -1,4 +1,4 @@
-"""Numbers for each row: standardised and given back, lines of least loss, losses and R squared."""
+"""Regression: standardisation of targets and its inverse, losses, R squared and calibration."""
 
 import numpy as np
 import pytest
@@ -22,10 +22,10 @@ def skewed(n=200, n_targets=1, seed=0):
     return np.random.default_rng(seed).lognormal(size=(n, n_targets)) * 7 - 3
 
 
-# In and out
+# Encoding and decoding
 
 
-def test_standardised_by_mean_and_standard_deviation():
+def test_fit_standardises_by_mean_and_standard_deviation():
     y = skewed(n_targets=2)
     task, targets = fitted(y)
     assert targets.dtype == np.float32 and targets.shape == (200, 2) and task.n_outputs == 2
@@ -35,31 +35,31 @@ def test_standardised_by_mean_and_standard_deviation():
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
-def test_outliers_move_neither_center_nor_scale_of_other_losses(loss):
+def test_outliers_affect_neither_center_nor_scale_of_robust_losses(loss):
     y = np.concatenate([np.random.default_rng(0).normal(5, 2, size=999), [1e9]])
     task, _ = fitted(y, loss)
     assert abs(task.center[0] - 5) < 0.3 and abs(task.scale[0] - 2) < 0.3
-    told = task.supervision_targets(task.encode(y))
-    assert np.abs(told).max() == 3
+    clipped = task.supervision_targets(task.encode(y))
+    assert np.abs(clipped).max() == 3
     assert fitted(y)[0].scale[0] > 1e7
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
-def test_nearly_all_targets_are_equal(loss):
+def test_scale_of_robust_losses_if_nearly_all_targets_are_equal(loss):
     task, targets = fitted([0.0] * 38 + [2.0, 4.0], loss)
     assert task.center[0] == 0 and task.scale[0] == pytest.approx(0.15)
     assert np.isfinite(targets).all()
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
-def test_targets_of_two_levels_are_both_near(loss):
+def test_scale_of_robust_losses_for_two_clusters_of_targets(loss):
     y = np.concatenate([np.random.default_rng(0).normal(0, 0.01, size=60), np.full(40, 100.0)])
     _, targets = fitted(y, loss)
     assert np.abs(targets).max() < 4
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_weights_are_repetitions(loss):
+def test_fit_weights_equal_repeated_rows(loss):
     y, weights = skewed(30)[:, 0], np.random.default_rng(1).integers(1, 5, size=30)
     one, _ = fitted(y, loss, weights)
     other, _ = fitted(np.repeat(y, weights), loss)
@@ -69,7 +69,7 @@ def test_weights_are_repetitions(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("size", [1e-300, 1e-6, 1.0, 1e8, 1e300])
-def test_targets_of_any_size(loss, size):
+def test_fit_and_decode_targets_of_any_magnitude(loss, size):
     y = np.random.default_rng(0).normal(size=50) * size
     task, targets = fitted(y, loss)
     assert np.isfinite(targets).all() and 0.4 < targets.std() < 2.5
@@ -77,22 +77,22 @@ def test_targets_of_any_size(loss, size):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_constant_target_is_predicted_as_it_is(loss):
+def test_decode_predicts_a_constant_target_exactly(loss):
     task, targets = fitted(np.column_stack([[0.1] * 6, np.arange(6.0)]), loss)
     assert not targets[:, 0].any()
     assert (task.decode(np.full((2, 2), 0.37))[:, 0] == 0.1).all()
 
 
-def test_predictions_have_the_form_of_y_and_stay_in_its_range():
+def test_decode_keeps_the_shape_and_the_range_of_y():
     task, _ = fitted([1.0, 2.0, 4.0])
     assert task.decode(np.array([[-50.0], [0.0], [50.0]])).tolist() == [1.0, pytest.approx(7 / 3), 4.0]
     task, _ = fitted([[1.0], [2.0]])
     assert task.decode(np.zeros((3, 1))).tolist() == [[1.5], [1.5], [1.5]]
 
 
-def test_other_numbers_of_targets_are_refused():
+def test_encode_raises_for_another_number_of_targets():
     task, _ = fitted([[1.0, 2.0], [3.0, 4.0]])
-    with pytest.raises(ValueError, match=r"y_val has the shape \(2,\), expected \(2, 2\): as many targets a row"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(2,\), expected \(2, 2\): as many targets per row"):
         task.encode(np.array([1.0, 2.0]), name="y_val")
     with pytest.raises(ValueError, match=r"y has the shape \(2, 3\), expected \(2, 2\)"):
         task.encode(np.zeros((2, 3)))
@@ -100,7 +100,7 @@ def test_other_numbers_of_targets_are_refused():
         fitted([1.0, 2.0])[0].encode(np.zeros((2, 1)))
 
 
-def test_a_warm_start_keeps_how_targets_are_standardised():
+def test_refit_keeps_the_standardisation():
     before, _ = fitted([0.0, 10.0])
     task = Regression("huber")
     assert task.refit(np.array([0.0, 5.0, 20.0]), before).ravel().tolist() == [-1.0, 0.0, 3.0]
@@ -109,7 +109,7 @@ def test_a_warm_start_keeps_how_targets_are_standardised():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_targets_that_are_too_far_apart_for_float32_are_named(loss):
+def test_encode_names_targets_whose_distance_exceeds_float32(loss):
     with pytest.raises(ValueError, match=r"y holds 1e\+60 in row 40, which is too far from the other targets"):
         fitted([1.0, 2.0] * 20 + [1e60], "huber")
     task, _ = fitted([1.0, 2.0, 4.0], loss)
@@ -117,7 +117,7 @@ def test_targets_that_are_too_far_apart_for_float32_are_named(loss):
         task.encode(np.array([1.0, 1e200]), name="y_val")
 
 
-def test_a_target_that_was_constant_has_no_part_in_the_loss():
+def test_losses_ignore_constant_targets():
     task, _ = fitted([[1.0, 5.0], [3.0, 5.0]])
     outputs, targets = torch.tensor([[0.5, 0.1]]), torch.from_numpy(task.encode(np.array([[2.0, 1e6]])))
     assert task.losses(outputs, targets).tolist() == [0.25]
@@ -125,7 +125,7 @@ def test_a_target_that_was_constant_has_no_part_in_the_loss():
     assert task.losses(torch.ones(2, 1), torch.from_numpy(targets)).tolist() == [0.0, 0.0]
 
 
-def test_what_a_fitted_estimator_shows():
+def test_attributes_are_center_and_scale():
     task, _ = fitted([0.0, 10.0])
     shown = task.attributes()
     assert list(shown) == ["target_center_", "target_scale_"]
@@ -135,7 +135,7 @@ def test_what_a_fitted_estimator_shows():
 # Losses and scores
 
 
-def test_losses():
+def test_losses_by_hand():
     outputs, targets = torch.tensor([[0.5, -4.0]]), torch.tensor([[0.0, 1.0]])
     by_loss = {loss: fitted(skewed(n_targets=2), loss)[0].losses(outputs, targets) for loss in LOSSES}
     assert by_loss["squared_error"].tolist() == [(0.25 + 25) / 2]
@@ -144,17 +144,17 @@ def test_losses():
 
 
 @pytest.mark.parametrize("n_targets", [1, 2])
-def test_the_score_is_r_squared_of_the_predictions(n_targets):
+def test_score_is_r_squared_of_the_predictions(n_targets):
     rng = np.random.default_rng(0)
     y, weights = skewed(50, n_targets), rng.uniform(0.5, 2, size=50)
     task, targets = fitted(y)
     outputs = targets + rng.normal(size=targets.shape).astype(np.float32) * 0.7
-    assert (outputs < targets.min()).any(), "a prediction that leaves the range"
+    assert (outputs < targets.min()).any(), "some predictions must be out of range"
     found = task.score(task.summarise(torch.from_numpy(outputs)), torch.from_numpy(targets), torch.from_numpy(weights))
     assert found.item() == pytest.approx(r2_score(y, task.decode(outputs), sample_weight=weights), abs=1e-6)
 
 
-def test_the_score_of_targets_that_are_constant():
+def test_score_of_constant_targets():
     task, _ = fitted([1.0, 2.0, 3.0])
     weights = torch.ones(2, dtype=torch.float64)
     constant = torch.from_numpy(task.encode(np.array([2.0, 2.0])))
@@ -168,7 +168,7 @@ def test_the_score_of_targets_that_are_constant():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_line_has_the_least_loss(loss):
+def test_calibrate_minimises_the_loss(loss):
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(300, 1))
     y = 3 * scores[:, 0] + rng.standard_t(2, size=300) * 2 + 10
@@ -180,8 +180,8 @@ def test_the_line_has_the_least_loss(loss):
         outputs = torch.from_numpy(parameters[0] * scores + parameters[1])
         return float(weights @ task.losses(outputs, torch.from_numpy(targets)).numpy() / weights.sum())
 
-    least = minimize(loss_of, [0.5, 0.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}).fun
-    assert loss_of([found.slope[0], found.offset[0]]) == pytest.approx(least, abs=2e-4)
+    smallest = minimize(loss_of, [0.5, 0.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}).fun
+    assert loss_of([found.slope[0], found.offset[0]]) == pytest.approx(smallest, abs=2e-4)
     if loss == "squared_error":
         line = LinearRegression().fit(scores, targets, sample_weight=weights)
         assert found.slope[0] == pytest.approx(line.coef_[0, 0]) and found.offset[0] == pytest.approx(
@@ -190,7 +190,7 @@ def test_the_line_has_the_least_loss(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_scores_that_say_the_opposite_or_nothing_leave_the_center_alone(loss):
+def test_calibrate_ignores_negatively_correlated_or_constant_scores(loss):
     y = np.random.default_rng(0).normal(size=100)
     task, targets = fitted(y, loss)
     for scores in (-targets, np.zeros((100, 1)), np.full((100, 1), 3.0)):
@@ -199,7 +199,7 @@ def test_scores_that_say_the_opposite_or_nothing_leave_the_center_alone(loss):
         assert abs(found.offset[0]) < 0.05
 
 
-def test_each_target_has_a_line_of_its_own():
+def test_calibrate_fits_a_line_for_each_target():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(200, 2))
     task, targets = fitted(y)
@@ -209,8 +209,8 @@ def test_each_target_has_a_line_of_its_own():
     assert found.loss == pytest.approx(((found.estimates(scores) - targets) ** 2).mean(), abs=1e-6)
 
 
-def test_threads_of_blas_change_no_bit():
-    """They sum more than 10,000 numbers in parts."""
+def test_calibrate_is_independent_of_blas_threads():
+    """BLAS uses several threads only for sums over more than 10,000 values."""
     rng = np.random.default_rng(0)
     y = rng.normal(size=25_000)
     task, targets = fitted(y)
@@ -222,7 +222,7 @@ def test_threads_of_blas_change_no_bit():
     assert found[0] == found[1]
 
 
-def test_estimates_stay_in_the_range_of_the_targets():
+def test_calibration_estimates_are_clipped_to_the_range_of_targets():
     task, targets = fitted([0.0, 1.0] * 20)
     found = task.calibrate(targets * 0.7, targets, np.ones(40))
     assert found.estimates(np.array([[-9.0], [9.0]])).ravel().tolist() == [-1.0, 1.0]

@@ -1,4 +1,4 @@
-"""Tasks that were saved decode as before and go on learning as before; a changed state is refused, or is a task."""
+"""Loaded tasks predict and continue training as the saved ones would; altered states raise or give a valid task."""
 
 import numpy as np
 import pytest
@@ -41,15 +41,15 @@ def task(request):
 
 
 def predictions(task):
-    """Everything that a task says of some outputs."""
+    """All predictions of a task for some outputs."""
     outputs = np.random.RandomState(1).randn(5, task.n_outputs) * 3
     if task.per_step:
         outputs = Ragged(outputs, np.array([2, 0, 3]))
-    ways = [getattr(task, name) for name in ("decode", "probabilities", "log_probabilities") if hasattr(task, name)]
-    return [np.asarray(part) for way in ways for part in list(way(outputs))]
+    methods = [getattr(task, name) for name in ("decode", "probabilities", "log_probabilities") if hasattr(task, name)]
+    return [np.asarray(row) for predict in methods for row in list(predict(outputs))]
 
 
-def test_a_saved_task_predicts_as_before(task):
+def test_task_from_state_predicts_the_same(task):
     again = task_from_state(Saved(task.to_state()))
     assert type(again) is type(task) and again.n_outputs == task.n_outputs
     for found, expected in zip(predictions(again), predictions(task), strict=True):
@@ -59,7 +59,7 @@ def test_a_saved_task_predicts_as_before(task):
         np.testing.assert_array_equal(again.attributes()[name], value)
 
 
-def test_a_state_names_its_kind():
+def test_state_contains_the_kind():
     states = {kind: build().to_state() for kind, build in TASKS_OF_ALL_KINDS.items()}
     assert {state["kind"] for state in states.values()} == set(KINDS)
     assert all(
@@ -69,7 +69,7 @@ def test_a_state_names_its_kind():
         task_from_state(Saved(states["numbers"] | {"kind": "__import__"}))
 
 
-def test_a_task_of_another_kind_is_not_saved():
+def test_to_state_raises_for_a_custom_task():
     class Other(Regression):
         to_state = Task.to_state
 
@@ -77,21 +77,21 @@ def test_a_task_of_another_kind_is_not_saved():
         Other().to_state()
 
 
-def test_a_changed_state_is_refused_or_is_a_task(task, altered):
-    n_refused = 0
+def test_task_from_state_rejects_or_accepts_altered_states(task, altered):
+    n_errors = 0
     for state in altered(task.to_state()):
         try:
             again = task_from_state(Saved(state))
         except SavedStateError:
-            n_refused += 1
+            n_errors += 1
             continue
         with np.errstate(all="ignore"):
             assert predictions(again)
         assert again.to_state().keys() == task.to_state().keys()
-    assert n_refused > 50
+    assert n_errors > 50
 
 
-def test_spans_without_a_beginning_are_refused():
+def test_task_from_state_raises_for_inside_without_beginning():
     state = TASKS_OF_ALL_KINDS["spans"]().to_state()
     state["steps"]["classes"] = np.array(["B-a", "B-b", "I-a", "I-c", "O"])
     with pytest.raises(SavedStateError, match="I-c"):
@@ -100,26 +100,26 @@ def test_spans_without_a_beginning_are_refused():
 
 @pytest.mark.parametrize("before", [None, {"a": 2.0, "b": 1.0}, "balanced"])
 @pytest.mark.parametrize("now", [None, {"a": 2.0, "b": 1.0}, {"a": 5.0}, "balanced"])
-def test_a_stream_goes_on_with_the_weights_that_it_would_have(before, now):
+def test_continue_from_a_loaded_classification_keeps_the_weights(before, now):
     task = fitted(Classification(before), ["a", "b", "b"])
     results = []
     for earlier in (task, task_from_state(Saved(task.to_state()))):
         following = Classification(now)
         try:
-            following.follow(earlier, None)
+            following.continue_from(earlier, None)
         except ValueError as error:
             results.append(str(error))
         else:
             results.append(following.loss_weights(np.array([0, 1])).tolist())
     assert results[0] == results[1]
-    refused = now == "balanced" and before != "balanced"
-    assert isinstance(results[0], str) == refused
-    if not refused:
+    raises = now == "balanced" and before != "balanced"
+    assert isinstance(results[0], str) == raises
+    if not raises:
         expected = {"balanced": [1.5, 0.75]}.get(now) if isinstance(now, str) else [(now or {}).get(c, 1) for c in "ab"]
         assert results[0] == expected
 
 
-def test_a_warm_start_goes_on():
+def test_refit_from_a_loaded_regression():
     task = fitted(Regression("absolute_error"), [1.0, 2.0, 4.0])
     again = task_from_state(Saved(task.to_state()))
     results = []
@@ -130,7 +130,7 @@ def test_a_warm_start_goes_on():
     assert results[0] == results[1] and again.loss == "absolute_error"
 
 
-def test_a_warm_start_of_classes_goes_on():
+def test_refit_from_a_loaded_classification():
     before = task_from_state(Saved(fitted(Classification(), ["a", "b"]).to_state()))
     assert Classification().refit(np.array(["b", "a"]), before).tolist() == [1, 0]
     with pytest.raises(ValueError, match="must hold the classes of the first fit"):

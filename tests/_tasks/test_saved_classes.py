@@ -1,4 +1,4 @@
-"""Classes in a saved state: all that fit learns, and nothing else."""
+"""Classes in a saved state: all classes that `fit` can produce, and nothing else."""
 
 import enum
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from seqclf._saved import Saved, SavedStateError
-from seqclf._tasks.saved_classes import read_saved_classes, saved_classes
-from seqclf._validation.targets import check_labels
+from seqclf._tasks.saved_classes import classes_from_state, classes_to_state
+from seqclf._validation.targets import validate_labels
 
 
 class Colour(str, enum.Enum):  # noqa: UP042
@@ -15,8 +15,8 @@ class Colour(str, enum.Enum):  # noqa: UP042
     BLUE = "blue"
 
 
-def learned(labels):
-    return np.unique(check_labels(labels, len(labels)))
+def fitted_classes(labels):
+    return np.unique(validate_labels(labels, len(labels)))
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ def learned(labels):
         np.array(["b", "a"], dtype=np.dtypes.StringDType()),
     ],
 )
-def test_what_fit_learns_comes_back(labels):
-    classes = learned(labels)
-    again = read_saved_classes(Saved({"classes": saved_classes(classes)}), "classes")
+def test_classes_of_fit_survive_a_round_trip(labels):
+    classes = fitted_classes(labels)
+    again = classes_from_state(Saved({"classes": classes_to_state(classes)}), "classes")
     assert again.dtype == classes.dtype and again.tolist() == classes.tolist()
 
 
-def test_texts_of_other_classes_become_texts():
-    classes = learned(np.array([Colour.RED, Colour.BLUE], dtype=object))
-    saved = saved_classes(classes)
+def test_classes_to_state_converts_subclasses_of_str():
+    classes = fitted_classes(np.array([Colour.RED, Colour.BLUE], dtype=object))
+    saved = classes_to_state(classes)
     assert [type(label) for label in saved] == [str, str] and saved.tolist() == classes.tolist()
 
 
@@ -72,11 +72,11 @@ def test_texts_of_other_classes_become_texts():
         np.array(["a", "b"], dtype=np.dtypes.StringDType()),
     ],
 )
-def test_anything_else_is_refused(value):
+def test_classes_from_state_raises_for_other_values(value):
     with pytest.raises(SavedStateError, match="classes is"):
-        read_saved_classes(Saved({"classes": value}), "classes")
+        classes_from_state(Saved({"classes": value}), "classes")
 
 
-def test_what_could_not_be_read_again_is_not_saved():
+def test_classes_to_state_raises_for_longdouble():
     with pytest.raises(SavedStateError):
-        saved_classes(np.array([1, 2], dtype=np.longdouble))
+        classes_to_state(np.array([1, 2], dtype=np.longdouble))

@@ -1,4 +1,4 @@
-"""A label for each step: codes, weights, what steps without a label do, and what becomes of outputs."""
+"""Tagging: encoding of labels, steps without a label, weights and predictions."""
 
 import re
 
@@ -26,7 +26,7 @@ def fitted(y=Y, **settings):
 # Labels
 
 
-def test_codes_are_positions_in_the_sorted_labels():
+def test_fit_encodes_sorted_classes():
     task, targets = fitted()
     assert task.classes.tolist() == ["a", "b", "c"]
     assert task.attributes()["classes_"] is task.classes
@@ -36,7 +36,7 @@ def test_codes_are_positions_in_the_sorted_labels():
 
 
 @pytest.mark.parametrize("labels", [["no", "yes"], [0, 1], [3, -4], [False, True]])
-def test_two_classes_have_one_logit(labels):
+def test_two_classes_have_one_output(labels):
     task, targets = fitted([labels, labels[:1]])
     assert task.n_outputs == 1
     assert task.classes.tolist() == sorted(labels)
@@ -46,34 +46,34 @@ def test_two_classes_have_one_logit(labels):
     assert [row.tolist() for row in decoded] == [[high, low], [low]]
 
 
-def test_one_class_is_refused():
+def test_one_class_raises():
     with pytest.raises(ValueError, match=r"y holds only one class: 'a'\."):
         fitted([["a", None], ["a"]])
     task = Tagging()
     y = task.validate([["a", "a"], ["b"]], range(2))
-    with pytest.raises(ValueError, match=r"y holds only one class among the rows of today: 'a'\."):
-        task.refuse(y.take([0]), among="the rows of today")
-    task.refuse(y, among="all rows")
+    with pytest.raises(ValueError, match=r"y holds only one class among some rows: 'a'\."):
+        task.check_trainable(y.take([0]), among="some rows")
+    task.check_trainable(y, among="all rows")
 
 
-def test_rows_without_any_label_are_refused():
+def test_rows_without_labels_raise():
     task = Tagging()
     y = task.validate([["a", "b"], [None, None]], range(2))
-    with pytest.raises(ValueError, match="y has no label among the rows of today"):
-        task.refuse(y.take([1]), among="the rows of today")
+    with pytest.raises(ValueError, match="y has no label among some rows"):
+        task.check_trainable(y.take([1]), among="some rows")
     with pytest.raises(ValueError, match="y has no label"):
         task.fit(y.take([1]), np.ones(1))
 
 
-def test_an_unknown_label_is_named():
+def test_encode_names_an_unknown_label():
     task, _ = fitted()
-    given = task.validate([["a", "z"], ["b", None]], range(2), name="y_val", rows_name="X_val")
+    tags = task.validate([["a", "z"], ["b", None]], range(2), name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match=re.escape("y_val holds ['z'], but the classes of y are ['a', 'b', 'c']")):
-        task.encode(given, name="y_val")
-    assert task.encode(given.take([1]), name="y_val").values.tolist() == [1, -1]
+        task.encode(tags, name="y_val")
+    assert task.encode(tags.take([1]), name="y_val").values.tolist() == [1, -1]
 
 
-def test_refit_takes_the_same_classes_only():
+def test_refit_accepts_only_the_same_classes():
     before, _ = fitted()
     again = Tagging()
     y = again.validate([["c", "b", None, "a"]], range(1))
@@ -87,27 +87,27 @@ def test_refit_takes_the_same_classes_only():
 # Steps without a label
 
 
-def test_steps_without_a_label_count_nothing():
+def test_steps_without_a_label_have_weight_0():
     task, targets = fitted()
     assert task.loss_weights(targets).tolist() == LABELLED.tolist()
     assert task.score_weights(targets).tolist() == LABELLED.tolist()
-    told = task.supervision_targets(targets).toarray()
-    assert told.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]]
+    supervised = task.supervision_targets(targets).toarray()
+    assert supervised.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
-def test_validation_rows_without_a_label_are_named():
+def test_loss_weights_raises_for_validation_rows_without_labels():
     task, targets = fitted()
     with pytest.raises(ValueError, match="No step of the rows, or of the validation rows, has a label"):
         task.loss_weights(targets.take([1, 3]))
     assert task.loss_weights(targets.take([0, 3])).tolist() == [1, 0, 1, 0]
 
 
-def test_supervision_of_two_classes_is_one_column():
+def test_supervision_targets_of_two_classes_have_one_column():
     task, targets = fitted([["y", None, "x"], ["y"]])
     assert task.supervision_targets(targets).toarray().tolist() == [[1], [0], [0], [1]]
 
 
-def test_losses_and_score_are_those_of_a_classification_of_the_labelled_steps():
+def test_losses_and_score_match_a_classification_of_labelled_steps():
     task, targets = fitted()
     plain = Classification()
     codes = plain.fit(task.classes[targets.values[LABELLED]], None)
@@ -121,34 +121,34 @@ def test_losses_and_score_are_those_of_a_classification_of_the_labelled_steps():
     assert float(found) == pytest.approx(hits.mean(), abs=1e-15)
 
 
-def test_calibration_does_not_see_steps_without_a_label():
+def test_calibrate_ignores_steps_without_a_label():
     rng = np.random.default_rng(0)
     y = [[None if rng.random() < 0.3 else "abc"[i] for i in rng.integers(3, size=20)] for _ in range(10)]
     task, targets = fitted(y)
     scores = rng.normal(size=(200, 3)) + 2 * (targets.values[:, None] == np.arange(3))
     other = scores.copy()
     other[targets.values < 0] = 1e6
-    ours, same = (task.calibrate(each, targets, np.ones(200)) for each in (scores, other))
-    assert ours.loss == same.loss
-    np.testing.assert_array_equal(ours.estimates(scores), same.estimates(scores))
-    assert task.calibrate(np.roll(scores, 1, axis=0), targets, np.ones(200)).loss != ours.loss
+    expected, found = (task.calibrate(each, targets, np.ones(200)) for each in (scores, other))
+    assert found.loss == expected.loss
+    np.testing.assert_array_equal(found.estimates(scores), expected.estimates(scores))
+    assert task.calibrate(np.roll(scores, 1, axis=0), targets, np.ones(200)).loss != expected.loss
 
 
 # Weights of classes
 
 
-def test_balanced_counts_labelled_steps_with_the_weights_of_their_rows():
+def test_class_weight_balanced_uses_labelled_steps_and_sample_weights():
     task = Tagging("balanced")
     y = task.validate([["a", "a", None, "b"], ["a"]], range(2))
     targets = task.fit(y, np.ones(2))
     task.fit_weights(targets, np.array([1.0, 0.5]))
-    # Of a weight of 3.5 in two classes "a" has 2.5, "b" 1.
+    # The labelled steps of "a" weigh 2.5 in total, those of "b" 1.
     a, b = 3.5 / (2 * 2.5), 3.5 / 2
     np.testing.assert_allclose(task.loss_weights(targets), [a, a, 0, b, a], rtol=1e-12)
     assert task.score_weights(targets).tolist() == [1, 1, 0, 1, 1]
 
 
-def test_weights_of_classes_as_given():
+def test_class_weight_dict_sets_loss_weights():
     task, targets = fitted(class_weight={"a": 2.0, "b": 0.5, "c": 1.0})
     assert task.loss_weights(targets).tolist() == [0.5, 0, 2, 1, 2, 0]
 
@@ -156,7 +156,7 @@ def test_weights_of_classes_as_given():
 # Outputs
 
 
-def test_labels_and_probabilities_of_outputs():
+def test_decode_and_probabilities_match_softmax():
     task, targets = fitted()
     outputs = Ragged(np.random.default_rng(1).normal(size=(6, 3)), targets.lengths)
     labels, probabilities = task.decode(outputs), task.probabilities(outputs)
@@ -168,7 +168,7 @@ def test_labels_and_probabilities_of_outputs():
     assert [len(row) for row in labels] == [3, 0, 2, 1]
 
 
-def test_bio_keeps_to_legal_labels():
+def test_transitions_bio_predicts_legal_labels():
     task, _ = fitted([["O", "B-x", "I-x"]], transitions="bio")
     assert task.classes.tolist() == ["B-x", "I-x", "O"]
     outputs = Ragged(np.array([[0.0, 3.0, 2.0], [1.0, 3.0, 2.0], [0.0, 9.0, 5.0]]), np.array([1, 2]))
@@ -178,13 +178,13 @@ def test_bio_keeps_to_legal_labels():
     np.testing.assert_array_equal(task.probabilities(outputs)[1], free.probabilities(outputs)[1])
 
 
-def test_bio_of_two_classes():
-    """One logit says two log-probabilities."""
+def test_transitions_bio_with_two_classes():
+    """The single logit gives the log-probabilities of both classes."""
     task, _ = fitted([["B-x", "I-x"]], transitions="bio")
     outputs = Ragged(np.array([[9.0], [2.0], [-1.0]]), np.array([3]))
     assert task.decode(outputs)[0].tolist() == ["B-x", "I-x", "B-x"]
 
 
-def test_bio_refuses_other_labels_in_fit():
+def test_transitions_bio_raises_for_other_labels_in_fit():
     with pytest.raises(ValueError, match=r'transitions="bio" needs labels that are "O".*y holds \'NOUN\''):
         fitted([["O", "NOUN"]], transitions="bio")

@@ -1,4 +1,4 @@
-"""A task that the package does not have: it is written here alone, and trains through all of it."""
+"""`Task` as an interface: a custom task, defined here only, trains through the whole package."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier
+from seqclf import RNNClassifier, RNNTextClassifier
 from seqclf._base_series import BaseSeriesRNN
 from seqclf._base_text import BaseTextRNN
 from seqclf._data.ragged import Ragged
@@ -38,7 +38,7 @@ class Tagging(Task):
         return csr_array((len(targets), 1))
 
     def calibrate(self, scores, targets, weights):
-        raise AssertionError("there are no scores of sequences where each step has a target")
+        raise AssertionError("a per-step task has no class scores of sequences")
 
     def losses(self, outputs, targets):
         return torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], targets, reduction="none")
@@ -51,7 +51,7 @@ class Tagging(Task):
 
 
 def estimator(base, task, parameters_of):
-    """An estimator over a task, with the parameters of a public one."""
+    """An estimator for a task, with the parameters of a public estimator."""
 
     class Estimator(base):
         __init__ = parameters_of.__init__
@@ -72,14 +72,7 @@ SeriesTagger = estimator(BaseSeriesRNN, Tagging, RNNClassifier)
 TextTagger = estimator(BaseTextRNN, Tagging, RNNTextClassifier)
 
 
-def series(n, seed=0):
-    """Ragged series, and 100 plus 10 times the mean of each."""
-    rng = np.random.default_rng(seed)
-    rows = [rng.normal(rng.normal(), 0.5, size=rng.integers(3, 12)) for _ in range(n)]
-    return rows, np.array([100 + 10 * row.mean() for row in rows])
-
-
-def test_a_task_says_its_score(capsys):
+def test_progress_shows_score_name(capsys):
     X, y = steps(30)
     SeriesTagger(units=4, max_epochs=2, verbose=1, random_state=0).fit(X, y, X_val=X[:20], y_val=y[:20])
     assert re.search("validation: loss [0-9.]+, accuracy [0-9.]+", capsys.readouterr().out)
@@ -95,7 +88,7 @@ def steps(n, seed=0):
 
 @pytest.mark.parametrize("patience", [None, 3])
 @pytest.mark.parametrize("conv_filters", [0, 4])
-def test_a_target_for_each_step(patience, conv_filters):
+def test_per_step_task_is_learned(patience, conv_filters):
     X, y = steps(200)
     model = SeriesTagger(units=12, max_epochs=25, conv_filters=conv_filters, patience=patience, random_state=0)
     model.fit(X, y, sample_weight=np.random.default_rng(0).integers(1, 3, 200))
@@ -106,15 +99,15 @@ def test_a_target_for_each_step(patience, conv_filters):
     assert np.mean(np.concatenate(predicted) == np.concatenate(y_new)) > 0.9
 
 
-def test_the_outputs_of_a_step_are_those_of_its_own_step():
-    """In a batch, shuffled, and alone: no order of the batch is left in them."""
+def test_per_step_outputs_do_not_depend_on_the_batch():
+    """Outputs are the same in order, shuffled, and for a sequence alone."""
     X, y = steps(40)
     model = SeriesTagger(units=6, max_epochs=2, random_state=0).fit(X, y)
     outputs = model._outputs(X)
     np.testing.assert_array_equal(outputs.lengths, list(map(len, X)))
     order = np.random.default_rng(1).permutation(40)
     shuffled = model._outputs([X[i] for i in order])
-    # Other kernels add up in an order that depends on the batch, in float64.
+    # The order of summation in other kernels depends on the batch; they use float64.
     tolerance = 0 if is_compiled("lstm", "tanh") else 1e-12
     np.testing.assert_allclose(shuffled.values, outputs.take(order).values, rtol=tolerance, atol=tolerance)
     for i in (0, 3, 7):
@@ -122,7 +115,7 @@ def test_the_outputs_of_a_step_are_those_of_its_own_step():
         np.testing.assert_allclose(alone, outputs.items()[i], rtol=tolerance, atol=tolerance)
 
 
-def test_the_recorded_loss_of_steps_is_that_of_the_weights():
+def test_per_step_loss_and_score_in_history_by_hand():
     X, y = steps(30)
     weights = np.random.default_rng(0).random(30)
     settings = {"units": 4, "max_epochs": 1, "dropout": 0.0, "conv_filters": 0, "learning_rate": 1e-30}
@@ -137,7 +130,7 @@ def test_the_recorded_loss_of_steps_is_that_of_the_weights():
     )
 
 
-def test_targets_for_other_steps_name_the_row():
+def test_per_step_targets_of_wrong_length_raise():
     X, y = steps(20)
     y[3], y[4] = np.append(y[3], 0), y[4]
     with pytest.raises(ValueError, match=rf"Row 3 of y has {len(y[3])} targets, but row 3 of X has {len(X[3])} steps"):
@@ -147,24 +140,9 @@ def test_targets_for_other_steps_name_the_row():
         SeriesTagger(units=2, max_epochs=1).fit(X, y, X_val=[X[0][1:]], y_val=[y[0]])
 
 
-def test_nothing_is_learned_from_the_targets_of_held_out_rows(monkeypatch):
-    """However far they are from the others."""
-    X, y = series(60)
-    held_out = np.arange(0, 60, 5)
-    monkeypatch.setattr("seqclf._fit.validation_rows", lambda *args: held_out)
-    # One epoch: they do decide which epoch is kept.
-    settings = {"units": 3, "max_epochs": 1, "patience": 3, "random_state": 0}
-    first = RNNRegressor(**settings).fit(X, y)
-    y[held_out] *= 100
-    second = RNNRegressor(**settings).fit(X, y)
-    for name, array in first.network_.to_arrays().items():
-        np.testing.assert_array_equal(second.network_.to_arrays()[name], array)
-    assert second.history_[0]["valid_loss"] > 100 * first.history_[0]["valid_loss"]
-
-
 @pytest.mark.parametrize(("tagger", "data"), [(SeriesTagger, "series"), (TextTagger, "tokens")])
-def test_a_warm_start_with_a_target_for_each_step(tagger, data):
-    """What is learned from targets of sequences has no part in it, whatever the settings of that."""
+def test_per_step_warm_start_ignores_label_feature_parameters(tagger, data):
+    """A per-step task has no label features of sequences, so their parameters can change."""
     X, y = steps(20)
     if data == "tokens":
         X = [[f"w{value:.0f}" for value in row[:, 0]] for row in X]
@@ -172,7 +150,7 @@ def test_a_warm_start_with_a_target_for_each_step(tagger, data):
     assert model._label_features is None and model.set_params(wide=False).fit(X, y).n_iter_ == 1
 
 
-def test_a_tag_for_each_token():
+def test_per_step_task_on_texts():
     rng = np.random.default_rng(0)
     X = [[f"w{k}" for k in rng.integers(0, 10, rng.integers(1, 12))] for _ in range(200)]
     y = [[int(token in ("w1", "w2", "w3")) for token in row] for row in X]

@@ -1,4 +1,4 @@
-"""Words or characters, chosen by the writing."""
+"""Choice between words and characters from a sample of the texts."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ SPACED = [
 @pytest.mark.parametrize(
     ("text", "level"), [*((text, "char") for text in UNSPACED), *((text, "word") for text in SPACED)]
 )
-def test_the_writing_decides(text, level):
+def test_auto_level_depends_on_the_script(text, level):
     tokenizer = TextTokenizer().fit([text, text, ""])
     assert tokenizer.level_ == level
     explicit = TextTokenizer(level=level).fit([text, text, ""])
@@ -49,40 +49,40 @@ def test_the_writing_decides(text, level):
         (["酒店酒店 hotel town"], "char"),
     ],
 )
-def test_texts_of_one_token_and_mixed_writing(texts, level):
+def test_choose_level_for_single_tokens_and_mixed_scripts(texts, level):
     assert choose_level(texts) == level
 
 
-def test_a_sample_of_all_rows_decides():
+def test_choose_level_samples_all_rows():
     chinese, english = ["酒店很干净" * 20] * 3_000, ["a clean hotel " * 20] * 3_000
     assert choose_level(english + chinese) == "char"
     assert choose_level(english * 20 + chinese) == "word"
 
 
-@pytest.mark.parametrize("part", [1, 7, 400, 5_000])
-def test_the_sample_does_not_depend_on_the_parts(part, tune):
+@pytest.mark.parametrize("size", [1, 7, 400, 5_000])
+def test_level_sample_does_not_depend_on_chunks(size, tune):
     tune(max_level_texts=90)
-    texts = [f"{number} " + "x" * 600 for number in range(1_000)]
-    whole, parts = LevelSample(), LevelSample()
+    texts = [f"{index} " + "x" * 600 for index in range(1_000)]
+    whole, chunked = LevelSample(), LevelSample()
     whole.add(texts)
-    for start in range(0, len(texts), part):
-        parts.add(texts[start : start + part])
-    assert parts._texts == whole._texts
+    for start in range(0, len(texts), size):
+        chunked.add(texts[start : start + size])
+    assert chunked._texts == whole._texts
     assert len(set(whole._texts)) == 90 and max(map(len, whole._texts)) == 500
 
 
-def test_the_sample_is_spread_over_all_texts():
+def test_level_sample_is_spread_over_all_texts():
     sample = LevelSample()
     sample.add(list(map(str, range(16_000))))
-    places = np.array(list(map(int, sample._texts)))
-    assert len(places) == 1_000
-    for n_kinds in (2, 3, 8):  # texts of parallel collections come in turns
-        shares = np.bincount(places % n_kinds) / len(places)
-        assert abs(shares - 1 / n_kinds).max() < 0.05
-    assert abs(np.histogram(places, bins=8, range=(0, 16_000))[0] / len(places) - 1 / 8).max() < 0.05
+    positions = np.array(list(map(int, sample._texts)))
+    assert len(positions) == 1_000
+    for n_kinds in (2, 3, 8):  # texts of several kinds can alternate
+        fractions = np.bincount(positions % n_kinds) / len(positions)
+        assert abs(fractions - 1 / n_kinds).max() < 0.05
+    assert abs(np.histogram(positions, bins=8, range=(0, 16_000))[0] / len(positions) - 1 / 8).max() < 0.05
 
 
-def test_the_classifier_tells_its_level(capsys):
+def test_verbose_fit_prints_the_chosen_level(capsys):
     classifier = RNNTextClassifier(units=2, max_epochs=1, verbose=1).fit(UNSPACED[:2] * 4, [0, 1] * 4)
     assert classifier.tokenizer_.level_ == "char"
     assert "characters as tokens" in capsys.readouterr().out

@@ -1,42 +1,44 @@
-"""Counts of a stream as a state: they go on as the counts themselves do, and what can't be right is refused."""
+"""Saved token counts: loaded counts continue as the originals do, and invalid states are errors."""
 
 import pytest
 
 from seqclf._saved import Saved, SavedStateError
-from seqclf._text.saved_counts import counts_to_state, read_counts
+from seqclf._text.saved_counts import counts_to_state, load_counts
 from seqclf._text.splitter import Splitter
 from seqclf._text.token_counts import TextCounts
 
 TEXTS = ["good film", "bad film", "", "a plot"] * 3
 
 
-def new():
+def new_counts():
     return TextCounts([Splitter("texts", level, True, "NFC") for level in ("word", "char")], 1)
 
 
-def test_counts_go_on():
-    counts, read = new(), new()
+def test_loaded_counts_continue_like_the_originals():
+    counts, loaded = new_counts(), new_counts()
     counts.add(TEXTS)
-    read_counts(Saved(counts_to_state(counts)), read)
-    for each in (counts, read):
+    load_counts(Saved(counts_to_state(counts)), loaded)
+    for each in (counts, loaded):
         each.add(["a new film"])
-    one, other = counts.chosen(), read.chosen()
-    assert (one.tokens, one.counts.tolist(), one.n_texts) == (other.tokens, other.counts.tolist(), other.n_texts)
-    assert one.n_truncated == other.n_truncated == 10
+    expected, found = counts.chosen(), loaded.chosen()
+    assert found.tokens == expected.tokens
+    assert found.counts.tolist() == expected.counts.tolist()
+    assert found.n_texts == expected.n_texts
+    assert found.n_truncated == expected.n_truncated == 10
 
 
-def test_counts_that_can_not_be_right_are_refused(altered):
-    counts = new()
+def test_loading_an_altered_state_is_an_error_or_gives_usable_counts(altered):
+    counts = new_counts()
     counts.add(TEXTS)
-    n_refused = 0
+    n_errors = 0
     for state in altered(counts_to_state(counts)):
-        read = new()
+        loaded = new_counts()
         try:
-            read_counts(Saved(state), read)
+            load_counts(Saved(state), loaded)
         except SavedStateError:
-            n_refused += 1
+            n_errors += 1
             continue
-        read.add(["good"])  # what is read can be gone on with
-    assert n_refused > 50
+        loaded.add(["good"])
+    assert n_errors > 50
     with pytest.raises(SavedStateError, match="sample"):
-        read_counts(Saved(counts_to_state(counts) | {"sample": None}), new())
+        load_counts(Saved(counts_to_state(counts) | {"sample": None}), new_counts())

@@ -1,4 +1,4 @@
-"""Texts into tokens, by the settings of a tokenizer."""
+"""`Splitter`: splitting and indexing of texts and lists of tokens by each setting."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ SETTINGS = {"lowercase": True, "form": "NFC"}
 
 
 def tokens_of(rows, kind="texts", level="word", **changes):
-    """The tokens that the splitter gives numbers to, and the numbers of each row."""
+    """The tokens in order of their ids, and the ids of each row."""
     tokens = {}
-    ids = Splitter(kind, level, **(SETTINGS | changes)).number(
+    ids = Splitter(kind, level, **(SETTINGS | changes)).index_tokens(
         rows, lambda found: [tokens.setdefault(token, len(tokens)) for token in found]
     )
     assert ids.values.dtype == np.int32
@@ -22,7 +22,7 @@ def tokens_of(rows, kind="texts", level="word", **changes):
     ("level", "expected"),
     [("word", ["a", "bé", "."]), ("char", ["a", " ", "b", "é", "."]), ("subword", ["Ġa", "ĠbÃ©", "."])],
 )
-def test_texts(level, expected):
+def test_splitter_splits_texts_at_each_level(level, expected):
     if level == "subword":
         pytest.importorskip("tokenizers")
     assert tokens_of([" A\n Be\u0301. "], level=level) == (
@@ -31,13 +31,13 @@ def test_texts(level, expected):
     )
 
 
-def test_lists_of_tokens_are_not_split_again():
+def test_splitter_does_not_split_lists_of_tokens():
     rows = [["A b", "c."], [], ["a b"]]
     assert tokens_of(rows, "tokens") == (["a b", "c."], [[0, 1], [], [0]])
     assert tokens_of(rows, "tokens", lowercase=False) == (["A b", "c.", "a b"], [[0, 1], [], [2]])
 
 
-def test_settings():
+def test_splitter_applies_the_normal_form_and_strips_lines():
     assert tokens_of(["ﬁne"], form="NFKC")[0] == ["fine"]
     assert tokens_of(["ﬁne"])[0] == ["ﬁne"]
     assert Splitter("texts", "char", **SETTINGS).line("\tA  b\n") == "a b"

@@ -1,4 +1,4 @@
-"""Pieces of words, learned from texts or from the counts of their words."""
+"""Subword models, trained on texts or on the counts of their words."""
 
 from collections import Counter
 
@@ -21,53 +21,53 @@ LINES = [
 
 @pytest.mark.parametrize("min_frequency", [1, 4, 9])
 @pytest.mark.parametrize("repeats", [2, 100])
-def test_counts_of_words_are_enough(min_frequency, repeats, tune):
+def test_model_of_word_counts_equals_that_of_texts(min_frequency, repeats, tune):
     tune(max_repeats=repeats)
     find_words = subwords.word_finder()
     counts = Counter(word for line in LINES for word in find_words(line))
-    expected = subwords.learn(iter(LINES), 300, min_frequency)
-    learned = subwords.learn_from_counts(list(counts), np.array(list(counts.values())), 300, min_frequency)
+    expected = subwords.train(iter(LINES), 300, min_frequency)
+    learned = subwords.train_from_counts(list(counts), np.array(list(counts.values())), 300, min_frequency)
     assert learned.to_str() == expected.to_str()
     assert len(subwords.tokens_of(expected)) > subwords.N_BYTES
 
 
-def test_words_are_those_that_the_library_looks_into():
+def test_word_finder_splits_like_the_library():
     find_words = subwords.word_finder()
     assert find_words("it's 2,5") == ["Ġit", "'s", "Ġ2", ",", "5"]
-    model = subwords.learn(LINES, 300, 1)
+    model = subwords.train(LINES, 300, 1)
     tokens = subwords.tokens_of(model)
     for line, ids in zip(LINES, subwords.encode(model, LINES), strict=True):
         assert ids.dtype == np.int32
-        assert "".join(find_words(line)) == "".join(tokens[number] for number in ids)
+        assert "".join(find_words(line)) == "".join(tokens[index] for index in ids)
 
 
-def test_texts_are_encoded_in_chunks(tune):
-    model = subwords.learn(LINES, 280, 1)
+def test_encode_does_not_depend_on_the_chunk_size(tune):
+    model = subwords.train(LINES, 280, 1)
     expected = [ids.tolist() for ids in subwords.encode(model, LINES)]
     tune(subword_chunk=4)
     assert [ids.tolist() for ids in subwords.encode(model, iter(LINES))] == expected
 
 
-def learned():
-    return subwords.learn(["hello there, hello you", "the hell of it 漢字"] * 5, 300, 1)
+def trained_model():
+    return subwords.train(["hello there, hello you", "the hell of it 漢字"] * 5, 300, 1)
 
 
-def test_tokens_and_merges_are_all_of_a_model():
-    model = learned()
+def test_restored_equals_the_model_of_its_tokens_and_merges():
+    model = trained_model()
     merges = subwords.merges_of(model)
     assert len(merges) > 10 and merges.dtype == np.int32
-    again = subwords.restored(subwords.tokens_of(model), merges)
-    assert again.to_str() == model.to_str()
+    restored = subwords.rebuild(subwords.tokens_of(model), merges)
+    assert restored.to_str() == model.to_str()
     lines = ["hello, the new one", "漢"]
-    assert [ids.tolist() for ids in subwords.encode(again, lines)] == [
+    assert [ids.tolist() for ids in subwords.encode(restored, lines)] == [
         ids.tolist() for ids in subwords.encode(model, lines)
     ]
 
 
-def test_a_model_that_was_changed_has_no_merges():
-    model = learned()
+def test_merges_of_a_changed_model_is_an_error():
+    model = trained_model()
     model.enable_truncation(3)
-    with pytest.raises(ValueError, match="changed afterwards"):
+    with pytest.raises(ValueError, match="was changed after fit"):
         subwords.merges_of(model)
 
 
@@ -81,6 +81,6 @@ def test_a_model_that_was_changed_has_no_merges():
         (["a", "aa"], [[0, 0], [0, 0]]),
     ],
 )
-def test_what_makes_no_model_is_refused_before_the_library_sees_it(tokens, merges):
+def test_restored_rejects_invalid_tokens_and_merges(tokens, merges):
     with pytest.raises(ValueError, match=r"token|merge"):
-        subwords.restored(tokens, np.array(merges, dtype=np.int32).reshape(-1, 2))
+        subwords.rebuild(tokens, np.array(merges, dtype=np.int32).reshape(-1, 2))

@@ -1,4 +1,4 @@
-"""How often tokens occur, counted at once or part after part."""
+"""Token counts over all texts at once or chunk by chunk."""
 
 import pickle
 
@@ -19,7 +19,7 @@ def counted(counts):
 
 
 @pytest.mark.parametrize("piece", [1, 2, 1_000])
-def test_tokens_are_counted_in_the_order_in_which_they_come(piece, tune):
+def test_add_counts_tokens_in_order_of_occurrence(piece, tune):
     tune(count_chunk=piece)
     counts = TokenCounts(WORDS, max_length=1)
     assert [row.tolist() for row in counts.add(ROWS[:2]).items()] == [[0, 1], [1, 2, 1]]
@@ -29,26 +29,26 @@ def test_tokens_are_counted_in_the_order_in_which_they_come(piece, tune):
 
 
 @pytest.mark.parametrize(
-    ("min_frequency", "max_tokens", "kept", "others"),
+    ("min_frequency", "max_tokens", "selected", "omitted"),
     [(1, None, "aBbc", ""), (2, None, "aBb", "c"), (1, 2, "aB", "bc"), (3, 1, "a", "Bbc")],
 )
-def test_frequent_tokens_come_first_then_by_spelling(min_frequency, max_tokens, kept, others):
+def test_choose_sorts_by_frequency_then_by_spelling(min_frequency, max_tokens, selected, omitted):
     counts = TokenCounts(WORDS._replace(lowercase=False), None)
     counts.add(["b a B", "a c a b B"])
     tokens = counts.tokens
     chosen = counts.choose(tokens, min_frequency, max_tokens)
-    assert ["".join(sorted(tokens[number] for number in ids)) for ids in chosen] == ["".join(sorted(kept)), others]
-    assert [tokens[number] for number in chosen[0]] == list(kept)
+    assert "".join(tokens[index] for index in chosen[0]) == selected
+    assert "".join(sorted(tokens[index] for index in chosen[1])) == omitted
 
 
-def test_no_token_is_frequent_enough():
+def test_choose_without_a_frequent_token_is_an_error():
     counts = TokenCounts(WORDS, None)
     counts.add(ROWS)
     with pytest.raises(ValueError, match="none of the 3 different tokens of 4 texts occurs min_frequency=4 times"):
         counts.choose(counts.tokens, 4, None)
 
 
-def test_a_copy_goes_on_by_itself():
+def test_copy_continues_independently():
     counts = TokenCounts(WORDS, None)
     counts.add(ROWS)
     copied = counts.copy()
@@ -58,22 +58,22 @@ def test_a_copy_goes_on_by_itself():
     assert counted(copied) == {"b": 2, "a": 4, "c": 1, "new": 1, "tokens": 1}
     counts.add(["later tokens"])
     assert {token: n for token, n in counted(counts).items() if n} == {"b": 2, "a": 3, "c": 1, "later": 1, "tokens": 1}
-    assert copied.counts.sum() == 9, "the first copy is as it was"
+    assert copied.counts.sum() == 9, "the first copy is unchanged"
     with pytest.raises(ValueError, match="none of the 5 different tokens"):
         counts.choose(counts.tokens, 9, None)
 
 
-def test_a_pickle_goes_on():
+def test_pickled_counts_continue_like_the_originals():
     counts = TokenCounts(WORDS, None)
     counts.add(ROWS[:2])
-    again = pickle.loads(pickle.dumps(counts))
-    for one in (counts, again):
-        one.add(ROWS[2:])
-    assert counted(again) == counted(counts)
-    assert again.add(["d", "a"]).values.tolist() == [3, 1]
+    restored = pickle.loads(pickle.dumps(counts))
+    for each in (counts, restored):
+        each.add(ROWS[2:])
+    assert counted(restored) == counted(counts)
+    assert restored.add(["d", "a"]).values.tolist() == [3, 1]
 
 
-def test_the_level_is_chosen_when_all_texts_are_there():
+def test_chosen_level_depends_on_all_texts():
     counts = TextCounts([WORDS, CHARACTERS], None)
     counts.add(["the words of a text"])
     assert counted(counts.chosen()) == dict.fromkeys("the words of a text".split(), 1)
@@ -87,7 +87,7 @@ def test_the_level_is_chosen_when_all_texts_are_there():
     assert alone.chosen().splitter.level == "char"
 
 
-def test_subwords_are_not_known_before_all_texts_are():
+def test_n_truncated_is_none_for_subwords_with_a_max_length():
     subword = WORDS._replace(level="subword")
     assert TokenCounts(subword, 5).n_truncated is None
     assert TokenCounts(subword, None).n_truncated == 0

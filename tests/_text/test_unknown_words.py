@@ -1,4 +1,4 @@
-"""Texts whose words are not the right tokens, told from others, on made and on real texts."""
+"""The warning for texts whose words are unsuitable as tokens, on synthetic and real texts."""
 
 import gzip
 import json
@@ -13,8 +13,10 @@ from seqclf import RNNTextClassifier, TextTokenizer, datasets
 from seqclf._data.ragged import Ragged
 from seqclf._text.unknown_words import WordSample
 
-ONE_EACH = 'Nearly all texts are one token each, and .* occur once.*level="char"'
-MOSTLY_UNKNOWN = '^[0-9]+% of the words occur once: about as many words of new texts will be unknown.*level="char"'
+SINGLE_TOKENS = 'Nearly all texts are one token each, and .* occur once.*level="char"'
+MOSTLY_UNKNOWN = (
+    '^[0-9]+% of the words occur once: expect about this fraction of unknown words in new texts.*level="char"'
+)
 
 
 def words_of(letters, lengths, n, seed=0):
@@ -22,7 +24,7 @@ def words_of(letters, lengths, n, seed=0):
     return ["".join(generator.choices(letters, k=generator.randint(*lengths))) for _ in range(n)]
 
 
-def warned(texts, level="word"):
+def warning_of(texts, level="word"):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         TextTokenizer(level=level).fit(texts)
@@ -43,25 +45,25 @@ CHINESE = ["，".join(words_of(CHARACTERS, (4, 14), 12, seed)) + "。" for seed 
         [*words_of("ACGT", (60, 60), 98), "a b", ""],
     ],
 )
-def test_texts_that_are_one_token_each(texts):
-    with pytest.warns(UserWarning, match=ONE_EACH):
+def test_texts_of_one_token_each_warn(texts):
+    with pytest.warns(UserWarning, match=SINGLE_TOKENS):
         TextTokenizer(level="word").fit(texts)
-    assert not warned(texts, level="char")
-    assert not warned(texts, level="auto")
-    assert not warned([[text] for text in texts])  # whoever splits texts knows what a token is
+    assert not warning_of(texts, level="char")
+    assert not warning_of(texts, level="auto")
+    assert not warning_of([[text] for text in texts])  # lists of tokens never warn
 
 
-def test_a_language_without_spaces():
+def test_language_without_spaces_warns():
     with pytest.warns(UserWarning, match=MOSTLY_UNKNOWN):
         TextTokenizer(level="word").fit_transform(CHINESE)
-    assert not warned([" ".join(text) for text in CHINESE]), "characters with spaces between them"
-    assert not warned(CHINESE, level="char")
-    assert not warned(CHINESE, level="auto")
+    assert not warning_of([" ".join(text) for text in CHINESE]), "characters with spaces between them"
+    assert not warning_of(CHINESE, level="char")
+    assert not warning_of(CHINESE, level="auto")
 
 
-def test_a_classifier_warns_once():
+def test_classifier_warns_once():
     texts = words_of("ACGT", (30, 30), 40)
-    with pytest.warns(UserWarning, match=ONE_EACH) as caught:
+    with pytest.warns(UserWarning, match=SINGLE_TOKENS) as caught:
         classifier = RNNTextClassifier(TextTokenizer(level="word"), units=2, max_epochs=1).fit(texts, [0, 1] * 20)
     assert len(caught) == 1
     classifier.predict(texts)
@@ -81,25 +83,26 @@ def test_a_classifier_warns_once():
         datasets.make_order_reviews(200, random_state=0)[0],
     ],
 )
-def test_other_texts(texts):
-    assert not warned(texts)
+def test_suitable_texts_do_not_warn(texts):
+    assert not warning_of(texts)
 
 
 @pytest.mark.parametrize("n_texts", [10, 1_000, 2_500, 9_000])
-def test_the_sample_does_not_depend_on_the_parts(n_texts, tune):
+def test_word_sample_does_not_depend_on_chunks(n_texts, tune):
     tune(unknown_word_sample=1_000)
     generator = np.random.default_rng(0)
     lengths = generator.integers(0, 5, n_texts)
     ids = Ragged(generator.integers(0, 90, lengths.sum()).astype(np.int32), lengths)
-    whole, parts = WordSample(), WordSample()
+    whole, chunked = WordSample(), WordSample()
     whole.add(ids)
     for start in range(0, n_texts, 700):
-        parts.add(ids.take(slice(start, start + 700)))
-    assert np.array_equal(parts._ids.values, whole._ids.values) and np.array_equal(parts._places, whole._places)
-    assert np.array_equal(parts._ids.lengths, whole._ids.lengths)
+        chunked.add(ids.take(slice(start, start + 700)))
+    assert np.array_equal(chunked._ids.values, whole._ids.values)
+    assert np.array_equal(chunked._positions, whole._positions)
+    assert np.array_equal(chunked._ids.lengths, whole._ids.lengths)
     assert ids.n_steps < 2_000 or 900 < whole._ids.n_steps < 2_200
-    tokens = [f"t{number}" for number in range(90)]
-    assert parts.find_unknown(tokens) == whole.find_unknown(tokens)
+    tokens = [f"t{index}" for index in range(90)]
+    assert chunked.describe_unknown(tokens) == whole.describe_unknown(tokens)
 
 
 @pytest.mark.slow
@@ -114,11 +117,11 @@ def test_the_sample_does_not_depend_on_the_parts(n_texts, tune):
         ("sms_spam/sms_spam", "^$"),
     ],
 )
-def test_real_texts(data_folder, file, expected):
+def test_warning_on_real_texts(data_folder, file, expected):
     path = data_folder / f"{file}.jsonl.gz"
     if not path.exists():
         pytest.skip(f"there is no {path}")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in lines]
     for n in (300, 1_000, len(texts)):
-        assert re.match(expected, warned(random.Random(n).sample(texts, n)))
+        assert re.match(expected, warning_of(random.Random(n).sample(texts, n)))

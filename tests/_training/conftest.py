@@ -1,4 +1,4 @@
-"""What the tests of training share: a small data set, a network for it, and a training of that."""
+"""Fixtures for tests of training: a small dataset, a network and a session for it."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from seqclf._training.session import TrainingSession
 
 @pytest.fixture
 def make_task():
-    """A function that gives the task of telling two classes, which count the same if nothing else is said."""
+    """A function that makes a task with two classes, of equal weight by default."""
 
     def make(class_weight=None):
         task = Classification(class_weight)
@@ -27,7 +27,7 @@ def make_task():
 
 @pytest.fixture
 def make_data():
-    """A function that gives token ids from 2 to 8 in sequences of these lengths, of two classes in turn."""
+    """A function that makes sequences of these lengths, of token ids from 2 to 8, with alternating classes."""
 
     def make(lengths, seed=0, weights=None):
         rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def make_data():
 
 @pytest.fixture
 def make_network():
-    """A function that gives a network for such data, always with the same weights."""
+    """A function that makes a network for this data, always with the same weights."""
 
     def make(**changes):
         settings = {"n_outputs": 1, "vocab_size": 9, "embedding_dim": 4, "units": (4,)}
@@ -51,7 +51,7 @@ def make_network():
 
 @pytest.fixture
 def train(make_task):
-    """A function that trains a network in place; it gives the session, which is over."""
+    """A function that trains a network in place, and returns the finished session."""
 
     def run(network, training, validation=None, task=None, **changes):
         settings = {

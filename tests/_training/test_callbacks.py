@@ -1,4 +1,4 @@
-"""What happens around the loop: early stopping, schedules, penalties, lines of progress, losses that are not finite."""
+"""Callbacks: early stopping, schedules, penalties, progress messages, and losses that are not finite."""
 
 import math
 
@@ -13,8 +13,8 @@ from seqclf._training.optimizers import OPTIMIZERS, FusedOptimizer
 # Early stopping
 
 
-def losses(monkeypatch, values):
-    """Let the losses of successive epochs that early stopping watches be `values`, whichever losses these are."""
+def replace_losses(monkeypatch, values):
+    """Replace the losses of successive epochs that early stopping compares by `values`."""
     remaining = iter(values)
     original = EarlyStopping.on_epoch_end
 
@@ -28,7 +28,7 @@ def losses(monkeypatch, values):
 
 @pytest.fixture
 def epoch_weights(make_network, train):
-    """A function that gives the head's weights after each epoch of a training that nothing ends."""
+    """A function that returns the weights of the head after each epoch of a training without early stopping."""
 
     def weights(data, n_epochs):
         found = []
@@ -46,26 +46,26 @@ def epoch_weights(make_network, train):
     [
         ([3.0, 2.0, 2.5, 2.6, 1.0], 2, 0.0, 4, 2),
         ([3.0, 2.0, 2.5, 1.9, 2.0, 2.1, 0.0], 2, 0.0, 6, 4),
-        # Absolute tol: a gain of no more than tol is none.
+        # tol is absolute: a decrease by less than tol is no improvement.
         ([3.0, 2.95, 2.9, 2.0], 2, 0.2, 3, 1),
-        # Losses may be negative in principle: a slightly worse one is worse.
+        # Negative losses are compared in the same way.
         ([-3.0, -2.9999, -2.9998, -9.0], 2, 1e-4, 3, 1),
         ([3.0, 2.0, 1.0], 5, 0.0, 3, 3),
     ],
 )
-@pytest.mark.parametrize("watched", [True, False], ids=["validation", "training"])
-def test_early_stopping_keeps_the_best_weights(
-    monkeypatch, make_data, make_network, train, epoch_weights, values, patience, tol, n_epochs, best, watched
+@pytest.mark.parametrize("with_validation", [True, False], ids=["validation", "training"])
+def test_early_stopping_restores_the_best_weights(
+    monkeypatch, make_data, make_network, train, epoch_weights, values, patience, tol, n_epochs, best, with_validation
 ):
     data = make_data([4, 3, 5, 2, 6, 1, 4, 4])
     expected = epoch_weights(data, best)[best - 1]
-    losses(monkeypatch, values)
+    replace_losses(monkeypatch, values)
     network = make_network()
     max_epochs = min(len(values), n_epochs + 1)
     session = train(
-        network, data, make_data([3, 3]) if watched else None, patience=patience, tol=tol, max_epochs=max_epochs
+        network, data, make_data([3, 3]) if with_validation else None, patience=patience, tol=tol, max_epochs=max_epochs
     )
-    assert ("valid_loss" in session.history[0]) is watched
+    assert ("valid_loss" in session.history[0]) is with_validation
     assert (len(session.history), session.n_epochs, session.best_epoch) == (n_epochs, n_epochs, best)
     assert session.is_over
     assert torch.equal(network.head.weight, expected)
@@ -76,8 +76,8 @@ def test_early_stopping_keeps_the_best_weights(
 
 
 @pytest.fixture
-def rates_of_the_steps(monkeypatch, train):
-    """A function that gives the learning rates of all groups of weights at each update of a training."""
+def learning_rates(monkeypatch, train):
+    """A function that returns the learning rates of all parameter groups at each update of a training."""
 
     def rates(network, data, **changes):
         found, update = [], FusedOptimizer.update
@@ -96,54 +96,54 @@ def rates_of_the_steps(monkeypatch, train):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("n_rows", "max_epochs"), [(4, 1), (8, 1), (4, 3), (9, 5), (40, 10)])
-def test_one_cycle_rises_in_a_fifth_of_the_steps_and_falls_to_nothing(
-    make_data, make_network, rates_of_the_steps, optimizer, n_rows, max_epochs
+def test_one_cycle_rises_for_a_fifth_of_the_updates_then_falls_to_0(
+    make_data, make_network, learning_rates, optimizer, n_rows, max_epochs
 ):
-    """Half a cosine up, half a cosine down, over all epochs; validation takes no step of it."""
+    """Half a cosine up, half a cosine down, over all epochs; validation batches don't count."""
     settings = {"optimizer": optimizer, "learning_rate": 0.03, "max_epochs": max_epochs, "max_grad_norm": 1e-6}
-    rates = rates_of_the_steps(
+    rates = learning_rates(
         make_network(),
         make_data([3] * n_rows),
         validation=make_data([3, 3]),
         schedule="one_cycle",
         **settings,
     )
-    n_steps = math.ceil(n_rows / 4) * max_epochs
-    assert rates.shape == (n_steps, 2), "weights, and biases, which are not decayed"
-    for step, (of_weights, of_biases) in enumerate(rates, start=1):
-        done = step / (n_steps + 1)
+    n_updates = math.ceil(n_rows / 4) * max_epochs
+    assert rates.shape == (n_updates, 2), "one group for weights, and one for biases without weight decay"
+    for update, (weight_rate, bias_rate) in enumerate(rates, start=1):
+        done = update / (n_updates + 1)
         if done < 0.2:
-            share = (1 - math.cos(math.pi * done / 0.2)) / 2
+            fraction = (1 - math.cos(math.pi * done / 0.2)) / 2
         else:
-            share = (1 + math.cos(math.pi * (done - 0.2) / 0.8)) / 2
-        assert of_weights == of_biases == pytest.approx(0.03 * share, rel=1e-9)
+            fraction = (1 + math.cos(math.pi * (done - 0.2) / 0.8)) / 2
+        assert weight_rate == bias_rate == pytest.approx(0.03 * fraction, rel=1e-9)
     assert rates.min() > 0 and rates.max() <= 0.03
-    if n_steps == 100:
+    if n_updates == 100:
         assert rates.argmax() // 2 in (19, 20) and rates.max() > 0.029 and rates[-1, 0] < 0.03 / 1_000
 
 
-def test_a_constant_rate_stays(make_data, make_network, rates_of_the_steps):
-    rates = rates_of_the_steps(make_network(), make_data([3] * 9), schedule="constant", max_epochs=4)
+def test_schedule_constant_keeps_the_learning_rate(make_data, make_network, learning_rates):
+    rates = learning_rates(make_network(), make_data([3] * 9), schedule="constant", max_epochs=4)
     assert rates.tolist() == [[0.01, 0.01]] * 12
 
 
-def test_the_rate_of_the_schedule_is_that_of_the_step(make_data, make_network, train):
-    """One step of plain gradient descent, the only one: as long as the rate at the middle of the way."""
+def test_one_cycle_scales_the_update(make_data, make_network, train):
+    """The only update of plain gradient descent uses the rate at the middle of the schedule."""
 
-    def step(**changes):
+    def difference(**changes):
         network = make_network()
         train(network, make_data([3] * 4), optimizer="sgd", learning_rate=1.0, max_epochs=1, **changes)
         return network.head.weight.detach() - make_network().head.weight.detach()
 
-    share = (1 + math.cos(math.pi * (0.5 - 0.2) / 0.8)) / 2
-    np.testing.assert_allclose(step(schedule="one_cycle"), share * step(schedule="constant"), rtol=1e-4)
+    fraction = (1 + math.cos(math.pi * (0.5 - 0.2) / 0.8)) / 2
+    np.testing.assert_allclose(difference(schedule="one_cycle"), fraction * difference(schedule="constant"), rtol=1e-4)
 
 
 # Penalties
 
 
 @pytest.mark.parametrize("penalty", ["l1", "weight_decay"])
-def test_penalties_move_weights_by_their_gradient_and_spare_biases(make_data, make_network, train, penalty):
+def test_penalties_apply_to_weights_but_not_biases(make_data, make_network, train, penalty):
     def weights(**changes):
         network = make_network()
         with torch.no_grad():
@@ -164,7 +164,7 @@ def test_penalties_move_weights_by_their_gradient_and_spare_biases(make_data, ma
 # Losses that are not finite
 
 
-def test_a_diverging_loss_names_epoch_and_remedy():
+def test_finite_loss_names_epoch_and_remedy():
     X, y = datasets.make_order_series(20, random_state=0)
     classifier = RNNClassifier(
         cell="rnn", activation="relu", units=8, optimizer="sgd", learning_rate=1e8, max_grad_norm=None, random_state=0
@@ -179,7 +179,7 @@ def test_a_diverging_loss_names_epoch_and_remedy():
 # Progress
 
 
-def test_a_line_per_epoch(capsys):
+def test_progress_prints_a_line_per_epoch(capsys):
     X, y = datasets.make_order_reviews(40, random_state=0)
     RNNTextClassifier(units=2, max_epochs=2, patience=2, verbose=1, random_state=0).fit(X, y)
     level, *lines = capsys.readouterr().out.splitlines()
@@ -187,7 +187,7 @@ def test_a_line_per_epoch(capsys):
     assert lines[0].startswith("epoch   1/2 ") and "validation: loss" in lines[0] and "best so far" in lines[0]
 
 
-def test_a_bar_inside_the_epoch(capsys):
+def test_progress_shows_a_bar_with_verbose_2(capsys):
     X, y = datasets.make_order_series(20, random_state=0)
     RNNClassifier(units=2, max_epochs=2, batch_size=5, verbose=2, random_state=0).fit(X, y)
     captured = capsys.readouterr()
@@ -195,7 +195,7 @@ def test_a_bar_inside_the_epoch(capsys):
     assert "epoch 1" in captured.err and "/4" in captured.err
 
 
-def test_silence_by_default(capsys):
+def test_no_output_by_default(capsys):
     X, y = datasets.make_order_series(10, random_state=0)
     RNNClassifier(units=2, max_epochs=1, random_state=0).fit(X, y)
     captured = capsys.readouterr()

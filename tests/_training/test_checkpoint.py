@@ -1,4 +1,4 @@
-"""The file from which a fit goes on: written whole, known by its fit, used by one process."""
+"""Checkpoint files: written atomically, identified by their fit, and used by one process."""
 
 import json
 import threading
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from seqclf._training.checkpoint import FORMAT, Checkpoint, open_checkpoint, read_header, write_whole
+from seqclf._training.checkpoint import FORMAT, Checkpoint, open_checkpoint, read_header, write_atomically
 
 IDENTITY = {"estimator": "RNNClassifier", "learning_rate": "0.01", "data": "ab12"}
 VERSIONS = {"seqclf": "0.1.0", "torch": "2.13"}
 
 
 class Session:
-    """What a checkpoint asks of a session."""
+    """The part of `TrainingSession` that a checkpoint uses."""
 
     def __init__(self, n_epochs=0):
         self.loaded, self.n_epochs = None, n_epochs
@@ -26,8 +26,8 @@ class Session:
         self.loaded = state
 
 
-def stopped(folder, n_epochs=3, identity=IDENTITY, versions=VERSIONS, rng=None):
-    """Leave the checkpoint of a fit that was interrupted."""
+def interrupted_fit(folder, n_epochs=3, identity=IDENTITY, versions=VERSIONS, rng=None):
+    """Interrupt a fit, and return its checkpoint file."""
 
     def fit():
         with open_checkpoint(folder, identity, versions) as checkpoint:
@@ -41,9 +41,9 @@ def stopped(folder, n_epochs=3, identity=IDENTITY, versions=VERSIONS, rng=None):
     return file
 
 
-def test_a_fit_goes_on_and_its_file_is_removed_at_the_end(tmp_path):
+def test_open_checkpoint_resumes_and_deletes_the_file_at_the_end(tmp_path):
     folder = tmp_path / "new" / "folder"
-    file = stopped(folder)
+    file = interrupted_fit(folder)
     assert list(folder.iterdir()) == [file]
     with open_checkpoint(folder, IDENTITY, VERSIONS) as checkpoint:
         assert checkpoint.file == file and checkpoint.n_epochs == 3
@@ -53,21 +53,21 @@ def test_a_fit_goes_on_and_its_file_is_removed_at_the_end(tmp_path):
     assert not list(folder.iterdir())
 
 
-def test_a_new_fit_has_nothing_to_load(tmp_path):
+def test_open_checkpoint_of_a_new_fit_loads_nothing(tmp_path):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
         session = Session()
         checkpoint.load_into(session)
         assert session.loaded is None and checkpoint.n_epochs == 0
 
 
-def test_two_fits_of_one_identity_have_a_file_each(tmp_path):
+def test_concurrent_fits_of_one_identity_use_separate_files(tmp_path):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as one, open_checkpoint(tmp_path, IDENTITY, VERSIONS) as other:
         assert one.file != other.file
         one.save(Session(2))
         assert other.n_epochs == 0 and not other.file.exists()
 
 
-def test_a_fit_that_runs_is_no_other_fit_to_warn_of(tmp_path):
+def test_no_warning_about_a_running_fit(tmp_path):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as one:
         one.save(Session(2))
         with open_checkpoint(tmp_path, IDENTITY | {"data": "cd34"}, VERSIONS) as other:
@@ -76,25 +76,27 @@ def test_a_fit_that_runs_is_no_other_fit_to_warn_of(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"learning_rate": "0.003"}, "learning_rate 0.01, here 0.003"),
         ({"data": "cd34"}, "data ab12, here cd34"),
         ({"data": "cd34", "units": "3"}, "data ab12, here cd34; units missing, here 3"),
     ],
 )
-def test_the_checkpoint_of_another_fit_is_left_alone_and_the_difference_named(tmp_path, change, words):
-    file = stopped(tmp_path)
+def test_warning_names_differences_from_the_checkpoint_of_another_fit(tmp_path, change, message):
+    file = interrupted_fit(tmp_path)
     with (
-        pytest.warns(UserWarning, match=rf"another fit \(epoch 3\) and is not used: it has {words}\. This fit begins"),
+        pytest.warns(
+            UserWarning, match=rf"another fit \(epoch 3\) and is not used: it has {message}\. This fit starts"
+        ),
         open_checkpoint(tmp_path, IDENTITY | change, VERSIONS) as checkpoint,
     ):
         assert checkpoint.n_epochs == 0 and checkpoint.file != file
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_other_versions_are_named(tmp_path):
-    stopped(tmp_path, versions=VERSIONS | {"torch": "2.14"})
+def test_checkpoint_raises_for_other_versions(tmp_path):
+    interrupted_fit(tmp_path, versions=VERSIONS | {"torch": "2.14"})
     with (
         pytest.raises(ValueError, match=r"written with torch 2\.14, and this is torch 2\.13.*or delete the file"),
         open_checkpoint(tmp_path, IDENTITY, VERSIONS),
@@ -103,8 +105,8 @@ def test_other_versions_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("bit", range(0, 8 * 900, 211))
-def test_no_flipped_bit_is_read_in_silence(tmp_path, bit):
-    file = stopped(tmp_path)
+def test_checkpoint_raises_for_any_flipped_bit(tmp_path, bit):
+    file = interrupted_fit(tmp_path)
     content = bytearray(file.read_bytes())
     position = len(content.partition(b"\n")[0]) + 1 + bit // 8
     content[position % len(content)] ^= 1 << bit % 8
@@ -113,8 +115,8 @@ def test_no_flipped_bit_is_read_in_silence(tmp_path, bit):
         Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS)
 
 
-def test_a_moment_of_another_fit_does_not_take_the_place_of_a_fit_that_goes_on(tmp_path):
-    file = stopped(tmp_path)
+def test_open_checkpoint_waits_for_a_briefly_held_lock(tmp_path):
+    file = interrupted_fit(tmp_path)
     lock = FileLock(file.with_suffix(".lock"), thread_local=False)
     lock.acquire()
     threading.Timer(0.2, lock.release, kwargs={"force": True}).start()
@@ -123,8 +125,8 @@ def test_a_moment_of_another_fit_does_not_take_the_place_of_a_fit_that_goes_on(t
 
 
 @pytest.mark.parametrize("damage", ["empty", "header", "truncated", "flipped", "format", "no identity"])
-def test_a_damaged_file_is_named(tmp_path, damage):
-    file = stopped(tmp_path)
+def test_checkpoint_names_a_damaged_file(tmp_path, damage):
+    file = interrupted_fit(tmp_path)
     content = file.read_bytes()
     header, _, payload = content.partition(b"\n")
     if damage == "format":
@@ -148,58 +150,58 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     assert file.read_bytes() == content
 
 
-def test_a_file_is_whole_or_was_not_written(tmp_path, monkeypatch):
+def test_write_atomically_keeps_the_old_file_after_an_error(tmp_path, monkeypatch):
     file = tmp_path / "a.ckpt"
-    write_whole(file, b"old")
+    write_atomically(file, b"old")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
-        write_whole(file, b"new")
+        write_atomically(file, b"new")
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
 
 
-def test_a_full_disk_is_a_warning_and_the_last_file_stays(tmp_path, monkeypatch):
+def test_save_warns_about_a_full_disk_and_keeps_the_last_file(tmp_path, monkeypatch):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
         checkpoint.save(Session(1))
         monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.warns(UserWarning, match=r"checkpoint of epoch 2 could not be written .*No space left.*goes on"):
+        with pytest.warns(UserWarning, match=r"checkpoint of epoch 2 could not be written .*No space left.*continues"):
             checkpoint.save(Session(2))
         assert read_header(checkpoint.file)["epoch"] == 1
 
 
-def test_a_folder_that_is_a_file_is_named_before_the_training(tmp_path):
+def test_open_checkpoint_raises_if_the_folder_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(OSError, match=r"checkpoint_dir='.*file' can't be used .*a folder that can be written to"),
+        pytest.raises(OSError, match=r"checkpoint_dir='.*file' can't be used .*a writable folder"),
         open_checkpoint(tmp_path / "file", IDENTITY, VERSIONS),
     ):
         pass
 
 
-def test_the_global_generator_is_replaced_by_one_that_begins_where_the_first_process_did(tmp_path):
-    """And it is not touched itself."""
+def test_generator_restores_the_state_of_the_global_generator(tmp_path):
+    """The global generator itself does not change."""
     shared = np.random.mtrand._rand
     outside = shared.get_state(legacy=False)
     shared.seed(3)
-    file = stopped(tmp_path, rng=shared)
+    file = interrupted_fit(tmp_path, rng=shared)
     expected = np.random.RandomState(3).randint(2**31, size=4)
     shared.seed(4)
     before = shared.get_state(legacy=False)["state"]["key"].copy()
-    begun = Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(shared)
-    np.testing.assert_array_equal(begun.randint(2**31, size=4), expected)
+    restored = Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(shared)
+    np.testing.assert_array_equal(restored.randint(2**31, size=4), expected)
     np.testing.assert_array_equal(shared.get_state(legacy=False)["state"]["key"], before)
     shared.set_state(outside)
 
 
-def test_a_generator_that_was_handed_in_is_used_itself(tmp_path):
-    file, given = stopped(tmp_path), np.random.RandomState(5)
-    assert Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(given) is given
+def test_generator_returns_a_generator_other_than_the_global_one(tmp_path):
+    file, rng = interrupted_fit(tmp_path), np.random.RandomState(5)
+    assert Checkpoint(tmp_path, file.stem, IDENTITY, VERSIONS).generator(rng) is rng
 
 
-def test_the_file_runs_no_code(tmp_path):
+def test_checkpoint_does_not_unpickle_objects(tmp_path):
     import pickle
     import zipfile
 
-    file = stopped(tmp_path)
+    file = interrupted_fit(tmp_path)
     header, _, payload = file.read_bytes().partition(b"\n")
     archive = tmp_path / "payload.zip"
     archive.write_bytes(payload)

@@ -1,4 +1,4 @@
-"""What is left of a call that an error or Ctrl-C has ended, and how torch's errors of memory are named."""
+"""Global state after a call was ended by an error or Ctrl-C, and torch's out-of-memory errors."""
 
 import signal
 
@@ -15,8 +15,8 @@ from seqclf._training.guard import guarded, is_out_of_memory
 X, y = [np.zeros((3, 2)), np.ones((2, 2))] * 10, [0, 1] * 10
 
 
-class CutOff:
-    """A context manager whose end Ctrl-C prevents."""
+class InterruptedExit:
+    """A context manager whose exit is prevented by Ctrl-C."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -28,43 +28,43 @@ class CutOff:
         raise KeyboardInterrupt
 
 
-def test_blocks_that_ctrl_c_has_not_let_end_are_ended():
+def test_guarded_restores_thread_counts_if_ctrl_c_interrupts_an_exit():
     before = torch.get_num_threads()
 
     @guarded
     def work():
-        with CutOff(torch_threads(before + 1)), CutOff(kernel_threads(7)):
+        with InterruptedExit(torch_threads(before + 1)), InterruptedExit(kernel_threads(7)):
             assert (torch.get_num_threads(), chosen_threads()) == (before + 1, 7)
 
     with torch_threads(before + 2), kernel_threads(3):
-        with pytest.raises(KeyboardInterrupt) as kept:  # with its traceback, and all that lives there
+        with pytest.raises(KeyboardInterrupt) as caught:  # keeps the traceback and its frames alive
             work()
         assert (torch.get_num_threads(), chosen_threads(), n_blocks()) == (before + 2, 3, 1)
-    del kept  # The blocks are collected now, when it is too late for them to do anything.
+    del caught  # The blocks are garbage-collected now, which must have no effect.
     assert (torch.get_num_threads(), chosen_threads(), n_blocks()) == (before, None, 0)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_modes_of_torch_that_ctrl_c_has_not_let_end_are_ended(mode):
+def test_guarded_restores_torch_modes_if_ctrl_c_interrupts_an_exit(mode):
     def modes():
         return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
     @guarded
     def work():
-        with CutOff(mode()):
+        with InterruptedExit(mode()):
             assert modes() != (True, False)
 
-    with pytest.raises(KeyboardInterrupt) as kept:
+    with pytest.raises(KeyboardInterrupt) as caught:
         work()
     assert modes() == (True, False)
-    del kept
+    del caught
     assert modes() == (True, False)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
 @pytest.mark.parametrize("seed", range(3))
-def test_ctrl_c_at_random_moments_leaves_thread_counts_as_they_were(seed):
-    """The block takes some ten microseconds, nearly all of which begin or end it."""
+def test_guarded_restores_thread_counts_after_ctrl_c_at_random_moments(seed):
+    """The block takes tens of microseconds, nearly all of them for its entry and exit."""
     before, rng, n_inside = torch.get_num_threads(), np.random.default_rng(seed), 0
 
     @guarded
@@ -80,14 +80,14 @@ def test_ctrl_c_at_random_moments_leaves_thread_counts_as_they_were(seed):
     handler = signal.signal(signal.SIGALRM, interrupt)
     try:
         for delay in rng.uniform(1e-6, 3e-5, size=3000):
-            kept = None
+            caught = None
             try:
                 signal.setitimer(signal.ITIMER_REAL, delay)
                 work()
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt as error:
-                kept = error  # with its traceback, and all that lives there
-            assert (torch.get_num_threads(), chosen_threads(), n_blocks()) == (before, None, 0), kept
+                caught = error  # keeps the traceback and its frames alive
+            assert (torch.get_num_threads(), chosen_threads(), n_blocks()) == (before, None, 0), caught
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
@@ -96,30 +96,37 @@ def test_ctrl_c_at_random_moments_leaves_thread_counts_as_they_were(seed):
         assert torch.get_num_threads() == before + 1
 
 
-def torch_without_memory():
+def torch_cpu_out_of_memory():
     torch.empty(2**50)
 
 
-def a_gpu_without_memory():
+def torch_gpu_out_of_memory():
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def torch_on_windows():
+def torch_windows_out_of_memory():
     raise RuntimeError("[enforce fail at alloc_cpu.cpp:116] data. DefaultCPUAllocator: not enough memory: you tried to")
 
 
-def python_without_memory():
+def python_out_of_memory():
     raise MemoryError
 
 
-def cpp_without_memory():
+def cpp_out_of_memory():
     raise RuntimeError("std::bad_alloc")
 
 
 @pytest.mark.parametrize(
-    "work", [torch_without_memory, a_gpu_without_memory, torch_on_windows, cpp_without_memory, python_without_memory]
+    "work",
+    [
+        torch_cpu_out_of_memory,
+        torch_gpu_out_of_memory,
+        torch_windows_out_of_memory,
+        cpp_out_of_memory,
+        python_out_of_memory,
+    ],
 )
-def test_what_torch_says_where_memory_runs_out_is_a_memory_error(work):
+def test_guarded_turns_out_of_memory_errors_into_memory_error(work):
     with pytest.raises(MemoryError, match=r"There was too little memory: .") as caught:
         guarded(work)()
     assert is_out_of_memory(caught.value.__cause__)
@@ -128,7 +135,7 @@ def test_what_torch_says_where_memory_runs_out_is_a_memory_error(work):
 @pytest.mark.parametrize(
     "error", [RuntimeError("mat1 and mat2 shapes"), ValueError("can't allocate memory"), MemoryError("1 GB")]
 )
-def test_other_errors_are_left_as_they_are(error):
+def test_guarded_reraises_other_errors(error):
     def work():
         raise error
 
@@ -145,12 +152,12 @@ def test_fit_and_predict_are_guarded(monkeypatch):
     def fail(*_, **__):
         torch.empty(2**50)
 
-    def fail_without_a_word(*_, **__):
+    def fail_without_message(*_, **__):
         raise MemoryError
 
     with monkeypatch.context() as patch:
         patch.setattr("seqclf._nn.network.Network.features", fail)
-        patch.setattr("seqclf._inference.network.InferenceNetwork._features", fail_without_a_word)
+        patch.setattr("seqclf._inference.network.InferenceNetwork._features", fail_without_message)
         with pytest.raises(MemoryError, match="There was too little memory: an allocation failed"):
             model.predict(X)
         with pytest.raises(MemoryError, match="can't allocate memory"):

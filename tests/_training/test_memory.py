@@ -1,4 +1,4 @@
-"""The estimate of memory, next to what calls take, and the error where there is too little."""
+"""The estimate of memory against measurements, and the error if there is too little."""
 
 import json
 import subprocess
@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from _factories import run_python
 from seqclf import RNNClassifier, RNNTextClassifier
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._inference import memory
-from seqclf._inference.available_memory import Left
+from seqclf._inference.available_memory import AvailableMemory
 from seqclf._native import library
 from seqclf._training import memory as training_memory
-from seqclf._training.memory import left_on
+from seqclf._training.memory import available_on
 from seqclf._training.predict import predict_outputs
 
 PLAIN = {"wide": False, "conv_filters": 0}
 WORDS = {"wide": False, "nb_ngrams": 0, "units": 32}
 
-# What is done, with which estimator and settings. The wide half and the n-grams take memory that is not estimated.
+# Methods, estimators and settings. The memory of linear models and n-grams is not part of the estimate.
 SETTINGS = [
     ("predict", "RNNClassifier", PLAIN | {"cell": "lstm", "units": 32}),
     ("predict", "RNNClassifier", PLAIN | {"cell": "gru", "units": 20, "bidirectional": True}),
@@ -62,7 +63,7 @@ MEASURE = """
 
     what, estimator, settings, n_steps = json.loads(sys.argv[1])
     rng, needed = np.random.default_rng(0), []
-    memory.refuse = training_memory.refuse = lambda n_bytes, *_: needed.append(n_bytes)
+    memory.check_memory = training_memory.check_memory = lambda n_bytes, *_: needed.append(n_bytes)
 
     def data(n_steps):
         rows = [rng.integers(0, 200, n_steps) for _ in range(4)]
@@ -79,21 +80,21 @@ MEASURE = """
     def model():
         return getattr(seqclf, estimator)(max_epochs=1, random_state=0, n_threads=1, **settings)
 
-    fitted = model().fit(*data(50))  # what the first fit of a process takes
+    fitted = model().fit(*data(50))  # allocates what only the first fit of a process needs
     fitted.predict(data(50)[0])
     (X, y), other = data(n_steps), model()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     needed.clear()
     before = status("VmRSS")
-    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+    open("/proc/self/clear_refs", "w").write("5")  # resets the peak
     other.fit(X, y) if what == "fit" else getattr(fitted, what)(X[:1])
     print(json.dumps([max(needed), status("VmHWM") - before]))
 """
 
 
 def measure(what, estimator, settings, n_steps):
-    """The estimate of a call in bytes, and what its process took."""
+    """The estimate for a call and the memory that its process used, in bytes."""
     arguments = json.dumps([what, estimator, settings, n_steps])
     command = [sys.executable, "-c", textwrap.dedent(MEASURE), arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -102,36 +103,36 @@ def measure(what, estimator, settings, n_steps):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
-@pytest.mark.skipif(not library.available()[0], reason="torch's own operations take several times more")
-@pytest.mark.parametrize("number", [i if i in QUICK else pytest.param(i, marks=pytest.mark.slow) for i in range(26)])
-def test_a_call_takes_more_than_the_estimate_and_less_than_twice_as_much(number):
-    """So no call that fits is refused. Measured at 200,000 steps the estimate was 62 to 99 % of what was taken."""
-    what, estimator, settings = SETTINGS[number]
+@pytest.mark.skipif(not library.available()[0], reason="torch's own operations use several times more")
+@pytest.mark.parametrize("index", [i if i in QUICK else pytest.param(i, marks=pytest.mark.slow) for i in range(26)])
+def test_calls_use_more_than_the_estimate_and_less_than_twice(index):
+    """No call that fits raises an error. At 200,000 steps, the estimate was 62 to 99 % of the measurement."""
+    what, estimator, settings = SETTINGS[index]
     n_steps = 20 if settings.get("units") == 1000 else 60_000 if what == "fit" else 200_000
-    needed, taken = measure(what, estimator, settings, n_steps)
-    assert needed <= taken < 2 * needed
+    needed, used = measure(what, estimator, settings, n_steps)
+    assert needed <= used < 2 * needed
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 @pytest.mark.parametrize("kernels", ["reference", "torch_native"])
 @pytest.mark.parametrize("what", ["fit", "predict"])
-def test_other_kernels_take_more_than_the_estimate(what, kernels, monkeypatch):
+def test_other_kernels_use_more_than_the_estimate(what, kernels, monkeypatch):
     monkeypatch.setenv("SEQCLF_KERNELS", kernels)
-    needed, taken = measure(what, "RNNClassifier", PLAIN | {"units": 64, "cell": "lstm"}, 3_000)
-    assert needed <= taken
+    needed, used = measure(what, "RNNClassifier", PLAIN | {"units": 64, "cell": "lstm"}, 3_000)
+    assert needed <= used
 
 
 @pytest.fixture
-def left(monkeypatch, tune):
-    """A function that sets how many bytes are left, and gives the estimates of the calls that follow."""
+def set_available_memory(monkeypatch, tune):
+    """A function that sets the available memory in bytes."""
     tune(freed_bytes=0)
 
-    def set_left(n_bytes):
-        for place in (memory, training_memory):
-            monkeypatch.setattr(place, "left_memory", lambda: Left(n_bytes, "on this machine"))
+    def set_available(n_bytes):
+        for module in (memory, training_memory):
+            monkeypatch.setattr(module, "find_available_memory", lambda: AvailableMemory(n_bytes, "on this machine"))
 
-    return set_left
+    return set_available
 
 
 X = [np.zeros((n, 2), dtype=np.float32) for n in (5, 3, 80, 4, 9, 80)]
@@ -142,10 +143,10 @@ def model(**settings):
     return RNNClassifier(**PLAIN | {"units": 8, "max_epochs": 1, "random_state": 0, "patience": None} | settings)
 
 
-def test_a_prediction_that_does_not_fit_names_row_steps_sizes_and_ways_out(left):
+def test_predict_memory_error_names_row_steps_and_sizes(set_available_memory):
     fitted = model().fit(X, y)
     before = dict(vars(fitted))
-    left(1000)
+    set_available_memory(1000)
     with pytest.raises(MemoryError) as caught:
         fitted.predict(X)
     message = str(caught.value)
@@ -154,70 +155,70 @@ def test_a_prediction_that_does_not_fit_names_row_steps_sizes_and_ways_out(left)
     )
     assert "0 MB are left on this machine. Cut the sequences into windows" in message
     assert vars(fitted) == before
-    left(10**9)
+    set_available_memory(10**9)
     assert len(fitted.predict(X)) == len(X)
 
 
 @pytest.mark.parametrize("settings", [{}, {"patience": 1, "validation_fraction": 0.4}])
-def test_a_fit_that_does_not_fit_leaves_the_estimator_as_it_was(left, settings):
+def test_fit_memory_error_leaves_the_estimator_unchanged(set_available_memory, settings):
     one = model(**settings)
     before = dict(vars(one))
-    left(1000)
+    set_available_memory(1000)
     with pytest.raises(MemoryError, match=r"row \d of X, has \d+ steps. To train on it .* or a smaller batch_size"):
         one.fit(X, y)
     assert vars(one) == before
-    left(10**9)
+    set_available_memory(10**9)
     one.fit(X, y)
 
 
-def test_the_row_is_that_of_X_where_some_rows_have_a_weight_of_0(left):
-    left(1000)
+def test_fit_memory_error_names_the_row_of_X_with_zero_weights(set_available_memory):
+    set_available_memory(1000)
     with pytest.raises(MemoryError, match="row 5 of X, has 80 steps"):
         model().fit(X, y, sample_weight=[0, 1, 0, 1, 1, 1])
 
 
-def test_texts_are_refused_by_their_tokens(left):
+def test_predict_memory_error_counts_tokens_of_texts(set_available_memory):
     texts = ["a b", "c d e f g h", "a"] * 4
     fitted = RNNTextClassifier(units=8, max_epochs=1, random_state=0).fit(texts, [0, 1, 0] * 4)
-    left(100)
+    set_available_memory(100)
     with pytest.raises(MemoryError, match="row 1 of X, has 6 steps"):
         fitted.predict(texts)
 
 
-def test_the_batch_of_the_longest_row_has_others_that_may_be_the_shortest(left, monkeypatch):
-    """With one row in a batch it is alone; with all rows in one batch all of them count."""
+def test_check_training_counts_the_shortest_other_rows_of_a_batch(set_available_memory, monkeypatch):
+    """With a batch size of 1 only the longest row counts, and with one batch all rows do."""
     needed = []
-    for place in (memory, training_memory):
-        monkeypatch.setattr(place, "refuse", lambda n_bytes, *_: needed.append(n_bytes))
+    for module in (memory, training_memory):
+        monkeypatch.setattr(module, "check_memory", lambda n_bytes, *_: needed.append(n_bytes))
     for batch_size in (1, 2, 3, 6):
         model(batch_size=batch_size).fit(X, y)
-    of_fits = np.array(needed[::2])  # After each fit some rows are predicted.
+    of_fits = np.array(needed[::2])  # each fit also predicts some rows
     n_steps = (of_fits - of_fits[0]) / (of_fits[-1] - of_fits[0]) * (5 + 3 + 4 + 9 + 80)
     np.testing.assert_allclose(n_steps, [0, 3, 3 + 4, 3 + 4 + 5 + 9 + 80])
 
 
-def test_where_little_is_needed_the_system_is_not_asked(monkeypatch):
-    for place in (memory, training_memory):
-        monkeypatch.setattr(place, "left_memory", lambda: pytest.fail("asked"))
+def test_available_memory_is_not_queried_for_small_calls(monkeypatch):
+    for module in (memory, training_memory):
+        monkeypatch.setattr(module, "find_available_memory", lambda: pytest.fail("queried"))
     model().fit(X, y).predict(X)
 
 
-def test_where_nothing_is_known_nothing_is_refused(left, monkeypatch, tune):
+def test_no_memory_error_if_available_memory_is_unknown(set_available_memory, monkeypatch, tune):
     tune(freed_bytes=0)
-    for place in (memory, training_memory):
-        monkeypatch.setattr(place, "left_memory", lambda: None)
+    for module in (memory, training_memory):
+        monkeypatch.setattr(module, "find_available_memory", lambda: None)
     model().fit(X, y).predict(X)
 
 
-def test_an_empty_prediction_needs_nothing(left):
+def test_predict_outputs_of_no_rows_needs_no_memory(set_available_memory):
     network = model().fit(X, y).network_
-    left(0)
+    set_available_memory(0)
     nothing = EncodedSequences(Ragged(np.empty((0, 2), dtype=np.float32), np.empty(0, dtype=np.int64)))
     assert len(predict_outputs(network, nothing, network.device)) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's")
-def test_a_series_of_a_million_steps_is_refused_where_the_address_space_ends():
+def test_predict_memory_error_at_the_limit_of_the_address_space():
     code = """
     import resource
     import numpy as np
@@ -233,22 +234,20 @@ def test_a_series_of_a_million_steps_is_refused_where_the_address_space_ends():
         print(error)
     print(model.predict(X[:1]).shape)
     """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.startswith(
+    output = run_python(code)
+    assert output.startswith(
         "The longest sequence, row 1 of X, has 1,000,000 steps. To predict it takes at least 1.7 GB"
     )
-    assert "MB are left of the address space (ulimit -v)" in done.stdout and done.stdout.endswith("\n(1,)\n")
+    assert "MB are left of the address space (ulimit -v)" in output and output.endswith("\n(1,)\n")
 
 
-def test_a_gpu_has_what_is_free_and_what_torch_keeps_of_it(monkeypatch):
+def test_available_on_gpu_includes_memory_cached_by_torch(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 200)
-    assert left_on(torch.device("cuda")) == Left(1100, "on the GPU")
+    assert available_on(torch.device("cuda")) == AvailableMemory(1100, "on the GPU")
 
 
-def test_elsewhere_there_is_what_the_system_says(monkeypatch):
-    monkeypatch.setattr(training_memory, "left_memory", lambda: Left(7, "here"))
-    assert left_on(torch.device("cpu")) == Left(7, "here")
+def test_available_on_cpu_is_that_of_the_system(monkeypatch):
+    monkeypatch.setattr(training_memory, "find_available_memory", lambda: AvailableMemory(7, "here"))
+    assert available_on(torch.device("cpu")) == AvailableMemory(7, "here")

@@ -1,4 +1,4 @@
-"""That skorch is imported in one place; tests/faults/test_interpreter.py starts Python without docstrings."""
+"""skorch is imported in one place; tests/faults/test_interpreter.py runs Python without docstrings."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import seqclf
 
 
-def test_no_other_file_imports_skorch():
-    """One that did would fail under `python -OO` with an error of skorch's own."""
+def test_only_skorch_parts_imports_skorch():
+    """Another import would fail with an error of skorch under `python -OO`."""
     package = Path(seqclf.__file__).parent
     importing = re.compile(r"^\s*(from|import) skorch\b", re.MULTILINE)
     files = {

@@ -1,3 +1,5 @@
+"""Unpacking of rows from containers."""
+
 from array import array
 from collections import UserList, deque
 
@@ -8,7 +10,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from seqclf._validation.containers import as_array, is_sparse, plain, refuse_masked, unpack_rows
+from seqclf._validation.containers import as_array, check_not_masked, is_sparse, to_plain_container, unpack_rows
 
 MASKED = np.ma.masked_array([1.0, 2.0], mask=[False, True])
 IN_CONTAINERS = {
@@ -23,53 +25,60 @@ IN_CONTAINERS = {
 }
 
 
-@pytest.mark.parametrize("read", [plain, as_array, unpack_rows])
+@pytest.mark.parametrize("convert", [to_plain_container, as_array, unpack_rows])
 @pytest.mark.parametrize("values", IN_CONTAINERS.values(), ids=IN_CONTAINERS)
-def test_masked_arrays_are_refused_in_every_container(read, values):
-    if read is plain and isinstance(values, pd.Series):
+def test_masked_arrays_are_errors_in_every_container(convert, values):
+    if convert is to_plain_container and isinstance(values, pd.Series):
         values = values.to_numpy()
     with pytest.raises(TypeError, match=r"^groups (is|holds) a masked array.*: fill its masked values first"):
-        read(values, "groups")
+        convert(values, "groups")
 
 
-def test_where_the_masked_array_is():
+def test_check_not_masked_contains_the_position():
     objects = np.empty((1, 2), dtype=object)
     objects[0, 0], objects[0, 1] = 1.0, MASKED
     with pytest.raises(TypeError, match="X holds a masked array at position 1"):
-        refuse_masked(objects, "X")
-    refuse_masked(np.ones(3), "X")
-    refuse_masked("text", "X")
+        check_not_masked(objects, "X")
+    check_not_masked(np.ones(3), "X")
+    check_not_masked("text", "X")
 
 
-def test_sequences_of_other_kinds_are_lists():
+def test_to_plain_container_makes_lists_of_other_sequences():
     for values in (deque([1, 2]), UserList([1, 2]), range(1, 3), array("i", [1, 2])):
-        assert plain(values, "X") == [1, 2]
+        assert to_plain_container(values, "X") == [1, 2]
     for values in ("ab", b"ab", (1, 2), [1, 2], pd.Series([1, 2]), pl.Series([1, 2]), {1: 2}, None):
-        assert plain(values, "X") is values
+        assert to_plain_container(values, "X") is values
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_tensor_is_read_whether_or_not_it_has_a_gradient(dtype):
+def test_tensors_with_gradients_are_converted(dtype):
     tensor = torch.ones(2, 3, dtype=dtype, requires_grad=True)
-    for read in (plain, as_array, unpack_rows):
-        np.testing.assert_array_equal(read(tensor, "X"), np.ones((2, 3)))
+    for convert in (to_plain_container, as_array, unpack_rows):
+        np.testing.assert_array_equal(convert(tensor, "X"), np.ones((2, 3)))
 
 
-def test_values_as_an_array():
+def test_as_array_of_ragged_lists_and_frames():
     assert as_array(deque([[1], [1, 2]]), "y").tolist() == [[1], [1, 2]]
     assert as_array(pd.DataFrame({"a": [1, 2]}), "y").shape == (2, 1)
     assert as_array(pl.DataFrame({"a": [1, 2]}), "y").shape == (2, 1)
 
 
-def test_a_table_of_tokens_gets_both_answers():
-    with pytest.raises(ValueError, match=r"pick the one .*X\[:, 0\]\. If each row is a list of tokens: X\.tolist\(\)"):
+def test_unpack_rows_of_a_2d_array_of_tokens_has_advice_for_both_meanings():
+    with pytest.raises(
+        ValueError, match=r"pick the one .*X\[:, 0\]\. If each row is a list of tokens, pass X\.tolist\(\)"
+    ):
         unpack_rows(np.array([["a", "b"], ["c", "d"]]), "X")
 
 
-def test_what_is_sparse():
+def test_is_sparse_accepts_matrices_arrays_and_subclasses():
     class Counts(scipy.sparse.csr_array):
-        """A class of somebody else."""
+        """A user-defined subclass."""
 
-    for one in (scipy.sparse.eye(2), scipy.sparse.dok_matrix((2, 2)), scipy.sparse.csr_array((2, 2)), Counts((2, 2))):
-        assert is_sparse(one)
+    for matrix in (
+        scipy.sparse.eye(2),
+        scipy.sparse.dok_matrix((2, 2)),
+        scipy.sparse.csr_array((2, 2)),
+        Counts((2, 2)),
+    ):
+        assert is_sparse(matrix)
     assert not any(map(is_sparse, (np.eye(2), [scipy.sparse.eye(2)], None, pd.DataFrame([[1]]), {})))

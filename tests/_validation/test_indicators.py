@@ -1,4 +1,4 @@
-"""Indicator matrices: what is one, what it is read as, and what is said of others."""
+"""Detection and validation of indicator matrices."""
 
 import warnings
 
@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from scipy.sparse import coo_array, coo_matrix, csc_array, csr_array, csr_matrix, lil_matrix
 
-from seqclf._validation.indicators import check_indicator, first_other, is_indicator
+from seqclf._validation.indicators import first_non_binary, is_indicator, validate_indicator
 
 NAN = float("nan")
 Y = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 0]])
@@ -39,27 +39,27 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_forms(form):
+def test_validate_indicator_accepts_every_form(form):
     y = FORMS[form]
     assert is_indicator(y)
-    found = check_indicator(y, 4, name="y", rows_name="X")
+    found = validate_indicator(y, 4, name="y", rows_name="X")
     assert found.dtype == np.int8
     assert found.tolist() == Y.tolist()
 
 
 @pytest.mark.parametrize("y", [Y.astype(np.int8), csr_array(Y.astype(np.int8))])
-def test_the_matrix_is_a_copy(y):
-    found = check_indicator(y, 4, name="y", rows_name="X")
+def test_validate_indicator_returns_a_copy(y):
+    found = validate_indicator(y, 4, name="y", rows_name="X")
     found[:] = 0
     np.testing.assert_array_equal(y.toarray() if isinstance(y, csr_array) else y, Y)
 
 
-def test_entries_of_0_and_entries_twice_are_what_scipy_makes_of_them():
+def test_explicit_zeros_and_duplicates_in_sparse_matrices():
     stored = csr_array((np.array([1, 0, 1]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
-    assert check_indicator(stored, 2, name="y_val", rows_name="X_val").tolist() == [[1, 0], [0, 1]]
+    assert validate_indicator(stored, 2, name="y_val", rows_name="X_val").tolist() == [[1, 0], [0, 1]]
     twice = coo_array((np.ones(3), ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
     with pytest.raises(ValueError, match=r"y holds 2\.0 in row 0: "):
-        check_indicator(twice, 2, name="y", rows_name="X")
+        validate_indicator(twice, 2, name="y", rows_name="X")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_entries_of_0_and_entries_twice_are_what_scipy_makes_of_them():
         [[0, 1], [1], []],
     ],
 )
-def test_what_is_no_indicator(y):
+def test_is_indicator_rejects_other_targets(y):
     assert not is_indicator(y)
 
 
@@ -116,8 +116,8 @@ def test_what_is_no_indicator(y):
         (np.array([[1 + 0j, 0]]), (0, 1 + 0j)),
     ],
 )
-def test_the_first_value_that_is_neither_0_nor_1(array, expected):
-    assert first_other(array) == expected
+def test_first_non_binary(array, expected):
+    assert first_non_binary(array) == expected
 
 
 EXPECTED = r"expected an indicator matrix of shape \(4, n_labels\), 1 where a row of X has a label"
@@ -132,7 +132,7 @@ def with_value(value, dtype=object):
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        (with_value(2, int), rf"y holds 2 in row 2: {EXPECTED}, and 0 where it has not\."),
+        (with_value(2, int), rf"y holds 2 in row 2: {EXPECTED}, else 0\."),
         (with_value(-1, int).tolist(), rf"y holds -1 in row 2: {EXPECTED}"),
         (with_value(0.5, float), rf"y holds 0\.5 in row 2: {EXPECTED}"),
         (with_value(NAN, float), rf"y holds nan in row 2: {EXPECTED}"),
@@ -149,36 +149,36 @@ def with_value(value, dtype=object):
         ([[0, 1], [1], [], [0]], rf"y has the shape \(4,\): {EXPECTED}, as in fit\."),
     ],
 )
-def test_bad_values_are_named(y, words):
+def test_error_contains_the_invalid_value_and_row(y, words):
     with pytest.raises(ValueError, match=words):
-        check_indicator(y, 4, name="y", rows_name="X")
+        validate_indicator(y, 4, name="y", rows_name="X")
 
 
-def test_messages_name_the_rows_that_are_held_out():
+def test_messages_contain_the_given_names():
     with pytest.raises(ValueError, match=r"y_val holds 2 in row 2: .* 1 where a row of X_val has a label"):
-        check_indicator(with_value(2, int), 4, name="y_val", rows_name="X_val")
+        validate_indicator(with_value(2, int), 4, name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match="y_val has 3 rows, but X_val has 4: "):
-        check_indicator(Y[:3], 4, name="y_val", rows_name="X_val")
+        validate_indicator(Y[:3], 4, name="y_val", rows_name="X_val")
 
 
 @pytest.mark.parametrize("y", [np.ma.masked_array(Y, mask=Y == 1), [np.ma.masked_array(row) for row in Y]])
-def test_masked_matrices_are_refused(y):
+def test_masked_matrices_are_errors(y):
     with pytest.raises(TypeError, match=r"y (is|holds) a masked array"):
-        check_indicator(y, 4, name="y", rows_name="X")
+        validate_indicator(y, 4, name="y", rows_name="X")
 
 
-def test_a_one_hot_matrix_warns():
+def test_one_hot_matrix_warns():
     one_hot = np.eye(3)[[0, 1, 2, 1]]
-    words = r"y has exactly one 1 in each row\. .* has one class, hand in the classes: y\.argmax\(axis=1\)\."
+    words = r"y has exactly one 1 in each row\. .* has one class, pass the classes: y\.argmax\(axis=1\)\."
     for y in (one_hot, csr_array(one_hot)):
         with pytest.warns(UserWarning, match=words):
-            assert check_indicator(y, 4, name="y", rows_name="X").tolist() == one_hot.tolist()
+            assert validate_indicator(y, 4, name="y", rows_name="X").tolist() == one_hot.tolist()
 
 
-def test_other_matrices_do_not_warn():
+def test_other_indicator_matrices_do_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_indicator(np.eye(3), 3, name="y_val", rows_name="X_val")  # few rows, by chance
-        check_indicator(np.eye(3)[:1], 1, name="y", rows_name="X")
+        validate_indicator(np.eye(3), 3, name="y_val", rows_name="X_val")  # few rows, by chance
+        validate_indicator(np.eye(3)[:1], 1, name="y", rows_name="X")
         for y in (np.array([[1, 0], [0, 0]]), np.array([[1, 0], [1, 1]]), np.zeros((2, 2))):
-            check_indicator(y, 2, name="y", rows_name="X")
+            validate_indicator(y, 2, name="y", rows_name="X")

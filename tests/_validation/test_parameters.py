@@ -1,3 +1,5 @@
+"""Constraints on constructor parameters, and their messages."""
+
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -14,13 +16,13 @@ from seqclf._validation.parameters import (
     class_weight,
     has_methods,
     integer,
+    load_parameters,
     nan,
     optional,
     options,
     parameters_state,
     path,
     random_state,
-    read_parameters,
     real,
     sequence_of,
 )
@@ -79,7 +81,7 @@ class Raising(Mapping, int):
     __ge__ = __le__
 
 
-REFUSED = [
+REJECTED = [
     (integer(1), 0, "an integer >= 1"),
     (integer(1), 1.0, "an integer >= 1"),
     (integer(1), True, "an integer >= 1"),
@@ -109,27 +111,27 @@ REFUSED = [
     (class_weight(), "balance", "'balanced', a dict"),
     (class_weight(), {0: -1.0}, "'balanced', a dict"),
     (integer(1), 10**400, "an integer >= 1"),
-    (sequence_of(integer(1)), (2, 10**30), "a tuple or list"),
+    (sequence_of(integer(1)), (2, 10**30), "a non-empty tuple or list"),
     (integer(0), Raising(), "an integer >= 0"),
     (class_weight(), Raising(), "'balanced', a dict"),
     (has_methods("fit"), Raising(), "an object with the methods fit"),
     (path(), 3, "a path (a str"),
     (path(), "a\0", "a path (a str"),
     (path(), "\ud800", "a path (a str"),
-    (sequence_of(integer(1)), 3, "a tuple or list, each item of it an integer >= 1"),
-    (sequence_of(integer(1)), (), "a tuple or list"),
-    (sequence_of(integer(1)), (1, 0), "a tuple or list"),
+    (sequence_of(integer(1)), 3, "a non-empty tuple or list, with each item an integer >= 1"),
+    (sequence_of(integer(1)), (), "a non-empty tuple or list"),
+    (sequence_of(integer(1)), (1, 0), "a non-empty tuple or list"),
 ]
 
 
 @pytest.mark.parametrize(("constraint", "values"), ACCEPTED)
-def test_constraints_accept(constraint, values):
+def test_constraints_accept_valid_values(constraint, values):
     for value in values:
         check_parameters(SimpleNamespace(size=value), {"size": constraint})
 
 
-@pytest.mark.parametrize(("constraint", "value", "expected"), REFUSED)
-def test_constraints_refuse_with_name_value_expectation_and_class(constraint, value, expected):
+@pytest.mark.parametrize(("constraint", "value", "expected"), REJECTED)
+def test_error_contains_name_class_expectation_and_value(constraint, value, expected):
     with pytest.raises(ValueError, match="The 'size' parameter of SimpleNamespace must be ") as caught:
         check_parameters(SimpleNamespace(size=value), {"size": constraint})
     assert expected in str(caught.value)
@@ -143,14 +145,14 @@ def test_long_values_are_shortened_in_messages():
     assert len(str(caught.value)) < 200
 
 
-def test_values_of_numpy_are_shown_as_plain_ones():
+def test_numpy_values_are_shown_as_builtin_ones():
     with pytest.raises(ValueError, match="Got 3 instead"):
         check_parameters(SimpleNamespace(size=np.array(3)), {"size": boolean()})
     with pytest.raises(ValueError, match="Got 'a' instead"):
         check_parameters(SimpleNamespace(size=np.str_("a")), {"size": boolean()})
 
 
-def test_containers_of_set_output():
+def test_check_output_container():
     for transform in (None, "default", "pandas", "polars"):
         check_output_container(transform)
     for transform in ("xyz", 3):
@@ -158,7 +160,7 @@ def test_containers_of_set_output():
             check_output_container(transform)
 
 
-def test_why_a_large_number_is_refused():
+def test_error_for_integers_beyond_64_bits_contains_the_reason():
     for value in (10**400, (1, 2**63)):
         with pytest.raises(ValueError, match=r"instead, which is too large for 64 bits\.$"):
             check_parameters(SimpleNamespace(size=value), {"size": any_of(integer(1), sequence_of(integer(1)))})
@@ -166,7 +168,7 @@ def test_why_a_large_number_is_refused():
         check_parameters(SimpleNamespace(size=0), {"size": integer(1)})
 
 
-def test_parameters_in_a_state_are_values_of_python():
+def test_parameters_state_contains_builtin_values():
     class Estimator:
         name, n, x, yes, units = np.str_("a"), np.int64(3), np.float32(0.5), np.True_, (np.int8(4), 5)
         wide, missing, filters = np.longdouble(1), None, [np.int64(1)]
@@ -181,10 +183,10 @@ def test_parameters_in_a_state_are_values_of_python():
 @pytest.mark.parametrize(
     ("value", "expected"), [(0, "an integer >= 1"), ("a", "an integer >= 1"), (np.zeros(2), "an integer >= 1")]
 )
-def test_parameters_of_a_state_are_checked(value, expected):
+def test_load_parameters_checks_each_value(value, expected):
     constraints = {"n": integer(1), "name": options("a", "b")}
-    assert read_parameters(Saved({"n": 3, "name": "a", "more": 5}), constraints) == {"n": 3, "name": "a"}
+    assert load_parameters(Saved({"n": 3, "name": "a", "more": 5}), constraints) == {"n": 3, "name": "a"}
     with pytest.raises(SavedStateError, match=f"parameters.n is .*; expected {expected}"):
-        read_parameters(Saved({"n": value, "name": "a"}, "parameters"), constraints)
+        load_parameters(Saved({"n": value, "name": "a"}, "parameters"), constraints)
     with pytest.raises(SavedStateError, match="n is missing"):
-        read_parameters(Saved({"name": "a"}), constraints)
+        load_parameters(Saved({"name": "a"}), constraints)

@@ -1,3 +1,5 @@
+"""Validation of numeric series from every container, and the errors for invalid ones."""
+
 import re
 
 import numpy as np
@@ -8,20 +10,20 @@ import scipy.sparse
 
 from seqclf._data.ragged import Ragged
 from seqclf._validation.channels import SeriesForm
-from seqclf._validation.series import read_series
+from seqclf._validation.series import validate_series
 
 INF = float("inf")
 NAN = float("nan")
 
 
-def read(X, n_channels=None, **keywords):
-    """The series alone."""
+def validated(X, n_channels=None, **keywords):
+    """The validated series, without their form."""
     seen = None if n_channels is None else SeriesForm(n_channels)
-    return read_series(X, seen=seen, **keywords)[0]
+    return validate_series(X, seen=seen, **keywords)[0]
 
 
 def containing(*parts):
-    """A pattern for messages that have all these parts, in any order."""
+    """A pattern for messages that contain all these parts, in any order."""
     return "(?s)" + "".join(f"(?=.*{re.escape(part)})" for part in parts)
 
 
@@ -43,8 +45,8 @@ RAGGED_SERIES = [[1.0, 2.0, 3.0], [4.0], []]
         np.array([[1, 2, 3], [None, 4, pd.NA], [NAN] * 3], dtype=object)[:, :, None],
     ],
 )
-def test_series_from_every_container(X):
-    data = read(X)
+def test_one_channel_from_every_container(X):
+    data = validated(X)
     assert [item.tolist() for item in data.items()] == [[[value] for value in row] for row in RAGGED_SERIES]
     assert data.values.dtype == np.float64
 
@@ -60,12 +62,12 @@ CHANNELS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]], []]
         pl.Series(CHANNELS),
         pl.DataFrame({"steps": CHANNELS}),
         pl.Series(CHANNELS, dtype=pl.List(pl.Array(pl.Float64, 2))),
-        pd.Series(list(pl.Series(CHANNELS).to_numpy())),  # what pandas reads from parquet
+        pd.Series(list(pl.Series(CHANNELS).to_numpy())),  # as pandas reads Parquet files
         [[np.array(step) for step in row] for row in CHANNELS],
     ],
 )
-def test_series_with_channels_from_every_container(X):
-    data = read(X)
+def test_several_channels_from_every_container(X):
+    data = validated(X)
     assert data.values.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     assert data.lengths.tolist() == [2, 1, 0]
 
@@ -87,12 +89,12 @@ def test_series_with_channels_from_every_container(X):
         pl.Series([[[1, 2], [3, 4]], [[5, 6], None]]),
     ],
 )
-def test_nan_is_padding_only_in_arrays_of_three_dimensions(X):
+def test_nan_is_padding_only_in_3d_arrays(X):
     with pytest.raises(ValueError, match=r"Input X contains NaN: row 1, step 1.*NaN is padding only .* in a 3-D array"):
-        read(X)
+        validated(X)
 
 
-def test_masked_series_are_refused():
+def test_masked_series_are_errors():
     masked = np.ma.masked_array([1.0, 2.0], mask=[0, 1])
     for X, words in [
         (masked[None, :, None], "X is a masked array"),
@@ -102,43 +104,43 @@ def test_masked_series_are_refused():
         ([[1.0, np.ma.masked]], "Row 0 of X holds a masked array at position 1"),
     ]:
         with pytest.raises(TypeError, match=words):
-            read(X)
+            validated(X)
 
 
-def test_series_with_channels():
-    data = read([np.ones((2, 3)), [], np.zeros((0, 3)), [[1, 2, 3]]], n_channels=3)
+def test_empty_rows_among_series_with_channels():
+    data = validated([np.ones((2, 3)), [], np.zeros((0, 3)), [[1, 2, 3]]], n_channels=3)
     assert data.values.shape == (3, 3)
     assert data.lengths.tolist() == [2, 0, 0, 1]
 
 
 def test_empty_series_have_the_channels_of_fit():
-    assert read([[], []]).values.shape == (0, 1)
-    assert read([[], []], n_channels=4).values.shape == (0, 4)
-    # Without steps there are no channels to count, in arrays neither: a network for a billion of them does not fit.
-    assert read(np.empty((2, 0, 4))).values.shape == (0, 1)
-    assert read(np.empty((2, 0, 10**9)), n_channels=3).values.shape == (0, 3)
-    assert read([np.empty((0, 10**9)), [[1.0, 2.0]] * 2]).values.shape == (2, 2)
-    assert read([np.empty((0, 10**9)), []]).values.shape == (0, 1)
+    assert validated([[], []]).values.shape == (0, 1)
+    assert validated([[], []], n_channels=4).values.shape == (0, 4)
+    # The channels of an array without steps do not count: a network for a billion channels would not fit in memory.
+    assert validated(np.empty((2, 0, 4))).values.shape == (0, 1)
+    assert validated(np.empty((2, 0, 10**9)), n_channels=3).values.shape == (0, 3)
+    assert validated([np.empty((0, 10**9)), [[1.0, 2.0]] * 2]).values.shape == (2, 2)
+    assert validated([np.empty((0, 10**9)), []]).values.shape == (0, 1)
 
 
-def test_a_step_with_one_number_is_no_padding():
+def test_step_with_one_observed_channel_is_not_padding():
     array = np.array([[[NAN, NAN], [1.0, 2.0], [NAN, NAN]]])
-    assert read(array).values.tolist() == [[1.0, 2.0]]
+    assert validated(array).values.tolist() == [[1.0, 2.0]]
     array[0, 0, 1] = 5.0
     with pytest.raises(ValueError, match="row 0, step 0, channel 0"):
-        read(array)
+        validated(array)
 
 
 @pytest.mark.parametrize(("dtype", "expected"), [(np.float32, np.float32), (np.float16, np.float64), (int, np.float64)])
-def test_float32_is_kept_on_request(dtype, expected):
+def test_keep_float32(dtype, expected):
     X = np.ones((2, 3), dtype=dtype)
-    assert read(X).values.dtype == np.float64
-    assert read(X, keep_float32=True).values.dtype == expected
-    assert read(list(X), keep_float32=True).values.dtype == expected
+    assert validated(X).values.dtype == np.float64
+    assert validated(X, keep_float32=True).values.dtype == expected
+    assert validated(list(X), keep_float32=True).values.dtype == expected
 
 
-HOLE = np.array([[1.0, 2.0, 3.0], [NAN, 4.0, 5.0]])[:, :, None].repeat(2, axis=2)
-HOLE[1, 2, 1] = NAN
+WITH_NAN = np.array([[1.0, 2.0, 3.0], [NAN, 4.0, 5.0]])[:, :, None].repeat(2, axis=2)
+WITH_NAN[1, 2, 1] = NAN
 BAD_SERIES = [
     (np.ones((2, 3, 2)) * 1j, {}, ["Complex data not supported"]),
     ([[1j, 2]], {}, ["Complex data not supported", "Row 0"]),
@@ -163,19 +165,19 @@ BAD_SERIES = [
     ([[1.0], np.ones((2, 2))], {"n_channels": 1}, ["Row 1 of X has 2 channel(s), but in fit it was 1"]),
     (np.ones((2, 3)), {"n_channels": 2}, ["Row 0 of X has 1 channel(s), but in fit it was 2"]),
     (np.array([[1.0, NAN, 2.0]]), {}, ["Input X contains NaN: row 0, step 1, channel 0"]),
-    (HOLE, {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
+    (WITH_NAN, {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
     ([[1.0], [0.0, 1.0, -INF]], {}, ["Input X contains infinity: row 1, step 2, channel 0"]),
-    (HOLE.astype(object), {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
+    (WITH_NAN.astype(object), {}, ["Input X contains NaN: row 1, step 2, channel 1"]),
     (np.empty((0, 3, 2)), {}, ["Found array with 0 sample(s)"]),
 ]
 
 
 @pytest.mark.parametrize(("X", "keywords", "words"), BAD_SERIES)
-def test_bad_series(X, keywords, words):
+def test_invalid_series_are_errors(X, keywords, words):
     with pytest.raises((ValueError, TypeError), match=containing(*words)):
-        read(X, **keywords)
+        validated(X, **keywords)
 
 
 def test_sparse_series_are_a_type_error():
     with pytest.raises(TypeError, match="Sparse data was passed for X"):
-        read(scipy.sparse.eye(3))
+        validated(scipy.sparse.eye(3))

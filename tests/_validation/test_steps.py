@@ -1,4 +1,4 @@
-"""Tokens and ids, or series: what the steps of X are."""
+"""`holds_series`: distinguishes series from tokens and ids."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from seqclf._validation.steps import holds_series
 SERIES = {
     "floats": [[0.5, 1.0], [2.0]],
     "whole floats": [[1.0, 2.0]],
-    "a float after whole numbers": [[1, 0.5]],
+    "a float after integers": [[1, 0.5]],
     "several numbers a step": [[[1, 2], [3, 4]]],
     "tuples of numbers": [[(1, 2), (3, 4)]],
     "rows are arrays of floats": [np.zeros(3), np.zeros(2)],
@@ -30,7 +30,7 @@ SERIES = {
     "a tensor": torch.zeros(2, 3, 1),
     "a frame of floats": pd.DataFrame(np.zeros((2, 3))),
     "a frame of polars": pl.DataFrame(np.zeros((2, 3))),
-    "a frame of whole numbers and floats": pd.DataFrame({"x": [1, 2], "y": [0.5, 4]}),
+    "a frame of integers and floats": pd.DataFrame({"x": [1, 2], "y": [0.5, 4]}),
     "a frame with a column of series": pd.DataFrame({"x": [np.zeros(2), np.zeros(3)]}),
     "a frame with a column of lists": pl.DataFrame({"x": [[0.5, 1.0], [2.0]]}),
     "a frame with two columns of series": pd.DataFrame({"x": [np.zeros(2)], "y": [np.zeros(2)]}),
@@ -54,17 +54,17 @@ OTHERS = {
     "one text": "a b",
     "only empty rows": [[], []],
     "no rows": [],
-    "no container": 3,
-    "nothing": None,
+    "a number": 3,
+    "None": None,
     "a sparse matrix": csr_array(np.eye(3)),
 }
 
 
 @pytest.mark.parametrize("form", SERIES)
-def test_series(form):
+def test_holds_series_is_true_for_series(form):
     assert holds_series(SERIES[form])
 
 
 @pytest.mark.parametrize("form", OTHERS)
-def test_no_series(form):
+def test_holds_series_is_false_for_other_input(form):
     assert not holds_series(OTHERS[form])

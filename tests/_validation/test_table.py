@@ -1,4 +1,4 @@
-"""Tables at prediction: the numbers that scikit-learn reads, and errors that say what is wrong."""
+"""Validation of tables in prediction: the same values as scikit-learn, and the errors."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from seqclf import RNNClassifier
-from seqclf._validation.table import read_table
+from seqclf._validation.table import validate_table
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
@@ -36,12 +36,12 @@ FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
         tuple(map(tuple, ROWS)),
     ],
 )
-def test_numbers_are_those_of_scikit_learn(X):
-    class Fitted(BaseEstimator):
+def test_validate_table_equals_validate_data(X):
+    class FittedEstimator(BaseEstimator):
         n_features_in_ = 3
 
-    expected = validate_data(Fitted(), X, reset=False, dtype=np.float64, ensure_all_finite=False)
-    found = read_table(X, 3)
+    expected = validate_data(FittedEstimator(), X, reset=False, dtype=np.float64, ensure_all_finite=False)
+    found = validate_table(X, 3)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, expected)
 
@@ -56,12 +56,12 @@ def test_numbers_are_those_of_scikit_learn(X):
         pa.Table.from_pandas(FRAME),
     ],
 )
-def test_frames_of_the_same_columns(X):
-    assert read_table(X, 3, ["a", "b", "c"]).tolist() == ROWS
+def test_validate_table_accepts_every_frame(X):
+    assert validate_table(X, 3, ["a", "b", "c"]).tolist() == ROWS
 
 
 def test_missing_values_of_a_frame_become_nan():
-    assert np.isnan(read_table(FRAME.astype("Int64").mask(FRAME == 2), 3, ["a", "b", "c"])[0, 1])
+    assert np.isnan(validate_table(FRAME.astype("Int64").mask(FRAME == 2), 3, ["a", "b", "c"])[0, 1])
 
 
 @pytest.mark.parametrize(
@@ -71,36 +71,44 @@ def test_missing_values_of_a_frame_become_nan():
         ([[1.0], [1.0, 2.0]], ValueError, "got ragged or 3-D series"),
         (np.zeros((2, 3, 1)), ValueError, "got ragged or 3-D series"),
         ([np.zeros(3)], ValueError, "got ragged or 3-D series"),
-        (np.zeros((2, 4)), ValueError, "X has 4 columns, but in fit there were 3"),
+        (np.zeros((2, 4)), ValueError, "X has 4 columns, but in fit it had 3"),
         (np.zeros((0, 3)), ValueError, "Found array with 0 sample"),
         (np.zeros((2, 3), dtype=complex), ValueError, "Complex data not supported"),
         ([["a", "b", "c"]], ValueError, "expected numbers, not text"),
         (scipy.sparse.eye(3), TypeError, "Sparse data was passed for X, but dense data is required"),
         (np.ma.array(ROWS, mask=False), TypeError, "X is a masked array"),
-        (FRAME[["a", "c", "b"]], ValueError, "feature names should match .* in another order"),
-        (FRAME.rename(columns={"a": "d"}), ValueError, "feature names should match .* others than in fit"),
+        (FRAME[["a", "c", "b"]], ValueError, "feature names should match .* in a different order"),
+        (FRAME.rename(columns={"a": "d"}), ValueError, "feature names should match .* not those of fit"),
         ([[10**400, 1, 2]], ValueError, "too large for float64"),
         (None, ValueError, "X must be a table of 3 steps"),
     ],
 )
-def test_what_is_no_such_table_is_refused(X, error, words):
+def test_invalid_tables_are_errors(X, error, words):
     with pytest.raises(error, match=re.compile(words, re.DOTALL)):
-        read_table(X, 3, ["a", "b", "c"] if hasattr(X, "columns") else None)
+        validate_table(X, 3, ["a", "b", "c"] if hasattr(X, "columns") else None)
 
 
-def test_where_one_side_has_no_names_columns_are_read_by_position_and_a_warning_says_so():
+def test_missing_column_names_warn_and_match_by_position():
     with pytest.warns(UserWarning, match="X has feature names, but the model was fitted without"):
-        assert read_table(FRAME, 3).tolist() == ROWS
+        assert validate_table(FRAME, 3).tolist() == ROWS
     with pytest.warns(UserWarning, match="valid has no feature names, but the model was fitted with them"):
-        assert read_table(ROWS, 3, ["a", "b", "c"], "valid").tolist() == ROWS
+        assert validate_table(ROWS, 3, ["a", "b", "c"], "valid").tolist() == ROWS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_table(FRAME.set_axis([0, 1, 2], axis=1), 3)
+        validate_table(FRAME.set_axis([0, 1, 2], axis=1), 3)
 
 
-def test_estimators_read_the_same_numbers():
+def test_validate_table_equals_the_validation_of_estimators():
     table = pd.DataFrame(np.random.RandomState(0).randn(20, 3), columns=["a", "b", "c"])
     estimator = RNNClassifier(units=2, max_epochs=1, random_state=0).fit(table, [0, 1] * 10)
     rows = estimator._validate_X(table, reset=False)
-    found = read_table(table, estimator.n_features_in_, estimator.feature_names_in_)
+    found = validate_table(table, estimator.n_features_in_, estimator.feature_names_in_)
     np.testing.assert_array_equal(found.reshape(-1, 1), rows.values)
+
+
+def test_columns_of_several_levels_are_errors():
+    """A pivoted frame has all steps of a channel, then those of the next, so its rows are not series of one channel."""
+    long = pd.DataFrame({"i": np.repeat(range(6), 4), "t": list(range(4)) * 6, "a": range(24), "b": range(24)})
+    wide = long.pivot(index="i", columns="t", values=["a", "b"])
+    with pytest.raises(ValueError, match=r"columns of 2 levels.*channels_first=True.*series_from_frame"):
+        RNNClassifier().fit(wide, [0, 1] * 3)

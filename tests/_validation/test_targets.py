@@ -1,3 +1,5 @@
+"""Validation of labels, sample weights and groups."""
+
 from collections import deque
 from decimal import Decimal
 
@@ -9,24 +11,30 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
-from seqclf._validation.targets import check_labels, codes_of, read_groups, read_sample_weight, refuse_one_class
+from seqclf._validation.targets import (
+    check_two_classes,
+    class_indices,
+    validate_groups,
+    validate_labels,
+    validate_sample_weight,
+)
 
 INF = float("inf")
 NAN = float("nan")
 
 
-def test_one_class_among_some_rows():
+def test_check_two_classes_error_contains_the_counted_rows():
     words = "y_val holds only one class among the rows with a weight: 'a'. .*at least 2 classes, and got 1 class"
     with pytest.raises(ValueError, match=words):
-        refuse_one_class(np.array(["a"]), "y_val", among="the rows with a weight")
-    refuse_one_class(np.array(["a", "b"]), "y")
+        check_two_classes(np.array(["a"]), "y_val", among="the rows with a weight")
+    check_two_classes(np.array(["a", "b"]), "y")
 
 
-def test_masked_labels_and_weights_are_refused():
+def test_masked_labels_and_weights_are_errors():
     with pytest.raises(TypeError, match="y is a masked array"):
-        check_labels(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
+        validate_labels(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
     with pytest.raises(TypeError, match="sample_weight is a masked array"):
-        read_sample_weight(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
+        validate_sample_weight(np.ma.masked_array([0, 1, 0], mask=[0, 0, 1]), 3)
 
 
 @pytest.mark.parametrize(
@@ -40,15 +48,15 @@ def test_masked_labels_and_weights_are_refused():
         (pl.Series([1, 0, 2]), [1, 0, 2]),
     ],
 )
-def test_sample_weight(weights, expected):
-    found = read_sample_weight(weights, 3)
+def test_sample_weight_from_every_container(weights, expected):
+    found = validate_sample_weight(weights, 3)
     assert found.dtype == np.float64
     assert found.tolist() == expected
 
 
 def test_sample_weight_is_a_copy():
     weights = np.ones(3)
-    assert not np.shares_memory(read_sample_weight(weights, 3), weights)
+    assert not np.shares_memory(validate_sample_weight(weights, 3), weights)
 
 
 BAD_WEIGHTS = [
@@ -72,9 +80,9 @@ BAD_WEIGHTS = [
 
 
 @pytest.mark.parametrize(("weights", "words"), BAD_WEIGHTS)
-def test_bad_sample_weight(weights, words):
+def test_invalid_sample_weight_is_an_error(weights, words):
     with pytest.raises(ValueError, match=words):
-        read_sample_weight(weights, 3)
+        validate_sample_weight(weights, 3)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +95,8 @@ def test_bad_sample_weight(weights, words):
         (pl.Series(["b", "a"]), np.array(["a", "b"], dtype=object), [1, 0]),
     ],
 )
-def test_codes_of_known_labels(labels, classes, codes):
-    found = codes_of(check_labels(labels, len(codes)), np.asarray(classes), name="y_val")
+def test_class_indices_of_labels(labels, classes, codes):
+    found = class_indices(validate_labels(labels, len(codes)), np.asarray(classes), name="y_val")
     assert found.tolist() == codes
     assert found.dtype == np.int64
 
@@ -100,13 +108,13 @@ def test_codes_of_known_labels(labels, classes, codes):
         ([1, 2], r"y_val holds \[1, 2\]"),
     ],
 )
-def test_unknown_labels_are_named(labels, words):
+def test_class_indices_error_contains_the_unknown_labels(labels, words):
     with pytest.raises(ValueError, match=words):
-        codes_of(np.array(labels), np.array(["a", "b"]), name="y_val")
+        class_indices(np.array(labels), np.array(["a", "b"]), name="y_val")
 
 
 @pytest.mark.parametrize(
-    ("groups", "numbers"),
+    ("groups", "indices"),
     [
         (None, None),
         ([7, 3, 7], [0, 1, 0]),
@@ -121,17 +129,17 @@ def test_unknown_labels_are_named(labels, words):
         (pl.Series([4, 2, 4]), [0, 1, 0]),
     ],
 )
-def test_groups_are_numbered(groups, numbers):
-    found = read_groups(groups, 3)
-    if numbers is None:
+def test_groups_are_indexed_in_order_of_occurrence(groups, indices):
+    found = validate_groups(groups, 3)
+    if indices is None:
         assert found is None
     else:
-        assert found.tolist() == numbers
+        assert found.tolist() == indices
         assert found.dtype == np.int64
 
 
 BAD_GROUPS = [
-    ([1, 2], r"groups has the shape \(2,\), expected \(3,\): one group for each row of X"),
+    ([1, 2], r"groups has the shape \(2,\), expected \(3,\): pass one group for each row of X"),
     (np.ones((3, 1)), r"groups has the shape \(3, 1\)"),
     ("abc", r"groups has the shape \(\)"),
     (["a", None, "b"], "groups holds None in row 1"),
@@ -146,14 +154,14 @@ BAD_GROUPS = [
 
 
 @pytest.mark.parametrize(("groups", "words"), BAD_GROUPS)
-def test_bad_groups(groups, words):
+def test_invalid_groups_are_errors(groups, words):
     with pytest.raises(ValueError, match=words):
-        read_groups(groups, 3)
+        validate_groups(groups, 3)
 
 
-def test_masked_groups_are_refused():
+def test_masked_groups_are_errors():
     with pytest.raises(TypeError, match="groups is a masked array"):
-        read_groups(np.ma.masked_array([1, 2, 3]), 3)
+        validate_groups(np.ma.masked_array([1, 2, 3]), 3)
 
 
 @pytest.mark.parametrize(
@@ -177,53 +185,55 @@ def test_masked_groups_are_refused():
         (pd.DataFrame({"u": [1, 2, 3], "v": [1, 2, 3]}), r"Pick the column that holds the labels, e.g. y\['u'\]"),
         (
             [[1, 0], [0, 2], [3, 0]],
-            r"\(3, 2\) instead: one label for each row, or an indicator matrix of 0 and 1, but row 1 holds 2\. Rows",
+            r"\(3, 2\) instead: one label for each row, or an indicator matrix of 0 and 1, but row 1 holds 2\. For",
         ),
         (pd.DataFrame({"u": [1, 0, None], "v": [1, 1, 0]}), r"but row 2 holds nan\. Pick the column .*y\['u'\]"),
-        (np.ones((1, 3)), r"Are these the labels of 3 rows\? np.ravel\(y\)"),
+        (np.ones((1, 3)), r"If these are the labels of 3 rows, pass np.ravel\(y\)"),
         (np.ones((3, 2, 2)), "y must be one label for each row of X, got array"),
         ({"a": 1}, "y must be one label for each row of X, got {'a': 1}"),
         ([1, [2], 3], r"y must be one label for each row of X, got \[1, \[2\], 3\]"),
     ],
 )
-def test_labels_that_are_not_one_for_each_row(y, message):
+def test_labels_must_be_one_for_each_row(y, message):
     with pytest.raises(ValueError, match=message):
-        check_labels(y, 3)
+        validate_labels(y, 3)
 
 
-def test_other_rows_are_not_asked_for_an_indicator_matrix_where_y_has_labels():
-    with pytest.raises(ValueError, match=r"got an array of shape \(3, 2\) instead: one label for each row\. Rows"):
-        check_labels([[1, 0], [0, 2], [3, 0]], 3, name="y_val", rows_name="X_val")
+def test_message_for_y_val_does_not_suggest_an_indicator_matrix():
+    with pytest.raises(
+        ValueError, match=r"got an array of shape \(3, 2\) instead: one label for each row\. For several"
+    ):
+        validate_labels([[1, 0], [0, 2], [3, 0]], 3, name="y_val", rows_name="X_val")
 
 
-def test_sparse_labels():
-    with pytest.raises(TypeError, match=r"Make it dense, with y.toarray\(\)\.$"):
-        check_labels(csr_array(np.ones((3, 1))), 3)
+def test_sparse_labels_are_errors():
+    with pytest.raises(TypeError, match=r"Convert it with y.toarray\(\)\.$"):
+        validate_labels(csr_array(np.ones((3, 1))), 3)
 
 
 @pytest.mark.parametrize(
     "y", [[["a"], ["b"], ["a"]], np.array([["a"], ["b"], ["a"]]), pd.DataFrame({"y": ["a", "b", "a"]})]
 )
-def test_a_column_of_labels_stays_what_scikit_learn_makes_of_it(y):
+def test_column_of_labels_is_raveled_with_a_warning(y):
     with pytest.warns(DataConversionWarning):
-        assert check_labels(y, 3).tolist() == ["a", "b", "a"]
+        assert validate_labels(y, 3).tolist() == ["a", "b", "a"]
 
 
-def test_weights_may_be_far_apart_and_0():
+def test_sample_weight_allows_large_ratios_and_zeros():
     for weights in ([1e-20, 0, 1e9], [1e300, 1e280, 1e299], [0, 0, 5e-324]):
-        assert read_sample_weight(weights, 3).tolist() == weights
+        assert validate_sample_weight(weights, 3).tolist() == weights
 
 
 def labels(y, name="y"):
-    return check_labels(y, len(y), name=name)
+    return validate_labels(y, len(y), name=name)
 
 
 NUL = ["a", "a\0", "b"]
 
 
 @pytest.mark.parametrize("wrap", [list, tuple, deque, pd.Series, pa.array, lambda y: np.array(y, dtype=object)])
-def test_texts_that_end_with_nul_are_refused(wrap):
-    """numpy takes them for the same texts without it."""
+def test_labels_that_end_with_nul_are_errors(wrap):
+    """numpy would drop the NUL."""
     with pytest.raises(ValueError, match=r"y_val holds 'a\\x00' in row 1, which ends with NUL: numpy drops it"):
         labels(wrap(NUL), "y_val")
     assert labels(wrap(["a", "\0a", "a\0a"])).tolist() == ["a", "\0a", "a\0a"]
@@ -232,13 +242,15 @@ def test_texts_that_end_with_nul_are_refused(wrap):
 @pytest.mark.parametrize(
     "y", [[2**63, 2**63 + 1, 1], [2**63, -1], (10**400, 1), pd.Series([2**70, 2**70 + 1]), [1, 2**63]]
 )
-def test_whole_numbers_beyond_64_bits_are_refused(y):
-    """numpy makes floats of them, which take several for one."""
-    with pytest.raises(ValueError, match=r"y holds \d.* in row [01]: expected whole numbers that fit int64.*str\(\)"):
+def test_integer_labels_beyond_64_bits_are_errors(y):
+    """numpy would convert them to floats, and different labels to equal ones."""
+    with pytest.raises(
+        ValueError, match=r"y holds \d.* in row [01]: expected whole numbers that fit in int64.*str\(\)"
+    ):
         labels(y)
 
 
-def test_whole_numbers_that_no_float_can_hold_are_not_mixed_with_floats():
+def test_integer_labels_beyond_exact_floats_are_not_mixed_with_floats():
     with pytest.raises(ValueError, match="y is an object array that holds float and int"):
         labels([2**53, 2**53 + 1, 1.0])
     assert labels([2**53, 1.0]).tolist() == [2**53, 1]
@@ -246,7 +258,7 @@ def test_whole_numbers_that_no_float_can_hold_are_not_mixed_with_floats():
     assert labels(np.array([2**63, 2**63 + 1], dtype=np.uint64)).tolist() == [2**63, 2**63 + 1]
 
 
-def test_labels_whose_comparison_raises():
+def test_labels_with_a_failing_comparison_are_errors():
     with pytest.raises(ValueError, match=r"Input y contains NaN: the label of row 0 is Decimal\('sNaN'\)"):
         labels([Decimal("sNaN"), Decimal(1)])
 
@@ -256,6 +268,6 @@ class Unhashable:
         raise RuntimeError("no hash")
 
 
-def test_groups_whose_methods_raise():
+def test_groups_with_a_failing_hash_are_errors():
     with pytest.raises(ValueError, match="groups can't be read, because it raises RuntimeError: no hash"):
-        read_groups([Unhashable(), 1], 2)
+        validate_groups([Unhashable(), 1], 2)

@@ -1,3 +1,5 @@
+"""Validation of texts, tokens and token ids from every container, and the errors for invalid ones."""
+
 import re
 
 import numpy as np
@@ -9,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqclf._data.ragged import Ragged
-from seqclf._validation.texts import read_text_input
+from seqclf._validation.texts import validate_text_input
 
 INF = float("inf")
 NAN = float("nan")
 
 
 def containing(*parts):
-    """A pattern for messages that have all these parts, in any order."""
+    """A pattern for messages that contain all these parts, in any order."""
     return "(?s)" + "".join(f"(?=.*{re.escape(part)})" for part in parts)
 
 
@@ -47,7 +49,7 @@ TEXTS = ["good film", "", "bad"]
     ],
 )
 def test_texts_from_every_container(X):
-    kind, data = read_text_input(X)
+    kind, data = validate_text_input(X)
     assert (kind, data) == ("texts", TEXTS)
     assert {type(text) for text in data} == {str}
 
@@ -69,7 +71,7 @@ TOKENS = [["good", "film"], ["bad", "one"], []]
     ],
 )
 def test_tokens_from_every_container(X):
-    kind, data = read_text_input(X)
+    kind, data = validate_text_input(X)
     assert (kind, data) == ("tokens", TOKENS)
     assert {type(token) for row in data for token in row} == {str}
 
@@ -106,21 +108,21 @@ PADDED = np.array([[5, 6, 7], [9, 0, 0], [0, 0, 0]])
     ],
 )
 def test_ids_from_every_container(X):
-    kind, data = read_text_input(X)
+    kind, data = validate_text_input(X)
     assert kind == "ids"
     assert as_lists(data) == IDS
     assert data.values.dtype == np.int32
 
 
-def test_a_frame_with_one_column_of_numbers_is_ids():
-    assert as_lists(read_text_input(pd.DataFrame({"step0": [3, 0]}))[1]) == [[3], []]
+def test_frame_with_one_column_of_numbers_is_ids():
+    assert as_lists(validate_text_input(pd.DataFrame({"step0": [3, 0]}))[1]) == [[3], []]
 
 
-def test_input_is_left_as_it_was():
+def test_input_is_not_changed():
     frame = pd.DataFrame(PADDED)
     PADDED.flags.writeable = False
-    read_text_input(PADDED)
-    read_text_input(frame)
+    validate_text_input(PADDED)
+    validate_text_input(frame)
     np.testing.assert_array_equal(frame.to_numpy(), PADDED)
     PADDED.flags.writeable = True
 
@@ -129,14 +131,14 @@ EQUAL_ROWS = [[0, 3, 0, 0, 4, 0], [0, 0, 5, 6, 7, 8]]
 
 
 @pytest.mark.parametrize("as_container", [list, np.array, pd.DataFrame, lambda X: np.array(X, float), pd.Series])
-def test_zeros_between_ids_are_refused_in_fit_and_later_the_unknown_token(as_container):
+def test_zeros_between_ids_are_errors_in_fit_and_unknown_later(as_container):
     X = as_container(EQUAL_ROWS)
     for settings in ({}, {"kind": "ids", "in_fit": True}):
         with pytest.raises(ValueError, match="Row 0 of X holds 0 at position 2: ids begin at 1, 0 is padding: add 1"):
-            read_text_input(X, **settings)
-    assert as_lists(read_text_input(X, kind="ids")[1]) == [[3, 1, 1, 4], [5, 6, 7, 8]]
+            validate_text_input(X, **settings)
+    assert as_lists(validate_text_input(X, kind="ids")[1]) == [[3, 1, 1, 4], [5, 6, 7, 8]]
     with pytest.raises(ValueError, match="Row 1 of X holds 0 at position 3"):
-        read_text_input(as_container([[0, 2, 3, 4, 5, 0], [2, 3, 4, 0, 5, 0]]))
+        validate_text_input(as_container([[0, 2, 3, 4, 5, 0], [2, 3, 4, 0, 5, 0]]))
 
 
 @pytest.mark.parametrize("kind", [None, "ids"])
@@ -152,45 +154,45 @@ def test_zeros_between_ids_are_refused_in_fit_and_later_the_unknown_token(as_con
         (pl.Series([[2, 3], [0, 4, 5]]), 1, 0),
     ],
 )
-def test_a_zero_in_rows_of_different_length_is_refused(X, row, position, kind):
+def test_zero_in_rows_of_unequal_length_is_an_error(X, row, position, kind):
     message = f"Row {row} of X holds 0 at position {position}: ids begin at 1, 0 is padding: add 1"
     with pytest.raises(ValueError, match=message):
-        read_text_input(X, kind=kind)
-    X = [[number + 1 for number in ids] for ids in X]
-    assert as_lists(read_text_input(X, kind=kind)[1]) == X
+        validate_text_input(X, kind=kind)
+    X = [[index + 1 for index in ids] for ids in X]
+    assert as_lists(validate_text_input(X, kind=kind)[1]) == X
 
 
 @given(st.lists(st.lists(st.integers(0, 4), max_size=5), min_size=1, max_size=5))
-def test_where_a_zero_is_padding(rows):
-    """What each reading of a list gives, beside that of the rules put plainly."""
+def test_zeros_equal_a_reference_implementation(rows):
+    """The rules for zeros, written with texts of digits."""
     ragged = len(set(map(len, rows))) > 1
     texts = ["".join(map(str, row)).strip("0") for row in rows]
     for kind in (None, "ids"):
         wrong = any(0 in row for row in rows) if ragged else kind is None and any("0" in text for text in texts)
         if wrong:
             with pytest.raises(ValueError, match="0 is padding: add 1"):
-                read_text_input(rows, kind=kind)
+                validate_text_input(rows, kind=kind)
         else:
             expected = [[max(int(digit), 1) for digit in text] for text in texts]
-            assert as_lists(read_text_input(rows, kind=kind)[1]) == expected
+            assert as_lists(validate_text_input(rows, kind=kind)[1]) == expected
 
 
 @pytest.mark.parametrize(
     ("X", "words"),
     [
-        ([[2, 3, NAN], [2, NAN, NAN]], ["Row 0 of X holds nan at position 2", "If it is padding, put 0 in its place"]),
-        (np.array([[2, 3], [2, -1]]), ["Row 1 of X holds -1 at position 1", "If -1 is padding, put 0 in its place"]),
-        ([[0, 1, -1], [1, 2, 3]], ["Row 0 of X holds -1 at position 2", "make it 0, and add 1 to all other ids"]),
-        (pd.DataFrame({"a": [2, 3], "b": [2, None]}), ["Row 1 of X holds nan at position 1", "put 0 in its place"]),
+        ([[2, 3, NAN], [2, NAN, NAN]], ["Row 0 of X holds nan at position 2", "If it is padding, replace it by 0"]),
+        (np.array([[2, 3], [2, -1]]), ["Row 1 of X holds -1 at position 1", "If -1 is padding, replace it by 0"]),
+        ([[0, 1, -1], [1, 2, 3]], ["Row 0 of X holds -1 at position 2", "replace it by 0, and add 1 to all other ids"]),
+        (pd.DataFrame({"a": [2, 3], "b": [2, None]}), ["Row 1 of X holds nan at position 1", "replace it by 0"]),
     ],
 )
-def test_other_padding_is_told(X, words):
+def test_other_padding_values_have_advice(X, words):
     for kind in (None, "ids"):
         with pytest.raises(ValueError, match=containing(*words)):
-            read_text_input(X, kind=kind)
+            validate_text_input(X, kind=kind)
 
 
-WRITTEN_LISTS = [
+STRINGIFIED_LISTS = [
     ["[3, 5, 8]", "[]", "[2]"],
     ["['a', 'b']", '["it\'s", "c"]'],
     ["[3 5 8]", "[ 3  5\n 8]"],
@@ -199,32 +201,32 @@ WRITTEN_LISTS = [
 ]
 
 
-@pytest.mark.parametrize("texts", WRITTEN_LISTS)
-def test_lists_that_were_written_as_texts_are_told(texts):
+@pytest.mark.parametrize("texts", STRINGIFIED_LISTS)
+def test_stringified_lists_are_errors_in_fit(texts):
     for X in (texts, pd.Series(texts), pl.Series(texts), np.array(texts)):
-        with pytest.raises(ValueError, match=containing("Row 0 of X is", "written as a text", "literal_eval(text)")):
-            read_text_input(X)
-    assert read_text_input(texts, kind="texts")[1] == texts
+        with pytest.raises(ValueError, match=containing("Row 0 of X is", "stored as a text", "literal_eval(text)")):
+            validate_text_input(X)
+    assert validate_text_input(texts, kind="texts")[1] == texts
     for kind in ("ids", "tokens"):
         with pytest.raises(
             ValueError, match=containing("Row 0 of X is a text", "in fit they were", "ast.literal_eval")
         ):
-            read_text_input(texts, kind=kind)
+            validate_text_input(texts, kind=kind)
 
 
 @pytest.mark.parametrize("texts", [["[3, 5]", "a"], ["[laughs]", "[sighs]"], ["[]"], ["3 5 8"], ["[3, x]", "[4]"]])
-def test_other_texts_may_hold_brackets(texts):
-    assert read_text_input(texts)[1] == texts
+def test_texts_with_brackets_are_valid(texts):
+    assert validate_text_input(texts)[1] == texts
 
 
-def test_a_long_text_is_told_from_a_list_in_no_time():
+def test_detection_of_stringified_lists_is_fast():
     text = "[" + 50_000 * "12 34, " + "x]"
-    assert read_text_input([text])[1] == [text]
+    assert validate_text_input([text])[1] == [text]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(None, "ids"), ("ids", "ids"), ("tokens", "tokens")])
-def test_empty_lists_fit_tokens_and_ids(kind, expected):
-    found, data = read_text_input([[], []], kind=kind)
+def test_empty_lists_are_tokens_or_ids(kind, expected):
+    found, data = validate_text_input([[], []], kind=kind)
     assert found == expected
     assert len(data) == 2
 
@@ -233,36 +235,36 @@ BIG = 2**24
 
 
 @pytest.mark.parametrize("large", [2**63, 2**70, 10**400, 1e300, np.float32(2**63)])
-def test_in_fit_an_id_beyond_64_bits_is_refused_and_later_unknown(large):
+def test_id_beyond_64_bits_is_an_error_in_fit_and_unknown_later(large):
     with pytest.raises(ValueError, match=rf"Row 1 of X holds .* at position 2.* to {2**63 - 1}"):
-        read_text_input([[5], [6, 7, large]])
-    kind, data = read_text_input([[5], [6, 7, large]], kind="ids")
+        validate_text_input([[5], [6, 7, large]])
+    kind, data = validate_text_input([[5], [6, 7, large]], kind="ids")
     assert (kind, as_lists(data)) == ("ids", [[5], [6, 7, 1]])
     assert data.values.dtype == np.int32
 
 
 @pytest.mark.parametrize("kind", [None, "ids"])
-def test_the_largest_ids_of_each_type(kind):
+def test_largest_ids_of_each_dtype(kind):
     for large, dtype in ((2**31 - 1, np.int32), (2**31, np.int64), (2**63 - 1, np.int64)):
         for X in ([[3], [4, large]], np.array([[3, 0], [4, large]], dtype=np.uint64), [[3], [4, np.int64(large)]]):
-            data = read_text_input(X, kind=kind)[1]
+            data = validate_text_input(X, kind=kind)[1]
             assert as_lists(data) == [[3], [4, large]] and data.values.dtype == dtype
-    assert as_lists(read_text_input(np.array([[2**64 - 1, 3, 0]], dtype=np.uint64), kind="ids")[1]) == [[1, 3]]
-    assert as_lists(read_text_input(np.array([[3, 2048]], dtype=np.float16), kind=kind)[1]) == [[3, 2048]]
+    assert as_lists(validate_text_input(np.array([[2**64 - 1, 3, 0]], dtype=np.uint64), kind="ids")[1]) == [[1, 3]]
+    assert as_lists(validate_text_input(np.array([[3, 2048]], dtype=np.float16), kind=kind)[1]) == [[3, 2048]]
 
 
-def test_ids_up_to_a_given_one():
-    assert as_lists(read_text_input([[2, 3]], kind="ids", max_id=3)[1]) == [[2, 3]]
+def test_max_id():
+    assert as_lists(validate_text_input([[2, 3]], kind="ids", max_id=3)[1]) == [[2, 3]]
     with pytest.raises(ValueError, match=r"Row 0 of X holds 4 at position 1: .* from 0 to 3\.$"):
-        read_text_input([[2, 4]], kind="ids", max_id=3)
+        validate_text_input([[2, 4]], kind="ids", max_id=3)
 
 
 @given(st.lists(st.lists(st.integers(1, BIG - 1), max_size=6), min_size=1, max_size=8))
-def test_padding_ids_changes_nothing(rows):
+def test_padding_of_ids_is_removed(rows):
     ragged = Ragged.from_items(rows)
     for padding in ("start", "end"):
         padded = ragged.padded(int(ragged.lengths.max()) + 2, value=0, padding=padding)
-        assert as_lists(read_text_input(padded)[1]) == rows
+        assert as_lists(validate_text_input(padded)[1]) == rows
 
 
 BAD_TEXT_INPUT = [
@@ -288,11 +290,11 @@ BAD_TEXT_INPUT = [
     (pl.DataFrame({"title": ["a"], "n": [1]}), ValueError, ["2 columns, ['title', 'n']", "pick the one"]),
     (np.array([["a", "b"]]), ValueError, ["X has 2 columns", "X[:, 0]"]),
     (np.array([["a", "b"]], dtype=object), ValueError, ["X has 2 columns", "X[:, 0]"]),
-    (["a", None], ValueError, ["Row 1 of X is None (NoneType)", "expected a text (str)", "Missing values"]),
-    (["a", NAN], ValueError, ["Row 1 of X is nan (float)", "Missing values"]),
-    (pd.Series(["a", None]), ValueError, ["Row 1 of X is ", "Missing values"]),  # None, or from pandas 3 on nan
-    (pd.Series(["a", pd.NA], dtype="string"), ValueError, ["Row 1 of X is", "Missing values"]),
-    (pl.Series(["a", None]), ValueError, ["Row 1 of X is None", "Missing values"]),
+    (["a", None], ValueError, ["Row 1 of X is None (NoneType)", "expected a text (str)", "missing values"]),
+    (["a", NAN], ValueError, ["Row 1 of X is nan (float)", "missing values"]),
+    (pd.Series(["a", None]), ValueError, ["Row 1 of X is ", "missing values"]),  # None, or from pandas 3 on nan
+    (pd.Series(["a", pd.NA], dtype="string"), ValueError, ["Row 1 of X is", "missing values"]),
+    (pl.Series(["a", None]), ValueError, ["Row 1 of X is None", "missing values"]),
     (["a", b"b"], ValueError, ["Row 1 of X is b'b' (bytes)", "Decode it first"]),
     (np.array([b"a"]), ValueError, ["Row 0 of X is b'a'", "Decode it first"]),
     (["a", 3], ValueError, ["Row 1 of X is 3 (int)", "expected a text (str)"]),
@@ -306,14 +308,14 @@ BAD_TEXT_INPUT = [
     ([[], "b"], ValueError, ["Row 0 of X is []", "expected a text (str)"]),
     (["b", []], ValueError, ["Row 1 of X is []", "expected a text (str)"]),
     ([["a", 1]], ValueError, ["Row 0 of X holds 1 (int) at position 1", "expected a token (str)"]),
-    ([["a"], ["b", None]], ValueError, ["Row 1 of X holds None (NoneType) at position 1", "Missing values"]),
+    ([["a"], ["b", None]], ValueError, ["Row 1 of X holds None (NoneType) at position 1", "missing values"]),
     ([["a", b"b"]], ValueError, ["b'b' (bytes) at position 1", "Decode it first"]),
     ([[1, "a"]], ValueError, ["Row 0 of X holds 'a' (str) at position 1"]),
     ([[1, True]], ValueError, ["Row 0 of X holds True (bool) at position 1"]),
     ([[["a"]]], ValueError, ["Row 0 of X holds ['a'] (list) at position 0"]),
     ([np.ones((2, 2))], ValueError, ["Row 0 of X is array(", "(ndarray)", "a list of token ids"]),
     (np.array([[True, False]]), ValueError, ["Row 0 of X holds True (bool) at position 0"]),
-    ([[1, 2.5]], ValueError, ["Row 0 of X holds 2.5 at position 1", "whole numbers from 0"]),
+    ([[1, 2.5]], ValueError, ["Row 0 of X holds 2.5 at position 1", "whole numbers >= 0"]),
     ([[1], [2, NAN]], ValueError, ["Row 1 of X holds nan at position 1"]),
     ([[1], [INF]], ValueError, ["Row 1 of X holds inf at position 0"]),
     (np.array([[1.0, NAN], [1.0, 2.0]]), ValueError, ["Row 0 of X holds nan at position 1"]),
@@ -327,9 +329,9 @@ BAD_TEXT_INPUT = [
     (
         [[1, 2, None], [3, None, None]],
         ValueError,
-        ["Row 0 of X holds None", "at position 2", "If it is padding, put 0"],
+        ["Row 0 of X holds None", "at position 2", "If it is padding, replace it by 0"],
     ),
-    (pd.DataFrame({"a": [1, 2], "b": [3, None]}, dtype="Int64"), ValueError, ["Row 1", "holds nan", "put 0"]),
+    (pd.DataFrame({"a": [1, 2], "b": [3, None]}, dtype="Int64"), ValueError, ["Row 1", "holds nan", "replace it by 0"]),
     ([[1], [-(10**400)]], ValueError, ["Row 1 of X holds -1000", "at position 0", "whole numbers from 0"]),
     ([[1], [2.0, 10**400]], ValueError, ["Row 1 of X holds", "at position 1", f"from 0 to {2**63 - 1}"]),
     (pl.Series([[1, None]]), ValueError, ["Row 0 of X holds nan at position 1"]),
@@ -337,9 +339,9 @@ BAD_TEXT_INPUT = [
 
 
 @pytest.mark.parametrize(("X", "error", "words"), BAD_TEXT_INPUT)
-def test_bad_text_input(X, error, words):
+def test_invalid_text_input_is_an_error(X, error, words):
     with pytest.raises(error, match=containing(*words)):
-        read_text_input(X)
+        validate_text_input(X)
 
 
 @pytest.mark.parametrize(
@@ -355,21 +357,21 @@ def test_bad_text_input(X, error, words):
         (["a", 3], "texts", ["Row 1 of X is 3 (int)", "expected a text (str)"]),
     ],
 )
-def test_another_kind_than_in_fit(X, kind, words):
+def test_another_kind_than_in_fit_is_an_error(X, kind, words):
     with pytest.raises(ValueError, match=containing(*words)):
-        read_text_input(X, kind=kind)
+        validate_text_input(X, kind=kind)
 
 
-def test_messages_call_the_input_by_its_name_and_stay_short():
+def test_messages_contain_the_given_name_and_are_short():
     with pytest.raises(ValueError, match="Row 1 of X_val") as caught:
-        read_text_input(["a", ["x" * 10_000, 5]], name="X_val")
+        validate_text_input(["a", ["x" * 10_000, 5]], name="X_val")
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("layout", ["strided", "jagged"])
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-def test_ids_in_a_nested_tensor(layout):
+def test_ids_from_a_nested_tensor(layout):
     torch = pytest.importorskip("torch")
     rows = [torch.tensor([2, 3, 4]), torch.tensor([5])]
-    kind, ids = read_text_input(torch.nested.nested_tensor(rows, layout=getattr(torch, layout)))
+    kind, ids = validate_text_input(torch.nested.nested_tensor(rows, layout=getattr(torch, layout)))
     assert kind == "ids" and [row.tolist() for row in ids.items()] == [[2, 3, 4], [5]]

@@ -18,7 +18,7 @@ PACKAGES = ["numpy", "scipy", "sklearn", "torch"]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The texts of the installed packages, parsed, and the data home that then has them."""
+    """The parsed texts of the installed packages, and the data home with their cache."""
     home = tmp_path_factory.mktemp("data_home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIKIT_LEARN_DATA", str(home))
@@ -27,7 +27,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture
 def write_package(tmp_path, monkeypatch):
-    """Write a package of one's own that stands for an installed one; an empty data home."""
+    """A function that writes a package that replaces an installed one. The data home is empty."""
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
     monkeypatch.setattr(_docstrings, "_find_package", lambda package: tmp_path / package)
     monkeypatch.setattr(_docstrings, "_version", lambda package: "1.0")
@@ -58,7 +58,7 @@ def cache_file(home):
     return path
 
 
-def test_installed_packages_give_large_classes_of_similar_size(installed):
+def test_classes_are_large_and_of_similar_size(installed):
     bunch, _ = installed
     assert bunch.target_names == PACKAGES
     counts = np.bincount(bunch.target)
@@ -71,36 +71,36 @@ def test_installed_packages_give_large_classes_of_similar_size(installed):
     )
 
 
-def test_no_package_name_is_left_in_any_text(installed):
+def test_texts_contain_no_package_name(installed):
     name = re.compile(r"numpy|scipy|sklearn|scikit|torch|\bnp\b|\bsp\b", re.IGNORECASE)
     assert [text for text in installed[0].data if name.search(text)] == []
 
 
-def test_installed_texts_are_long_enough_and_distinct(installed):
+def test_texts_are_long_enough_and_distinct(installed):
     texts = [" ".join(text.lower().split()) for text in installed[0].data]
     assert min(len(text.split()) for text in texts) >= 8
     assert len(set(texts)) == len(texts)
 
 
-def test_documentation_of_compiled_functions_is_found(installed):
+def test_texts_of_compiled_functions_are_found(installed):
     assert any(name.startswith("torch._tensor_docs.") for name in installed[0].names)
     with _docstrings._parsing():
         texts = _docstrings._read_package("numpy", _docstrings._find_package("numpy"))
     assert "Return evenly spaced values" in texts["numpy._core.multiarray.arange"]
 
 
-def test_a_head_has_all_classes(installed):
+def test_texts_are_shuffled(installed):
     assert set(installed[0].target[:50]) == {0, 1, 2, 3}
 
 
-def test_the_cache_gives_what_was_parsed(installed, monkeypatch):
+def test_cache_returns_the_parsed_texts(installed, monkeypatch):
     bunch, home = installed
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
     monkeypatch.setattr(_docstrings, "_read_package", None)
     assert as_dict(load_docstrings()) == as_dict(bunch)
 
 
-def test_parsing_again_gives_the_same(monkeypatch, tmp_path):
+def test_parsing_is_deterministic(monkeypatch, tmp_path):
     bunches = []
     for name in ("first", "second"):
         monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / name))
@@ -108,7 +108,7 @@ def test_parsing_again_gives_the_same(monkeypatch, tmp_path):
     assert bunches[0] == bunches[1]
 
 
-def test_return_X_y(installed, monkeypatch):
+def test_return_X_y_returns_data_and_target(installed, monkeypatch):
     bunch, home = installed
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
     data, target = load_docstrings(return_X_y=True)
@@ -116,10 +116,10 @@ def test_return_X_y(installed, monkeypatch):
     assert_array_equal(target, bunch.target)
 
 
-def test_torch_is_not_imported(tmp_path):
+def test_load_docstrings_does_not_import_torch(tmp_path):
     code = (
         "import sys; from seqclf.datasets import _docstrings, load_docstrings;"
-        "_docstrings._source_files = lambda root: sorted(root.glob('*.py'));"  # without the folders, to be quick
+        "_docstrings._source_files = lambda root: sorted(root.glob('*.py'));"  # without subfolders, for speed
         "print(len(load_docstrings(packages=['torch']).data) > 100, 'torch' in sys.modules)"
     )
     environment = {**os.environ, "SCIKIT_LEARN_DATA": str(tmp_path)}
@@ -141,11 +141,11 @@ def test_torch_is_not_imported(tmp_path):
         ("first\n{out}\n    %(axis)s\nsecond {out}", "first\nsecond {out}"),
     ],
 )
-def test_clean(text, masked):
+def test_clean_masks_package_names(text, masked):
     assert _docstrings._clean(text) == masked
 
 
-def test_public_functions_classes_and_methods_are_read(write_package):
+def test_public_functions_classes_and_methods_are_found(write_package):
     write_package(
         "numpy",
         {
@@ -168,17 +168,17 @@ def test_public_functions_classes_and_methods_are_read(write_package):
 @pytest.mark.parametrize(
     "name", ["tests/a.py", "sub/tests/a.py", "sub/_vendor/a.py", "externals/a.py", "_internal/a.py", "conftest.py"]
 )
-def test_other_files_are_left_out(write_package, name):
+def test_tests_vendored_and_private_files_are_skipped(write_package, name):
     write_package("scipy", {"public.py": function("kept", words("kept")), name: function("other", words("other"))})
     assert load_docstrings(packages=["scipy"]).names == ["scipy.public.kept"]
 
 
-def test_a_file_that_this_python_cannot_parse_is_left_out(write_package):
+def test_files_with_syntax_errors_are_skipped(write_package):
     write_package("numpy", {"a.py": function("f", words("kept")), "b.py": "def new syntax():\n"})
     assert load_docstrings(packages=["numpy"]).names == ["numpy.a.f"]
 
 
-def test_the_garbage_collector_is_left_as_found(write_package):
+def test_parsing_restores_the_garbage_collector(write_package):
     write_package("numpy", {"a.py": function("f", words("kept"))})
     load_docstrings(packages=["numpy"])
     assert gc.isenabled()
@@ -191,7 +191,7 @@ def test_the_garbage_collector_is_left_as_found(write_package):
         gc.enable()
 
 
-def test_add_docstr_and_add_newdoc(write_package):
+def test_texts_of_add_docstr_and_add_newdoc_are_found(write_package):
     write_package(
         "torch",
         {
@@ -228,20 +228,20 @@ def test_duplicates_and_short_texts_are_dropped(write_package):
     assert load_docstrings(packages=["scipy"]).target_names == ["scipy"]
 
 
-def test_texts_that_differ_in_the_package_name_only_are_duplicates(write_package):
+def test_texts_that_differ_only_in_the_package_name_are_duplicates(write_package):
     for package in ("numpy", "scipy"):
         write_package(package, {"a.py": function("f", words(package)) + function("own", words(f"own_{package[:2]}"))})
     assert sorted(load_docstrings(packages=["numpy", "scipy"]).names) == ["numpy.a.own", "scipy.a.own"]
 
 
-def test_no_package_gives_more_than_the_maximum(write_package, tune):
+def test_number_of_texts_per_package_is_limited(write_package, tune):
     tune(max_texts_per_package=5)
     write_package("numpy", {"a.py": "".join(function(f"f{i}", words(i)) for i in range(9))})
     write_package("scipy", {"a.py": function("few", words("few"))})
     assert_array_equal(np.bincount(load_docstrings(packages=["numpy", "scipy"]).target), [5, 1])
 
 
-def test_another_version_is_parsed_anew(write_package, monkeypatch):
+def test_cache_is_separate_for_each_version(write_package, monkeypatch):
     write_package("numpy", {"a.py": function("f", words("old"))})
     assert load_docstrings(packages=["numpy"]).data == [words("old")]
     write_package("numpy", {"a.py": function("f", words("new"))})
@@ -252,7 +252,7 @@ def test_another_version_is_parsed_anew(write_package, monkeypatch):
     assert load_docstrings(packages=["numpy"]).data == [words("old")]
 
 
-def test_each_choice_of_packages_has_its_own_cache(write_package):
+def test_cache_is_separate_for_each_choice_of_packages(write_package):
     for package in ("numpy", "scipy"):
         write_package(package, {"a.py": function("f", words(package[::-1]))})
     assert load_docstrings(packages=["numpy"]).names == ["numpy.a.f"]
@@ -281,7 +281,7 @@ def compressed(content):
     ],
     ids=["empty", "not gzip", "cut", "bits", "not json", "list", "missing column", "other version", "unequal columns"],
 )
-def test_a_damaged_cache_is_rebuilt(write_package, tmp_path, damage):
+def test_damaged_cache_is_rebuilt(write_package, tmp_path, damage):
     write_package("numpy", {"a.py": function("f", words("kept"))})
     expected = load_docstrings(packages=["numpy"])
     path = cache_file(tmp_path / "home")
@@ -291,15 +291,15 @@ def test_a_damaged_cache_is_rebuilt(write_package, tmp_path, damage):
     assert json.loads(gzip.decompress(path.read_bytes())) == json.loads(gzip.decompress(good))
 
 
-def test_a_cache_that_cannot_be_written_is_a_warning(write_package, tmp_path):
+def test_unwritable_cache_raises_a_warning(write_package, tmp_path):
     write_package("numpy", {"a.py": function("f", words("kept"))})
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "seqclf").write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match="Could not keep the docstrings"):
+    with pytest.warns(UserWarning, match="Could not save the docstrings"):
         assert load_docstrings(packages=["numpy"]).data == [words("kept")]
 
 
-def test_a_data_home_that_cannot_be_made_is_no_error(write_package, tmp_path, monkeypatch):
+def test_missing_data_home_is_ignored(write_package, tmp_path, monkeypatch):
     write_package("numpy", {"a.py": function("f", words("kept"))})
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "file" / "home"))
@@ -307,12 +307,12 @@ def test_a_data_home_that_cannot_be_made_is_no_error(write_package, tmp_path, mo
 
 
 @pytest.mark.parametrize("packages", [[], ["pandas"], "pandas", ["numpy", "os"]])
-def test_unknown_packages_are_refused(packages):
+def test_unknown_packages_raise_value_error(packages):
     with pytest.raises(ValueError, match="packages must be one or more of"):
         load_docstrings(packages=packages)
 
 
-def test_a_package_that_is_not_installed(monkeypatch, tmp_path):
+def test_missing_package_raises_module_not_found_error(monkeypatch, tmp_path):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     monkeypatch.setitem(_docstrings._DISTRIBUTIONS, "absent", "absent-package-of-a-test")
     with pytest.raises(ModuleNotFoundError, match="absent"):

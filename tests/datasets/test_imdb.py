@@ -24,7 +24,7 @@ REVIEWS = {
 
 
 def as_rows(half):
-    """The reviews as lines of a file: by class, then by number."""
+    """The reviews of one half in the order of its file: by class, then by number."""
     return [
         {"id": name, "text": text, "label": int("/pos/" in name), "rating": int(name.rpartition("_")[2])}
         for name, text in REVIEWS.items()
@@ -41,7 +41,7 @@ def write_folder(folder, rows_by_half):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty data home, no SEQCLF_DATA, and no way out."""
+    """An empty data home, without SEQCLF_DATA and without access to the real archive."""
     monkeypatch.delenv("SEQCLF_DATA", raising=False)
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
     monkeypatch.setattr(_imdb, "_URL", (tmp_path / "no.tar.gz").as_uri())
@@ -50,7 +50,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def archive(home, tmp_path, monkeypatch):
-    """A small archive in the authors' layout, in an order of its own, and its address in place of theirs."""
+    """A small archive in the authors' layout and in another order; its address replaces the real one."""
     path = tmp_path / "archive.tar.gz"
     members = {f"aclImdb/{name}.txt": text for name, text in reversed(REVIEWS.items())}
     members["aclImdb/train/unsup/0_0.txt"] = "A review without a label."
@@ -68,7 +68,7 @@ def archive(home, tmp_path, monkeypatch):
     return path
 
 
-def test_download(archive, home):
+def test_fetch_imdb_downloads_the_archive(archive, home):
     bunch = fetch_imdb(subset="train")
     assert dict(zip(bunch.ids, bunch.data, strict=True)) == {
         name: text for name, text in REVIEWS.items() if name.startswith("train")
@@ -79,7 +79,7 @@ def test_download(archive, home):
     assert "Maas" in bunch.DESCR
 
 
-def test_only_the_compact_files_are_kept_and_the_next_call_reads_them(archive, home):
+def test_fetch_imdb_saves_compact_files_and_reads_them_in_the_next_call(archive, home):
     first = fetch_imdb(subset="all")
     assert sorted(path.name for path in home.iterdir()) == ["test.jsonl.gz", "train.jsonl.gz"]
     archive.unlink()
@@ -88,24 +88,24 @@ def test_only_the_compact_files_are_kept_and_the_next_call_reads_them(archive, h
     assert len(again.data) == len(REVIEWS)
 
 
-def test_data_home_is_where_downloads_go(archive, home, tmp_path):
+def test_data_home_sets_the_download_folder(archive, home, tmp_path):
     fetch_imdb(data_home=tmp_path / "other")
     assert (tmp_path / "other" / "seqclf" / "imdb" / "train.jsonl.gz").is_file()
     assert not home.exists()
 
 
-def test_seqclf_data_comes_first(archive, home, tmp_path, monkeypatch):
+def test_seqclf_data_has_priority_over_data_home(archive, home, tmp_path, monkeypatch):
     fetch_imdb()
     write_folder(
         tmp_path / "named" / "imdb", {"train": [{"id": "train/neg/0_1", "text": "a", "label": 0, "rating": 1}]}
     )
     monkeypatch.setenv("SEQCLF_DATA", str(tmp_path / "named"))
     assert fetch_imdb(subset="train").data == ["a"]
-    # it has no test half, so that comes from the data home
+    # The test half is not there, so it comes from the data home.
     assert len(fetch_imdb(subset="test", download_if_missing=False).data) == 24
 
 
-def test_both_ways_give_the_same_order(archive, home, tmp_path, monkeypatch):
+def test_order_does_not_depend_on_the_source(archive, home, tmp_path, monkeypatch):
     downloaded = fetch_imdb(subset="all")
     write_folder(tmp_path / "named" / "imdb", {half: as_rows(half) for half in ("train", "test")})
     monkeypatch.setenv("SEQCLF_DATA", str(tmp_path / "named"))
@@ -113,31 +113,30 @@ def test_both_ways_give_the_same_order(archive, home, tmp_path, monkeypatch):
     assert (read.ids, read.data) == (downloaded.ids, downloaded.data)
 
 
-def test_shuffled_unless_asked_otherwise(archive):
-    first, second, other, plain = (
-        fetch_imdb(), fetch_imdb(), fetch_imdb(random_state=1), fetch_imdb(shuffle=False)
-    )  # fmt: skip
+def test_shuffle_and_random_state_set_the_order(archive):
+    first, second, reseeded = fetch_imdb(), fetch_imdb(), fetch_imdb(random_state=1)
+    unshuffled = fetch_imdb(shuffle=False)
     assert set(first.target[:10]) == {0, 1}
     assert first.ids == second.ids
-    assert first.ids != other.ids
-    assert sorted(first.ids) == sorted(other.ids)
-    assert plain.ids == [row["id"] for row in as_rows("train")]
-    assert_array_equal(plain.target, np.sort(plain.target))
+    assert first.ids != reseeded.ids
+    assert sorted(first.ids) == sorted(reseeded.ids)
+    assert unshuffled.ids == [row["id"] for row in as_rows("train")]
+    assert_array_equal(unshuffled.target, np.sort(unshuffled.target))
 
 
-def test_all_is_both_halves(archive):
+def test_subset_all_returns_both_halves(archive):
     halves = [fetch_imdb(subset=half, shuffle=False).ids for half in ("train", "test")]
     assert fetch_imdb(subset="all", shuffle=False).ids == halves[0] + halves[1]
 
 
-def test_return_X_y(archive):
+def test_return_X_y_returns_data_and_target(archive):
     bunch = fetch_imdb()
     data, target = fetch_imdb(return_X_y=True)
     assert data == bunch.data
     assert_array_equal(target, bunch.target)
 
 
-def test_missing_data_says_where_it_looked(home, tmp_path, monkeypatch):
+def test_missing_data_error_names_the_searched_folders(home, tmp_path, monkeypatch):
     monkeypatch.setenv("SEQCLF_DATA", str(tmp_path / "named"))
     with pytest.raises(OSError, match="download_if_missing=True") as error:
         fetch_imdb(download_if_missing=False)
@@ -145,7 +144,7 @@ def test_missing_data_says_where_it_looked(home, tmp_path, monkeypatch):
     assert str(tmp_path / "named" / "imdb") in str(error.value)
 
 
-def test_a_wrong_checksum_names_both_and_leaves_nothing(archive, home):
+def test_wrong_checksum_error_names_both_and_saves_nothing(archive, home):
     expected = _imdb._SHA256
     content = archive.read_bytes()
     archive.write_bytes(content[:-100])
@@ -157,15 +156,10 @@ def test_a_wrong_checksum_names_both_and_leaves_nothing(archive, home):
     assert len(fetch_imdb().data) == 24
 
 
-def test_a_failed_download_leaves_nothing(home):
+def test_failed_download_saves_nothing(home):
     with pytest.raises(OSError, match=r"no\.tar\.gz"):
         fetch_imdb()
     assert list(home.iterdir()) == []
-
-
-def test_the_published_address_and_checksum():
-    assert _imdb._URL == "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
-    assert _imdb._SHA256 == "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 
 
 def line(**changes):
@@ -185,7 +179,7 @@ def line(**changes):
         ("", "Expecting"),
     ],
 )
-def test_a_bad_line_is_named(home, bad, problem):
+def test_invalid_line_error_names_file_and_line(home, bad, problem):
     home.mkdir(parents=True)
     path = home / "train.jsonl.gz"
     path.write_bytes(gzip.compress(f"{line()}\n{line()}\n{bad}\n{line()}\n".encode()))
@@ -194,7 +188,7 @@ def test_a_bad_line_is_named(home, bad, problem):
     assert f"{path}, line 3" in str(error.value)
 
 
-# a good header, then no compressed data
+# A valid header, followed by invalid compressed data.
 BITS = gzip.compress(line().encode())[:10] + b"\xff" * 20
 
 
@@ -203,20 +197,20 @@ BITS = gzip.compress(line().encode())[:10] + b"\xff" * 20
     [b"", b"no gzip", gzip.compress(b""), gzip.compress(line().encode())[:-9], gzip.compress(b"\xff\n"), BITS],
     ids=["empty", "not gzip", "no lines", "cut", "not UTF-8", "bits"],
 )
-def test_a_damaged_file_is_named(home, content):
+def test_damaged_file_error_names_the_file(home, content):
     home.mkdir(parents=True)
     (home / "train.jsonl.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"train\.jsonl\.gz"):
         fetch_imdb()
 
 
-def test_unknown_subset():
+def test_unknown_subset_raises_value_error():
     with pytest.raises(ValueError, match="subset must be one of"):
         fetch_imdb(subset="unsup")
 
 
 @needs_imdb
-def test_real_reviews():
+def test_real_reviews_have_the_published_properties():
     bunch = fetch_imdb(subset="train", download_if_missing=False)
     assert_array_equal(np.bincount(bunch.target), [12500, 12500])
     assert 0.4 < bunch.target[:1000].mean() < 0.6

@@ -16,20 +16,20 @@ def score(model, X, bunch):
 
 
 def in_pairs(bunch):
-    """(class 0, class 1) of every pair."""
-    found = {(group, label): index for index, (group, label) in enumerate(zip(bunch.groups, bunch.target, strict=True))}
+    """The samples (of class 0, of class 1) of every pair."""
+    indices = {pair: index for index, pair in enumerate(zip(bunch.groups, bunch.target, strict=True))}
     n_pairs = len(bunch.target) // 2
-    assert set(found) == {(group, label) for group in range(n_pairs) for label in (0, 1)}
-    return [tuple(bunch.data[found[group, label]] for label in (0, 1)) for group in range(n_pairs)]
+    assert set(indices) == {(group, label) for group in range(n_pairs) for label in (0, 1)}
+    return [tuple(bunch.data[indices[group, label]] for label in (0, 1)) for group in range(n_pairs)]
 
 
-def test_reviews_of_a_pair_have_the_same_words():
+def test_make_order_reviews_pairs_have_the_same_words():
     for negative, positive in in_pairs(make_order_reviews(200, random_state=0, return_X_y=False)):
         assert negative != positive
         assert sorted(negative.split()) == sorted(positive.split())
 
 
-def test_counting_words_is_chance_and_word_pairs_are_not():
+def test_make_order_reviews_needs_the_order_of_words():
     bunch = make_order_reviews(400, random_state=0, return_X_y=False)
     words, word_pairs = (
         make_pipeline(CountVectorizer(ngram_range=(1, n), token_pattern=r"\S+"), LogisticRegression()) for n in (1, 2)
@@ -38,7 +38,7 @@ def test_counting_words_is_chance_and_word_pairs_are_not():
     assert score(word_pairs, bunch.data, bunch) > 0.9
 
 
-def test_noise_words_frame_the_opinions():
+def test_noise_words_limits_the_length_of_texts():
     short = make_order_reviews(200, noise_words=0, random_state=0, return_X_y=False)
     long = make_order_reviews(200, noise_words=30, random_state=0, return_X_y=False)
     assert max(len(text.split()) for text in short.data) < 15
@@ -46,23 +46,23 @@ def test_noise_words_frame_the_opinions():
     assert len({len(text.split()) for text in long.data}) > 20
 
 
-def test_series_of_a_pair_have_the_same_values():
+def test_make_order_series_pairs_have_the_same_values():
     bunch = make_order_series(100, n_steps=(8, 30), n_channels=3, random_state=0, return_X_y=False)
     for trough_first, peak_first in in_pairs(bunch):
         assert not np.array_equal(trough_first, peak_first)
         assert_array_equal(np.sort(trough_first, axis=0), np.sort(peak_first, axis=0))
-        # steps move as a whole, so that channels stay together
+        # The channels of a step are moved together.
         assert sorted(map(tuple, trough_first)) == sorted(map(tuple, peak_first))
 
 
-def test_the_class_is_which_bump_comes_first():
+def test_make_order_series_class_is_the_first_bump():
     data, target = make_order_series(100, n_steps=(8, 60), n_channels=2, noise=0.0, random_state=0)
     for series, label in zip(data, target, strict=True):
         peak, trough = series.argmax(axis=0), series.argmin(axis=0)
         assert_array_equal(peak < trough, [label, label])
 
 
-def test_a_histogram_is_chance_and_halves_are_not():
+def test_make_order_series_needs_the_order_of_steps():
     bunch = make_order_series(400, random_state=0, return_X_y=False)
     histograms = np.array([np.quantile(series, np.linspace(0, 1, 11)) for series in bunch.data])
     halves = np.array([[half.mean() for half in np.array_split(series, 2)] for series in bunch.data])
@@ -70,7 +70,7 @@ def test_a_histogram_is_chance_and_halves_are_not():
     assert score(LogisticRegression(), halves, bunch) > 0.75
 
 
-def test_series_are_ragged_or_an_array():
+def test_n_steps_selects_an_array_or_ragged_series():
     ragged, _ = make_order_series(60, n_steps=(10, 14), n_channels=2, random_state=0)
     assert {series.shape for series in ragged} == {(steps, 2) for steps in range(10, 15)}
     array, target = make_order_series(60, n_steps=12, n_channels=2, random_state=0)
@@ -80,17 +80,17 @@ def test_series_are_ragged_or_an_array():
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_seed_decides_everything(make):
-    first, second, other = (make(40, random_state=seed, return_X_y=False) for seed in (0, 0, 1))
-    for one, same in zip(first.data, second.data, strict=True):
-        assert_array_equal(one, same)
+def test_random_state_determines_the_data(make):
+    first, second, reseeded = (make(40, random_state=seed, return_X_y=False) for seed in (0, 0, 1))
+    for expected, repeated in zip(first.data, second.data, strict=True):
+        assert_array_equal(repeated, expected)
     assert_array_equal(first.target, second.target)
     assert_array_equal(first.groups, second.groups)
-    assert any(not np.array_equal(one, another) for one, another in zip(first.data, other.data, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first.data, reseeded.data, strict=True))
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_classes_are_equal_in_size_and_mixed(make):
+def test_classes_are_balanced_and_shuffled(make):
     data, target = make(100, random_state=0)
     assert len(data) == 100
     assert_array_equal(np.bincount(target), [50, 50])
@@ -99,7 +99,7 @@ def test_classes_are_equal_in_size_and_mixed(make):
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("n_samples", [0, 7, -2, 2.0, True])
-def test_n_samples_is_even(make, n_samples):
+def test_odd_or_invalid_n_samples_raises_value_error(make, n_samples):
     with pytest.raises(ValueError, match="n_samples must be an even integer"):
         make(n_samples)
 
@@ -115,7 +115,7 @@ def test_n_samples_is_even(make, n_samples):
         (make_order_series, {"noise": float("nan")}),
     ],
 )
-def test_parameters_out_of_range(make, parameters):
+def test_invalid_parameters_raise_value_error(make, parameters):
     (name,) = parameters
     with pytest.raises(ValueError, match=f"{name} must be"):
         make(4, **parameters)

@@ -1,4 +1,4 @@
-"""Programs of their own, since what is tried here may end a process or hang it."""
+"""Runs programs in separate processes, because these tests can kill or hang a process."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-# Small fits of series and of texts, with all that the defaults have. `digest` is their bits.
+# Small fits on series and texts with the default features. `digest` hashes the bits of their outputs.
 SETTING = """
 import hashlib, os, sys
 import numpy as np
@@ -25,21 +25,21 @@ def words(**settings):
     return seqclf.RNNTextClassifier(**{"units": 8, "max_epochs": 2, "random_state": 0, "n_threads": 2} | settings)
 
 def digest():
-    bits = [series().fit(X, y).decision_function(X), words().fit(texts, y).decision_function(texts)]
-    return hashlib.sha256(b"".join(each.tobytes() for each in bits)).hexdigest()[:16]
+    logits = [series().fit(X, y).decision_function(X), words().fit(texts, y).decision_function(texts)]
+    return hashlib.sha256(b"".join(array.tobytes() for array in logits)).hexdigest()[:16]
 """
 
 
 @pytest.fixture(scope="session")
 def run_program():
-    """A function that runs a program after SETTING, and returns what it prints; `status` is how it has to end."""
+    """A function that runs SETTING and a program and returns the output; `status` is the expected exit status."""
 
     def run(code, *flags, environment=None, status=0, timeout=240):
         program = SETTING + textwrap.dedent(code)
-        changed = {name: value for name, value in (os.environ | (environment or {})).items() if value is not None}
+        variables = {name: value for name, value in (os.environ | (environment or {})).items() if value is not None}
         command = [sys.executable, *flags, "-c", program]
         try:
-            done = subprocess.run(command, env=changed, capture_output=True, text=True, timeout=timeout, check=False)
+            done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout, check=False)
         except subprocess.TimeoutExpired as error:
             pytest.fail(f"no answer after {timeout} s: {error.stdout!r} {error.stderr!r}")
         assert done.returncode == status, (done.returncode, done.stdout[-1000:], done.stderr[-3000:])

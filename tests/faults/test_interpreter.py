@@ -1,11 +1,11 @@
-"""Other ways to start Python: without assertions or docstrings, in development mode, without a home or a locale."""
+"""Unusual Python environments: without assertions or docstrings, in development mode, without a home or a locale."""
 
 import sys
 
 import pytest
 
 
-def test_without_docstrings_the_reason_is_named(run_program):
+def test_import_under_python_oo_raises_a_clear_error(run_program):
     code = """
     print(seqclf.TextTokenizer().fit_transform(["a b"])[0].tolist())
     for name in ("RNNClassifier", "RNNTextClassifier", "RNNTagger"):
@@ -16,18 +16,18 @@ def test_without_docstrings_the_reason_is_named(run_program):
     """
     first, *errors = run_program(code, "-OO").splitlines()
     assert first == "[2, 3]"
-    assert len(errors) == 3 and all("cannot be imported under python -OO" in error for error in errors)
+    assert len(errors) == 3 and all("can't be imported with python -OO" in error for error in errors)
     assert all("Use python -O." in error for error in errors)
 
 
 @pytest.mark.slow
-def test_without_assertions_the_bits_are_the_same(run_program, expected_digest):
+def test_fit_is_bitwise_equal_under_python_o(run_program, expected_digest):
     assert run_program("print(digest())", "-O") == expected_digest
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "1", "12345"])
-def test_the_order_of_sets_has_no_say(run_program, expected_digest, seed):
+def test_fit_does_not_depend_on_the_hash_seed(run_program, expected_digest, seed):
     assert run_program("print(digest())", environment={"PYTHONHASHSEED": seed}) == expected_digest
 
 
@@ -40,13 +40,13 @@ def test_the_order_of_sets_has_no_say(run_program, expected_digest, seed):
         {"HOME": "/nowhere", "TMPDIR": "/nowhere"},
     ],
 )
-def test_surroundings_have_no_say(run_program, expected_digest, environment):
+def test_fit_does_not_depend_on_locale_home_and_temporary_folder(run_program, expected_digest, environment):
     assert run_program("print(digest())", environment=environment) == expected_digest
 
 
 @pytest.mark.slow
-def test_in_development_mode_none_of_our_files_warns(run_program):
-    """Neither of open files nor of anything else that Python is silent about elsewhere."""
+def test_development_mode_shows_no_warning_of_this_package(run_program):
+    """Development mode also warns about open files, for example."""
     code = """
     import gc, pickle, warnings
 
@@ -56,19 +56,19 @@ def test_in_development_mode_none_of_our_files_warns(run_program):
     digest()
     pickle.loads(pickle.dumps(series().fit(X, y))).predict(X)
     gc.collect()
-    print(*(each for each in caught if os.path.dirname(seqclf.__file__) in each))
+    print(*(line for line in caught if os.path.dirname(seqclf.__file__) in line))
     """
     assert run_program(code, "-X", "dev") == ""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_many_small_fits_keep_nothing(run_program):
-    """Neither memory, threads nor open files, after a first few that warm everything up."""
+def test_many_small_fits_leak_no_memory_threads_or_files(run_program):
+    """The first fits, which allocate caches, are not counted."""
     code = """
     import gc, threading
 
-    def taken():
+    def resources():
         gc.collect()
         pages = int(open("/proc/self/statm").read().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
@@ -79,11 +79,11 @@ def test_many_small_fits_keep_nothing(run_program):
             words(max_epochs=1, wide=False).fit(texts, y).predict(texts)
 
     fit(20)
-    before = taken()
+    before = resources()
     fit(100)
-    after = taken()
+    after = resources()
     print(after[0] - before[0], after[1] - before[1], after[2] - before[2])
     """
     memory, threads, files = map(int, run_program(code, timeout=280).split())
-    assert memory < 20e6, "200 fits of some 20 kB each"
+    assert memory < 20e6, "200 fits of about 20 kB each"
     assert (threads, files) == (0, 0)

@@ -1,4 +1,4 @@
-"""Workers that are killed, forks and threads during fits, and a disk that is full."""
+"""Killed workers, forks and threads during fits, and a full disk."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="signals and forks")]
 
 
-def test_a_killed_worker_of_a_grid_search_is_an_error_and_the_next_search_works(run_program, tmp_path):
+def test_grid_search_works_again_after_a_killed_worker(run_program, tmp_path):
     (tmp_path / "deadly.py").write_text(
         "import os, signal\nfrom seqclf import RNNClassifier\n\n\n"
         "class Deadly(RNNClassifier):\n"
@@ -21,8 +21,8 @@ def test_a_killed_worker_of_a_grid_search_is_an_error_and_the_next_search_works(
     from deadly import Deadly
 
     def search(units):
-        one = Deadly(max_epochs=1, random_state=0, wide=False, conv_filters=0)
-        return GridSearchCV(one, {"units": units}, n_jobs=2, cv=2, error_score="raise").fit(X, y)
+        model = Deadly(max_epochs=1, random_state=0, wide=False, conv_filters=0)
+        return GridSearchCV(model, {"units": units}, n_jobs=2, cv=2, error_score="raise").fit(X, y)
 
     try:
         search([4, 13])
@@ -34,14 +34,14 @@ def test_a_killed_worker_of_a_grid_search_is_an_error_and_the_next_search_works(
     assert run_program(code, environment=environment).split() == ["TerminatedWorkerError", "True"]
 
 
-def test_fits_in_threads_and_forks_at_once(run_program):
-    """Each thread fits while others do, and children that are forked meanwhile predict; all have the same bits."""
+def test_concurrent_fits_in_threads_and_predictions_in_forks_are_bitwise_equal(run_program):
+    """Two threads fit repeatedly while forked children predict."""
     code = """
     import threading, warnings
-    warnings.simplefilter("ignore")  # Python's own about forks in a process with threads
+    warnings.simplefilter("ignore")  # Python warns about forks in a process with threads
 
-    one = series().fit(X, y)
-    expected, wrong, stop = one.decision_function(X), [], threading.Event()
+    model = series().fit(X, y)
+    expected, wrong, stop = model.decision_function(X), [], threading.Event()
 
     def work():
         while not stop.is_set():
@@ -57,7 +57,7 @@ def test_fits_in_threads_and_forks_at_once(run_program):
         if child == 0:
             code = 1
             try:
-                code = 0 if np.array_equal(one.decision_function(X), expected) else 2
+                code = 0 if np.array_equal(model.decision_function(X), expected) else 2
             finally:
                 os._exit(code)
         statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -69,19 +69,19 @@ def test_fits_in_threads_and_forks_at_once(run_program):
     assert run_program(code) == "[0, 0, 0, 0, 0, 0] 0"
 
 
-def test_a_full_disk_is_an_error_that_leaves_the_model(run_program):
+def test_pickling_to_a_full_disk_raises_and_leaves_the_model_unchanged(run_program):
     code = """
     import errno, pickle
     import joblib
 
-    one = series().fit(X, y)
-    expected = one.decision_function(X)
-    for save in (lambda file: pickle.dump(one, file), lambda file: joblib.dump(one, file)):
+    model = series().fit(X, y)
+    expected = model.decision_function(X)
+    for save in (lambda file: pickle.dump(model, file), lambda file: joblib.dump(model, file)):
         try:
             with open("/dev/full", "wb") as file:
                 save(file)
         except OSError as error:
             print(errno.errorcode[error.errno])
-    np.testing.assert_array_equal(one.decision_function(X), expected)
+    np.testing.assert_array_equal(model.decision_function(X), expected)
     """
     assert run_program(code).split() == ["ENOSPC", "ENOSPC"]

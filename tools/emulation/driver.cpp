@@ -1,6 +1,6 @@
-// Calls the library of another processor or system in the place of Python, which sends calls through a pipe (emulation.py).
-// It knows nothing of the library's interface: a call is the name of a function, a structure as ctypes laid it out, the memory
-// that the structure's pointers point into, and the offsets of those pointers in it.
+// Calls the library of another processor or system for Python, which sends the calls through a pipe (emulation.py). It does not
+// depend on the interface of the library: a call consists of the name of a function, a structure in the layout of ctypes, the
+// memory that its pointers point to, and the offsets of the pointers.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,25 +57,25 @@ static void write_text(const char *text) {
   write(text, size);
 }
 
-// A copy of one piece of the other side's memory, that lies as far from a multiple of 64 as it does there, between two
-// fences that nobody may write on.
-class Piece {
+// A copy of a block of Python's memory, with the same misalignment relative to 64 bytes. Guard bytes before and after it detect
+// writes out of bounds.
+class MemoryBlock {
  public:
-  explicit Piece(uint64_t size, uint64_t misalignment) : size_(size), memory_(size + 4 * fence, 0xA5) {
-    const uintptr_t start = (uintptr_t)memory_.data() + fence;
+  explicit MemoryBlock(uint64_t size, uint64_t misalignment) : size_(size), memory_(size + 4 * guard_size, 0xA5) {
+    const uintptr_t start = (uintptr_t)memory_.data() + guard_size;
     data_ = (unsigned char *)((start + 63) / 64 * 64 + misalignment);
     read(data_, size_);
   }
   unsigned char *data() const { return data_; }
   uint64_t size() const { return size_; }
-  bool fences_stand() const {
-    for (uint64_t i = 0; i < fence; i++)
+  bool is_intact() const {
+    for (uint64_t i = 0; i < guard_size; i++)
       if (data_[-1 - (int64_t)i] != 0xA5 || data_[size_ + i] != 0xA5) return false;
     return true;
   }
 
  private:
-  static constexpr uint64_t fence = 64;
+  static constexpr uint64_t guard_size = 64;
   uint64_t size_;
   std::vector<unsigned char> memory_;
   unsigned char *data_;
@@ -83,24 +83,24 @@ class Piece {
 
 static void call_with_structure(void *function, const std::string &name) {
   std::string structure = read_text();
-  std::vector<std::unique_ptr<Piece>> pieces(read<uint32_t>());
-  for (auto &piece : pieces) {
+  std::vector<std::unique_ptr<MemoryBlock>> blocks(read<uint32_t>());
+  for (auto &block : blocks) {
     const uint64_t size = read<uint64_t>(), misalignment = read<uint64_t>();
-    piece.reset(new Piece(size, misalignment));
+    block.reset(new MemoryBlock(size, misalignment));
   }
   for (uint32_t n_pointers = read<uint32_t>(); n_pointers; n_pointers--) {
-    const uint32_t field = read<uint32_t>(), piece = read<uint32_t>();
-    const void *pointer = pieces.at(piece)->data() + read<uint64_t>();
-    if (field + sizeof pointer > structure.size()) stop("a pointer stands outside its structure", name);
+    const uint32_t field = read<uint32_t>(), block = read<uint32_t>();
+    const void *pointer = blocks.at(block)->data() + read<uint64_t>();
+    if (field + sizeof pointer > structure.size()) stop("a pointer is outside its structure", name);
     memcpy(&structure[field], &pointer, sizeof pointer);
   }
-  // A structure of eight-byte fields stands at a multiple of eight.
+  // The structure has eight-byte fields, so it has to be aligned to eight bytes.
   std::vector<uint64_t> aligned(structure.size() / 8 + 1);
   memcpy(aligned.data(), structure.data(), structure.size());
   const int64_t result = ((int64_t (*)(void *))function)(aligned.data());
-  for (auto &piece : pieces) {
-    if (!piece->fences_stand()) stop("wrote outside the memory that it was given", name);
-    write(piece->data(), piece->size());
+  for (auto &block : blocks) {
+    if (!block->is_intact()) stop("wrote outside its memory", name);
+    write(block->data(), block->size());
   }
   write(&result, sizeof result);
 }
@@ -116,16 +116,16 @@ int main(int n_arguments, char **arguments) {
   for (int kind; (kind = getchar()) != EOF;) {
     const std::string name = read_text();
     void *function = find(library, name.c_str());
-    if (!function) stop("the library has no", name);
-    if (kind == 'g') {  // gives a text
+    if (!function) stop("the library has no function", name);
+    if (kind == 'g') {  // returns a string
       write_text(((const char *(*)())function)());
-    } else if (kind == 't') {  // takes a text, gives a number
-      const int32_t given = ((int (*)(const char *))function)(read_text().c_str());
-      write(&given, sizeof given);
+    } else if (kind == 't') {  // takes a string, returns an integer
+      const int32_t result = ((int (*)(const char *))function)(read_text().c_str());
+      write(&result, sizeof result);
     } else if (kind == 's') {  // takes a structure
       call_with_structure(function, name);
     } else {
-      stop("no such kind of call", std::string(1, (char)kind));
+      stop("unknown kind of call", std::string(1, (char)kind));
     }
     fflush(stdout);
   }

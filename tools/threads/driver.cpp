@@ -1,6 +1,6 @@
-// Calls the library from several threads at once, for ThreadSanitizer (tools/sanitize threads): layers of each cell forward and
-// backward, pooling and steps of an optimiser, on one to four threads of the pool each, while allocations fail now and then.
-// Each result has to be that of the same call alone. ThreadSanitizer looks for what no result shows.
+// Calls the library from several threads at once, for ThreadSanitizer (tools/sanitize threads): forward and backward passes of
+// each cell, pooling and optimizer updates, on one to four threads each, while some allocations fail. Each result has to equal
+// that of the same call alone. ThreadSanitizer detects races that do not change a result.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ template <class Call> static int64_t call(const char *name, const Call &structur
   return ((int64_t (*)(const Call *))function)(&structure);
 }
 
-static Floats numbers(int64_t n, unsigned seed) {
+static Floats random_values(int64_t n, unsigned seed) {
   std::mt19937 engine(seed);
   std::normal_distribution<float> normal(0, 0.3f);
   Floats values(n);
@@ -45,30 +45,31 @@ struct Steps {
   Batch batch() const { return {n_rows, n_times, batch_sizes.data(), time_offsets.data()}; }
 };
 
-// What a call gives, or nothing where it got no memory.
+// The result of a call, or nothing if it ran out of memory.
 typedef std::function<Floats(int64_t n_threads)> Work;
 
 static Floats train_layer(int64_t cell, int64_t n_threads) {
   int64_t description[5];
   call("describe_cell", DescribeCell{cell, description});
-  const int64_t n_gates = description[0], n_slots = description[1], rows = n_gates * units;
+  const int64_t n_gates = description[0], n_slots = description[1], n_weight_rows = n_gates * units;
   const Steps steps;
-  const Floats inputs = numbers(n_steps * n_inputs, 1), weight_input = numbers(rows * n_inputs, 2);
-  const Floats weight_recurrent = numbers(rows * units, 3), bias = numbers(rows, 4);
+  const Floats inputs = random_values(n_steps * n_inputs, 1), weight_input = random_values(n_weight_rows * n_inputs, 2);
+  const Floats weight_recurrent = random_values(n_weight_rows * units, 3), bias = random_values(n_weight_rows, 4);
   Floats outputs(n_steps * 2 * width), gates(2 * n_steps * width * n_slots), memory(2 * n_steps * width);
   Layer layer{cell, 0, units, 2, 0, n_inputs, {}};
   for (int64_t i = 0; i < 2; i++)
     layer.directions[i] = {i, weight_input.data(), weight_recurrent.data(), bias.data(), bias.data(), nullptr};
-  const Inputs given{inputs.data(), nullptr, nullptr, nullptr};
-  if (call("forward", Forward{steps.batch(), layer, given, outputs.data(), gates.data(), memory.data(), n_threads})) return {};
-  const Floats grad_outputs = numbers(n_steps * 2 * units, 5);
+  const Inputs layer_inputs{inputs.data(), nullptr, nullptr, nullptr};
+  if (call("forward", Forward{steps.batch(), layer, layer_inputs, outputs.data(), gates.data(), memory.data(), n_threads}))
+    return {};
+  const Floats grad_outputs = random_values(n_steps * 2 * units, 5);
   Floats found = outputs, grad_inputs(n_steps * n_inputs), grads[2][4];
   Backward backward{
-      steps.batch(),      layer, given,    outputs.data(), memory.data(), gates.data(), grad_outputs.data(), 2 * units,
+      steps.batch(),      layer, layer_inputs, outputs.data(), memory.data(), gates.data(), grad_outputs.data(), 2 * units,
       grad_inputs.data(), {},    n_threads};
   for (int64_t i = 0; i < 2; i++) {
     grads[i][0].resize(weight_input.size()), grads[i][1].resize(weight_recurrent.size());
-    grads[i][2].resize(rows), grads[i][3].resize(rows);
+    grads[i][2].resize(n_weight_rows), grads[i][3].resize(n_weight_rows);
     backward.gradients[i] = {grads[i][0].data(), grads[i][1].data(), grads[i][2].data(), grads[i][3].data()};
   }
   if (call("backward", backward)) return {};
@@ -80,7 +81,7 @@ static Floats train_layer(int64_t cell, int64_t n_threads) {
 
 static Floats pool(int64_t kind, int64_t n_threads) {
   const Steps steps;
-  const Floats values = numbers(n_steps * units, 6);
+  const Floats values = random_values(n_steps * units, 6);
   Floats pooled(n_rows * units);
   const Pooling pooling{steps.batch(), kind,          units,   units,   values.data(), nullptr,
                         nullptr,       pooled.data(), nullptr, nullptr, n_threads};
@@ -89,16 +90,16 @@ static Floats pool(int64_t kind, int64_t n_threads) {
 
 static Floats optimize(int64_t n_threads) {
   const int64_t n = 50000;
-  Floats values = numbers(n, 7), mean(n), square(n), gradient = numbers(n, 8);
-  float n_taken = 0;
+  Floats values = random_values(n, 7), mean(n), square(n), gradient = random_values(n, 8);
+  float n_updates = 0;
   Parameter parameter = {};
   parameter.n_rows = parameter.n_touched = 1;
   parameter.dim = n;
   parameter.values = values.data(), parameter.mean = mean.data(), parameter.square = square.data();
-  parameter.n_steps = &n_taken, parameter.gradient = gradient.data();
+  parameter.n_updates = &n_updates, parameter.gradient = gradient.data();
   parameter.learning_rate = 0.01, parameter.momentum = 0.9, parameter.decay = 0.999, parameter.eps = 1e-8;
   const int64_t adam = 4;
-  return call("optimize", Step{adam, 1, &parameter, 1.0, n_threads}) == 1 ? values : Floats();
+  return call("optimize", OptimizerUpdate{adam, 1, &parameter, 1.0, n_threads}) == 1 ? values : Floats();
 }
 
 int main(int n_arguments, char **arguments) {
@@ -111,11 +112,11 @@ int main(int n_arguments, char **arguments) {
   int64_t description[5];
   for (int64_t cell = 0; call("describe_cell", DescribeCell{cell, description}); cell++)
     works.push_back([cell](int64_t n) { return train_layer(cell, n); });
-  const int64_t most_threads = 4;
+  const int64_t max_threads = 4;
   std::vector<std::vector<Floats>> expected;
   for (const Work &work : works) {
     expected.emplace_back();
-    for (int64_t n = 1; n <= most_threads; n++) expected.back().push_back(work(n));
+    for (int64_t n = 1; n <= max_threads; n++) expected.back().push_back(work(n));
   }
 
   std::atomic<bool> stop{false};
@@ -125,9 +126,9 @@ int main(int n_arguments, char **arguments) {
     threads.emplace_back([&, caller] {
       std::mt19937 engine(caller);
       while (!stop) {
-        const size_t which = engine() % works.size();
-        const int64_t n = 1 + (int64_t)(engine() % most_threads);
-        const Floats found = works[which](n), &wanted = expected[which][(size_t)n - 1];
+        const size_t index = engine() % works.size();
+        const int64_t n = 1 + (int64_t)(engine() % max_threads);
+        const Floats found = works[index](n), &wanted = expected[index][(size_t)n - 1];
         n_calls++;
         if (found.empty())
           n_failed++;
@@ -144,7 +145,7 @@ int main(int n_arguments, char **arguments) {
   fail_allocation(0);
   stop = true;
   for (std::thread &thread : threads) thread.join();
-  printf("%lld calls of %zu kinds, %lld of them without memory, %lld wrong\n", (long long)n_calls, works.size(),
-         (long long)n_failed, (long long)n_wrong);
+  printf("%lld calls of %zu kinds: %lld ran out of memory, %lld wrong\n", (long long)n_calls, works.size(), (long long)n_failed,
+         (long long)n_wrong);
   return n_wrong || !n_failed || n_failed == n_calls;
 }

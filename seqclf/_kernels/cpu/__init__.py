@@ -1,1 +1,1 @@
-"""Our own CPU kernels: ragged, float32, without a step for padding. They call the C++ library behind ctypes."""
+"""The compiled CPU kernels: float32, on ragged batches without padding. They call the C++ library by ctypes."""

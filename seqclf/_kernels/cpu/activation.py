@@ -1,4 +1,4 @@
-"""The activations of the compiled kernels, each by itself."""
+"""A single activation of the compiled kernels, for tests."""
 
 import ctypes
 
@@ -11,7 +11,7 @@ from seqclf._native.call import loaded
 
 
 def activate(code: int, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The values of the activation with this code, and its slopes; float32, as many as a multiple of 8."""
+    """The values and derivatives of the activation with this code; float32, and the size is a multiple of 8."""
     assert inputs.dtype == torch.float32 and inputs.numel() % 8 == 0
     inputs = inputs.contiguous()
     values, slopes = torch.empty_like(inputs), torch.empty_like(inputs)

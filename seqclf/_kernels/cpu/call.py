@@ -1,11 +1,11 @@
-"""Tensors as the compiled library reads them."""
+"""Tensors as arguments of the compiled library."""
 
 import torch
 from torch import Tensor
 
 
 def address(tensor: Tensor | None) -> int | None:
-    """The address of a tensor's first value. The caller keeps the tensor alive."""
+    """Address of a tensor's first value. The caller keeps the tensor alive."""
     return None if tensor is None else tensor.data_ptr()
 
 

@@ -1,4 +1,4 @@
-"""Filters over the steps of each row on our own CPU kernels, without gradients."""
+"""Convolution over the steps of each row on the compiled CPU kernels, without gradients."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The ids that a batch reads, and the gradient of the table of their vectors, on our own CPU kernels."""
+"""The unique ids of a batch and the gradient of an embedding, on the compiled CPU kernels."""
 
 import ctypes
 
@@ -12,7 +12,7 @@ from seqclf._native.call import VALUE_COST, loaded, thread_count
 
 
 def unique_ids(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:
-    """The distinct ids, rising, shape (1, n), and the index of each possible id among them, shape (n_ids,)."""
+    """The unique ids in ascending order, shape (1, n), and the index of each possible id in them, shape (n_ids,)."""
     occurring = ids.new_empty(1, min(len(ids), n_ids) + 1)
     inverse = torch.empty(n_ids, dtype=torch.int32)
     call = abi.UniqueIds(len(ids), n_ids, *map(address, (ids, occurring, inverse)))
@@ -23,7 +23,7 @@ def unique_ids(ids: Tensor, n_ids: int) -> tuple[Tensor, Tensor]:
 
 
 def check_ids(ids: Tensor, n_ids: int) -> None:
-    """Refuse ids that are not in 0 .. n_ids - 1."""
+    """Raise IndexError unless all ids are in 0 .. n_ids - 1."""
     if not len(ids):
         return
     lowest, highest = map(int, torch.aminmax(ids))
@@ -34,17 +34,18 @@ def check_ids(ids: Tensor, n_ids: int) -> None:
 def embedding_gradient(
     layout: StepLayout,
     ids: Tensor,
-    table: Tensor,
+    embedding: Tensor,
     mask: Tensor | None,
     unique: tuple[Tensor, Tensor] | None,
     grad_vectors: Tensor,
     n_threads: int,
 ) -> Tensor:
-    """The gradient of a table, from the gradients of the vectors of all steps.
+    """The gradient of an embedding, from the gradients of the vectors of all steps.
 
-    With `unique`, what :func:`unique_ids` gave, it is a sparse tensor of the rows that occur, else a dense one.
+    It is dense without `unique`. With `unique`, the result of :func:`unique_ids`, it is sparse and has the vectors of
+    the ids that occur.
     """
-    n_ids, dim = table.shape
+    n_ids, dim = embedding.shape
     occurring, inverse = (None, None) if unique is None else unique
     gradient = grad_vectors.new_empty(n_ids if occurring is None else occurring.shape[1], dim)
     call = abi.EmbeddingBackward(
@@ -57,4 +58,4 @@ def embedding_gradient(
     loaded().seqclf_embed_backward(ctypes.byref(call))
     if occurring is None:
         return gradient
-    return torch.sparse_coo_tensor(occurring, gradient, table.shape, is_coalesced=True, check_invariants=False)
+    return torch.sparse_coo_tensor(occurring, gradient, embedding.shape, is_coalesced=True, check_invariants=False)

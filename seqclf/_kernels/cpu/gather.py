@@ -1,18 +1,18 @@
-"""The steps of a batch, gathered from the data on our own CPU kernels, and what tables hold for each of them."""
+"""Gathering of the steps of a batch, and of their looked-up values, on the compiled CPU kernels."""
 
 import torch
 from torch import Tensor
 
-from seqclf._inference.gather import arrange_compiled, look_up_compiled
+from seqclf._inference.gather import gather_steps_compiled, look_up_compiled
 from seqclf._kernels.inputs import LookUp
 from seqclf._kernels.layout import StepLayout
 
 
-def arrange(values: Tensor, layout: StepLayout) -> Tensor:
-    """Steps in the order of `layout`; see :func:`seqclf._kernels.arrange`. It has no gradients."""
-    return torch.from_numpy(arrange_compiled(values.numpy(), layout))
+def gather_steps(values: Tensor, layout: StepLayout) -> Tensor:
+    """The steps in the order of `layout`; see :func:`seqclf._kernels.arrange`. It has no gradients."""
+    return torch.from_numpy(gather_steps_compiled(values.numpy(), layout))
 
 
-def look_up(asked: LookUp, layout: StepLayout) -> Tensor:
-    """What the tables hold for each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
-    return torch.from_numpy(look_up_compiled(*asked.as_arrays(), layout))
+def look_up(lookup: LookUp, layout: StepLayout) -> Tensor:
+    """The looked-up values of each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    return torch.from_numpy(look_up_compiled(*lookup.as_arrays(), layout))

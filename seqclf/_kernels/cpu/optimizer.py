@@ -1,4 +1,4 @@
-"""The step of an optimiser on our own CPU kernels: one call for all; of a table, only rows that have a gradient."""
+"""Optimiser updates on the compiled CPU kernels: one call for all parameters, with lazy updates of sparse rows."""
 
 import ctypes
 import math
@@ -16,31 +16,31 @@ from seqclf._native.call import loaded, thread_count
 from seqclf._native.threads import n_threads
 
 
-class State(NamedTuple):
-    """The state of a parameter, as far as the rule has it; the kernels write into it."""
+class ParameterState(NamedTuple):
+    """The optimiser state of a parameter: the tensors that the rule needs. The kernels write into them."""
 
     mean: Tensor | None = None
     square: Tensor | None = None
-    n_steps: Tensor | None = None
+    n_updates: Tensor | None = None
 
 
-class FusedStep:
-    """The step of an optimiser: the addresses of parameters and state are looked up once for many steps.
+class FusedUpdate:
+    """An optimiser update. The addresses of parameters and state are collected once for many updates.
 
     Parameters
     ----------
     rule : {"sgd", "nesterov", "rmsprop", "adagrad", "adam", "adamw"}
-        How the parameters move.
+        The update rule.
     parameters : sequence of Tensor
-        All that have a gradient.
+        All parameters that have a gradient.
     states : sequence of State
-        One for each of them.
+        One per parameter.
     lazy : sequence of bool
-        Of which of them the rows are updated lazily: tables whose gradients are sparse and for which
-        :func:`supports_lazy_rows` holds. Call `begin_batch` before such a table is read.
+        For each parameter, whether its rows are updated lazily. This needs sparse gradients and
+        :func:`supports_lazy_rows`. Call `begin_batch` before such a parameter is used.
     """
 
-    def __init__(self, rule: str, parameters: Sequence[Tensor], states: Sequence[State], lazy: Sequence[bool]):
+    def __init__(self, rule: str, parameters: Sequence[Tensor], states: Sequence[ParameterState], lazy: Sequence[bool]):
         self._rule = CODES[rule]
         self._parameters, self._states, self._lazy = list(parameters), list(states), list(lazy)
         self._readable = all(map(_is_readable, self._parameters, self._states))
@@ -49,16 +49,16 @@ class FusedStep:
         self._entries = list(self._array)
         for entry, parameter, state in zip(self._entries, self._parameters, self._states, strict=True):
             entry.values = parameter.data_ptr()
-            entry.mean, entry.square, entry.n_steps = map(address, state)
+            entry.mean, entry.square, entry.n_updates = map(address, state)
         self._lazy_rows = [
             LazyRows(entry, parameter, state.mean, state.square)
             for entry, parameter, state, is_lazy in zip(self._entries, parameters, states, lazy, strict=True)
             if is_lazy
         ]
-        self._decays: list[tuple[float, float]] | None = None  # of the lazily updated tables, in the last step
+        self._decays: list[tuple[float, float]] | None = None  # of the lazily updated parameters, in the last update
 
     def matches(self, parameters: Sequence[Tensor], lazy: Sequence[bool]) -> bool:
-        """Whether it was made for these, and the memory of the parameters is still the same."""
+        """Whether it was made for these parameters and settings, and the parameters still use the same memory."""
         return len(parameters) == len(self._parameters) and all(
             one is other and one.data_ptr() == (entry.values or 0) and is_lazy == was_lazy
             for one, other, entry, is_lazy, was_lazy in zip(
@@ -67,39 +67,39 @@ class FusedStep:
         )
 
     def accepts(self, gradients: Sequence[Tensor]) -> bool:
-        """Whether the kernels can read everything; a gradient always has the type and the shape of its parameter."""
+        """Whether the kernels support these tensors; a gradient always has the dtype and shape of its parameter."""
         return self._readable and all(map(_is_readable_gradient, gradients))
 
     def run(
         self, gradients: Sequence[Tensor], hyperparameters: Sequence[Hyperparameters], max_norm: float | None
     ) -> None:
-        """Move every parameter; see :func:`seqclf._kernels.optimize`."""
+        """Update every parameter; see :func:`seqclf._kernels.optimize`."""
         lazy = [each for each, is_lazy in zip(hyperparameters, self._lazy, strict=True) if is_lazy]
         decays = [(each.momentum, each.decay) for each in lazy]
         if self._decays is not None and decays != self._decays:
-            self.flush()  # Pending updates are applied with the decays of their own steps.
+            self.flush()  # Pending updates are applied with the decays of the update that skipped them.
         self._decays = decays
         if not self._run(gradients, hyperparameters, max_norm):
-            # torch adds sparse gradients up by writing their rows one after the other.
+            # torch sums sparse gradients by concatenating them, so rows can repeat. Coalesce them and try again.
             gradients = [gradient.coalesce() if gradient.is_sparse else gradient for gradient in gradients]
             if not self._run(gradients, hyperparameters, max_norm):
-                raise IndexError("A sparse gradient names a row that its parameter doesn't have.")
+                raise IndexError("A sparse gradient has the index of a row that its parameter does not have.")
 
-    def begin_batch(self, table: Tensor, ids: Tensor) -> None:
-        """Bring the rows of `table` up to date that `ids` name, before a batch reads them."""
+    def begin_batch(self, parameter: Tensor, ids: Tensor) -> None:
+        """Sync the rows `ids` of `parameter` before a batch uses them."""
         for rows in self._lazy_rows:
-            if rows.table is table:
+            if rows.parameter is parameter:
                 rows.begin_batch(ids)
 
     def flush(self) -> None:
-        """Bring all rows of all tables up to date."""
+        """Sync all rows of all lazily updated parameters."""
         for rows in self._lazy_rows:
             rows.flush()
 
     def _run(
         self, gradients: Sequence[Tensor], hyperparameters: Sequence[Hyperparameters], max_norm: float | None
     ) -> bool:
-        kept = []  # keeps the memory of the call alive
+        keep_alive = []  # the tensors whose addresses are in the call
         entries = zip(self._entries, self._parameters, gradients, hyperparameters, strict=True)
         for entry, parameter, gradient, each in entries:
             entry.sparse = sparse = gradient.is_sparse
@@ -107,12 +107,12 @@ class FusedStep:
                 entry.n_rows, entry.dim = parameter.shape
                 rows, gradient = gradient._indices(), gradient._values()
                 entry.n_touched, entry.rows = len(gradient), rows.data_ptr()
-                kept += [rows, gradient]
+                keep_alive += [rows, gradient]
             else:
                 entry.n_rows, entry.dim, entry.n_touched, entry.rows = 1, gradient.numel(), 1, None
             entry.gradient = gradient.data_ptr()
             entry.learning_rate, entry.weight_decay, entry.momentum, entry.decay, entry.eps = each
-        call = abi.Step(
+        call = abi.OptimizerUpdate(
             self._rule,
             len(self._entries),
             ctypes.addressof(self._array),
@@ -122,10 +122,10 @@ class FusedStep:
         return bool(loaded().seqclf_optimize(ctypes.byref(call)))
 
 
-def _is_readable(parameter: Tensor, state: State) -> bool:
+def _is_readable(parameter: Tensor, state: ParameterState) -> bool:
     floats = [tensor for tensor in (parameter, state.mean, state.square) if tensor is not None]
     return all(is_plain(tensor) and tensor.shape == parameter.shape for tensor in floats) and (
-        state.n_steps is None or (is_plain(state.n_steps) and state.n_steps.numel() == 1)
+        state.n_updates is None or (is_plain(state.n_updates) and state.n_updates.numel() == 1)
     )
 
 

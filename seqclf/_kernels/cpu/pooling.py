@@ -1,4 +1,4 @@
-"""Pooling on our own CPU kernels: the maximum, the mean or an attention-weighted mean of the steps of each row."""
+"""Pooling on the compiled CPU kernels: maximum, mean or attention-weighted mean over the steps of each row."""
 
 import ctypes
 
@@ -18,13 +18,13 @@ from seqclf._native.threads import n_threads
 
 def pool(kind: str, values: Tensor, layout: StepLayout) -> Tensor:
     """One vector per row, shape (n_rows, features); see :func:`seqclf._kernels.pool`."""
-    if kind not in abi.POOL or kind == "attention":
+    if kind not in abi.POOLING_KINDS or kind == "attention":
         raise ValueError(f"There is no pooling of the kind {kind!r}.")
     return _Pool.apply(kind, values, layout, torch.is_grad_enabled() and values.requires_grad)
 
 
 class _Pool(Function):
-    """All kinds but attention."""
+    """Pooling of every kind except attention."""
 
     @staticmethod
     def forward(ctx, kind, values, layout, training):
@@ -34,7 +34,7 @@ class _Pool(Function):
         chosen = None
         if kind == "max" and training:
             chosen = torch.empty(pooled.shape, dtype=torch.int32)
-        call = _pooling(abi.POOL[kind], values, layout, pooled, chosen=chosen)
+        call = _pooling(abi.POOLING_KINDS[kind], values, layout, pooled, chosen=chosen)
         loaded().seqclf_pool(ctypes.byref(call))
         ctx.save_for_backward(chosen)
         ctx.kind, ctx.layout, ctx.n_threads = kind, layout, n_threads()
@@ -48,7 +48,7 @@ class _Pool(Function):
         grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
         call = abi.PoolingBackward(
             layout.as_c_struct,
-            abi.POOL[ctx.kind],
+            abi.POOLING_KINDS[ctx.kind],
             grad_pooled.shape[1],
             *map(address, (grad_pooled, chosen, grad_values)),
             thread_count(ctx.n_threads, layout.n_steps * VALUE_COST * grad_pooled.shape[1]),
@@ -66,7 +66,7 @@ def attend(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor, que
 
 
 class _Attend(Function):
-    """The mean of values over the steps of each row, weighted by the softmax of keys . query."""
+    """The mean over the steps of each row, weighted by the softmax of keys . query."""
 
     @staticmethod
     def forward(ctx, values, keys, query, layout):
@@ -75,7 +75,7 @@ class _Attend(Function):
         keys, query = keys.contiguous(), query.contiguous()
         pooled = values.new_empty(layout.n_rows, values.shape[1])
         scales = values.new_empty(layout.n_rows, dtype=torch.float64)
-        call = _pooling(abi.POOL["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
+        call = _pooling(abi.POOLING_KINDS["attention"], values, layout, pooled, keys=keys, query=query, scales=scales)
         loaded().seqclf_pool(ctypes.byref(call))
         ctx.save_for_backward(values, keys, query, pooled, scales)
         ctx.layout, ctx.n_threads = layout, n_threads()
@@ -92,20 +92,20 @@ class _Attend(Function):
             values.shape[1],
             values.stride(0),
             *map(address, (values, keys, query, pooled, scales, grad_pooled, *gradients)),
-            # Two products and three results for each value: on one processor a good three times as long as a mean.
+            # Two products and three results per value: measured at a little over three times the time of a mean.
             thread_count(ctx.n_threads, 4 * layout.n_steps * VALUE_COST * values.shape[1]),
         )
         loaded().seqclf_attend_backward(ctypes.byref(call))
         return *gradients, None
 
 
-def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **others: Tensor | None) -> abi.Pooling:
+def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **optional: Tensor | None) -> abi.Pooling:
     return abi.Pooling(
         layout.as_c_struct,
         kind,
         values.shape[1],
         values.stride(0),
-        *map(address, (values, others.get("keys"), others.get("query"), pooled)),
-        *map(address, (others.get("chosen"), others.get("scales"))),
+        *map(address, (values, optional.get("keys"), optional.get("query"), pooled)),
+        *map(address, (optional.get("chosen"), optional.get("scales"))),
         thread_count(n_threads(), layout.n_steps * VALUE_COST * values.shape[1]),
     )

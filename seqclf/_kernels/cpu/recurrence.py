@@ -1,4 +1,4 @@
-"""The recurrences on our own fused CPU kernels: forward and backward."""
+"""The recurrences on the compiled CPU kernels: forward and backward."""
 
 import ctypes
 from typing import NamedTuple
@@ -29,53 +29,61 @@ def run(
 def run_both(
     cell: str, inputs: Tensor | Inputs, layout: StepLayout, weights: tuple[Weights, Weights], activation: str
 ) -> Tensor:
-    """Those of both directions, shape (n_steps, 2 * units); see :func:`seqclf._kernels.bidirectional`."""
+    """Hidden states of both directions, shape (n_steps, 2 * units); see :func:`seqclf._kernels.bidirectional`."""
     return _run(cell, Inputs.of(inputs), layout, (*weights[0], *weights[1]), activation, (False, True))
 
 
 def _run(cell, inputs, layout, weights, activation, reverse):
-    # Inside a Function's forward the gradient mode is off already, so it is read here.
+    # The gradient mode is checked here because it is already off inside Function.forward.
     training = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (inputs.numbers, inputs.table, *weights)
+        tensor is not None and tensor.requires_grad for tensor in (inputs.values, inputs.embedding, *weights)
     )
-    others = (inputs.numbers, inputs.mask)
-    if training and inputs.table is not None and any(each is not None and each.requires_grad for each in others):
-        raise RuntimeError("Numbers next to the vectors of a table, and their mask, have no gradients here.")
-    code = _code_of(cell)
-    settings = _Settings(code, ACTIVATIONS[activation].code, _layout_of(code), layout, reverse, training, n_threads())
-    return _Recurrence.apply(settings, inputs, inputs.numbers, inputs.table, *weights)
+    without_gradient = (inputs.values, inputs.mask)
+    if training and inputs.embedding is not None and any(t is not None and t.requires_grad for t in without_gradient):
+        raise RuntimeError("Next to an embedding, values and mask get no gradients here, but they require them.")
+    code = _cell_code(cell)
+    settings = _Settings(
+        code, ACTIVATIONS[activation].code, _native_layout(code), layout, reverse, training, n_threads()
+    )
+    return _Recurrence.apply(settings, inputs, inputs.values, inputs.embedding, *weights)
 
 
 class _Settings(NamedTuple):
     """The arguments of a call that are not tensors."""
 
-    code: int  # of the cell
-    activation: int  # its code
+    cell_code: int
+    activation_code: int
     cell: CellLayout
     layout: StepLayout
-    reverse: tuple[bool, ...]  # of each direction
+    reverse: tuple[bool, ...]  # for each direction
     training: bool
     n_threads: int
 
-    def layer(self, weights: list[Tensor | None], units: int, n_looked_up: int, n_numbers: int) -> abi.Layer:
-        """The weights as the library reads them; those of two directions are given one after the other."""
+    def layer(self, weights: list[Tensor | None], units: int, n_looked_up: int, n_values: int) -> abi.Layer:
+        """The C struct of the weights. `weights` has those of one direction after those of the other."""
         each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
         directions = [
             abi.Direction(reverse, *map(address, weights), None)
             for reverse, weights in zip(self.reverse, each, strict=True)
         ]
         return abi.Layer(
-            self.code, self.activation, units, len(each), n_looked_up, n_numbers, (2 * abi.Direction)(*directions)
+            self.cell_code,
+            self.activation_code,
+            units,
+            len(each),
+            n_looked_up,
+            n_values,
+            (2 * abi.Direction)(*directions),
         )
 
     def slots(self, units: int) -> Tensor:
-        """New memory for the slots of every step."""
+        """Uninitialised memory for the saved gates of every step."""
         shape = (len(self.reverse), self.layout.n_steps, self.cell.n_slots * padded_units(units))
         return torch.empty(shape, dtype=torch.float32)
 
-    def thread_count(self, weight_recurrent: Tensor, n_read: int) -> int:
-        """How many threads the call is worth."""
-        macs_per_step = len(self.reverse) * _macs_per_step(weight_recurrent, n_read)
+    def thread_count(self, weight_recurrent: Tensor, n_multiplied: int) -> int:
+        """The number of threads to use for the call."""
+        macs_per_step = len(self.reverse) * _macs_per_step(weight_recurrent, n_multiplied)
         return thread_count(self.n_threads, self.layout.n_steps * macs_per_step)
 
 
@@ -83,23 +91,23 @@ class _Recurrence(Function):
     """Forward and backward of one layer in one direction or both."""
 
     @staticmethod
-    def forward(ctx, settings, inputs, numbers, table, *weights):
+    def forward(ctx, settings, inputs, values, embedding, *weights):
         layout, n_directions = settings.layout, len(settings.reverse)
         weights = [None if weight is None else weight.contiguous() for weight in weights]
         weight_input, weight_recurrent = weights[:2]
         units = weight_recurrent.shape[1]
         width = padded_units(units)
-        numbers, ids, table, mask = _as_kernel_inputs(inputs)
-        n_numbers = 0 if numbers is None else numbers.shape[1]
-        n_looked_up = weight_input.shape[1] - n_numbers
+        values, ids, embedding, mask = _as_kernel_inputs(inputs)
+        n_values = 0 if values is None else values.shape[1]
+        n_looked_up = weight_input.shape[1] - n_values
         occurring = inverse = None
-        if table is not None and inputs.sparse and ctx.needs_input_grad[3]:
-            occurring, inverse = unique_ids(ids, len(table))
+        if embedding is not None and inputs.sparse and ctx.needs_input_grad[3]:
+            occurring, inverse = unique_ids(ids, len(embedding))
         elif ids is not None:
-            check_ids(ids, n_looked_up if table is None else len(table))
-        _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up)
+            check_ids(ids, n_looked_up if embedding is None else len(embedding))
+        _check_shapes(layout, values, ids, embedding, mask, weights, n_looked_up)
         n_threads_used = settings.thread_count(
-            weight_recurrent, n_numbers if table is None else n_numbers + n_looked_up
+            weight_recurrent, n_values if embedding is None else n_values + n_looked_up
         )
         outputs = weight_input.new_empty(layout.n_steps, n_directions * width)
         gates = memory = None
@@ -109,13 +117,13 @@ class _Recurrence(Function):
             memory = torch.empty_like(outputs)
         call = abi.Forward(
             layout.as_c_struct,
-            settings.layer(weights, units, n_looked_up, n_numbers),
-            abi.Inputs(*map(address, (numbers, ids, table, mask))),
+            settings.layer(weights, units, n_looked_up, n_values),
+            abi.Inputs(*map(address, (values, ids, embedding, mask))),
             *map(address, (outputs, gates, memory)),
             n_threads_used,
         )
         loaded().seqclf_forward(ctypes.byref(call))
-        ctx.save_for_backward(numbers, ids, table, mask, occurring, inverse, outputs, memory, *weights)
+        ctx.save_for_backward(values, ids, embedding, mask, occurring, inverse, outputs, memory, *weights)
         ctx.settings, ctx.n_threads_used, ctx.gates = settings, n_threads_used, gates
         if width == units:
             return outputs.view(outputs.shape)
@@ -125,31 +133,31 @@ class _Recurrence(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_outputs):
-        numbers, ids, table, mask, occurring, inverse, outputs, memory, *weights = ctx.saved_tensors
+        values, ids, embedding, mask, occurring, inverse, outputs, memory, *weights = ctx.saved_tensors
         settings, layout = ctx.settings, ctx.settings.layout
         weight_input, units, gates = weights[0], weights[1].shape[1], None
         if settings.cell.saves_slots:
             if ctx.gates is None:
                 raise RuntimeError("backward was called a second time: the kernels keep the gates for one call only.")
             gates, ctx.gates = ctx.gates, None
-        elif ids is not None and table is None:
+        elif ids is not None and embedding is None:
             gates = settings.slots(units)
         if grad_outputs.stride(1) != 1:
             grad_outputs = grad_outputs.contiguous()
-        n_numbers = 0 if numbers is None else numbers.shape[1]
-        n_looked_up = weight_input.shape[1] - n_numbers
+        n_values = 0 if values is None else values.shape[1]
+        n_looked_up = weight_input.shape[1] - n_values
         grad_inputs = None
-        if table is not None:
-            grad_inputs = table.new_empty(layout.n_steps, n_looked_up) if ctx.needs_input_grad[3] else None
+        if embedding is not None:
+            grad_inputs = embedding.new_empty(layout.n_steps, n_looked_up) if ctx.needs_input_grad[3] else None
         elif ctx.needs_input_grad[2]:
-            grad_inputs = torch.empty_like(numbers)
+            grad_inputs = torch.empty_like(values)
         gradients = [None if weight is None else torch.empty_like(weight) for weight in weights]
         n_weights = len(Weights._fields)
         each = [abi.Gradients(*map(address, some)) for some in (gradients[:n_weights], gradients[n_weights:])]
         call = abi.Backward(
             layout.as_c_struct,
-            settings.layer(weights, units, n_looked_up, n_numbers),
-            abi.Inputs(*map(address, (numbers, ids, table, mask))),
+            settings.layer(weights, units, n_looked_up, n_values),
+            abi.Inputs(*map(address, (values, ids, embedding, mask))),
             *map(address, (outputs, memory, gates, grad_outputs)),
             grad_outputs.stride(0),
             address(grad_inputs),
@@ -157,50 +165,50 @@ class _Recurrence(Function):
             ctx.n_threads_used,
         )
         loaded().seqclf_backward(ctypes.byref(call))
-        if table is None:
+        if embedding is None:
             return None, None, grad_inputs, None, *gradients
         if grad_inputs is not None:
             unique = None if occurring is None else (occurring, inverse)
-            grad_inputs = embedding_gradient(layout, ids, table, mask, unique, grad_inputs, settings.n_threads)
+            grad_inputs = embedding_gradient(layout, ids, embedding, mask, unique, grad_inputs, settings.n_threads)
         return None, None, None, grad_inputs, *gradients
 
 
 def _as_kernel_inputs(inputs: Inputs) -> tuple[Tensor | None, ...]:
-    """Numbers, ids, table and mask with the types and the memory that the kernels read."""
+    """Values, ids, embedding and mask as contiguous tensors of the dtypes that the kernels expect."""
 
     def floats(tensor):
         return None if tensor is None else tensor.to(torch.float32).contiguous()
 
     ids = None if inputs.ids is None else inputs.ids.to(torch.int64).contiguous()
-    return floats(inputs.numbers), ids, floats(inputs.table), floats(inputs.mask)
+    return floats(inputs.values), ids, floats(inputs.embedding), floats(inputs.mask)
 
 
-def _check_shapes(layout, numbers, ids, table, mask, weights, n_looked_up) -> None:
-    """Refuse shapes with which the kernels would read beyond the end of something."""
+def _check_shapes(layout, values, ids, embedding, mask, weights, n_looked_up) -> None:
+    """Raise ValueError for shapes with which the kernels would read out of bounds."""
     n_weights = len(Weights._fields)
-    fits = all(each is None or len(each) == layout.n_steps for each in (numbers, ids))
-    fits = fits and (table is None or table.shape[1] == n_looked_up)
+    fits = all(each is None or len(each) == layout.n_steps for each in (values, ids))
+    fits = fits and (embedding is None or embedding.shape[1] == n_looked_up)
     fits = fits and (mask is None or mask.shape == (layout.n_rows, n_looked_up))
     for first, second in zip(weights[:n_weights], weights[n_weights:], strict=False):
         fits = fits and (first is None) == (second is None) and (first is None or first.shape == second.shape)
     if not fits:
-        shapes = [None if each is None else tuple(each.shape) for each in (numbers, ids, table, mask, *weights)]
-        raise ValueError(f"The shapes of numbers, ids, table, mask and weights do not fit together: {shapes}.")
+        shapes = [None if each is None else tuple(each.shape) for each in (values, ids, embedding, mask, *weights)]
+        raise ValueError(f"The shapes of values, ids, embedding, mask and weights do not match: {shapes}.")
 
 
-def _code_of(cell: str) -> int:
+def _cell_code(cell: str) -> int:
     code = CELLS[cell].code
-    assert code is not None, f"the compiled kernels have no {cell}"
+    assert code is not None, f"the compiled kernels do not support {cell}"
     return code
 
 
-def _layout_of(code: int) -> CellLayout:
+def _native_layout(code: int) -> CellLayout:
     layout = cell_layout(code)
     if layout is None:
         raise RuntimeError(f"The compiled library has no cell with the code {code}: it was built from other sources.")
     return layout
 
 
-def _macs_per_step(weight_recurrent: Tensor, n_read: int) -> int:
-    """Multiply-accumulates for a step."""
-    return len(weight_recurrent) * (n_read + weight_recurrent.shape[1] + GATE_COST)
+def _macs_per_step(weight_recurrent: Tensor, n_multiplied: int) -> int:
+    """Multiply-accumulates per step."""
+    return len(weight_recurrent) * (n_multiplied + weight_recurrent.shape[1] + GATE_COST)

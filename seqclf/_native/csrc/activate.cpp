@@ -1,4 +1,4 @@
-// An activation by itself, for Python: whether it is there, and whether both sides mean the same function.
+// An activation alone: Python tests with it whether the activation exists and is the same function on both sides.
 #include "abi.h"
 #include "activations.h"
 #include "targets.h"

@@ -1,4 +1,4 @@
-// The activations of the state (_kernels/activations.py has the same ones). Nothing else in C++ names one.
+// The activations of the state (_cells/activations.py has the same ones). Nothing else in C++ names one.
 #pragma once
 #include "simd.h"
 
@@ -8,9 +8,9 @@ namespace ISA {
 // An activation a has two functions:
 //
 //   value(x)         a(x). a(0) has to be 0: the kernels compute whole blocks of units, and the units that only fill the last
-//                    block have sums of 0. Their states have to stay 0, because the next step multiplies them.
+//                    block have sums of 0. Their states have to be 0, because the next step multiplies them.
 //   times_slope(grad, y)
-//                    grad a'(x), from y = a(x). The way back has y at hand, and x is not kept.
+//                    grad a'(x), from y = a(x): backward has y, but not x.
 
 struct Tanh {
   template <class V> static inline V value(V x) { return tanh(x); }
@@ -21,7 +21,7 @@ struct Relu {
   template <class V> static inline V value(V x) { return x < broadcast<V>(0.0f) ? broadcast<V>(0.0f) : x; }
   template <class V> static inline V times_slope(V grad, V y) {
     const V zero = broadcast<V>(0.0f);
-    return y > zero ? grad : grad * zero + (y - y);  // NaN stays NaN
+    return y > zero ? grad : grad * zero + (y - y);  // NaN propagates
   }
 };
 
@@ -29,8 +29,8 @@ struct Relu {
 struct Softsign {
   template <class V> static inline V value(V x) { return x / (broadcast<V>(1.0f) + absolute(x)); }
   template <class V> static inline V times_slope(V grad, V y) {
-    const V rest = broadcast<V>(1.0f) - absolute(y);
-    return grad * (rest * rest);
+    const V complement = broadcast<V>(1.0f) - absolute(y);
+    return grad * (complement * complement);
   }
 };
 

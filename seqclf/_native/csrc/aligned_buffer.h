@@ -1,4 +1,4 @@
-// Zeroed memory for the length of a call, at the beginning of a cache line, so that no vector lies in two.
+// Zeroed memory for the duration of a call, aligned to a cache line, so that no vector crosses two lines.
 #pragma once
 #include <stdint.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 namespace seqclf {
 namespace ISA {
 
-// Not std::vector: the linker keeps one copy of its code for all files, and could keep the one that was compiled for
-// another processor.
+// Not std::vector: its functions are inline, so the linker keeps one copy for all files, possibly the one that was compiled for
+// an instruction set that this processor lacks.
 template <typename T> class Buffer {
  public:
   Buffer() = default;
@@ -19,7 +19,7 @@ template <typename T> class Buffer {
   Buffer &operator=(const Buffer &) = delete;
   void allocate(int64_t size) {
     free(memory_);
-    memory_ = nullptr;  // in case there is none
+    memory_ = nullptr;  // in case the allocation throws
     memory_ = zeroed_memory(size * (int64_t)sizeof(T) + (int64_t)line);
     data_ = (T *)(((uintptr_t)memory_ + line - 1) / line * line);
   }

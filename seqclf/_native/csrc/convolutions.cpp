@@ -1,9 +1,10 @@
-// How often the outputs of convolutions are above biases. Compiled like recurrence/forward.cpp.
+// Counts how often the outputs of convolutions exceed biases. Compiled like recurrence/forward.cpp.
 //
-// A kernel has nine taps: three of weight 2, six of weight -1. So its output is three times the sum of three taps, less the
-// sum of all nine, which the kernels of a dilation share. The weights add up to 0, so the middle tap may be subtracted from
-// each: then a flat stretch gives exactly 0, and small waves on a high level keep their digits. There are only additions
-// here, which the compiler cannot contract to fused multiply-adds: every processor gives the same results.
+// A kernel has nine taps: three of weight 2, six of weight -1. Its output is three times the sum of the three taps, minus the
+// sum of all nine, which is the same for all kernels of a dilation. The weights add up to 0, so the middle tap can be
+// subtracted from each tap: then a constant segment gives exactly 0, and small variations at a high level keep their precision.
+// There are only additions here, which the compiler cannot contract to fused multiply-adds: every processor gives the same
+// results.
 #include "abi.h"
 #include "aligned_buffer.h"
 #include "parallel.h"
@@ -15,7 +16,7 @@ namespace ISA {
 
 static const int64_t n_taps = 9;
 
-// One series, channel by channel, with zeros on both sides for the taps of the outermost steps.
+// One series, channel by channel, padded with zeros on both sides for the taps of the first and last steps.
 struct PaddedSeries {
   int64_t length, n_channels, largest_dilation, stride;
   Buffer<float> memory;
@@ -30,19 +31,19 @@ struct PaddedSeries {
     }
   }
 
-  // What the tap sees at each step.
+  // The values at the tap, for each step.
   const float *shifted(int64_t channel, int64_t tap, int64_t dilation) const {
     return memory.data() + channel * stride + n_taps / 2 * largest_dilation + (tap - n_taps / 2) * dilation;
   }
 };
 
-// The sums of all taps, less the middle one nine times, at each step of each channel.
+// The sum of all taps minus nine times the middle one, at each step of each channel.
 static void sum_taps(const PaddedSeries &series, int64_t dilation, float *sums) {
   for (int64_t channel = 0; channel < series.n_channels; channel++, sums += series.length) {
     const float *middle = series.shifted(channel, n_taps / 2, dilation);
     for (int64_t tap = 0; tap < n_taps; tap++) {
-      const float *seen = series.shifted(channel, tap, dilation);
-      for (int64_t t = 0; t < series.length; t++) sums[t] = (tap ? sums[t] : 0) + (seen[t] - middle[t]);
+      const float *values = series.shifted(channel, tap, dilation);
+      for (int64_t t = 0; t < series.length; t++) sums[t] = (tap ? sums[t] : 0) + (values[t] - middle[t]);
     }
   }
 }
@@ -65,24 +66,24 @@ static void convolve_once(const Convolutions &call, int64_t i, const PaddedSerie
   }
 }
 
-// For each bias the share of the n values that are above it, and how long the longest stretch of such values is as a share of
-// n. A vector holds one number for each of eight biases; few convolutions have more.
+// For each bias the fraction of the n values that exceed it, and the length of the longest run of such values as a fraction of
+// n. The lanes of a vector are eight biases; few convolutions have more.
 static void compare(const float *values, int64_t n, const float *biases, int64_t n_biases, float *above, float *longest) {
   typedef int32_t i8 __attribute__((vector_size(32)));
   for (int64_t first = 0; first < n_biases; first += lanes<v8>) {
     const int64_t n_here = n_biases - first < lanes<v8> ? n_biases - first : lanes<v8>;
     v8 bias = {0};
     for (int64_t k = 0; k < n_here; k++) bias[k] = biases[first + k];
-    i8 count = {0}, stretch = {0}, best = {0};
+    i8 count = {0}, run = {0}, longest_run = {0};
     for (int64_t t = 0; t < n; t++) {
-      const i8 is_above = (i8)(broadcast(values[t]) > bias);  // -1 where it is
+      const i8 is_above = (i8)(broadcast(values[t]) > bias);  // -1 if true
       count -= is_above;
-      stretch = (stretch - is_above) & is_above;
-      best = stretch > best ? stretch : best;
+      run = (run - is_above) & is_above;
+      longest_run = run > longest_run ? run : longest_run;
     }
     for (int64_t k = 0; k < n_here; k++) {
       above[first + k] = (float)count[k] / (float)n;
-      longest[first + k] = (float)best[k] / (float)n;
+      longest[first + k] = (float)longest_run[k] / (float)n;
     }
   }
 }
@@ -105,7 +106,7 @@ static void convolve_series(const Convolutions &call, int64_t row) {
   }
 }
 
-// A part of the work is a series.
+// A partition is one series.
 void convolve(const Convolutions &call) {
   parallel_for(call.n_threads, call.n_series, [&](int64_t row) { convolve_series(call, row); });
 }

@@ -1,4 +1,4 @@
-// The entry points of the library. It chooses the kernels for this processor.
+// The entry points of the library, which call the kernels for the best instruction set of this processor.
 #include <string.h>
 
 #include <atomic>
@@ -26,31 +26,31 @@ struct Kernels {
 
 static bool always() { return true; }
 #if SEQCLF_HAS_AVX2
-// What the processor has and the system keeps when it changes threads. Asked without __builtin_cpu_supports, which needs a
-// library of the compiler's that nobody links on Windows.
-static bool has(unsigned leaf_1_ecx, unsigned leaf_7_ebx, unsigned kept) {
+// Whether the processor has these features, and the system saves their registers on a context switch. This does not use
+// __builtin_cpu_supports, which needs a compiler runtime library that is not linked on Windows.
+static bool has_features(unsigned leaf_1_ecx, unsigned leaf_7_ebx, unsigned saved_registers) {
   unsigned eax, ebx, ecx, edx;
   const unsigned osxsave = 1u << 27;
   leaf_1_ecx |= osxsave;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf_1_ecx) != leaf_1_ecx) return false;
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (ebx & leaf_7_ebx) != leaf_7_ebx) return false;
   __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
-  return (eax & kept) == kept;
+  return (eax & saved_registers) == saved_registers;
 }
 
 enum Leaf1Ecx : unsigned { FMA = 1u << 12, AVX = 1u << 28 };
 enum Leaf7Ebx : unsigned { AVX2 = 1u << 5, AVX512F = 1u << 16, AVX512DQ = 1u << 17, AVX512BW = 1u << 30, AVX512VL = 1u << 31 };
-// Bits of the register XCR0: which registers the system keeps. SSE's and AVX's are bits 1 and 2, those of AVX-512 bits 5 to 7.
-static const unsigned kept_ymm = 0x06;
-static bool has_avx2() { return has(FMA | AVX, AVX2, kept_ymm); }
+// Bits of XCR0: the registers that the system saves. Bits 1 and 2 are those of SSE and AVX, bits 5 to 7 those of AVX-512.
+static const unsigned ymm_registers = 0x06;
+static bool has_avx2() { return has_features(FMA | AVX, AVX2, ymm_registers); }
 #endif
 #if SEQCLF_HAS_AVX512
 #ifdef __APPLE__
-static const unsigned kept_zmm = kept_ymm;  // macOS begins to keep the rest at its first use
+static const unsigned zmm_registers = ymm_registers;  // macOS enables the others at their first use
 #else
-static const unsigned kept_zmm = 0xe6;
+static const unsigned zmm_registers = 0xe6;
 #endif
-static bool has_avx512() { return has(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, kept_zmm); }
+static bool has_avx512() { return has_features(FMA | AVX, AVX2 | AVX512F | AVX512DQ | AVX512BW | AVX512VL, zmm_registers); }
 #endif
 
 #define SEQCLF_ADDRESS(result, name, Call) name,
@@ -68,7 +68,7 @@ SEQCLF_KERNELS(avx512, has_avx512)
 #undef SEQCLF_KERNELS
 #undef SEQCLF_ADDRESS
 
-// The best first.
+// In order of preference.
 static const Kernels *const all_kernels[] = {
 #if SEQCLF_HAS_AVX512
     &avx512::kernels,
@@ -79,15 +79,15 @@ static const Kernels *const all_kernels[] = {
     &baseline::kernels,
 };
 
-static const Kernels *best() {
+static const Kernels *best_kernels() {
   for (const Kernels *kernels : all_kernels)
     if (kernels->supported()) return kernels;
   return nullptr;
 }
 
-static std::atomic<const Kernels *> chosen{best()};
+static std::atomic<const Kernels *> chosen{best_kernels()};
 
-// No exception leaves the library: behind an entry point there is no C++ that could catch it.
+// No exception leaves the library: the callers of an entry point are not C++.
 template <class Call, class Result> static int64_t result_of(Result (*kernel)(const Call &), const Call &call) noexcept {
   try {
     if constexpr (std::is_void_v<Result>)
@@ -103,13 +103,13 @@ template <class Call, class Result> static int64_t result_of(Result (*kernel)(co
 
 using namespace seqclf;
 
-// The number of the interface, see abi.h. The first function that Python calls.
+// The version of the interface, see abi.h. Python calls this function first.
 SEQCLF_EXPORT int64_t seqclf_interface() { return INTERFACE; }
 
-// The name of the instruction set in use; "baseline" is what every processor of this kind has.
+// The name of the instruction set in use; "baseline" is the common subset of all processors of this architecture.
 SEQCLF_EXPORT const char *seqclf_instructions() { return chosen.load()->instructions; }
 
-// Use the kernels of that name; 0 if this library or this processor does not have them.
+// Selects an instruction set by name; 0 if this library or this processor does not have it.
 SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
   for (const Kernels *kernels : all_kernels)
     if (!strcmp(kernels->instructions, name) && kernels->supported()) {
@@ -120,7 +120,7 @@ SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
 }
 
 #if SEQCLF_CHECK_CALLS
-// There only in a build that checks its calls.
+// Exported only by a build that checks preconditions.
 SEQCLF_EXPORT int seqclf_checks_calls() { return 1; }
 #endif
 

@@ -1,4 +1,4 @@
-// The gradient of a table of vectors, and which of its rows a batch reads. Compiled like recurrence/forward.cpp.
+// The gradient of an embedding matrix, and the distinct ids of a batch. Compiled like recurrence/forward.cpp.
 #include <string.h>
 
 #include "abi.h"
@@ -28,20 +28,20 @@ int64_t unique_ids(const UniqueIds &call) {
   return n;
 }
 
-// A part of the work is a range of columns, at least a cache line wide. Each sum runs over the steps in their order, so the
-// number of threads does not change a bit of it.
+// A partition is a range of columns, at least a cache line wide. Each sum runs over the steps in order, so the number of
+// threads does not change the result.
 void embed_backward(const EmbeddingBackward &call) {
-  const int64_t dim = call.dim, lines = (dim + 15) / 16, n_parts = call.n_threads > 1 ? lines : 1;
-  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
-    const int64_t first = lines * part / n_parts * 16, end = lines * (part + 1) / n_parts * 16;
+  const int64_t dim = call.dim, lines = (dim + 15) / 16, n_partitions = call.n_threads > 1 ? lines : 1;
+  parallel_for(call.n_threads, n_partitions, [&](int64_t partition) {
+    const int64_t first = lines * partition / n_partitions * 16, end = lines * (partition + 1) / n_partitions * 16;
     const int64_t n = (end < dim ? end : dim) - first;
     if (n == dim && call.n_vectors > 0)
-      memset(call.grad_table, 0, call.n_vectors * dim * sizeof(float));
+      memset(call.grad_embedding, 0, call.n_vectors * dim * sizeof(float));
     else
-      for (int64_t row = 0; row < call.n_vectors; row++) memset(call.grad_table + row * dim + first, 0, n * sizeof(float));
-    for_each_step(call.batch, Rows(call.batch), [&](int64_t, int64_t row, int64_t position) {
+      for (int64_t i = 0; i < call.n_vectors; i++) memset(call.grad_embedding + i * dim + first, 0, n * sizeof(float));
+    for_each_step(call.batch, RowRange(call.batch), [&](int64_t, int64_t row, int64_t position) {
       const int64_t id = call.ids[position];
-      times_mask<true>(call.grad_table + (call.inverse ? call.inverse[id] : id) * dim + first,
+      apply_mask<true>(call.grad_embedding + (call.inverse ? call.inverse[id] : id) * dim + first,
                        call.grad_vectors + position * dim + first, call.mask ? call.mask + row * dim + first : nullptr, n);
     });
   });

@@ -1,18 +1,18 @@
-// Every function that is compiled once for each kind of processor: its result, its name, and the structure of abi.h that it
-// reads. targets.h declares them, dispatch.cpp exports each as seqclf_<name>. Python has them by these names.
+// Every function that is compiled once per instruction set: its result, its name, and its structure in abi.h. targets.h
+// declares them, dispatch.cpp exports each as seqclf_<name>, and abi.py lists the same names.
 #pragma once
 
-// Python gets each result as an int64_t. What it means:
+// Python gets each result as an int64_t:
 //
-//   OUT_OF_MEMORY   of any of them: the call got no memory. What it should have written is undefined, but see `optimize`
+//   OUT_OF_MEMORY   any function: it ran out of memory, and its outputs are undefined (except for `optimize`)
 //   void            0
 //   describe_cell   whether there is a cell with that code
 //   activate        whether there is an activation with that code
-//   look_up         false if a version or an entry is out of range; what was found is then undefined
-//   unique_ids      the number of ids that were written, or -1 if an id is out of range
-//   count_entries   the number of entries of all rows
-//   optimize        false, and nothing is done, if the rows of a gradient do not rise or are not rows of the parameter; nothing
-//                   is done without memory either
+//   look_up         false if a version or an entry is out of range; the outputs are then undefined
+//   unique_ids      the number of ids written, or -1 if an id is out of range
+//   count_entries   the total number of entries
+//   optimize        false if the rows of a sparse gradient are not ascending or out of range. In that case, and without memory,
+//                   nothing is changed
 #define SEQCLF_ENTRY_POINTS(ENTRY)                \
   ENTRY(bool, describe_cell, DescribeCell)        \
   ENTRY(bool, activate, Activate)                 \
@@ -31,5 +31,5 @@
   ENTRY(void, fit_linear_models, LinearModels)    \
   ENTRY(void, convolve, Convolutions)             \
   ENTRY(int64_t, unique_ids, UniqueIds)           \
-  ENTRY(bool, optimize, Step)                     \
+  ENTRY(bool, optimize, OptimizerUpdate)          \
   ENTRY(void, sync_lazy_rows, SyncLazyRows)

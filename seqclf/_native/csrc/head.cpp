@@ -5,9 +5,9 @@
 namespace seqclf {
 namespace ISA {
 
-// Several outputs of a row, so that no sum waits for its last addition. With eight it took a quarter of the time of one by one
-// on one processor, and with sixteen no less.
-template <int N> static void some_outputs(const Linear &call, int64_t row, int64_t first) {
+// Computes N outputs of a row together, so that their additions overlap. On one processor eight took a quarter of the time of
+// one, and sixteen were no faster.
+template <int N> static void compute_outputs(const Linear &call, int64_t row, int64_t first) {
   const float *values = call.values + row * call.n_inputs, *weight = call.weight + first * call.n_inputs;
   double sums[N];
   for (int i = 0; i < N; i++) sums[i] = call.bias[first + i];
@@ -19,8 +19,8 @@ template <int N> static void some_outputs(const Linear &call, int64_t row, int64
 void linear(const Linear &call) {
   for (int64_t row = 0; row < call.n_rows; row++) {
     int64_t output = 0;
-    for (; output + 8 <= call.n_outputs; output += 8) some_outputs<8>(call, row, output);
-    for (; output < call.n_outputs; output++) some_outputs<1>(call, row, output);
+    for (; output + 8 <= call.n_outputs; output += 8) compute_outputs<8>(call, row, output);
+    for (; output < call.n_outputs; output++) compute_outputs<1>(call, row, output);
   }
 }
 

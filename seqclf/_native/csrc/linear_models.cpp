@@ -1,8 +1,9 @@
-// Many L2-regularised linear models of the same sparse rows, by dual coordinate descent: the compiled twin of
-// seqclf/_label_features/linear_models.py, which gives the equations. Compiled like recurrence/forward.cpp.
+// Many L2-regularised linear models of the same sparse rows, by dual coordinate descent.
+// seqclf/_label_features/linear_models.py has the equations and the reference implementation. Compiled like
+// recurrence/forward.cpp.
 //
-// A model is a lane of a vector, and the table of weights has one vector for each feature. So a row reads each of its features
-// once for all models of a block. The models do not influence each other, so that the number of threads changes no result.
+// Each model is a lane of a vector, and the weight matrix has one vector per feature, so the weights of a feature are loaded
+// once for all models of a block. The models are independent of each other: the number of threads does not change the result.
 #include "abi.h"
 #include "aligned_buffer.h"
 #include "parallel.h"
@@ -12,12 +13,12 @@
 namespace seqclf {
 namespace ISA {
 
-// Bytes of a table of weights that stays in the caches. On one processor with a cache of 32 MB, prefetching saved a sixth of
-// the time with tables of 24 MB and more, and nothing with smaller ones. In an earlier measurement it cost small tables a
-// quarter of their speed.
-static const int64_t CACHED = 8 << 20;
+// Weight matrices up to this size are assumed to be in the caches and are not prefetched. On one processor with a cache of 32
+// MB, prefetching saved a sixth of the time with matrices of 24 MB and more, and nothing with smaller ones. In an earlier
+// measurement it slowed small ones down by a quarter.
+static const int64_t MAX_CACHED_BYTES = 8 << 20;
 
-// A sparse row of the features.
+// The features of a row.
 struct SparseRow {
   const int32_t *features;
   const float *values;
@@ -34,15 +35,15 @@ template <class V> static inline bool any(V a) {
   return found;
 }
 
-// The models of one vector.
-template <class V> class Block {
+// The models of one vector: N models, one per lane.
+template <class V> class ModelBlock {
  public:
-  Block(const LinearModels &call, const float *norms, int64_t block)
+  ModelBlock(const LinearModels &call, const float *norms, int64_t block)
       : call_(call), norms_(norms), first_model_(block * N), weights_(call.n_features * N), state_(call.n_rows * 2 * N),
-        allowed_(call.n_folds * N) {
+        updatable_(call.n_folds * N) {
     for (int lane = 0; lane < N; lane++) {
       if (!exists(lane)) continue;
-      for (int64_t fold = 0; fold < call.n_folds; fold++) allowed_[fold * N + lane] = version(lane) != fold + 1;
+      for (int64_t fold = 0; fold < call.n_folds; fold++) updatable_[fold * N + lane] = version(lane) != fold + 1;
       for (int64_t row = 0; row < call.n_rows; row++)
         state_[(2 * row + 1) * N + lane] = call.targets[row * call.n_outputs + output(lane)];
     }
@@ -52,14 +53,14 @@ template <class V> class Block {
     V gain = {};
     int64_t n_running = N;
     for (int64_t epoch = 0; epoch < call_.max_epochs && n_running; epoch++) {
-      const V more = descend(call_.order + epoch * call_.n_rows);
-      gain += more;
+      const V epoch_gain = run_epoch(call_.order + epoch * call_.n_rows);
+      gain += epoch_gain;
       n_running = 0;
       for (int lane = 0; lane < N; lane++) {
-        if (more[lane] > (float)call_.tolerance * gain[lane])
+        if (epoch_gain[lane] > (float)call_.tolerance * gain[lane])
           n_running++;
         else
-          for (int64_t fold = 0; fold < call_.n_folds; fold++) allowed_[fold * N + lane] = 0;
+          for (int64_t fold = 0; fold < call_.n_folds; fold++) updatable_[fold * N + lane] = 0;
       }
     }
     write();
@@ -70,28 +71,28 @@ template <class V> class Block {
   const LinearModels &call_;
   const float *norms_;
   const int64_t first_model_;
-  const Buffer<float> weights_;  // (n_features, N)
-  const Buffer<float> state_;    // (n_rows, 2, N) the dual variables and the targets
-  const Buffer<float> allowed_;  // (n_folds, N) 1 where a row of the fold may change the model, or else 0
+  const Buffer<float> weights_;    // (n_features, N)
+  const Buffer<float> state_;      // (n_rows, 2, N) the dual variables and the targets
+  const Buffer<float> updatable_;  // (n_folds, N) 1 if the rows of the fold update the model, or else 0
   V intercept_ = {};
 
-  // The models of an output are neighbours: that of all rows, then those without each fold.
+  // The models of an output are adjacent: version 0 is fitted on all rows, version k + 1 on the rows outside fold k.
   bool exists(int lane) const { return output(lane) < call_.n_outputs; }
   int64_t output(int lane) const { return (first_model_ + lane) / (call_.n_folds + 1); }
   int64_t version(int lane) const { return (first_model_ + lane) % (call_.n_folds + 1); }
 
-  // What is prefetched before a row is read: nothing where the table stays in the caches anyway.
+  // The row as it is to be prefetched: empty if the weights are in the caches.
   SparseRow prefetched(int64_t index) const {
     SparseRow row(call_, index);
-    if (call_.n_features * (int64_t)sizeof(V) <= CACHED) row.length = 0;
+    if (call_.n_features * (int64_t)sizeof(V) <= MAX_CACHED_BYTES) row.length = 0;
     return row;
   }
 
   float *weights_of(int32_t feature) const { return weights_.data() + (int64_t)feature * N; }
 
-  // The decision values of a row, while the weights of the next one are prefetched.
+  // The decision values of a row; prefetches the weights of the next row.
   V decide(const SparseRow &row, const SparseRow &next) const {
-    V even = intercept_, odd = {};  // two sums, so that not every addition waits for the one before it
+    V even = intercept_, odd = {};  // two sums, so that their additions overlap
     int64_t i = 0;
     for (; i + 1 < row.length; i += 2) {
       if (i + 1 < next.length) {
@@ -106,8 +107,8 @@ template <class V> class Block {
     return even + odd;
   }
 
-  // One step for each row, in this order; how much the dual objective of each model gained.
-  V descend(const int32_t *order) {
+  // Updates the dual variable of each row, in this order. Returns the gain of the dual objective of each model.
+  V run_epoch(const int32_t *order) {
     V gain = {};
     const V zero = {}, half = broadcast<V>(0.5f);
     for (int64_t i = 0; i < call_.n_rows; i++) {
@@ -117,9 +118,9 @@ template <class V> class Block {
       float *state = state_.data() + index * 2 * N;
       const V dual = load<V>(state), target = load<V>(state + N);
       const V gradient = decide(row, next) - target + broadcast<V>(slack) * dual;
-      V moved = dual - gradient * broadcast<V>(1 / curvature);
-      if (call_.hinge) moved = moved * target > zero ? moved : zero;
-      const V change = (moved - dual) * load<V>(allowed_.data() + call_.fold[index] * N);
+      V new_dual = dual - gradient * broadcast<V>(1 / curvature);
+      if (call_.hinge) new_dual = new_dual * target > zero ? new_dual : zero;
+      const V change = (new_dual - dual) * load<V>(updatable_.data() + call_.fold[index] * N);
       if (!any(change)) continue;
       gain -= change * (gradient + half * broadcast<V>(curvature) * change);
       store(state, dual + change);
@@ -169,10 +170,10 @@ template <class V> static void fit_blocks(const LinearModels &call) {
   }
   const int64_t n_models = call.n_outputs * (call.n_folds + 1);
   parallel_for(call.n_threads, (n_models + lanes<V> - 1) / lanes<V>,
-               [&](int64_t block) { Block<V>(call, norms.data(), block).run(); });
+               [&](int64_t block) { ModelBlock<V>(call, norms.data(), block).run(); });
 }
 
-// The six models of one output and five folds fit into eight lanes, with which a row reads half the memory.
+// The six models of one output with five folds fit into eight lanes, which need half the memory traffic of sixteen.
 void fit_linear_models(const LinearModels &call) {
   if (call.n_outputs * (call.n_folds + 1) <= lanes<v8>)
     fit_blocks<v8>(call);

@@ -1,4 +1,4 @@
-// Where the memory of a call comes from, and the switch with which tests have it run out.
+// Allocates the memory of a call, and lets tests make an allocation fail.
 #include "memory.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 namespace seqclf {
 
-static std::atomic<int64_t> until_failure{0};  // 0: no allocation is made to fail
+static std::atomic<int64_t> until_failure{0};  // allocations until the one that fails; 0: none fails
 
 void *zeroed_memory(int64_t n_bytes) {
   const bool fails = until_failure.load(std::memory_order_relaxed) > 0 && until_failure.fetch_sub(1) == 1;
@@ -21,5 +21,5 @@ void *zeroed_memory(int64_t n_bytes) {
 
 }  // namespace seqclf
 
-// For tests: the nth allocation from now on fails, and no other one. 0 ends it; returns what was left of the last number.
+// For tests: makes only the nth allocation from now on fail; 0 disables this. Returns the previous countdown.
 SEQCLF_EXPORT int64_t seqclf_fail_allocation(int64_t n) { return seqclf::until_failure.exchange(n); }

@@ -1,4 +1,4 @@
-// How all parameters move after a batch: one pass for the norm of the gradients, if that is held down, and one for the rest.
+// Updates all parameters after a batch: one pass for the norm of the gradients, if they are clipped, and one for the updates.
 // Compiled like recurrence/forward.cpp.
 #include <math.h>
 
@@ -11,35 +11,35 @@
 namespace seqclf {
 namespace ISA {
 
-// Neither of these depends on the number of threads, since the sum of squares is taken part by part and block by block.
-// A part of the work: its values, gradients and moments are 128 kB, which the second-level cache holds. Parts of 1,024 to
-// 131,072 numbers took the same time on one processor.
-static const int64_t PART = 8192;
-// Numbers of a block of a sum. Its squares are added up as floats, so a block is short: 32 squares for each running sum.
+// Neither of these sizes depends on the number of threads, because the sum of squares is formed by partitions and blocks.
+// Values of a partition: with their gradients and moments they take 128 kB, which fits in the second-level cache. On one
+// processor partitions of 1,024 to 131,072 values took the same time.
+static const int64_t PARTITION_SIZE = 8192;
+// Values of a block of the sum of squares. A block is summed in float, so it is short: 32 squares in each running sum.
 static const int64_t BLOCK = 1024;
 
-// What a rule reads of one parameter in one step.
+// The coefficients of an update of one parameter.
 struct Factors {
   float scale;                    // of the gradient
-  float rate, weight_decay, eps;  // weight_decay: of the kind that is part of the gradient
-  float keep;                     // of the values, with the kind that is not
-  float momentum, fresh, decay, square;
-  float root;          // of s, to free it of its bias
-  DecayPowers powers;  // for lazily updated rows
+  float rate, weight_decay, eps;  // weight_decay: the one that is added to the gradient
+  float value_factor;             // of the values: decoupled weight decay
+  float momentum, one_minus_momentum, decay, square;
+  float bias_correction;  // of sqrt(s)
+  DecayPowers powers;     // for lazily updated rows
 };
 
-static bool touches_all(const Step &call, const Parameter &parameter) {
-  const bool leaves_alone = (call.rule == SGD || call.rule == ADAGRAD) && parameter.weight_decay == 0;
-  return !parameter.sparse || !(leaves_alone || is_lazy(parameter));
+static bool updates_every_row(const OptimizerUpdate &call, const Parameter &parameter) {
+  const bool skips_rows = (call.rule == SGD || call.rule == ADAGRAD) && parameter.weight_decay == 0;
+  return !parameter.sparse || !(skips_rows || is_lazy(parameter));
 }
 
-// `n` values beside one another; without GRADIENT their gradient is zero.
+// Updates `n` contiguous values; without GRADIENT their gradient is zero.
 template <int RULE, bool GRADIENT>
-static inline void move(const Factors &by, float *__restrict values, float *__restrict mean, float *__restrict square,
-                        const float *__restrict gradient, int64_t n) {
+static inline void update(const Factors &by, float *__restrict values, float *__restrict mean, float *__restrict square,
+                          const float *__restrict gradient, int64_t n) {
   const Factors f = by;
   for (int64_t k = 0; k < n; k++) {
-    float value = values[k], g = f.weight_decay != 0 ? f.weight_decay * value : 0.0f;  // 0 times infinity is no number
+    float value = values[k], g = f.weight_decay != 0 ? f.weight_decay * value : 0.0f;  // 0 times infinity is NaN
     if (GRADIENT) g += gradient[k] * f.scale;
     if (RULE == SGD) {
       value -= f.rate * g;
@@ -52,30 +52,30 @@ static inline void move(const Factors &by, float *__restrict values, float *__re
       square[k] = s;
       value -= f.rate * (g / (sqrtf(s) + f.eps));
     } else {
-      const float m = mean[k] + f.fresh * (g - mean[k]), s = f.decay * square[k] + f.square * (g * g);
+      const float m = mean[k] + f.one_minus_momentum * (g - mean[k]), s = f.decay * square[k] + f.square * (g * g);
       mean[k] = m;
       square[k] = s;
-      value = f.keep * value - f.rate * (m / (sqrtf(s) * f.root + f.eps));
+      value = f.value_factor * value - f.rate * (m / (sqrtf(s) * f.bias_correction + f.eps));
     }
     values[k] = value;
   }
 }
 
-// The same for numbers that begin at `from`, and whose gradient begins at `gradient`.
+// The same for `n` values of a parameter from offset `from` on.
 template <int RULE, bool GRADIENT>
-static inline void move_at(const Factors &by, const Parameter &parameter, int64_t from, const float *gradient, int64_t n) {
-  move<RULE, GRADIENT>(by, parameter.values + from, parameter.mean ? parameter.mean + from : nullptr,
-                       parameter.square ? parameter.square + from : nullptr, gradient, n);
+static inline void update_at(const Factors &by, const Parameter &parameter, int64_t from, const float *gradient, int64_t n) {
+  update<RULE, GRADIENT>(by, parameter.values + from, parameter.mean ? parameter.mean + from : nullptr,
+                         parameter.square ? parameter.square + from : nullptr, gradient, n);
 }
 
-// How many rows from `touched` on stand beside one another, up to `end`.
-static inline int64_t run_of(const int64_t *rows, int64_t touched, int64_t end) {
+// The number of contiguous rows from `touched` on, up to `end`.
+static inline int64_t contiguous_run(const int64_t *rows, int64_t touched, int64_t end) {
   int64_t n = 1;
   while (touched + n < end && rows[touched + n] == rows[touched] + n) n++;
   return n;
 }
 
-// The first of the rows with a gradient that is `row` or beyond it.
+// The index of the first touched row that is at least `row`.
 static int64_t first_from(const Parameter &parameter, int64_t row) {
   int64_t first = 0, last = parameter.n_touched;
   while (first < last) {
@@ -88,8 +88,8 @@ static int64_t first_from(const Parameter &parameter, int64_t row) {
   return first;
 }
 
-// The touched rows from `first` to `end`, and no other.
-template <int RULE> static void move_touched(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
+// Updates only the touched rows, from index `first` to below `end`.
+template <int RULE> static void update_touched(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
   const int64_t dim = parameter.dim;
   for (int64_t touched = first; touched < end;) {
     const int64_t row = parameter.rows[touched];
@@ -97,75 +97,77 @@ template <int RULE> static void move_touched(const Factors &by, const Parameter 
     if (touched + PREFETCH_DISTANCE < end) prefetch_row(parameter, parameter.rows[touched + PREFETCH_DISTANCE]);
     if (is_lazy(parameter)) {
       begin_row(parameter, by.powers, row);
-      move_at<RULE, true>(by, parameter, row * dim, gradient, dim);
+      update_at<RULE, true>(by, parameter, row * dim, gradient, dim);
       touched++;
     } else {
-      const int64_t n = run_of(parameter.rows, touched, end);
-      move_at<RULE, true>(by, parameter, row * dim, gradient, n * dim);
+      const int64_t n = contiguous_run(parameter.rows, touched, end);
+      update_at<RULE, true>(by, parameter, row * dim, gradient, n * dim);
       touched += n;
     }
   }
 }
 
-// All rows from `first` to `end`.
-template <int RULE> static void move_rows(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
+// Updates all rows from `first` to below `end`.
+template <int RULE> static void update_rows(const Factors &by, const Parameter &parameter, int64_t first, int64_t end) {
   const int64_t dim = parameter.dim, last = first_from(parameter, end);
   int64_t touched = first_from(parameter, first);
   for (int64_t row = first; row < end;) {
     const int64_t next = touched < last ? parameter.rows[touched] : end;
-    if (row < next) move_at<RULE, false>(by, parameter, row * dim, nullptr, (next - row) * dim);
+    if (row < next) update_at<RULE, false>(by, parameter, row * dim, nullptr, (next - row) * dim);
     row = next;
     if (touched < last) {
-      const int64_t n = run_of(parameter.rows, touched, last);
-      move_at<RULE, true>(by, parameter, row * dim, parameter.gradient + touched * dim, n * dim);
+      const int64_t n = contiguous_run(parameter.rows, touched, last);
+      update_at<RULE, true>(by, parameter, row * dim, parameter.gradient + touched * dim, n * dim);
       row += n;
       touched += n;
     }
   }
 }
 
-// The work of a call: parts of parameters, one after the other.
-struct Parts {
-  const Step &call;
+// The partitions of all parameters of a call, one parameter after the other.
+struct Partitions {
+  const OptimizerUpdate &call;
   const Factors *factors;
-  double *sums;           // of the squares of each part's gradients
-  const int64_t *starts;  // (n_parameters + 1,) each one's first part
+  double *sums;           // of the squared gradients of each partition
+  const int64_t *starts;  // (n_parameters + 1,) the first partition of each parameter
 
-  int64_t parameter_of(int64_t part) const {
+  int64_t parameter_of(int64_t partition) const {
     int64_t i = 0;
-    while (starts[i + 1] <= part) i++;
+    while (starts[i + 1] <= partition) i++;
     return i;
   }
 };
 
-// What a parameter is cut into: numbers, or rows if it has them.
-static int64_t n_pieces(const Step &call, const Parameter &parameter) {
+// The size of a parameter that is divided into partitions: values, or rows if the gradient is sparse.
+static int64_t partitioned_size(const OptimizerUpdate &call, const Parameter &parameter) {
   if (!parameter.sparse) return parameter.n_rows * parameter.dim;
-  return touches_all(call, parameter) ? parameter.n_rows : parameter.n_touched;
+  return updates_every_row(call, parameter) ? parameter.n_rows : parameter.n_touched;
 }
 
-static int64_t pieces_of_a_part(const Parameter &parameter) {
-  return !parameter.sparse ? PART : parameter.dim < PART ? PART / (parameter.dim > 0 ? parameter.dim : 1) : 1;
+static int64_t partition_size(const Parameter &parameter) {
+  return !parameter.sparse                ? PARTITION_SIZE
+         : parameter.dim < PARTITION_SIZE ? PARTITION_SIZE / (parameter.dim > 0 ? parameter.dim : 1)
+                                          : 1;
 }
 
-template <int RULE> static void move_part(const Parts &parts, int64_t part) {
-  const int64_t i = parts.parameter_of(part);
-  const Parameter &parameter = parts.call.parameters[i];
-  const int64_t size = pieces_of_a_part(parameter), n = n_pieces(parts.call, parameter);
-  const int64_t first = (part - parts.starts[i]) * size, end = first + size < n ? first + size : n;
+template <int RULE> static void update_partition(const Partitions &partitions, int64_t partition) {
+  const int64_t i = partitions.parameter_of(partition);
+  const Parameter &parameter = partitions.call.parameters[i];
+  const int64_t size = partition_size(parameter), n = partitioned_size(partitions.call, parameter);
+  const int64_t first = (partition - partitions.starts[i]) * size, end = first + size < n ? first + size : n;
   if (!parameter.sparse)
-    move_at<RULE, true>(parts.factors[i], parameter, first, parameter.gradient + first, end - first);
-  else if (touches_all(parts.call, parameter))
-    move_rows<RULE>(parts.factors[i], parameter, first, end);
+    update_at<RULE, true>(partitions.factors[i], parameter, first, parameter.gradient + first, end - first);
+  else if (updates_every_row(partitions.call, parameter))
+    update_rows<RULE>(partitions.factors[i], parameter, first, end);
   else
-    move_touched<RULE>(parts.factors[i], parameter, first, end);
+    update_touched<RULE>(partitions.factors[i], parameter, first, end);
 }
 
 static double sum_of_squares(const float *p, int64_t n) {
   double sum = 0;
   for (int64_t first = 0; first < n; first += BLOCK) {
     const int64_t end = first + BLOCK < n ? first + BLOCK : n;
-    v8 sums[4] = {};  // four, so that no addition waits for the one before it
+    v8 sums[4] = {};  // four, so that their additions overlap
     int64_t k = first;
     for (; k + 32 <= end; k += 32)
       for (int i = 0; i < 4; i++) sums[i] += load(p + k + 8 * i) * load(p + k + 8 * i);
@@ -176,87 +178,89 @@ static double sum_of_squares(const float *p, int64_t n) {
   return sum;
 }
 
-static void square_part(const Parts &parts, int64_t part) {
-  const int64_t i = parts.parameter_of(part);
-  const Parameter &parameter = parts.call.parameters[i];
-  const int64_t first = (part - parts.starts[i]) * PART, n = parameter.n_touched * parameter.dim;
-  parts.sums[part] = sum_of_squares(parameter.gradient + first, first + PART < n ? PART : n - first);
+static void square_partition(const Partitions &partitions, int64_t partition) {
+  const int64_t i = partitions.parameter_of(partition);
+  const Parameter &parameter = partitions.call.parameters[i];
+  const int64_t first = (partition - partitions.starts[i]) * PARTITION_SIZE, n = parameter.n_touched * parameter.dim;
+  partitions.sums[partition] =
+      sum_of_squares(parameter.gradient + first, first + PARTITION_SIZE < n ? PARTITION_SIZE : n - first);
 }
 
-static int64_t parts_for(int64_t n, int64_t size) { return (n + size - 1) / size; }
+static int64_t ceil_div(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
-// What the gradients are multiplied by: not a number if they are not numbers.
-static float scale_of(const Step &call) {
+// The factor of the gradients for clipping; NaN if they are not finite.
+static float scale_of(const OptimizerUpdate &call) {
   if (call.max_norm == INFINITY) return 1;
   Buffer<int64_t> starts(call.n_parameters + 1);
   for (int64_t i = 0; i < call.n_parameters; i++)
-    starts[i + 1] = starts[i] + parts_for(call.parameters[i].n_touched * call.parameters[i].dim, PART);
+    starts[i + 1] = starts[i] + ceil_div(call.parameters[i].n_touched * call.parameters[i].dim, PARTITION_SIZE);
   const int64_t n = starts[call.n_parameters];
   Buffer<double> sums(n);
-  const Parts parts{call, nullptr, sums.data(), starts.data()};
-  parallel_for(call.n_threads, n, [&](int64_t part) { square_part(parts, part); });
+  const Partitions partitions{call, nullptr, sums.data(), starts.data()};
+  parallel_for(call.n_threads, n, [&](int64_t partition) { square_partition(partitions, partition); });
   double sum = 0;
-  for (int64_t part = 0; part < n; part++) sum += sums[part];
-  const double scale = call.max_norm / (sqrt(sum) + 1e-6);  // as torch's clip_grad_norm_ has it
+  for (int64_t partition = 0; partition < n; partition++) sum += sums[partition];
+  const double scale = call.max_norm / (sqrt(sum) + 1e-6);  // as in torch's clip_grad_norm_
   return scale > 1 ? 1.0f : (float)scale;
 }
 
-static Factors factors_of(const Step &call, const Parameter &parameter, float scale) {
+static Factors factors_of(const OptimizerUpdate &call, const Parameter &parameter, float scale) {
   Factors f = {};
   const double rate = parameter.learning_rate, momentum = parameter.momentum, decay = parameter.decay;
   f.scale = scale;
   f.rate = (float)rate;
   f.weight_decay = call.rule == ADAMW ? 0.0f : (float)parameter.weight_decay;
-  f.keep = call.rule == ADAMW ? (float)(1 - rate * parameter.weight_decay) : 1.0f;
+  f.value_factor = call.rule == ADAMW ? (float)(1 - rate * parameter.weight_decay) : 1.0f;
   f.eps = (float)parameter.eps;
   f.momentum = (float)momentum;
-  f.fresh = (float)(1 - momentum);
+  f.one_minus_momentum = (float)(1 - momentum);
   f.decay = call.rule == ADAGRAD ? 1.0f : (float)decay;
   f.square = call.rule == ADAGRAD ? 1.0f : (float)(1 - decay);
   if (call.rule == ADAM || call.rule == ADAMW) {
-    const double n = *parameter.n_steps;
+    const double n = *parameter.n_updates;
     f.rate = (float)(rate / (1 - pow(momentum, n)));
-    f.root = (float)(1 / sqrt(1 - pow(decay, n)));
+    f.bias_correction = (float)(1 / sqrt(1 - pow(decay, n)));
   }
   return f;
 }
 
-static bool rows_rise(const Parameter &parameter) {
+static bool rows_are_ascending(const Parameter &parameter) {
   if (!parameter.sparse) return true;
   for (int64_t i = 0; i < parameter.n_touched; i++)
     if (parameter.rows[i] <= (i ? parameter.rows[i - 1] : -1) || parameter.rows[i] >= parameter.n_rows) return false;
   return true;
 }
 
-bool optimize(const Step &call) {
+bool optimize(const OptimizerUpdate &call) {
   const int64_t n = call.n_parameters;
-  int64_t n_numbers = 0;
+  int64_t n_powers = 0;
   for (int64_t i = 0; i < n; i++) {
-    if (!rows_rise(call.parameters[i])) return false;
-    n_numbers += room_for_powers(call.parameters[i]);
+    if (!rows_are_ascending(call.parameters[i])) return false;
+    n_powers += powers_capacity(call.parameters[i]);
   }
   const float scale = scale_of(call);
   Buffer<int64_t> starts(n + 1);
   Buffer<Factors> factors(n);
-  Buffer<double> numbers(n_numbers);
-  // What needs memory comes first: after that all parameters move, or none.
+  Buffer<double> powers(n_powers);
+  // All allocations come before the first change: either all parameters are updated, or none.
   for (int64_t i = 0; i < n; i++)
-    if (is_lazy(call.parameters[i])) make_room_in_log(call.parameters[i], call.n_threads);
-  double *unused = numbers.data();
+    if (is_lazy(call.parameters[i])) reserve_log(call.parameters[i], call.n_threads);
+  double *unused = powers.data();
   for (int64_t i = 0; i < n; i++) {
     Parameter &parameter = call.parameters[i];
-    if (parameter.n_steps) *parameter.n_steps += 1;
+    if (parameter.n_updates) *parameter.n_updates += 1;
     factors[i] = factors_of(call, parameter, scale);
     if (is_lazy(parameter)) factors[i].powers = powers_of(parameter, unused);
-    unused += room_for_powers(parameter);
-    starts[i + 1] = starts[i] + parts_for(n_pieces(call, parameter), pieces_of_a_part(parameter));
+    unused += powers_capacity(parameter);
+    starts[i + 1] = starts[i] + ceil_div(partitioned_size(call, parameter), partition_size(parameter));
   }
-  static void (*const moves[])(const Parts &, int64_t) = {move_part<SGD>,     move_part<NESTEROV>, move_part<RMSPROP>,
-                                                          move_part<ADAGRAD>, move_part<ADAM>,     move_part<ADAMW>};
-  const Parts parts{call, factors.data(), nullptr, starts.data()};
-  parallel_for(call.n_threads, starts[n], [&](int64_t part) { moves[call.rule](parts, part); });
+  static void (*const updates[])(const Partitions &, int64_t) = {update_partition<SGD>,     update_partition<NESTEROV>,
+                                                                 update_partition<RMSPROP>, update_partition<ADAGRAD>,
+                                                                 update_partition<ADAM>,    update_partition<ADAMW>};
+  const Partitions partitions{call, factors.data(), nullptr, starts.data()};
+  parallel_for(call.n_threads, starts[n], [&](int64_t partition) { updates[call.rule](partitions, partition); });
   for (int64_t i = 0; i < n; i++)
-    if (is_lazy(call.parameters[i])) log_step(call.rule, call.parameters[i]);
+    if (is_lazy(call.parameters[i])) log_update(call.rule, call.parameters[i]);
   return true;
 }
 

@@ -1,7 +1,7 @@
-// From the hidden states of every step to one vector per row. Compiled like recurrence/forward.cpp.
+// Pools the hidden states of the steps of each row into one vector. Compiled like recurrence/forward.cpp.
 //
-// A part of the work is a range of rows: it walks the steps in the order of memory; each row's sums run over its steps in
-// order, whatever rows are beside it.
+// A partition is a range of rows. It reads the steps in memory order. The sums of a row run over its steps in order, so they do
+// not depend on other rows.
 #include <math.h>
 #include <string.h>
 
@@ -15,26 +15,26 @@
 namespace seqclf {
 namespace ISA {
 
-static void pool_max(const Pooling &call, const Rows &rows) {
+static void pool_max(const Pooling &call, const RowRange &rows) {
   const int64_t n = call.n_features;
-  const Buffer<int32_t> unused(n);  // where the caller does not ask for the positions
+  const Buffer<int32_t> scratch(n);  // if the caller does not need the positions
   for_each_step(call.batch, rows, [&](int64_t time, int64_t row, int64_t position) {
     const float *value = call.values + position * call.stride;
     float *best = call.pooled + row * n;
-    int32_t *chosen = call.chosen ? call.chosen + row * n : unused.data();
+    int32_t *positions = call.max_positions ? call.max_positions + row * n : scratch.data();
     if (time == 0) {
-      for (int64_t k = 0; k < n; k++) best[k] = value[k], chosen[k] = (int32_t)position;
+      for (int64_t k = 0; k < n; k++) best[k] = value[k], positions[k] = (int32_t)position;
       return;
     }
     for (int64_t k = 0; k < n; k++) {
-      const bool better = value[k] > best[k] || value[k] != value[k];  // NaN goes through
+      const bool better = value[k] > best[k] || value[k] != value[k];  // NaN propagates
       best[k] = better ? value[k] : best[k];
-      chosen[k] = better ? (int32_t)position : chosen[k];
+      positions[k] = better ? (int32_t)position : positions[k];
     }
   });
 }
 
-static void pool_mean(const Pooling &call, const Rows &rows) {
+static void pool_mean(const Pooling &call, const RowRange &rows) {
   const int64_t n = call.n_features;
   const Buffer<double> sums(rows.count() * n);
   const Buffer<int64_t> lengths(rows.count());
@@ -49,7 +49,7 @@ static void pool_mean(const Pooling &call, const Rows &rows) {
       call.pooled[row * n + k] = (float)(sums[(row - rows.first) * n + k] / lengths[row - rows.first]);
 }
 
-// a . b in eight running sums, added up in their order.
+// a . b in eight running sums, which are added in order.
 static inline double dot(const float *a, const float *b, int64_t n) {
   v8 sums = broadcast(0.0f);
   int64_t k = 0;
@@ -60,8 +60,8 @@ static inline double dot(const float *a, const float *b, int64_t n) {
   return total;
 }
 
-// The softmax runs with the steps: sums are scaled down whenever a larger score comes.
-static void pool_attention(const Pooling &call, const Rows &rows) {
+// Online softmax: the sums are rescaled whenever a larger score occurs.
+static void pool_attention(const Pooling &call, const RowRange &rows) {
   const int64_t n = call.n_features;
   const Buffer<double> sums(rows.count() * n), totals(rows.count());
   const Buffer<double> largest(rows.count());
@@ -88,10 +88,10 @@ static void pool_attention(const Pooling &call, const Rows &rows) {
 }
 
 void pool(const Pooling &call) {
-  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
-  parallel_for(call.n_threads, n_parts, [&](int64_t part) {
-    const Rows rows(call.batch, part, n_parts);
-    switch ((Pool)call.kind) {
+  const int64_t n_partitions = partition_count(call.n_threads, call.batch, call.n_features);
+  parallel_for(call.n_threads, n_partitions, [&](int64_t partition) {
+    const RowRange rows(call.batch, partition, n_partitions);
+    switch ((PoolingKind)call.kind) {
       case MAX: return pool_max(call, rows);
       case MEAN: return pool_mean(call, rows);
       case ATTENTION: return pool_attention(call, rows);
@@ -99,40 +99,41 @@ void pool(const Pooling &call) {
   });
 }
 
-static void pool_backward_part(const PoolingBackward &call, const Rows &rows) {
+static void pool_backward_partition(const PoolingBackward &call, const RowRange &rows) {
   const int64_t n = call.n_features;
-  const Buffer<float> shares(rows.count() * n);  // of a mean; a maximum leaves nothing for the other steps
+  const Buffer<float> mean_grads(rows.count() * n);  // zeros for the maximum, whose other steps get no gradient
   if (call.kind == MEAN)
     for (int64_t row = rows.first; row < rows.last; row++) {
       int64_t length = 0;
       while (length < call.batch.max_length && call.batch.batch_sizes[length] > row) length++;
-      for (int64_t k = 0; k < n; k++) shares[(row - rows.first) * n + k] = call.grad_pooled[row * n + k] / length;
+      for (int64_t k = 0; k < n; k++) mean_grads[(row - rows.first) * n + k] = call.grad_pooled[row * n + k] / length;
     }
   for (int64_t time = 0; time < call.batch.max_length; time++)
-    memcpy(call.grad_values + (call.batch.time_offsets[time] + rows.first) * n, shares.data(),
+    memcpy(call.grad_values + (call.batch.time_offsets[time] + rows.first) * n, mean_grads.data(),
            rows.running(call.batch.batch_sizes[time]) * n * sizeof(float));
   for (int64_t row = rows.first; row < rows.last && call.kind == MAX; row++)
-    for (int64_t k = 0; k < n; k++) call.grad_values[call.chosen[row * n + k] * n + k] = call.grad_pooled[row * n + k];
+    for (int64_t k = 0; k < n; k++) call.grad_values[call.max_positions[row * n + k] * n + k] = call.grad_pooled[row * n + k];
 }
 
 void pool_backward(const PoolingBackward &call) {
-  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features);
-  parallel_for(call.n_threads, n_parts, [&](int64_t part) { pool_backward_part(call, Rows(call.batch, part, n_parts)); });
+  const int64_t n_partitions = partition_count(call.n_threads, call.batch, call.n_features);
+  parallel_for(call.n_threads, n_partitions,
+               [&](int64_t partition) { pool_backward_partition(call, RowRange(call.batch, partition, n_partitions)); });
 }
 
-// With a = softmax(s), s = keys . query and v = sum a values: the gradient of a value is a times that of v, and of a score
-// a (grad . value - grad . v).
-static void attend_backward_part(const AttentionBackward &call, const Rows &rows, double *grad_query) {
+// With a = softmax(s), s = keys . query, v = sum a values, and grad the gradient of v: the gradient of a value is a grad, and
+// that of a score is a (grad . value - grad . v).
+static void attend_backward_partition(const AttentionBackward &call, const RowRange &rows, double *grad_query) {
   const int64_t n = call.n_features;
-  const Buffer<double> together(rows.count());
+  const Buffer<double> grad_dot_pooled(rows.count());
   for (int64_t row = rows.first; row < rows.last; row++)
-    together[row - rows.first] = dot(call.grad_pooled + row * n, call.pooled + row * n, n);
+    grad_dot_pooled[row - rows.first] = dot(call.grad_pooled + row * n, call.pooled + row * n, n);
   for_each_step(call.batch, rows, [&](int64_t, int64_t row, int64_t position) {
     const float *value = call.values + position * call.stride, *key = call.keys + position * n;
     const float *grad = call.grad_pooled + row * n;
     float *grad_value = call.grad_values + position * n, *grad_key = call.grad_keys + position * n;
     const double weight = exp(dot(key, call.query, n) - call.scales[row]);
-    const double grad_score = weight * (dot(grad, value, n) - together[row - rows.first]);
+    const double grad_score = weight * (dot(grad, value, n) - grad_dot_pooled[row - rows.first]);
     const float factor = (float)weight, key_factor = (float)grad_score;
     for (int64_t k = 0; k < n; k++) {
       grad_value[k] = factor * grad[k];
@@ -143,13 +144,14 @@ static void attend_backward_part(const AttentionBackward &call, const Rows &rows
 }
 
 void attend_backward(const AttentionBackward &call) {
-  const int64_t n_parts = parts_of(call.n_threads, call.batch, call.n_features), n = call.n_features;
-  const Buffer<double> sums(n_parts * n);
-  parallel_for(call.n_threads, n_parts,
-               [&](int64_t part) { attend_backward_part(call, Rows(call.batch, part, n_parts), sums.data() + part * n); });
+  const int64_t n_partitions = partition_count(call.n_threads, call.batch, call.n_features), n = call.n_features;
+  const Buffer<double> sums(n_partitions * n);
+  parallel_for(call.n_threads, n_partitions, [&](int64_t partition) {
+    attend_backward_partition(call, RowRange(call.batch, partition, n_partitions), sums.data() + partition * n);
+  });
   for (int64_t k = 0; k < n; k++) {
     double total = 0;
-    for (int64_t part = 0; part < n_parts; part++) total += sums[part * n + k];
+    for (int64_t partition = 0; partition < n_partitions; partition++) total += sums[partition * n + k];
     call.grad_query[k] = (float)total;
   }
 }

@@ -1,11 +1,14 @@
-// Several floats at a time, in the compiler's own vector types: one source for every processor.
+// Vectors of floats, in the compiler's vector types: one source for every instruction set.
+//
+// Every function here has to be static. The header is in the namespace seqclf, not in ISA: a function with external linkage
+// would be merged by the linker across instruction sets, and could then run on a processor that lacks its instructions.
 #pragma once
 #include <stdint.h>
 #include <string.h>
 
 namespace seqclf {
 
-// Eight, and sixteen for processors whose registers hold them. V below is one of the two.
+// Eight floats, and sixteen for processors with registers of that width. V below is one of the two.
 typedef float v8 __attribute__((vector_size(32)));
 typedef float v16 __attribute__((vector_size(64)));
 
@@ -24,13 +27,13 @@ template <class V = v8> static inline V load(const float *p) { return *(const ty
 template <class V> static inline void store(float *p, V a) { *(typename Traits<V>::in_memory *)p = a; }
 template <class V = v8> static inline V broadcast(float a) { return a - V{}; }
 
-// 2^t as a pair: 2^n, and (2^n)(2^f - 1), with t = n + f and |f| <= 1/2. `t` is x times a scale; beyond +-125 it is held, far
-// in the saturated parts of what is built on it. NaN goes through.
-template <class V> static inline void power_of_two(V x, float scale, V &power, V &rest) {
+// 2^t with t = x scale, as a pair: `power` = 2^n and `excess` = 2^n (2^f - 1), where t = n + f and |f| <= 1/2. t is clipped to
+// +-125, where the functions below are saturated. NaN propagates.
+template <class V> static inline void power_of_two(V x, float scale, V &power, V &excess) {
   const V limit = broadcast<V>(125.0f / (scale < 0 ? -scale : scale));
   x = x < -limit ? -limit : x;
   x = x > limit ? limit : x;
-  // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the last bits.
+  // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
   const V magic = broadcast<V>(12582912.0f), shifted = x * broadcast<V>(scale) + magic;
   const V f = x * broadcast<V>(scale) - (shifted - magic);
   typename Traits<V>::bits bits;
@@ -44,22 +47,22 @@ template <class V> static inline void power_of_two(V x, float scale, V &power, V
   p = p * f + broadcast<V>(5.55035733e-2f);
   p = p * f + broadcast<V>(2.40226492e-1f);
   p = p * f + broadcast<V>(6.93147182e-1f);
-  rest = p * f * power;
+  excess = p * f * power;
 }
 
 static const float log2_e = 1.44269504f;
 
 template <class V> static inline V sigmoid(V x) {
-  V power, rest;
-  power_of_two(x, -log2_e, power, rest);
-  return broadcast<V>(1.0f) / (broadcast<V>(1.0f) + (power + rest));
+  V power, excess;
+  power_of_two(x, -log2_e, power, excess);
+  return broadcast<V>(1.0f) / (broadcast<V>(1.0f) + (power + excess));
 }
 
-// (e^2x - 1) / (e^2x + 1), through e^2x - 1, so that small x keep all their digits.
+// (e^2x - 1) / (e^2x + 1), computed from e^2x - 1 so that small x keep their precision.
 template <class V> static inline V tanh(V x) {
-  V power, rest;
-  power_of_two(x, 2 * log2_e, power, rest);
-  const V minus_one = rest + (power - broadcast<V>(1.0f));
+  V power, excess;
+  power_of_two(x, 2 * log2_e, power, excess);
+  const V minus_one = excess + (power - broadcast<V>(1.0f));
   return minus_one / (minus_one + broadcast<V>(2.0f));
 }
 

@@ -1,5 +1,5 @@
-// Rows of numbers of which most are zero: how often they hold each of many things, and a linear function of them. Compiled like
-// recurrence/forward.cpp, but without fused multiply-adds, so that every processor gives the same sums, which are numpy's.
+// Sparse rows: counts the columns of each row, and applies a linear function. Compiled like recurrence/forward.cpp, but without
+// fused multiply-adds, so that every processor gives the same sums as numpy.
 #include "abi.h"
 #include "aligned_buffer.h"
 #include "parallel.h"
@@ -8,74 +8,73 @@
 namespace seqclf {
 namespace ISA {
 
-// Rows that one part of the work takes.
-static const int64_t rows_of_part = 32;
-static const int digit_bits = 11;
-static const int64_t n_digits = 1 << digit_bits;
-// Fewer numbers than this are sorted by insertion: it takes less time than to add up the counts of digits.
-static const int64_t few = 64;
+static const int64_t ROWS_PER_PARTITION = 32;
+static const int DIGIT_BITS = 11;
+static const int64_t N_DIGITS = 1 << DIGIT_BITS;
+// Below this size insertion sort is faster than the prefix sums of radix sort.
+static const int64_t MIN_RADIX_SORT = 64;
 
-static void sort_few(int32_t *numbers, int64_t n) {
+static void insertion_sort(int32_t *ids, int64_t n) {
   for (int64_t i = 1; i < n; i++) {
-    const int32_t number = numbers[i];
-    int64_t place = i;
-    for (; place > 0 && numbers[place - 1] > number; place--) numbers[place] = numbers[place - 1];
-    numbers[place] = number;
+    const int32_t id = ids[i];
+    int64_t position = i;
+    for (; position > 0 && ids[position - 1] > id; position--) ids[position] = ids[position - 1];
+    ids[position] = id;
   }
 }
 
-// Sorts n numbers from 0 to below `end` digit by digit, the last one first; gives which of the two memories they are in.
-static int32_t *sort(int32_t *numbers, int32_t *other, int64_t n, int64_t end, int32_t *places) {
-  if (n < few) {
-    sort_few(numbers, n);
-    return numbers;
+// Sorts n ids from 0 to below `end` by least-significant-digit radix sort. Returns the array that holds the result.
+static int32_t *sort(int32_t *ids, int32_t *scratch, int64_t n, int64_t end, int32_t *starts) {
+  if (n < MIN_RADIX_SORT) {
+    insertion_sort(ids, n);
+    return ids;
   }
-  for (int shift = 0; shift < 31 && (end - 1) >> shift; shift += digit_bits) {
-    for (int64_t digit = 0; digit < n_digits; digit++) places[digit] = 0;
-    for (int64_t i = 0; i < n; i++) places[(numbers[i] >> shift) & (n_digits - 1)]++;
+  for (int shift = 0; shift < 31 && (end - 1) >> shift; shift += DIGIT_BITS) {
+    for (int64_t digit = 0; digit < N_DIGITS; digit++) starts[digit] = 0;
+    for (int64_t i = 0; i < n; i++) starts[(ids[i] >> shift) & (N_DIGITS - 1)]++;
     int32_t before = 0;
-    for (int64_t digit = 0; digit < n_digits; digit++) {
-      const int32_t here = places[digit];
-      places[digit] = before;
+    for (int64_t digit = 0; digit < N_DIGITS; digit++) {
+      const int32_t here = starts[digit];
+      starts[digit] = before;
       before += here;
     }
-    for (int64_t i = 0; i < n; i++) other[places[(numbers[i] >> shift) & (n_digits - 1)]++] = numbers[i];
-    int32_t *const sorted = other;
-    other = numbers;
-    numbers = sorted;
+    for (int64_t i = 0; i < n; i++) scratch[starts[(ids[i] >> shift) & (N_DIGITS - 1)]++] = ids[i];
+    int32_t *const sorted = scratch;
+    scratch = ids;
+    ids = sorted;
   }
-  return numbers;
+  return ids;
 }
 
-// The columns that a row holds, each as often as it does; gives how many they are.
+// Writes the columns of a row, with repetitions. Returns their number.
 static int64_t collect(const CountEntries &call, int64_t row, int32_t *columns) {
   int64_t n = 0;
   for (int64_t i = call.offsets[row]; i < call.offsets[row + 1]; i++) {
-    const int64_t number = call.numbers[i];
+    const int64_t id = call.ids[i];
     if (!call.known_offsets) {
-      if (number >= 0) columns[n++] = (int32_t)number;
+      if (id >= 0) columns[n++] = (int32_t)id;
       continue;
     }
-    const bool is_new = number >= call.n_known;
-    const int64_t *ends = is_new ? call.new_offsets + (number - call.n_known) : call.known_offsets + number;
-    const int32_t *inside = is_new ? call.new_columns : call.known_columns;
-    for (int64_t k = ends[0]; k < ends[1]; k++) columns[n++] = inside[k];
+    const bool is_new = id >= call.n_known;
+    const int64_t *ends = is_new ? call.new_offsets + (id - call.n_known) : call.known_offsets + id;
+    const int32_t *components = is_new ? call.new_columns : call.known_columns;
+    for (int64_t k = ends[0]; k < ends[1]; k++) columns[n++] = components[k];
   }
   return n;
 }
 
 static void count_rows(const CountEntries &call, int64_t first, int64_t last) {
-  int64_t most = 0;
+  int64_t max_size = 0;
   for (int64_t row = first; row < last; row++) {
-    const int64_t room = call.room[row + 1] - call.room[row];
-    most = room > most ? room : most;
+    const int64_t size = call.write_offsets[row + 1] - call.write_offsets[row];
+    max_size = size > max_size ? size : max_size;
   }
-  const Buffer<int32_t> some(most), others(most), places(n_digits);
+  const Buffer<int32_t> buffer(max_size), scratch(max_size), starts(N_DIGITS);
   for (int64_t row = first; row < last; row++) {
-    const int64_t n = collect(call, row, some.data());
-    const int32_t *sorted = sort(some.data(), others.data(), n, call.n_columns, places.data());
-    int32_t *columns = call.columns + call.room[row];
-    float *counts = call.counts + call.room[row];
+    const int64_t n = collect(call, row, buffer.data());
+    const int32_t *sorted = sort(buffer.data(), scratch.data(), n, call.n_columns, starts.data());
+    int32_t *columns = call.columns + call.write_offsets[row];
+    float *counts = call.counts + call.write_offsets[row];
     int64_t different = -1;
     for (int64_t i = 0; i < n; i++) {
       if (!i || sorted[i] != sorted[i - 1]) {
@@ -89,24 +88,24 @@ static void count_rows(const CountEntries &call, int64_t first, int64_t last) {
 }
 
 int64_t count_entries(const CountEntries &call) {
-  parallel_for(call.n_threads, (call.n_rows + rows_of_part - 1) / rows_of_part, [&](int64_t part) {
-    const int64_t first = part * rows_of_part, last = first + rows_of_part;
+  parallel_for(call.n_threads, (call.n_rows + ROWS_PER_PARTITION - 1) / ROWS_PER_PARTITION, [&](int64_t partition) {
+    const int64_t first = partition * ROWS_PER_PARTITION, last = first + ROWS_PER_PARTITION;
     count_rows(call, first, last < call.n_rows ? last : call.n_rows);
   });
-  // The entries follow one another without a gap in the end.
-  int64_t written = 0;
+  // Moves the entries of the rows together, without gaps.
+  int64_t n_entries = 0;
   for (int64_t row = 0; row < call.n_rows; row++) {
-    const int64_t from = call.room[row];
-    for (int64_t i = 0; i < call.lengths[row] && from != written; i++) {
-      call.columns[written + i] = call.columns[from + i];
-      call.counts[written + i] = call.counts[from + i];
+    const int64_t from = call.write_offsets[row];
+    for (int64_t i = 0; i < call.lengths[row] && from != n_entries; i++) {
+      call.columns[n_entries + i] = call.columns[from + i];
+      call.counts[n_entries + i] = call.counts[from + i];
     }
-    written += call.lengths[row];
+    n_entries += call.lengths[row];
   }
-  return written;
+  return n_entries;
 }
 
-static void add_up_row(const SparseLinear &call, int64_t row) {
+static void sum_row(const SparseLinear &call, int64_t row) {
   const int64_t start = call.offsets[row], stop = call.offsets[row + 1], n = call.n_outputs;
   float *outputs = call.outputs + row * n;
   if (n == 1) {
@@ -124,9 +123,9 @@ static void add_up_row(const SparseLinear &call, int64_t row) {
 }
 
 void sparse_linear(const SparseLinear &call) {
-  parallel_for(call.n_threads, (call.n_rows + rows_of_part - 1) / rows_of_part, [&](int64_t part) {
-    const int64_t first = part * rows_of_part, last = first + rows_of_part;
-    for (int64_t row = first; row < (last < call.n_rows ? last : call.n_rows); row++) add_up_row(call, row);
+  parallel_for(call.n_threads, (call.n_rows + ROWS_PER_PARTITION - 1) / ROWS_PER_PARTITION, [&](int64_t partition) {
+    const int64_t first = partition * ROWS_PER_PARTITION, last = first + ROWS_PER_PARTITION;
+    for (int64_t row = first; row < (last < call.n_rows ? last : call.n_rows); row++) sum_row(call, row);
   });
 }
 

@@ -1,4 +1,4 @@
-// The thread pool, and the kernels that are compiled once for each kind of processor (target).
+// Declares the thread pool, and the kernels of each instruction set (target).
 #pragma once
 #include <stdint.h>
 
@@ -7,12 +7,12 @@
 
 namespace seqclf {
 
-typedef void (*Work)(void *context, int64_t part, int64_t n_parts);
+typedef void (*Work)(void *context, int64_t partition, int64_t n_partitions);
 
-// Call work(context, part, n_parts) for part = 0 .. n_parts - 1, each once, on up to n_threads threads with denormal numbers
-// flushed to zero; returns when all are done. The floating-point state of the calling thread is put back. If a part throws
-// std::bad_alloc, so does this, when no part is running any more.
-void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work);
+// Calls work(context, partition, n_partitions) once for each partition from 0 to n_partitions - 1, on up to n_threads threads,
+// and returns when all are done. Denormal numbers are flushed to zero during the call; the floating-point state of the calling
+// thread is restored. If a partition throws std::bad_alloc, this throws it too, once no partition is running.
+void in_parallel(int64_t n_threads, int64_t n_partitions, void *context, Work work);
 
 #define SEQCLF_FUNCTION(result, name, Call) result name(const Call &);
 #define SEQCLF_DECLARE(ISA)            \

@@ -1,6 +1,6 @@
-// The threads that share out a call's work. Not OpenMP's: its barrier waits for every thread of a team, and on a busy
-// machine one of them is always waiting for a core. Here a call is over when its parts are done: threads take them one by
-// one, the calling thread too, which does them all where no other comes in time.
+// The thread pool. It replaces OpenMP, whose barrier waits for every thread of a team: on a busy machine one of them is often
+// waiting for a core. Here a call is finished when its partitions are done. The calling thread and the workers take one
+// partition after another; if no worker starts in time, the calling thread does them all.
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -22,8 +22,8 @@
 
 namespace seqclf {
 
-// Denormal numbers, which vanishing gradients are full of, cost a hundred cycles each: flush them to zero meanwhile. Bit 15 of
-// MXCSR does so with results and bit 6 with inputs; bit 24 of ARM's FPCR does both.
+// Flushes denormal numbers to zero while it exists: they are frequent in vanishing gradients and cost a hundred cycles each.
+// Bit 15 of MXCSR flushes results and bit 6 inputs; bit 24 of ARM's FPCR does both.
 class FlushDenormals {
  public:
 #if SEQCLF_X86
@@ -44,36 +44,37 @@ class FlushDenormals {
 #endif
 };
 
-// A call. It lies on the stack of its calling thread, which stays until all parts are done; a worker knows it only while it
-// does one of them, so one that wakes late finds nothing of it.
+// A call. It is on the stack of the calling thread, which does not return before all partitions are done. A worker uses it only
+// while it runs one of its partitions, and a finished call is no longer in the list of open jobs, so a worker that starts late
+// cannot reach it.
 struct Job {
   Work work;
   void *context;
-  int64_t n_parts, n_begun, n_done;
-  int64_t n_helpers, most_helpers;  // workers that are doing a part; how many may
-  bool failed;                      // a part got no memory: those that are not begun are left out
+  int64_t n_partitions, n_started, n_done;
+  int64_t n_helpers, max_helpers;  // workers that are running a partition, and their maximum
+  bool failed;                     // a partition ran out of memory: those not started yet are skipped
   std::condition_variable done;
-  Job *next;  // of the pool's open ones
+  Job *next;  // in the list of open jobs
 };
 
-// Everything in it is read and written under its lock; parts are done outside it.
-class Pool {
+// Its lock protects all fields, also those of the jobs. Partitions run without the lock.
+class ThreadPool {
  public:
   void run(Job &job) {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!closing_) {
       job.next = open_;
       open_ = &job;
-      const int64_t n = job.most_helpers < job.n_parts - 1 ? job.most_helpers : job.n_parts - 1;
-      make_workers(n);
-      for (int64_t i = 0; i < n; i++) wake_.notify_one();
+      const int64_t n = job.max_helpers < job.n_partitions - 1 ? job.max_helpers : job.n_partitions - 1;
+      create_workers(n);
+      for (int64_t i = 0; i < n; i++) work_available_.notify_one();
     }
-    while (job.n_begun < job.n_parts) do_part(job, lock);
-    while (job.n_done < job.n_parts) job.done.wait(lock);
+    while (job.n_started < job.n_partitions) run_partition(job, lock);
+    while (job.n_done < job.n_partitions) job.done.wait(lock);
     if (job.failed) throw std::bad_alloc();
   }
 
-  // Ends the workers. Calls that come later are done by their own threads.
+  // Ends the workers. Later calls run on their own threads.
   void close() {
     std::vector<std::thread> workers;
     {
@@ -81,29 +82,29 @@ class Pool {
       closing_ = true;
       workers.swap(workers_);
     }
-    wake_.notify_all();
+    work_available_.notify_all();
     for (std::thread &worker : workers) worker.join();
   }
 
  private:
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable work_available_;
   std::vector<std::thread> workers_;
-  Job *open_ = nullptr;  // those with a part that nobody has begun, the newest first
+  Job *open_ = nullptr;  // jobs with partitions that are not started, newest first
   bool closing_ = false;
 
-  void do_part(Job &job, std::unique_lock<std::mutex> &lock) {
-    const int64_t part = job.n_begun++;
-    if (job.n_begun == job.n_parts) {
+  void run_partition(Job &job, std::unique_lock<std::mutex> &lock) {
+    const int64_t partition = job.n_started++;
+    if (job.n_started == job.n_partitions) {
       Job **link = &open_;
       while (*link && *link != &job) link = &(*link)->next;
       if (*link) *link = job.next;
     }
     bool failed = job.failed;
     lock.unlock();
-    // Nothing may leave a worker's function. The thread that waits for the call throws instead.
+    // An exception must not leave the function of a worker. The calling thread throws instead.
     try {
-      if (!failed) job.work(job.context, part, job.n_parts);
+      if (!failed) job.work(job.context, partition, job.n_partitions);
     } catch (const std::bad_alloc &) {
       failed = true;
     }
@@ -120,29 +121,29 @@ class Pool {
     std::unique_lock<std::mutex> lock(mutex_);
     while (!closing_) {
       Job *job = open_;
-      while (job && job->n_helpers == job->most_helpers) job = job->next;
+      while (job && job->n_helpers == job->max_helpers) job = job->next;
       if (!job) {
-        wake_.wait(lock);
+        work_available_.wait(lock);
         continue;
       }
       job->n_helpers++;
-      do_part(*job, lock);
+      run_partition(*job, lock);
       job->n_helpers--;
-      if (job->n_done == job->n_parts) job->done.notify_one();
+      if (job->n_done == job->n_partitions) job->done.notify_one();
     }
   }
 
-  // At least so many workers, or as many as the system gives.
-  void make_workers(int64_t n) {
+  // Makes sure that there are n workers, or as many as the system allows.
+  void create_workers(int64_t n) {
     if ((int64_t)workers_.size() >= n) return;
 #ifndef _WIN32
-    // Signals are for Python's own threads.
+    // Python's threads handle the signals.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
     try {
-      while ((int64_t)workers_.size() < n) workers_.emplace_back(&Pool::work, this);
+      while ((int64_t)workers_.size() < n) workers_.emplace_back(&ThreadPool::work, this);
     } catch (const std::system_error &) {  // no more threads: the calling thread does the work
     } catch (const std::bad_alloc &) {
     }
@@ -152,46 +153,47 @@ class Pool {
   }
 };
 
-// Never deleted: other threads may be inside when the process ends.
-static std::atomic<Pool *> the_pool{nullptr};
+// Never deleted: other threads can be in its functions when the process ends.
+static std::atomic<ThreadPool *> the_pool{nullptr};
 
-// Null where there is no memory for it.
-static Pool *pool() {
-  Pool *there = the_pool.load();
-  if (there) return there;
-  Pool *made = new (std::nothrow) Pool;
-  if (!made || the_pool.compare_exchange_strong(there, made)) return made;
-  delete made;
-  return there;
+// Null if there is no memory for it.
+static ThreadPool *shared_pool() {
+  ThreadPool *existing = the_pool.load();
+  if (existing) return existing;
+  ThreadPool *created = new (std::nothrow) ThreadPool;
+  if (!created || the_pool.compare_exchange_strong(existing, created)) return created;
+  delete created;
+  return existing;
 }
 
 #ifndef _WIN32
 static struct Lifetime {
-  // A forked child has none of the workers, and the lock may be held by a thread that it doesn't have either: it begins anew.
+  // A forked child does not have the workers, and its copy of the lock may be held by a thread that it does not have either. It
+  // creates a new pool.
   Lifetime() {
     pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); });
   }
-  // Nobody may be left in the library's code when it is unloaded or the process ends. (On Windows the system has ended the
-  // other threads of a process before it comes here.)
+  // No thread may be in the code of the library when it is unloaded or the process ends. (Windows ends the other threads of a
+  // process before this runs.)
   ~Lifetime() {
-    if (Pool *there = the_pool.load()) there->close();
+    if (ThreadPool *existing = the_pool.load()) existing->close();
   }
 } lifetime;
 #endif
 
-void in_parallel(int64_t n_threads, int64_t n_parts, void *context, Work work) {
+void in_parallel(int64_t n_threads, int64_t n_partitions, void *context, Work work) {
   FlushDenormals flush;
-  Pool *const shared = n_threads <= 1 || n_parts <= 1 ? nullptr : pool();
+  ThreadPool *const shared = n_threads <= 1 || n_partitions <= 1 ? nullptr : shared_pool();
   if (!shared) {
-    for (int64_t part = 0; part < n_parts; part++) work(context, part, n_parts);
+    for (int64_t partition = 0; partition < n_partitions; partition++) work(context, partition, n_partitions);
     return;
   }
   Job job;
   job.work = work;
   job.context = context;
-  job.n_parts = n_parts;
-  job.n_begun = job.n_done = job.n_helpers = 0;
-  job.most_helpers = n_threads - 1;
+  job.n_partitions = n_partitions;
+  job.n_started = job.n_done = job.n_helpers = 0;
+  job.max_helpers = n_threads - 1;
   job.failed = false;
   job.next = nullptr;
   shared->run(job);

@@ -1,4 +1,4 @@
-"""Filters on our kernels, against the definition in float64."""
+"""Convolution on the compiled kernels, against the reference in float64."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def draw(*shape, seed=0):
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("width", [1, 2, 5, 15])
 @pytest.mark.parametrize(("n_inputs", "n_filters"), [(1, 1), (3, 8), (5, 21)])
-def test_equals_the_reference(width, n_inputs, n_filters):
+def test_convolve_relu_equals_reference(width, n_inputs, n_filters):
     layout = StepLayout(LENGTHS)
     values, weight = draw(layout.n_steps, n_inputs), draw(n_filters, n_inputs, width, seed=1)
     bias = draw(n_filters, seed=2)
@@ -31,7 +31,7 @@ def test_equals_the_reference(width, n_inputs, n_filters):
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
-def test_a_row_has_the_same_bits_whatever_the_other_rows():
+def test_convolve_relu_is_batch_invariant():
     layout, weight, bias = StepLayout(LENGTHS), draw(9, 4, 5, seed=1), draw(9, seed=2)
     flat = draw(sum(LENGTHS), 4)
     with torch.no_grad():

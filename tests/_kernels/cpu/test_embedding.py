@@ -1,13 +1,15 @@
-"""Vectors of token ids, which the first layer's kernel reads from their table: against the same vectors written out."""
+"""Embeddings that the kernel of the first layer looks up: against materialized vectors, and their gradients."""
 
 import numpy as np
 import pytest
 import torch
 
+from _sampling import sampled
 from seqclf import _kernels
 from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import CELLS, Inputs, StepLayout, Weights, reference, torch_native
 from seqclf._kernels.cpu import recurrence
+from seqclf._kernels.cpu.embedding import check_ids, unique_ids
 from seqclf._native import library
 from seqclf._nn.network import Network
 from seqclf._nn.sequence_batch import SequenceBatch
@@ -22,28 +24,33 @@ LENGTHS = {
     "one row": [50],
 }
 EMPTY = {"no steps": [0, 0], "no rows": []}
-PARTS = pytest.mark.parametrize(
-    ("with_mask", "n_channels"), [(True, 0), (False, 0), (True, 3), (False, 2)], ids=["mask", "bare", "all", "channels"]
-)
+OPTIONAL_INPUTS = {
+    "with_mask, n_step_features": {
+        "mask": (True, 0),
+        "neither": (False, 0),
+        "both": (True, 3),
+        "step features": (False, 2),
+    }
+}
 
 
 class Case:
-    """A layer that reads ids, and a gradient for its outputs; `run` gives the outputs and all gradients, by name."""
+    """A layer with an embedding, and a gradient of its outputs; `run` gives the outputs and all gradients, by name."""
 
-    def __init__(self, lengths, dim, with_mask=True, n_channels=0, cell="lstm", n_directions=1, seed=0):
+    def __init__(self, lengths, dim, with_mask=True, n_step_features=0, cell="lstm", n_directions=1, seed=0):
         rng = np.random.default_rng(seed)
 
         def draw(*shape, scale=1.0):
             return torch.from_numpy((rng.standard_normal(shape) * scale).astype(np.float32))
 
         self.cell, self.layout = cell, StepLayout(lengths)
-        self.ids = torch.from_numpy(rng.integers(0, N_IDS - 1, self.layout.n_steps))  # the last id doesn't occur
-        self.table = draw(N_IDS, dim)
+        self.ids = torch.from_numpy(rng.integers(0, N_IDS - 1, self.layout.n_steps))  # the last id does not occur
+        self.embedding = draw(N_IDS, dim)
         self.mask = (draw(self.layout.n_rows, dim) > 0).float() * 2 if with_mask else None
-        self.channels = draw(self.layout.n_steps, n_channels) if n_channels else None
+        self.step_features = draw(self.layout.n_steps, n_step_features) if n_step_features else None
         rows = CELLS[cell].n_gates * UNITS
         shapes = [
-            (rows, dim + n_channels),
+            (rows, dim + n_step_features),
             (rows, UNITS),
             (rows,),
             *([(rows,)] if CELLS[cell].has_recurrent_bias else []),
@@ -51,24 +58,24 @@ class Case:
         self.weights = [Weights(*(draw(*shape, scale=0.3) for shape in shapes)) for _ in range(n_directions)]
         self.grad_outputs = draw(self.layout.n_steps, n_directions * UNITS)
 
-    def run(self, kernel=recurrence, dtype=torch.float32, written_out=False, sparse=False):
+    def run(self, kernel=recurrence, dtype=torch.float32, materialize=False, sparse=False):
         def leaf(tensor):
             return None if tensor is None else tensor.detach().to(dtype, copy=True).requires_grad_()
 
         def plain(tensor):
             return tensor if tensor is None else tensor.to(dtype)
 
-        table, weights = leaf(self.table), [Weights(*map(leaf, each)) for each in self.weights]
-        inputs = Inputs(plain(self.channels), self.ids, table, plain(self.mask), sparse)
-        if written_out:
-            inputs = reference.written_out(inputs, self.layout)
+        embedding, weights = leaf(self.embedding), [Weights(*map(leaf, each)) for each in self.weights]
+        inputs = Inputs(plain(self.step_features), self.ids, embedding, plain(self.mask), sparse)
+        if materialize:
+            inputs = reference.materialize(inputs, self.layout)
         name = {recurrence: "cpu", reference: "reference", torch_native: "torch_native"}[kernel]
         with _kernels.use(name):
             if len(weights) == 1:
                 outputs = _kernels.recurrence(self.cell, inputs, self.layout, weights[0])
             else:
                 outputs = _kernels.bidirectional(self.cell, inputs, self.layout, tuple(weights))
-        named = {"table": table}
+        named = {"embedding": embedding}
         for index, each in enumerate(weights):
             named |= {f"{name} {index}": w for name, w in each._asdict().items() if w is not None}
         outputs.backward(self.grad_outputs.to(dtype))
@@ -79,7 +86,7 @@ def assert_close(found, expected):
     assert found.keys() == expected.keys()
     for name, value in found.items():
         right = expected[name]
-        # Gradients are sums of many terms: what is small in them is judged by the largest.
+        # Gradients are sums of many terms, so the tolerance is relative to the largest value.
         scale = max(right.abs().max().item(), 1) if right.numel() and right.isfinite().all() else 1
         np.testing.assert_allclose(
             value.numpy(), right.numpy(), rtol=1e-4, atol=1e-5 * scale, equal_nan=True, err_msg=name
@@ -92,31 +99,29 @@ def assert_same_bits(found, expected):
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
-@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize("dim", [1, 7, 8, 16, 33, 64])
-@PARTS
-def test_equals_the_plain_twin(lengths, dim, with_mask, n_channels, use_threads):
-    case = Case(lengths, dim, with_mask, n_channels)
+@sampled({"lengths": LENGTHS, "dim": [1, 7, 8, 16, 33, 64]} | OPTIONAL_INPUTS, n_quick=12)
+def test_embedding_inputs_equal_reference(lengths, dim, with_mask, n_step_features, use_threads):
+    case = Case(lengths, dim, with_mask, n_step_features)
     right, results = case.run(reference, torch.float64), {}
     for n_threads in (1, 2, 5):
         use_threads(n_threads)
         results[n_threads] = found = case.run()
         assert_close(found, right)
-        assert (found["table"][N_IDS - 1] == 0).all()
+        assert (found["embedding"][N_IDS - 1] == 0).all()
         assert_same_bits(case.run(), found)
-        vectors = case.run(written_out=True)
-        del vectors["table"]  # Its gradient is summed by torch there.
+        vectors = case.run(materialize=True)
+        del vectors["embedding"]  # torch sums this gradient in another order.
         assert_same_bits(found, vectors)
-    for found in results.values():  # Each of these sums runs over the steps in their order, on any number of threads.
+    for found in results.values():  # These sums have the same order for any number of threads.
         assert torch.equal(found["outputs"], results[1]["outputs"])
-        assert torch.equal(found["table"], results[1]["table"])
+        assert torch.equal(found["embedding"], results[1]["embedding"])
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("dim", "with_mask", "n_channels"), [(5, True, 0), (12, False, 3), (30, True, 2)])
-def test_both_directions_are_those_of_one_each(cell, dim, with_mask, n_channels, use_threads):
-    case = Case(LENGTHS["ragged"], dim, with_mask, n_channels, cell, n_directions=2)
+@pytest.mark.parametrize(("dim", "with_mask", "n_step_features"), [(5, True, 0), (12, False, 3), (30, True, 2)])
+def test_bidirectional_equals_each_direction(cell, dim, with_mask, n_step_features, use_threads):
+    case = Case(LENGTHS["ragged"], dim, with_mask, n_step_features, cell, n_directions=2)
     right = case.run(reference, torch.float64)
     if torch_native.supports(cell, "tanh"):
         assert_close(case.run(torch_native, torch.float64), right)
@@ -126,81 +131,78 @@ def test_both_directions_are_those_of_one_each(cell, dim, with_mask, n_channels,
         assert_close(found, right)
         assert_same_bits(case.run(), found)
         for index, reverse in enumerate((False, True)):
-            inputs = Inputs(case.channels, case.ids, case.table, case.mask)
+            inputs = Inputs(case.step_features, case.ids, case.embedding, case.mask)
             alone = recurrence.run(cell, inputs, case.layout, case.weights[index], "tanh", reverse)
             assert torch.equal(found["outputs"][:, index * UNITS : (index + 1) * UNITS], alone)
 
 
-@pytest.mark.parametrize("lengths", EMPTY.values(), ids=EMPTY.keys())
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("n_directions", [1, 2])
-def test_without_a_step_all_gradients_are_zero(lengths, cell, sparse, n_directions, poison_memory):
-    case = Case(lengths, 5, cell=cell, n_channels=2, n_directions=n_directions)
+@sampled({"lengths": EMPTY, "cell": list(CELLS), "sparse": [False, True], "n_directions": [1, 2]}, n_quick=8)
+def test_batch_without_steps_has_zero_gradients(lengths, cell, sparse, n_directions, poison_memory):
+    case = Case(lengths, 5, cell=cell, n_step_features=2, n_directions=n_directions)
     poison_memory()
     found = case.run(sparse=sparse)
     assert found.pop("outputs").shape == (0, n_directions * UNITS)
     assert all((gradient.to_dense() == 0).all() for gradient in found.values())
 
 
-@PARTS
-@pytest.mark.parametrize("n_directions", [1, 2])
-def test_fresh_memory_has_no_say(with_mask, n_channels, n_directions, poison_memory):
-    case = Case(LENGTHS["ragged"], 19, with_mask, n_channels, n_directions=n_directions)
+@sampled(OPTIONAL_INPUTS | {"n_directions": [1, 2]})
+def test_uninitialised_memory_does_not_contribute(with_mask, n_step_features, n_directions, poison_memory):
+    case = Case(LENGTHS["ragged"], 19, with_mask, n_step_features, n_directions=n_directions)
     expected = case.run()
     sizes = poison_memory()
     assert_same_bits(case.run(), expected)
-    assert case.layout.n_steps * 19 in sizes and N_IDS * 19 in sizes  # the gradients of the vectors and of the table
+    # The gradients of the vectors and of the embedding.
+    assert case.layout.n_steps * 19 in sizes and N_IDS * 19 in sizes
 
 
-def test_memory_that_is_not_contiguous():
+def test_non_contiguous_memory_does_not_change_any_bit():
     case = Case(LENGTHS["ragged"], 12, True, 2)
     expected = case.run()
 
     def strided(tensor):
-        apart = torch.zeros((*tensor.shape, 2), dtype=tensor.dtype)
-        apart[..., 1] = tensor
-        return apart[..., 1]
+        padded = torch.zeros((*tensor.shape, 2), dtype=tensor.dtype)
+        padded[..., 1] = tensor
+        return padded[..., 1]
 
     grad = case.grad_outputs
-    case.ids, case.table, case.mask, case.channels = map(strided, (case.ids, case.table, case.mask, case.channels))
+    case.ids, case.embedding, case.mask, case.step_features = map(
+        strided, (case.ids, case.embedding, case.mask, case.step_features)
+    )
     for case.grad_outputs in (strided(grad), torch.cat((grad, grad), dim=1)[:, :UNITS], grad.t().contiguous().t()):
         assert_same_bits(case.run(), expected)
 
 
 @pytest.mark.usefixtures("_every_instruction_set")
-@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize("dim", [2, 16, 33])
-@PARTS
-def test_a_sparse_gradient_holds_the_rows_that_occur(lengths, dim, with_mask, n_channels, use_threads, poison_memory):
-    """The bits of the dense one, in rows that rise; and what stood in their memory has no say."""
-    case = Case(lengths, dim, with_mask, n_channels)
+@sampled({"lengths": LENGTHS, "dim": [2, 16, 33]} | OPTIONAL_INPUTS, n_quick=6)
+def test_sparse_gradient_has_the_ids_that_occur(lengths, dim, with_mask, n_step_features, use_threads, poison_memory):
+    """It has the bits of the dense gradient, in ascending order of ids, and does not depend on uninitialised memory."""
+    case = Case(lengths, dim, with_mask, n_step_features)
     sizes = poison_memory()
     for n_threads in (1, 3):
         use_threads(n_threads)
         dense = case.run()
         sizes.clear()
         found = case.run(sparse=True)
-        assert found["table"].is_sparse
-        rows = found["table"]._indices()[0]
+        assert found["embedding"].is_sparse
+        rows = found["embedding"]._indices()[0]
         assert torch.equal(rows, torch.unique(case.ids))
-        assert len(rows) * dim in sizes and N_IDS * dim not in sizes, "only those rows were made"
-        found["table"] = found["table"].to_dense()
+        assert len(rows) * dim in sizes and N_IDS * dim not in sizes, "memory for these ids only"
+        found["embedding"] = found["embedding"].to_dense()
         assert_same_bits(found, dense)
 
 
-def test_the_twin_gives_the_same_sparse_gradient():
+def test_sparse_gradient_equals_reference():
     case = Case(LENGTHS["ragged"], 5)
-    gradients = [case.run(kernel, sparse=True)["table"] for kernel in (recurrence, reference)]
+    gradients = [case.run(kernel, sparse=True)["embedding"] for kernel in (recurrence, reference)]
     assert all(gradient.is_sparse for gradient in gradients)
     np.testing.assert_allclose(*(gradient.to_dense().numpy() for gradient in gradients), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-@pytest.mark.parametrize("place", ["table", "channels", "grad_outputs"])
-def test_what_is_not_finite_goes_through(value, place):
+@pytest.mark.parametrize("field", ["embedding", "step_features", "grad_outputs"])
+def test_nan_and_infinity_propagate(value, field):
     case = Case(LENGTHS["ragged"], 9, True, 1, cell="rnn")
-    getattr(case, place)[(int(case.ids[3]) if place == "table" else 5), 0] = value
+    getattr(case, field)[(int(case.ids[3]) if field == "embedding" else 5), 0] = value
     found, right = case.run(), case.run(reference)
     assert not all(values.isfinite().all() for values in found.values())
     for name, values in right.items():
@@ -210,7 +212,7 @@ def test_what_is_not_finite_goes_through(value, place):
 @pytest.mark.parametrize("wrong", [-1, N_IDS, 2**40])
 @pytest.mark.parametrize("kernel", [recurrence, reference], ids=["cpu", "reference"])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_an_id_outside_the_table_is_refused(kernel, wrong, sparse):
+def test_id_outside_the_embedding_raises(kernel, wrong, sparse):
     case = Case(LENGTHS["ragged"], 4)
     case.ids[7] = wrong
     with pytest.raises(IndexError):
@@ -218,7 +220,7 @@ def test_an_id_outside_the_table_is_refused(kernel, wrong, sparse):
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8], ids=str)
-def test_ids_of_any_width(dtype):
+def test_ids_of_any_integer_dtype(dtype):
     case = Case(LENGTHS["ragged"], 4)
     expected = case.run()
     case.ids = case.ids.to(dtype)
@@ -228,62 +230,65 @@ def test_ids_of_any_width(dtype):
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (lambda case: setattr(case, "ids", case.ids[:-1]), "do not fit together"),
-        (lambda case: setattr(case, "channels", case.channels[1:]), "do not fit together"),
-        (lambda case: setattr(case, "mask", case.mask[:1]), "do not fit together"),
-        (lambda case: setattr(case, "table", case.table[:, :-1].contiguous()), "do not fit together"),
-        (lambda case: case.weights.__setitem__(1, Weights(*(each[:8] for each in case.weights[1][:3]))), "do not fit"),
+        (lambda case: setattr(case, "ids", case.ids[:-1]), "do not match"),
+        (lambda case: setattr(case, "step_features", case.step_features[1:]), "do not match"),
+        (lambda case: setattr(case, "mask", case.mask[:1]), "do not match"),
+        (lambda case: setattr(case, "embedding", case.embedding[:, :-1].contiguous()), "do not match"),
+        (
+            lambda case: case.weights.__setitem__(1, Weights(*(each[:8] for each in case.weights[1][:3]))),
+            "do not match",
+        ),
     ],
-    ids=["ids", "channels", "mask", "table", "second direction"],
+    ids=["ids", "step_features", "mask", "embedding", "second direction"],
 )
-def test_shapes_that_do_not_fit_are_refused(change, error):
-    """The kernels would read beyond the end of something."""
-    case = Case(LENGTHS["ragged"], 5, n_channels=2, n_directions=2)
+def test_mismatched_shapes_raise(change, error):
+    """Otherwise the kernels would read out of bounds."""
+    case = Case(LENGTHS["ragged"], 5, n_step_features=2, n_directions=2)
     case.run()
     change(case)
     with pytest.raises(ValueError, match=error):
         case.run()
 
 
-@pytest.mark.parametrize("wrong", ["numbers", "mask"])
-def test_a_gradient_that_would_be_missing_is_refused(wrong):
-    case = Case(LENGTHS["ragged"], 5, n_channels=2)
-    inputs = Inputs(case.channels, case.ids, case.table.requires_grad_(), case.mask)
+@pytest.mark.parametrize("wrong", ["values", "mask"])
+def test_values_or_mask_that_require_a_gradient_raise(wrong):
+    case = Case(LENGTHS["ragged"], 5, n_step_features=2)
+    inputs = Inputs(case.step_features, case.ids, case.embedding.requires_grad_(), case.mask)
     getattr(inputs, wrong).requires_grad_()
-    with pytest.raises(RuntimeError, match="have no gradients"):
+    with pytest.raises(RuntimeError, match="get no gradients"):
         recurrence.run("lstm", inputs, case.layout, case.weights[0], "tanh", False)
 
 
-def test_a_second_backward_is_refused():
+def test_second_backward_raises():
     case = Case(LENGTHS["ragged"], 4, n_directions=2)
-    inputs = Inputs(None, case.ids, case.table.requires_grad_(), case.mask)
+    inputs = Inputs(None, case.ids, case.embedding.requires_grad_(), case.mask)
     outputs = recurrence.run_both("lstm", inputs, case.layout, tuple(case.weights), "tanh")
     outputs.sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="second time"):
         outputs.sum().backward()
 
 
-@pytest.mark.parametrize("n_channels", [0, 4])
+@pytest.mark.parametrize("n_step_features", [0, 4])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
-    """The same gradients as on the plain twin, with dropout drawn alike; and the kernel read the table, in one call."""
+def test_network_gradients_equal_reference(n_step_features, bidirectional, monkeypatch):
+    """With the same dropout masks; and the kernel runs once, with the embedding itself."""
     network = Network(NetworkConfig(
-        n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_step_features=n_channels, cell="gru", units=(6,),
+        n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_step_features=n_step_features, cell="gru", units=(6,),
         bidirectional=bidirectional, pooling="max", activation="tanh", dropout=0.4, recurrent_dropout=0.0,
         token_dropout=0.2,
     )).reset_parameters(torch.Generator().manual_seed(0)).train()  # fmt: skip
-    case = Case(LENGTHS["ragged"], 10, n_channels=n_channels)
+    case = Case(LENGTHS["ragged"], 10, n_step_features=n_step_features)
     ran, true_run = [], recurrence._run
 
     def spy(cell, inputs, layout, weights, activation, reverse):
-        ran.append((inputs.table is network.embedding.weight, reverse))
+        ran.append((inputs.embedding is network.embedding.weight, reverse))
         return true_run(cell, inputs, layout, weights, activation, reverse)
 
     monkeypatch.setattr(recurrence, "_run", spy)
 
     def gradients():
         network.zero_grad()
-        batch = SequenceBatch(case.ids, np.array(LENGTHS["ragged"]), step_features=case.channels)
+        batch = SequenceBatch(case.ids, np.array(LENGTHS["ragged"]), step_features=case.step_features)
         logits = network(batch, torch.Generator().manual_seed(1))
         (logits**2).sum().backward()
         return [logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())]
@@ -293,3 +298,24 @@ def test_a_network_trains_through_it(n_channels, bidirectional, monkeypatch):
     with _kernels.use("reference"):
         for a, b in zip(found, gradients(), strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_unique_ids_are_ascending_with_the_index_of_each():
+    ids = torch.tensor([5, 2, 5, 9, 2, 0])
+    occurring, inverse = unique_ids(ids, 10)
+    assert occurring.tolist() == [[0, 2, 5, 9]]
+    assert torch.equal(occurring[0, inverse[ids].long()], ids)
+    assert unique_ids(ids[:0], 10)[0].shape == (1, 0)
+
+
+@pytest.mark.parametrize("wrong", [-1, 10])
+def test_unique_ids_raise_for_ids_out_of_range(wrong):
+    with pytest.raises(IndexError, match=f"{wrong}.*; expected 0 to 9"):
+        unique_ids(torch.tensor([3, wrong]), 10)
+
+
+def test_check_ids_names_the_range():
+    check_ids(torch.tensor([0, 9, 3]), 10)
+    check_ids(torch.tensor([], dtype=torch.int64), 0)
+    with pytest.raises(IndexError, match="The ids run from -2 to 12; expected 0 to 9"):
+        check_ids(torch.tensor([3, -2, 12]), 10)

@@ -1,6 +1,6 @@
-"""The fused CPU kernels: against the reference in float64, and everything that speed could have cost.
+"""The compiled recurrences: against the reference in float64, reproducibility, non-finite values, threads and forks.
 
-Weights and inputs are drawn in float32 and widened for the reference, so that both read the same numbers.
+Weights and inputs are drawn in float32 and widened for the reference, so that both use the same values.
 """
 
 import os
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from _factories import run_python
+from _sampling import sampled
 from seqclf import RNNClassifier, _kernels
 from seqclf._inference.config import NetworkConfig
 from seqclf._kernels import Inputs, StepLayout, Weights, reference
@@ -26,20 +27,22 @@ from seqclf._nn.sequence_batch import SequenceBatch
 pytestmark = pytest.mark.skipif(not library.available()[0], reason=f"no compiled kernels: {library.available()[1]}")
 
 CELLS = [(cell.name, activation) for cell in _kernels.CELLS.values() for activation in _kernels.ACTIVATIONS]
-ALL_CELLS = pytest.mark.parametrize(("cell", "activation"), CELLS)
-# Activations that do not saturate: states grow with the inputs.
+CELL = {"cell": list(_kernels.CELLS), "activation": list(_kernels.ACTIVATIONS)}
+ALL_CELLS = sampled(CELL)
+DIRECTION = {"reverse": {"forward": False, "reverse": True}}
+KIND = {"ids": {"values": False, "ids": True}}
+# Activations that do not saturate, so that states grow with the inputs.
 UNBOUNDED = {
     name for name, each in _kernels.ACTIVATIONS.items() if each.function(torch.tensor([-1e9, 1e9])).abs().max() > 1
 }
-BOTH_DIRECTIONS = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-ENDING_TOGETHER = [9] * 20
+EQUAL_LENGTHS = [9] * 20
 RAGGED = [40, 1, 17, 33, 0, 40, 5, 28, 2, 40, 11, 21, 3, 36, 8, 1, 19]
-UNITS = 11  # a block of eight and one that is not full; of sixteen one that is not
-WIDTHS = [8, UNITS, 37]  # the last: a pair of blocks of sixteen, and one of eight that is not full
+UNITS = 11  # one full vector of 8 and a partial one; or one partial vector of 16
+WIDTHS = {"units": [8, UNITS, 37]}  # 37: two vectors of 16 and a partial vector of 8
 
 
 def instruction_sets():
-    """Those that the library and this processor have, the best one first."""
+    """Those that the library and this processor support, the fastest first."""
     if not library.available()[0]:
         return []
     chosen = loaded().seqclf_instructions()
@@ -48,9 +51,12 @@ def instruction_sets():
     return names
 
 
+INSTRUCTIONS = {"name": {name.decode(): name for name in instruction_sets()}}
+
+
 @pytest.fixture
 def use_instructions():
-    """A function that chooses an instruction set; what was chosen before is put back."""
+    """A function that selects an instruction set until the end of the test."""
     before = loaded().seqclf_instructions()
 
     def use(name):
@@ -88,12 +94,12 @@ def make_inputs(layout, n_inputs, seed=0, ids=False):
 
 
 def make_projection(layout, units, seed=0):
-    """What the outputs are multiplied by, summed, to have a gradient."""
+    """Random factors of the outputs: the gradient of the test's loss, the sum of the products."""
     return draw(np.random.default_rng([9, seed]), layout.n_steps, units)
 
 
 def leaves_of(inputs, weights, dtype=None):
-    """Fresh leaves with gradients: (inputs, weights), of `dtype` where given; ids stay as they are."""
+    """Copies of inputs and weights that require gradients, converted to `dtype` if given; ids are not changed."""
 
     def leaf(tensor):
         if tensor is None or not tensor.is_floating_point():
@@ -103,8 +109,8 @@ def leaves_of(inputs, weights, dtype=None):
     return leaf(inputs), Weights(*map(leaf, weights))
 
 
-def run_both_ways(kernel, cell, inputs, layout, weights, activation, reverse, projection, dtype=None):
-    """Outputs, then the gradients of inputs (where they have one) and weights, by name."""
+def run_forward_and_backward(kernel, cell, inputs, layout, weights, activation, reverse, projection, dtype=None):
+    """Outputs and the gradients of inputs and weights, by name."""
     inputs, weights = leaves_of(inputs, weights, dtype)
     outputs = kernel.run(cell, inputs, layout, weights, activation, reverse)
     named = {name: w for name, w in zip(Weights._fields, weights, strict=True) if w is not None}
@@ -124,7 +130,7 @@ def relative_error(found, expected):
 
 
 def assert_close(found, expected):
-    """Outputs to 1e-5, gradients to 1e-4 of their norm."""
+    """Compare outputs to 1e-5, and gradients to 1e-4 of their norm."""
     assert found.keys() == expected.keys()
     for name, value in found.items():
         assert value.shape == expected[name].shape, name
@@ -142,15 +148,15 @@ def assert_same_bits(found, expected):
 
 def compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, ids=False, seed=0, use=None):
     layout = StepLayout(lengths)
-    # Nothing bounds the state: few units drawn by chance above 1 would leave float32 in 700 steps.
+    # The state is not bounded: a few large random weights would exceed the range of float32 in 700 steps.
     scale = 0.3 if activation in UNBOUNDED else 0.7
     inputs, weights = make_inputs(layout, n_inputs, seed, ids), make_weights(cell, n_inputs, units, seed, scale)
     arguments = (cell, inputs, layout, weights, activation, reverse, make_projection(layout, units, seed))
-    expected = run_both_ways(reference, *arguments, dtype=torch.float64)
+    expected = run_forward_and_backward(reference, *arguments, dtype=torch.float64)
     for name in instruction_sets() if use else [None]:
         if use:
             use(name)
-        found = run_both_ways(recurrence, *arguments)
+        found = run_forward_and_backward(recurrence, *arguments)
         assert_close(found, expected)
         assert torch.equal(infer(*arguments[:-1]), found["outputs"])
 
@@ -159,7 +165,7 @@ def compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, 
 
 
 def sample_shape(rng, work):
-    """A random (lengths, n_inputs, units), each over its whole range, of about `work` multiplications at most."""
+    """Random (lengths, n_inputs, units), each over its whole range, with about `work` multiplications at most."""
     units = int(rng.choice([1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 64, 65, 100, 129, 255, 256, 257]))
     n_inputs = int(rng.choice([1, 2, 3, 4, 7, 8, 10, 16, 17, 33, 64, 130]))
     n_steps = max(1, work // (units * (units + n_inputs)))
@@ -169,9 +175,8 @@ def sample_shape(rng, work):
     return np.append(lengths, longest), n_inputs, units
 
 
-@pytest.mark.parametrize("seed", range(12))
-@ALL_CELLS
-def test_equals_reference_on_a_sample(cell, activation, seed, use_instructions):
+@sampled({"cell, activation": CELLS, "seed": range(12)})
+def test_recurrence_equals_reference_on_random_shapes(cell, activation, seed, use_instructions):
     rng = np.random.default_rng([1, seed, CELLS.index((cell, activation))])
     lengths, n_inputs, units = sample_shape(rng, work=4_000_000)
     reverse, ids = bool(rng.integers(2)), rng.random() < 0.3
@@ -180,100 +185,101 @@ def test_equals_reference_on_a_sample(cell, activation, seed, use_instructions):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_equals_reference_on_a_large_sample(cell, activation, reverse, seed):
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_recurrence_equals_reference_on_large_random_shapes(cell, activation, reverse, seed):
     rng = np.random.default_rng([2, seed, CELLS.index((cell, activation)), reverse])
     lengths, n_inputs, units = sample_shape(rng, work=500_000_000)
     compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, bool(seed % 3 == 2), seed)
 
 
 @pytest.mark.slow
-@ALL_CELLS
-def test_equals_reference_at_the_far_corner(cell, activation):
-    lengths = (700 * np.random.default_rng(3).random(200) ** 6).astype(np.int64)  # the reference is slow: few are long
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_recurrence_equals_reference_on_a_large_ragged_batch(cell, activation):
+    # Only few sequences are long, because the reference is slow.
+    lengths = (700 * np.random.default_rng(3).random(200) ** 6).astype(np.int64)
     lengths[5] = 700
     compare_with_reference(cell, activation, lengths, 33, 257, reverse=True)
 
 
-@pytest.mark.parametrize(
-    "lengths", [[1], [700], [1] * 200, [0, 3, 0], RAGGED, ENDING_TOGETHER], ids=lambda lengths: f"{len(lengths)} rows"
-)
-@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_equals_reference_at_the_edges(cell, activation, reverse, ids, lengths):
+EDGE_CASES = {
+    "one step": [1],
+    "one long row": [700],
+    "200 steps": [1] * 200,
+    "empty rows": [0, 3, 0],
+    "ragged": RAGGED,
+    "equal": EQUAL_LENGTHS,
+}
+
+
+@sampled(CELL | DIRECTION | KIND | {"lengths": EDGE_CASES}, n_quick=24)
+def test_recurrence_equals_reference_on_edge_case_lengths(cell, activation, reverse, ids, lengths):
     compare_with_reference(cell, activation, lengths, 3, UNITS, reverse, ids)
 
 
-@pytest.mark.parametrize("units", [1, 7, 8, 9, 15, 16, 17, 24, 257])
-@pytest.mark.parametrize("n_inputs", [1, 5, 40])
-@ALL_CELLS
-def test_equals_reference_at_every_width(cell, activation, n_inputs, units):
+@sampled(CELL | {"n_inputs": [1, 5, 40], "units": [1, 7, 8, 9, 15, 16, 17, 24, 257]}, n_quick=27)
+def test_recurrence_equals_reference_for_every_padding_of_units(cell, activation, n_inputs, units):
     compare_with_reference(cell, activation, [5, 3, 4, 1, 5], n_inputs, units, reverse=units % 2 == 0)
 
 
-@pytest.mark.parametrize("n_rows", range(1, 27))
-@ALL_CELLS
-def test_equals_reference_for_every_number_of_rows_left_over(cell, activation, n_rows, use_instructions):
+@sampled(CELL | {"n_rows": range(1, 27)}, n_quick=52)
+def test_recurrence_equals_reference_for_every_tile_remainder(cell, activation, n_rows, use_instructions):
     compare_with_reference(cell, activation, [3] * n_rows, 2, 9, reverse=False, use=use_instructions)
 
 
-@pytest.mark.parametrize("units", [9, 64, 300])
-@pytest.mark.parametrize("n_threads", [1, 3])
-@ALL_CELLS
-def test_equals_reference_where_a_time_has_more_rows_than_a_block(cell, activation, n_threads, units, use_threads):
-    """Backward sums over a block of some fifty to two hundred steps; here they are cut within a time."""
+@sampled(CELL | {"n_threads": [1, 3], "units": [9, 64, 300]}, n_quick=8)
+def test_recurrence_equals_reference_with_more_rows_than_a_gradient_block(
+    cell, activation, n_threads, units, use_threads
+):
+    """Backward sums gradients over blocks of about 50 to 200 steps, so here a block ends inside a time."""
     use_threads(n_threads)
     lengths = np.random.default_rng(10).integers(1, 4, 230)
     compare_with_reference(cell, activation, lengths, 18, units, reverse=units == 64)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3, 7, 40])
-@pytest.mark.parametrize(
-    "lengths",
-    [[300, *[2] * 20], [90, 90, *[1] * 9], [1] * 41, [40] * 5],
-    ids=["one long", "two long", "short", "equal"],
-)
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_equals_reference_however_the_rows_are_shared_out(cell, activation, reverse, lengths, n_threads, use_threads):
-    """By their steps: where one row has most of them, some threads have no row."""
+UNEVEN = {"one long": [300, *[2] * 20], "two long": [90, 90, *[1] * 9], "short": [1] * 41, "equal": [40] * 5}
+
+
+@sampled(CELL | DIRECTION | {"lengths": UNEVEN, "n_threads": [2, 3, 7, 40]}, n_quick=16)
+def test_recurrence_equals_reference_for_every_partition_of_rows(
+    cell, activation, reverse, lengths, n_threads, use_threads
+):
+    """Rows are partitioned by their number of steps: if one row has most of them, some threads have no row."""
     use_threads(n_threads)
     compare_with_reference(cell, activation, lengths, 4, 9, reverse)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3])
-@ALL_CELLS
-def test_equals_reference_in_a_long_call(cell, activation, n_threads, use_threads):
-    """One of 500,000 states and 16 rows a thread is cut into two parts for each thread."""
+@sampled(CELL | {"n_threads": [2, 3]})
+def test_recurrence_equals_reference_with_two_partitions_per_thread(cell, activation, n_threads, use_threads):
+    """A call with at least 500,000 states and 16 rows per thread has two partitions per thread."""
     use_threads(n_threads)
     lengths = np.random.default_rng(11).integers(1, 320, 60)
     assert lengths.sum() * 64 >= 500_000
     compare_with_reference(cell, activation, lengths, 5, 64, reverse=n_threads == 3)
 
 
-@pytest.mark.parametrize("with_table", [False, True], ids=["numbers", "table"])
-@pytest.mark.parametrize(("cell", "activation"), CELLS)
-def test_large_weights_are_read_ahead_with_the_same_bits(cell, activation, with_table, use_instructions, use_threads):
-    """More than a megabyte of them, where a part has 64 rows or fewer: against the same rows among many."""
+@sampled(CELL | {"with_embedding": {"values": False, "embedding": True}})
+def test_input_projection_cache_does_not_change_any_bit(
+    cell, activation, with_embedding, use_instructions, use_threads
+):
+    """It is enabled for weights above 1 MB if a partition has at most 64 rows; a large batch runs without it."""
     n_gates = _kernels.CELLS[cell].n_gates
     n_inputs, units = (600, 400) if n_gates < 3 else (300, 210)
     weights = [make_weights(cell, n_inputs, units, seed, scale=0.3) for seed in range(2)]
     assert 4 * n_gates * units * (n_inputs + units) > 2**20
     rng = np.random.default_rng(5)
     lengths = rng.integers(0, 12, 150)
-    table, masks = draw(rng, 50, n_inputs), (draw(rng, 150, n_inputs) > 0).float()
+    embedding, masks = draw(rng, 50, n_inputs), (draw(rng, 150, n_inputs) > 0).float()
     ids = torch.from_numpy(rng.integers(0, 50, lengths.sum()))
     starts = np.cumsum(lengths) - lengths
 
-    def read(rows, n_threads):
+    def last_states(rows, n_threads):
         layout = StepLayout(lengths[rows], starts=starts[rows])
         use_threads(n_threads)
-        inputs = Inputs(ids=_kernels.arrange(ids, layout), table=table, mask=masks[rows][layout.order])
+        inputs = Inputs(ids=_kernels.gather_steps(ids, layout), embedding=embedding, mask=masks[rows][layout.order])
         with torch.no_grad():
-            if not with_table:
-                inputs = Inputs(_kernels.written_out(inputs, layout))
+            if not with_embedding:
+                inputs = Inputs(_kernels.materialize(inputs, layout))
             outputs = _kernels.bidirectional(cell, inputs, layout, tuple(weights), activation=activation)
         last = torch.zeros(len(rows), 2 * units)
         last[layout.order] = outputs[layout.last_step]
@@ -281,34 +287,36 @@ def test_large_weights_are_read_ahead_with_the_same_bits(cell, activation, with_
 
     for name in instruction_sets():
         use_instructions(name)
-        among_many = read(np.arange(150), 1)
+        among_many = last_states(np.arange(150), 1)
         for rows in (np.arange(64), np.arange(100, 105), rng.permutation(150)[:40]):
             for n_threads in (1, 3):
-                assert torch.equal(read(rows, n_threads), among_many[rows])
+                assert torch.equal(last_states(rows, n_threads), among_many[rows])
 
 
 @ALL_CELLS
-def test_one_hot_inputs_have_the_gradient_of_their_rows(cell, activation, use_threads):
-    """As of the same numbers written out as vectors; and a sum runs over the steps in their order on any threads."""
+def test_one_hot_ids_have_the_gradient_of_one_hot_vectors(cell, activation, use_threads):
+    """And the sum over the steps has the same order for any number of threads."""
     layout = StepLayout(RAGGED)
     ids, weights = make_inputs(layout, 37, ids=True), make_weights(cell, 37, 21)
-    ids[ids == 5] = 6  # one that doesn't occur
+    ids[ids == 5] = 6  # so 5 does not occur
     vectors = torch.nn.functional.one_hot(ids, 37).float()
     projection = make_projection(layout, 21)
     results = []
     for n_threads in (1, 2, 7):
         use_threads(n_threads)
-        found = run_both_ways(recurrence, cell, ids, layout, weights, activation, False, projection)
-        written_out = run_both_ways(recurrence, cell, vectors, layout, weights, activation, False, projection)
-        assert relative_error(found["input"], written_out["input"].double()) < 1e-6
+        found = run_forward_and_backward(recurrence, cell, ids, layout, weights, activation, False, projection)
+        from_vectors = run_forward_and_backward(
+            recurrence, cell, vectors, layout, weights, activation, False, projection
+        )
+        assert relative_error(found["input"], from_vectors["input"].double()) < 1e-6
         assert (found["input"][:, 5] == 0).all()
         results.append(found["input"])
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
 
 
 @ALL_CELLS
-def test_a_fit_and_a_prediction_run_on_the_kernels(cell, activation, monkeypatch):
-    """With the codes of the cell and of the activation; a fallback would give nearly the same numbers."""
+def test_fit_and_predict_pass_the_codes_of_cell_and_activation_to_the_library(cell, activation, monkeypatch):
+    """A fallback would give nearly the same values."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     calls, library_before = [], loaded()
 
@@ -335,10 +343,9 @@ def test_a_fit_and_a_prediction_run_on_the_kernels(cell, activation, monkeypatch
     assert set(calls) == {("seqclf_forward", *codes)}
 
 
-@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
-@ALL_CELLS
-def test_backward_leaves_no_arithmetic_to_torch(cell, activation, ids):
-    """Of torch it needs memory alone: all that walks over the steps is done in our threads."""
+@sampled(CELL | KIND)
+def test_backward_runs_no_arithmetic_in_torch(cell, activation, ids):
+    """torch only allocates memory; all loops over the steps run in the threads of the library."""
     layout = StepLayout(RAGGED)
     inputs, weights = leaves_of(make_inputs(layout, 12, ids=ids), make_weights(cell, 12, 16))
     leaves = [leaf for leaf in (inputs, *weights) if leaf is not None and leaf.requires_grad]
@@ -352,7 +359,7 @@ def test_backward_leaves_no_arithmetic_to_torch(cell, activation, ids):
 
 @pytest.mark.parametrize("cell", _kernels.CELLS)
 @pytest.mark.parametrize("embedding_dim", [None, 6], ids=["one-hot", "embedding"])
-def test_a_network_of_several_layers(cell, embedding_dim):
+def test_network_of_two_layers_equals_reference(cell, embedding_dim):
     rng = np.random.default_rng(4)
     network = Network(NetworkConfig(
         n_outputs=3, vocab_size=20, embedding_dim=embedding_dim, cell=cell, units=(13, 6), bidirectional=True,
@@ -372,13 +379,43 @@ def test_a_network_of_several_layers(cell, embedding_dim):
     assert_close(found, logits_and_gradients("reference", torch.float64))
 
 
+@sampled(CELL | DIRECTION | {"units": [1, 8, 13, 32], "n_threads": [1, 3]}, n_quick=12)
+def test_ids_with_values_equal_reference(cell, activation, reverse, units, n_threads, use_threads):
+    use_threads(n_threads)
+    layout, n_ids = StepLayout(RAGGED), 23
+    ids, values, weights = (
+        make_inputs(layout, n_ids, ids=True),
+        make_inputs(layout, 3),
+        make_weights(cell, n_ids + 3, units),
+    )
+    ids[ids == 5] = 6  # so 5 does not occur
+    projection = make_projection(layout, units)
+    results = []
+    for kernel, dtype in ((recurrence, torch.float32), (reference, torch.float64)):
+        leaf, leaves = leaves_of(values, weights, dtype)
+        outputs = kernel.run(cell, Inputs(leaf, ids), layout, leaves, activation, reverse)
+        named = {"inputs": leaf, **{name: w for name, w in leaves._asdict().items() if w is not None}}
+        gradients = torch.autograd.grad(outputs, list(named.values()), projection.to(dtype))
+        results.append({"outputs": outputs.detach(), **dict(zip(named, gradients, strict=True))})
+    assert_close(*results)
+    assert (results[0]["input"][:, 5] == 0).all()
+
+
+def test_id_beyond_the_columns_of_ids_raises():
+    layout = StepLayout(RAGGED)
+    ids = make_inputs(layout, 23, ids=True)
+    ids[7] = 23
+    inputs = Inputs(make_inputs(layout, 3), ids)
+    with pytest.raises(IndexError, match="to 23; expected 0 to 22"):
+        recurrence.run("lstm", inputs, layout, make_weights("lstm", 23 + 3, 4), "tanh", False)
+
+
 # ---- the same bits --------------------------------------------------------------------------------------------------
 
 
-@BOTH_DIRECTIONS
-@ALL_CELLS
+@sampled(CELL | DIRECTION)
 def test_inference_saves_no_gates(cell, activation, reverse, monkeypatch):
-    """The same bits as in training; and the library is given no memory for gates, though the weights want gradients."""
+    """The same bits as in training, and no memory for gates, although the weights require gradients."""
     layout = StepLayout(RAGGED)
     inputs, weights = leaves_of(make_inputs(layout, 3), make_weights(cell, 3, UNITS))
     calls = []
@@ -408,18 +445,15 @@ def test_inference_saves_no_gates(cell, activation, reverse, monkeypatch):
     assert calls[1:] == [(None, None)] * 2
 
 
-def by_sequence(outputs, layout, lengths):
+def split_by_sequence(outputs, layout, lengths):
     """The outputs of each sequence, in the order of `lengths`: a list of arrays of shape (length, units)."""
     flat = torch.empty_like(outputs)
     flat[layout.gather] = outputs
     return flat.split(list(lengths))
 
 
-@pytest.mark.parametrize("name", instruction_sets(), ids=bytes.decode)
-@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_a_row_gives_the_same_bits_in_any_company(cell, activation, reverse, ids, name, use_instructions, use_threads):
+@sampled(CELL | DIRECTION | KIND | INSTRUCTIONS, n_quick=12)
+def test_recurrence_is_batch_invariant(cell, activation, reverse, ids, name, use_instructions, use_threads):
     use_instructions(name)
     rng = np.random.default_rng(5)
     lengths = np.append(rng.integers(1, 25, 39), 30)
@@ -428,52 +462,50 @@ def test_a_row_gives_the_same_bits_in_any_company(cell, activation, reverse, ids
     flat = make_inputs(StepLayout(lengths), n_inputs, ids=ids)
     sequences = flat.split(list(lengths))
 
-    def in_company(chosen):
+    def run_batch(chosen):
         chosen = list(chosen)
         layout = StepLayout(lengths[chosen])
         inputs = torch.cat([sequences[i] for i in chosen])[layout.gather]
         outputs = infer(cell, inputs, layout, weights, activation, reverse)
-        return dict(zip(chosen, by_sequence(outputs, layout, lengths[chosen]), strict=True))
+        return dict(zip(chosen, split_by_sequence(outputs, layout, lengths[chosen]), strict=True))
 
     use_threads(1)
-    alone = {i: in_company([i])[i] for i in range(len(lengths))}
+    alone = {i: run_batch([i])[i] for i in range(len(lengths))}
     for n_threads in (1, 2, 3):
         use_threads(n_threads)
         batches = [range(40), rng.permutation(40), *np.split(rng.permutation(40), [1, 3, 6, 10, 15, 21, 28])]
         batches += [range(n) for n in range(1, 15)]
         for batch in batches:
-            for i, outputs in in_company(batch).items():
+            for i, outputs in run_batch(batch).items():
                 assert torch.equal(outputs, alone[i]), (n_threads, i, list(batch))
 
 
 @ALL_CELLS
-def test_the_same_bits_again_and_nearly_those_of_other_thread_counts(cell, activation, use_threads):
+def test_results_are_reproducible_for_each_thread_count(cell, activation, use_threads):
     layout = StepLayout(RAGGED)
     inputs, weights = make_inputs(layout, 6), make_weights(cell, 6, 20)
     arguments = (cell, inputs, layout, weights, activation, False, make_projection(layout, 20))
     results = []
     for n_threads in (1, 2, 3, 16, 40):
         use_threads(n_threads)
-        results.append(run_both_ways(recurrence, *arguments))
+        results.append(run_forward_and_backward(recurrence, *arguments))
         for _ in range(5):
-            assert_same_bits(run_both_ways(recurrence, *arguments), results[-1])
+            assert_same_bits(run_forward_and_backward(recurrence, *arguments), results[-1])
     for other in results[1:]:
         assert torch.equal(other["outputs"], results[0]["outputs"])
         for name, value in other.items():
             assert relative_error(value, results[0][name].double()) < 1e-5, name
 
 
-@BOTH_DIRECTIONS
-@pytest.mark.parametrize("units", WIDTHS)
-@ALL_CELLS
-def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch, poison_memory):
-    """Every number of the results was written by the kernels: NaN in the memory they are given changes nothing."""
+@sampled(CELL | WIDTHS | DIRECTION, n_quick=6)
+def test_uninitialised_memory_does_not_contribute(cell, activation, units, reverse, monkeypatch, poison_memory):
+    """The kernels write every value of the results: NaN in the memory that they get changes nothing."""
     layout = StepLayout(RAGGED)
     arguments = (cell, make_inputs(layout, 3), layout, make_weights(cell, 3, units), activation, reverse)
     projection = make_projection(layout, units)
-    expected = run_both_ways(recurrence, *arguments, projection)
+    expected = run_forward_and_backward(recurrence, *arguments, projection)
     poisoned = poison_memory()
-    found = run_both_ways(recurrence, *arguments, projection)
+    found = run_forward_and_backward(recurrence, *arguments, projection)
     inference = infer(*arguments)
     monkeypatch.undo()
     assert sum(poisoned) >= 2 * layout.n_steps * units
@@ -481,67 +513,61 @@ def test_fresh_memory_has_no_say(cell, activation, units, reverse, monkeypatch, 
     assert torch.equal(inference, expected["outputs"])
 
 
-# ---- numbers at the edge --------------------------------------------------------------------------------------------
+# ---- extreme and non-finite values----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf], ids=str)
-@pytest.mark.parametrize("units", WIDTHS)
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_nan_and_infinity_in_an_input_reach_their_row_and_no_other(cell, activation, reverse, units, value):
-    """They come out where they come out of the reference, and the other rows keep their bits."""
+@sampled(CELL | DIRECTION | WIDTHS | {"value": [torch.nan, torch.inf, -torch.inf]}, n_quick=12)
+def test_nan_and_infinity_in_an_input_stay_in_their_row(cell, activation, reverse, units, value):
+    """They propagate as in the reference, and the other rows have the same bits."""
     lengths = [6] * 9 + [3] * 4
     layout = StepLayout(lengths)
     weights = make_weights(cell, 3, units)
     projection = make_projection(layout, units)
     inputs = make_inputs(layout, 3)
     step = int(layout.time_offsets[2]) + 4  # row 4 at time 2
-    spoilt = inputs.clone()
-    spoilt[step, 1] = value
+    changed = inputs.clone()
+    changed[step, 1] = value
     elsewhere = layout.row_of_step != 4
 
-    clean = run_both_ways(recurrence, cell, inputs, layout, weights, activation, reverse, projection)
-    found = run_both_ways(recurrence, cell, spoilt, layout, weights, activation, reverse, projection)
+    clean = run_forward_and_backward(recurrence, cell, inputs, layout, weights, activation, reverse, projection)
+    found = run_forward_and_backward(recurrence, cell, changed, layout, weights, activation, reverse, projection)
     for name in ("outputs", "inputs"):
         assert torch.equal(found[name][elsewhere], clean[name][elsewhere]), name
-    expected = run_both_ways(reference, cell, spoilt, layout, weights, activation, reverse, projection)
+    expected = run_forward_and_backward(reference, cell, changed, layout, weights, activation, reverse, projection)
     outputs, right = found["outputs"], expected["outputs"]
     before = [int(layout.time_offsets[time]) + 4 for time in ((3, 4, 5) if reverse else (0, 1))]
     assert torch.equal(outputs[before], clean["outputs"][before])
     if activation in UNBOUNDED and cell != "rnn" and np.isinf(value):
-        # A gate times an infinite state: whether that is NaN or infinity depends on the form of the equation.
-        # After it relu may make 0 of an infinity, and a NaN remains.
+        # A gate times an infinite state is NaN or infinite, depending on the form of the equation. After that, relu
+        # can turn an infinity into 0, but a NaN remains.
         assert torch.equal(outputs[step].isfinite(), right[step].isfinite())
         del expected["outputs"]
     else:
         np.testing.assert_allclose(outputs.numpy(), right.numpy(), rtol=1e-4, atol=1e-5, equal_nan=True)
     if np.isnan(value):
         assert outputs[step].isnan().all()
-    # What is not finite in a gradient must not be finite in ours; which of NaN and infinity it is may differ.
+    # Where the gradient of the reference is not finite, ours must not be either; NaN and infinity are equivalent.
     for name, gradient in expected.items():
         hidden = ~gradient.isfinite() & found[name].isfinite()
-        assert not hidden.any(), f"{name}: the kernels hid {int(hidden.sum())} numbers that are not finite"
+        assert not hidden.any(), f"{name}: {int(hidden.sum())} values are finite, but not in the reference"
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf], ids=str)
-@pytest.mark.parametrize("units", WIDTHS)
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_nan_and_infinity_in_a_gradient_reach_their_row_and_no_other(cell, activation, reverse, units, value):
+@sampled(CELL | DIRECTION | WIDTHS | {"value": [torch.nan, torch.inf]}, n_quick=8)
+def test_nan_and_infinity_in_a_gradient_stay_in_their_row(cell, activation, reverse, units, value):
     layout = StepLayout([6] * 9 + [3] * 4)
     weights, inputs = make_weights(cell, 3, units), make_inputs(layout, 3)
     projection = make_projection(layout, units)
     outputs = infer(cell, inputs, layout, weights, activation, reverse)
     step, unit = int(layout.time_offsets[2]) + 4, int(outputs[int(layout.time_offsets[2]) + 4].abs().argmax())
-    spoilt = projection.clone()
-    spoilt[step, unit] = value
+    changed = projection.clone()
+    changed[step, unit] = value
 
     def gradients(grad_outputs):
         x, w = leaves_of(inputs, weights)
         out = recurrence.run(cell, x, layout, w, activation, reverse)
         return torch.autograd.grad(out, [x, w.input, w.recurrent, w.bias], grad_outputs)
 
-    clean, found = gradients(projection), gradients(spoilt)
+    clean, found = gradients(projection), gradients(changed)
     elsewhere = layout.row_of_step != 4
     assert torch.equal(found[0][elsewhere], clean[0][elsewhere])
     assert not found[0][step].isfinite().any()
@@ -549,46 +575,47 @@ def test_nan_and_infinity_in_a_gradient_reach_their_row_and_no_other(cell, activ
         assert not gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("name", instruction_sets(), ids=bytes.decode)
-@pytest.mark.parametrize("size", [1e4, -1e4, 1e30, -1e30])
-@ALL_CELLS
-def test_saturated_gates_give_the_limits(cell, activation, size, name, use_instructions):
+@sampled(CELL | {"size": [1e4, -1e4, 1e30, -1e30]} | INSTRUCTIONS, n_quick=24)
+def test_saturated_gates_equal_reference(cell, activation, size, name, use_instructions):
     use_instructions(name)
     layout = StepLayout([5, 3])
     weights = make_weights(cell, 1, 9)
-    # All gates are to saturate. Of a sigmoid of 12 float32 has few digits left of 1 - s(x), in torch as here.
+    # All gates must saturate: for a sigmoid of 12, 1 - s(x) has few correct digits in float32, in torch too.
     weights = weights._replace(input=torch.where(weights.input.abs() < 0.01, 0.01, weights.input))
     inputs = torch.full((layout.n_steps, 1), size)
     if activation in UNBOUNDED and abs(size) > 1e4:
         pytest.skip(f"{activation} does not saturate")
     arguments = (cell, inputs, layout, weights, activation, False, make_projection(layout, 9))
-    found, expected = run_both_ways(recurrence, *arguments), run_both_ways(reference, *arguments, dtype=torch.float64)
-    # Sums of large states of both signs lose digits.
+    found, expected = (
+        run_forward_and_backward(recurrence, *arguments),
+        run_forward_and_backward(reference, *arguments, dtype=torch.float64),
+    )
+    # Sums of large states with opposite signs lose digits.
     rtol = 1e-4 if activation in UNBOUNDED else 1e-5
     np.testing.assert_allclose(found["outputs"].numpy(), expected["outputs"].numpy(), rtol=rtol, atol=1e-5)
     for name, gradient in found.items():
         assert gradient.isfinite().all(), name
-        # Far out on a sigmoid float32 has exactly 0 or 1 where float64 still sees the difference.
+        # Far from 0 a float32 sigmoid is exactly 0 or 1, while a float64 sigmoid still differs from it.
         assert relative_error(gradient, expected[name]) < 1e-4 or (gradient - expected[name]).abs().max() < 1e-5, name
 
 
 @ALL_CELLS
-def test_sums_of_zero_have_the_slope_of_the_reference(cell, activation, use_instructions):
-    """That of relu at 0 is 0, as torch's."""
+def test_derivative_at_zero_equals_reference(cell, activation, use_instructions):
+    """The derivative of relu at 0 is 0, as in torch."""
     layout = StepLayout([4, 0, 2])
     weights = Weights(*(None if each is None else torch.zeros_like(each) for each in make_weights(cell, 3, 9)))
     inputs = make_inputs(layout, 3)
     for reverse in (False, True):
         arguments = (cell, inputs, layout, weights, activation, reverse, make_projection(layout, 9))
-        expected = run_both_ways(reference, *arguments, dtype=torch.float64)
+        expected = run_forward_and_backward(reference, *arguments, dtype=torch.float64)
         assert bool(expected["bias"].any()) == (activation != "relu")
         for name in instruction_sets():
             use_instructions(name)
-            assert_close(run_both_ways(recurrence, *arguments), expected)
+            assert_close(run_forward_and_backward(recurrence, *arguments), expected)
 
 
-def test_every_finite_input_of_the_gates_has_the_right_value(use_instructions):
-    """tanh and sigmoid alone, through cells of one step whose weights are 1 or 0, over the whole range of float32."""
+def test_tanh_and_sigmoid_are_accurate_over_the_whole_range(use_instructions):
+    """They are isolated by cells of one step with weights of 1 or 0."""
     x = torch.cat([torch.linspace(-120, 120, 20_001), torch.logspace(-37, 38, 2_000)])
     x = torch.cat([x, -x])
     layout = StepLayout([1] * len(x))
@@ -597,7 +624,7 @@ def test_every_finite_input_of_the_gates_has_the_right_value(use_instructions):
         use_instructions(name)
         found = infer("rnn", x[:, None], layout, rnn, "tanh", False)[:, 0].double()
         expected = x.double().tanh()
-        normal = expected.abs() > 1.2e-38  # below, numbers are flushed to zero
+        normal = expected.abs() > 1.2e-38  # smaller values are flushed to zero
         assert ((found - expected) / expected)[normal].abs().max() < 1e-6
         assert (found - expected).abs().max() < 1e-6
         # z = s(x), n = tanh(100) = 1 from the bias, h = (1 - z) n = s(-x)
@@ -606,7 +633,7 @@ def test_every_finite_input_of_the_gates_has_the_right_value(use_instructions):
         assert (found - torch.sigmoid(-x.double())).abs().max() < 1e-6
 
 
-def test_denormals_are_flushed_inside_only(use_threads):
+def test_denormals_are_flushed_only_inside_calls(use_threads):
     tiny = np.full(1_000_000, 1e-30, dtype=np.float32)  # large enough for torch to use its pool
 
     def denormals_are_alive():
@@ -629,8 +656,8 @@ def test_denormals_are_flushed_inside_only(use_threads):
 # ---- threads and processes ------------------------------------------------------------------------------------------
 
 
-def test_the_lock_of_the_interpreter_is_released(use_threads):
-    """Another Python thread goes on while a call runs: it sees the clock many times between its start and end."""
+def test_forward_releases_the_gil(use_threads):
+    """Another Python thread runs during a call: it records the time repeatedly between start and end of the call."""
     use_threads(1)
     layout = StepLayout([600] * 60)
     weights, inputs = make_weights("lstm", 60, 64), make_inputs(layout, 60)
@@ -666,7 +693,7 @@ def test_the_lock_of_the_interpreter_is_released(use_threads):
 
 
 def run_in_threads(functions):
-    """Their results, all run at once."""
+    """Run the functions concurrently and return their results."""
     results, errors = [None] * len(functions), []
     barrier = threading.Barrier(len(functions))
 
@@ -687,7 +714,7 @@ def run_in_threads(functions):
     return results
 
 
-def test_calls_from_several_python_threads_at_once(use_threads):
+def test_concurrent_calls_from_python_threads_give_the_same_bits(use_threads):
     use_threads(2)
 
     def job(seed, cell, activation):
@@ -695,7 +722,7 @@ def test_calls_from_several_python_threads_at_once(use_threads):
         inputs, weights = make_inputs(layout, 5, seed), make_weights(cell, 5, 17 + seed, seed)
         projection = make_projection(layout, 17 + seed, seed)
         return lambda: [
-            run_both_ways(recurrence, cell, inputs, layout, weights, activation, bool(i % 2), projection)
+            run_forward_and_backward(recurrence, cell, inputs, layout, weights, activation, bool(i % 2), projection)
             for i in range(10)
         ]
 
@@ -706,7 +733,7 @@ def test_calls_from_several_python_threads_at_once(use_threads):
             assert_same_bits(one, other)
 
 
-def test_two_fits_in_two_threads_are_both_right(monkeypatch):
+def test_concurrent_fits_are_right(monkeypatch):
     monkeypatch.setenv("SEQCLF_KERNELS", "cpu")
     rng = np.random.default_rng(6)
     X = [rng.standard_normal((length, 2)) for length in rng.integers(3, 30, 60)]
@@ -752,7 +779,7 @@ FORK = """
         return [torch.from_numpy(model.fit(X, [i % 2 for i in range(60)]).predict_proba(X))]
 
     def in_child(function):
-        "What `function` gives in a forked child: its exit status, or 'deadlock'."
+        "Run `function` in a forked child: the exit status of the child, or 'deadlock'."
         expected = function()
         child = os.fork()
         if child == 0:
@@ -774,20 +801,20 @@ FORK = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("function", ["infer", "train", "fit"])
-def test_a_forked_child_runs_after_the_parent_has_used_threads(function):
-    """torch's own pool (GNU OpenMP) does not survive a fork: its threads are gone, and it waits for them for ever."""
-    program = textwrap.dedent(FORK) + textwrap.dedent(f"""
-        infer(), train(), {function}()
+def test_forked_child_runs_after_the_parent_used_threads():
+    """torch's own pool (GNU OpenMP) does not survive a fork: its threads are gone, and torch would wait forever."""
+    program = textwrap.dedent(FORK) + textwrap.dedent("""
+        infer(), train(), fit()
         torch.randn(300, 300) @ torch.randn(300, 300)
-        print(in_child({function}))
-        assert torch.allclose({function}()[0], {function}()[0])
-        print("parent is well")
+        for function in (infer, train, fit):
+            print(function.__name__, in_child(function))
+            assert torch.allclose(function()[0], function()[0])
+        print("parent finished")
     """)
-    assert run_python(program, "-W", "ignore").splitlines() == ["0", "parent is well"]
+    assert run_python(program, "-W", "ignore").splitlines() == ["infer 0", "train 0", "fit 0", "parent finished"]
 
 
-def test_in_loky_workers():
+def test_loky_workers_give_the_same_results():
     code = """
     import numpy as np
     from joblib import Parallel, delayed
@@ -811,23 +838,19 @@ def test_in_loky_workers():
     for a, b in zip(here, there):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_allclose(a[1], b[1], rtol=1e-4, atol=1e-5)
-    print("well")
+    print("equal")
     """
-    assert run_python(code, "-W", "ignore") == "well\n"
+    assert run_python(code, "-W", "ignore") == "equal\n"
 
 
-# ---- what else may come ---------------------------------------------------------------------------------------------
+# ---- other properties ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lengths", [[], [0], [0, 0, 0]], ids=str)
-@pytest.mark.parametrize("ids", [False, True], ids=["numbers", "ids"])
-@pytest.mark.parametrize("units", WIDTHS)
-@BOTH_DIRECTIONS
-@ALL_CELLS
-def test_no_rows_no_steps(cell, activation, reverse, units, ids, lengths):
+@sampled(CELL | DIRECTION | WIDTHS | KIND | {"lengths": [[], [0], [0, 0, 0]]}, n_quick=12)
+def test_batch_without_steps_has_zero_gradients(cell, activation, reverse, units, ids, lengths):
     layout = StepLayout(lengths)
     weights, inputs = make_weights(cell, 3, units), make_inputs(layout, 3, ids=ids)
-    found = run_both_ways(
+    found = run_forward_and_backward(
         recurrence, cell, inputs, layout, weights, activation, reverse, make_projection(layout, units)
     )
     assert found["outputs"].shape == (0, units)
@@ -836,9 +859,8 @@ def test_no_rows_no_steps(cell, activation, reverse, units, ids, lengths):
     assert found["recurrent"].shape == weights.recurrent.shape
 
 
-@pytest.mark.parametrize("units", WIDTHS)
-@ALL_CELLS
-def test_memory_that_is_not_contiguous(cell, activation, units):
+@sampled(CELL | WIDTHS)
+def test_non_contiguous_memory_does_not_change_any_bit(cell, activation, units):
     layout = StepLayout(RAGGED)
     inputs, weights = make_inputs(layout, 6), make_weights(cell, 6, units)
     projection = make_projection(layout, units)
@@ -846,9 +868,9 @@ def test_memory_that_is_not_contiguous(cell, activation, units):
     def strided(tensor):
         if tensor is None:
             return None
-        apart = torch.full((*tensor.shape, 2), torch.nan)
-        apart[..., 1] = tensor
-        return apart[..., 1]
+        padded = torch.full((*tensor.shape, 2), torch.nan)
+        padded[..., 1] = tensor
+        return padded[..., 1]
 
     def gradients(inputs, weights, grad_outputs):
         leaves = [leaf.detach().requires_grad_() for leaf in (inputs, *weights) if leaf is not None]
@@ -861,18 +883,18 @@ def test_memory_that_is_not_contiguous(cell, activation, units):
         assert not other.is_contiguous()
         found = gradients(strided(inputs), Weights(*map(strided, weights)), other)
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-    # The gradient of a sum is one number seen from everywhere.
+    # The gradient of a sum is an expanded tensor with strides of 0.
     ones = gradients(inputs, weights, torch.ones(layout.n_steps, units))
     expanded = gradients(inputs, weights, torch.ones(()).expand(layout.n_steps, units))
     assert all(torch.equal(a, b) for a, b in zip(ones, expanded, strict=True))
 
 
 @ALL_CELLS
-def test_only_the_gradients_that_are_wanted(cell, activation):
+def test_only_required_gradients_are_set(cell, activation):
     layout = StepLayout(RAGGED)
     inputs, weights = make_inputs(layout, 6), make_weights(cell, 6, UNITS)
     projection = make_projection(layout, UNITS)
-    expected = run_both_ways(recurrence, cell, inputs, layout, weights, activation, False, projection)
+    expected = run_forward_and_backward(recurrence, cell, inputs, layout, weights, activation, False, projection)
     named = {"inputs": inputs, **{n: w for n, w in zip(Weights._fields, weights, strict=True) if w is not None}}
     for wanted in named:
         tensors = {name: tensor.detach().clone().requires_grad_(name == wanted) for name, tensor in named.items()}
@@ -890,7 +912,7 @@ def test_only_the_gradients_that_are_wanted(cell, activation):
 
 
 @ALL_CELLS
-def test_a_second_backward_is_refused_or_right(cell, activation):
+def test_second_backward_raises_unless_no_gates_were_saved(cell, activation):
     layout = StepLayout([4, 2])
     inputs, weights = leaves_of(make_inputs(layout, 3), make_weights(cell, 3, 4))
     outputs = recurrence.run(cell, inputs, layout, weights, activation, False)
@@ -900,7 +922,7 @@ def test_a_second_backward_is_refused_or_right(cell, activation):
 
     outputs = recurrence.run(cell, inputs, layout, weights, activation, False)
     (first,) = torch.autograd.grad(outputs.sum(), inputs, retain_graph=True)
-    if not saves_slots(cell):  # nothing of forward is overwritten
+    if not saves_slots(cell):  # backward overwrites nothing
         assert torch.equal(torch.autograd.grad(outputs.sum(), inputs)[0], first)
     else:
         with pytest.raises(RuntimeError, match="called a second time"):
@@ -908,7 +930,7 @@ def test_a_second_backward_is_refused_or_right(cell, activation):
 
 
 @ALL_CELLS
-def test_no_gradient_of_a_gradient(cell, activation):
+def test_second_derivative_raises(cell, activation):
     layout = StepLayout([4, 2])
     inputs, weights = leaves_of(make_inputs(layout, 3), make_weights(cell, 3, 4))
     outputs = recurrence.run(cell, inputs, layout, weights, activation, False)
@@ -917,7 +939,7 @@ def test_no_gradient_of_a_gradient(cell, activation):
         gradient.sum().backward()
 
 
-def test_outputs_changed_in_place_before_backward_are_noticed():
+def test_outputs_modified_before_backward_raise():
     layout = StepLayout([4, 2])
     for units in (8, UNITS):
         inputs, weights = leaves_of(make_inputs(layout, 3), make_weights("lstm", 3, units))
@@ -930,7 +952,7 @@ def test_outputs_changed_in_place_before_backward_are_noticed():
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8], ids=str)
-def test_ids_of_any_width(dtype):
+def test_ids_of_any_integer_dtype(dtype):
     layout = StepLayout(RAGGED)
     weights, ids = make_weights("gru", 50, UNITS), make_inputs(layout, 50, ids=True)
     assert torch.equal(
@@ -939,7 +961,7 @@ def test_ids_of_any_width(dtype):
 
 
 @pytest.mark.parametrize("wrong", [-1, 50, 2**40])
-def test_an_id_outside_the_vocabulary_is_refused(wrong):
+def test_id_outside_the_vocabulary_raises(wrong):
     layout = StepLayout(RAGGED)
     weights, ids = make_weights("gru", 50, UNITS), make_inputs(layout, 50, ids=True)
     ids[7] = wrong
@@ -948,8 +970,8 @@ def test_an_id_outside_the_vocabulary_is_refused(wrong):
 
 
 @pytest.mark.parametrize("cell", _kernels.CELLS)
-def test_only_float32_on_the_cpu_gets_here(cell, monkeypatch):
-    """Dispatch sends everything else elsewhere; a mixture is an error, or right, but never read as what it is not."""
+def test_cpu_kernel_runs_only_for_float32(cell, monkeypatch):
+    """Other dtypes run elsewhere. A mixture of dtypes raises or is converted; it is never misinterpreted."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     layout = StepLayout(RAGGED)
     inputs, weights = make_inputs(layout, 3), make_weights(cell, 3, UNITS)
@@ -957,7 +979,7 @@ def test_only_float32_on_the_cpu_gets_here(cell, monkeypatch):
     true_run = recurrence.run
     monkeypatch.setattr(recurrence, "run", lambda *args: ran.append(args) or true_run(*args))
     expected = _kernels.recurrence(cell, inputs, layout, weights)
-    assert len(ran) == 1, "float32 on the CPU must get here"
+    assert len(ran) == 1, "float32 on the CPU has to run here"
 
     wide = Weights(*(None if w is None else w.double() for w in weights))
     outputs = _kernels.recurrence(cell, inputs.double(), layout, wide)
@@ -972,7 +994,7 @@ def test_only_float32_on_the_cpu_gets_here(cell, monkeypatch):
         np.testing.assert_allclose(outputs.double().numpy(), expected.numpy(), rtol=0.05, atol=0.05)
 
 
-def test_unknown_instructions_are_refused():
+def test_unknown_instruction_set_is_rejected():
     before = loaded().seqclf_instructions()
     assert not loaded().seqclf_use_instructions(b"mmx")
     assert loaded().seqclf_instructions() == before

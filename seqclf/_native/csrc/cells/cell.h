@@ -1,7 +1,8 @@
-// What a cell is to the kernels. Each file next to this one has a cell, list.h has them all.
+// The interface between a cell and the kernels. Each other header in this folder defines a cell; list.h lists them.
 //
-// A unit has `slots` sums at each step: those of the inputs go into the first `gates` of them, those of the previous state
-// into `gates` of them from `recurrent_offset` on. Where the two overlap they are one sum.
+// A unit has `slots` sums at each step. The products with the inputs are added to the first `gates` slots, those with the
+// previous state to `gates` slots from `recurrent_offset` on. Slots in both ranges get the sum of both products. In the
+// equations of the cells, s is the sigmoid and a the activation.
 #pragma once
 #include <math.h>
 
@@ -11,23 +12,24 @@
 namespace seqclf {
 namespace ISA {
 
-// What a cell reads and writes when it turns the sums of a step into a state; of one block of units of one row. What is not
-// filled in, here and below, is undefined. In the build with sanitizers it is NaN: a cell that reads it fails its tests.
+// What a cell reads and writes when it turns the sums of a step into a state, for a block of units of one row. Fields that are
+// not filled in, here and below, are undefined. In the build with sanitizers they are NaN, so that a cell that reads them fails
+// its tests.
 template <class V> struct State {
-  V previous;  // the hidden state before; filled in if it `reads_previous`
-  V memory;    // if it `has_memory`: the one before, which `activate` turns into the new one
+  V previous;  // the previous hidden state; filled in if `reads_previous`
+  V memory;    // if `has_memory`: the previous memory, which `activate` replaces with the new one
 
 #if SEQCLF_CHECK_CALLS
   State() : previous(broadcast<V>(NAN)), memory(broadcast<V>(NAN)) {}
 #endif
 };
 
-// What it reads on the way back.
+// What a cell reads in its backward pass.
 template <class V, int SLOTS> struct Saved {
-  V slots[SLOTS];           // as they were when they were saved; filled in if it saves any
-  V hidden;                 // filled in if it saves no slots
+  V slots[SLOTS];           // the saved slots; filled in unless `saves` is NOTHING
+  V hidden;                 // the hidden state; filled in if `saves` is NOTHING
   V previous;               // as above
-  V memory, memory_before;  // if it `has_memory`
+  V memory, memory_before;  // of this step and the previous one; filled in if `has_memory`
 
 #if SEQCLF_CHECK_CALLS
   Saved() : hidden(broadcast<V>(NAN)), previous(hidden), memory(hidden), memory_before(hidden) {
@@ -36,35 +38,35 @@ template <class V, int SLOTS> struct Saved {
 #endif
 };
 
-// After which function the slots hold what the way back reads, and are written to memory for it.
+// After which function the slots are saved for the backward pass.
 enum Saves { NOTHING, AFTER_ACTIVATE, AFTER_OUTPUT };
 
-// A cell inherits this, replaces what differs, and adds:
+// A cell inherits from this, overrides what differs, and adds:
 //
-//   gates, slots      how many; more than four slots do not fit into the registers
-//   input_order       for each of the first `gates` slots, which block of the weights of the inputs it belongs to
-//   recurrent_order   for each of the slots from `recurrent_offset` on, which block of the recurrent weights
+//   gates, slots      their numbers; more than four slots do not fit into the registers (see tiling.h)
+//   input_order       for each of the first `gates` slots, its block in the input weights
+//   recurrent_order   for each of the slots from `recurrent_offset` on, its block in the recurrent weights
 //   output<A>(s, state)
 //                     the new hidden state from the slots `s`
 //   backward<A>(grad, at, grad_memory, d)
-//                     from the gradient of the hidden state to those of the sums, `d`, and of the memory, which is replaced.
-//                     It returns what of the gradient goes to the hidden state before without passing a weight.
+//                     takes the gradient of the hidden state, writes those of the sums to `d`, and replaces that of the memory
+//                     by that of the previous memory. It returns the gradient of the previous hidden state, except for the
+//                     part that passes through the recurrent weights.
 //
-// V holds the numbers of a block of units: v8 or v16 (simd.h). A is the activation (activations.h). Only these functions know
-// it, and so the matrix products around them are compiled once for each cell, not once for each cell and activation.
+// V is a vector of a block of units: v8 or v16 (simd.h). A is the activation (activations.h). Only these functions use A.
 struct CellDefaults {
   static constexpr int recurrent_offset = 0;
   static constexpr bool has_recurrent_bias = false, has_memory = false, reads_previous = false;
   static constexpr Saves saves = NOTHING;
 
-  // What comes before `output`. The processor works on it for several rows at once, and then on `output` for several rows: a
-  // function of a function's value is better split between the two.
+  // Called before `output`: first for all rows of a tile, then `output` for all of them, so that the latencies of the rows
+  // overlap. If one transcendental function depends on another, put the first into `activate`.
   template <class A, class V> static inline void activate(V *, State<V> &) {}
 };
 
-// Which block of torch's weights belongs to place `gate` of the sums of the inputs, or of those of the previous state.
-template <class Cell> static inline int torch_gate(int gate, bool recurrent) {
-  return recurrent ? Cell::recurrent_order[gate] : Cell::input_order[gate];
+// The block of torch's weights for the product of index `slot` with the inputs, or with the previous state.
+template <class Cell> static inline int torch_gate(int slot, bool recurrent) {
+  return recurrent ? Cell::recurrent_order[slot] : Cell::input_order[slot];
 }
 
 }  // namespace ISA

@@ -1,4 +1,4 @@
-// What a cell is like, for Python: how much memory a call needs, and whether both sides mean the same cell.
+// Describes a cell to Python, which needs it for the sizes of buffers, and to test that both sides define the same cell.
 #include "abi.h"
 #include "cells/list.h"
 #include "targets.h"
@@ -9,7 +9,7 @@ namespace ISA {
 bool describe_cell(const DescribeCell &call) {
   return for_cell(call.cell, [&](auto cell) {
     using Cell = decltype(cell);
-    // One by one: GCC 12 copies a constant array {1, 1, 0, 0} with AVX-512 as four ones.
+    // Written one by one: GCC 12 copies a constant array {1, 1, 0, 0} with AVX-512 as four ones.
     int64_t *to = call.description;
     *to++ = Cell::gates;
     *to++ = Cell::slots;

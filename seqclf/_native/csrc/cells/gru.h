@@ -5,7 +5,8 @@
 namespace seqclf {
 namespace ISA {
 
-// Slots: n of the inputs, r, z, n of the state. The two halves of n are apart, since r comes between them, and at the ends.
+// Slots: x W_n + b_n, r, z, h U_n + c_n. The two terms of n have separate slots because r multiplies only the second one. They
+// are the first and the last slot, so that the slots of the inputs and those of the state are contiguous.
 struct Gru : CellDefaults {
   static constexpr int gates = 3, slots = 4, recurrent_offset = 1;
   static constexpr int input_order[] = {2, 0, 1}, recurrent_order[] = {0, 1, 2};

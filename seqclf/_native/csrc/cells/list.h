@@ -1,4 +1,4 @@
-// Every cell with its code (_cells/ has the same codes). Nothing else in C++ names a cell.
+// Every cell with its code (the same as in _cells/). Nothing else in C++ names a cell.
 #pragma once
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-// i, f, o = s(...), g = a(...);  c' = f c + i g,  h' = o a(c').   Slots: i, f, g, o, as the weights
+// i, f, o = s(...), g = a(...);  c' = f c + i g,  h' = o a(c').   Slots and weights: i, f, g, o
 #pragma once
 #include "cells/cell.h"
 

@@ -5,7 +5,7 @@
 namespace seqclf {
 namespace ISA {
 
-// Slots: n of the inputs, f, n of the state, as of the gru.
+// Slots: x W_n + b_n, f, h U_n + c_n, as in gru.h.
 struct Mgu : CellDefaults {
   static constexpr int gates = 2, slots = 3, recurrent_offset = 1;
   static constexpr int input_order[] = {1, 0}, recurrent_order[] = {0, 1};

@@ -1,4 +1,4 @@
-// Weights as the tiles of forward read them, and what a few rows of inputs give to the gates.
+// Packs the weights in the order in which the tiles of forward read them, and projects inputs onto the gates.
 #pragma once
 #include "aligned_buffer.h"
 #include "cells/cell.h"
@@ -7,18 +7,18 @@
 namespace seqclf {
 namespace ISA {
 
-// sums[i][OFFSET + g] += row i (n values) times weights (n, GATES, lanes), or, of the single gates of BLOCKS, (BLOCKS, n,
-// lanes)
+// sums[i][OFFSET + g] += row i (n values) times weights. Their shape is (n, GATES, lanes), or (BLOCKS, n, lanes) with several
+// blocks of a single gate. The sums, the weights of one k and a value have to fit in the registers: see tiling.h.
 template <class V, int ROWS, int SLOTS, int BLOCKS, int GATES, int OFFSET>
 static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLOTS], const float *const *rows,
                                                              const float *weights, int64_t n) {
   static_assert(BLOCKS == 1 || GATES == 1, "several blocks of several gates");
   const int columns = BLOCKS * GATES;
-  const int64_t apart = BLOCKS == 1 ? lanes<V> : n * lanes<V>;
+  const int64_t column_stride = BLOCKS == 1 ? lanes<V> : n * lanes<V>;
   for (int64_t k = 0; k < n; k++, weights += GATES * lanes<V>) {
     V w[columns];
 #pragma GCC unroll 8
-    for (int g = 0; g < columns; g++) w[g] = load<V>(weights + apart * g);
+    for (int g = 0; g < columns; g++) w[g] = load<V>(weights + column_stride * g);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
       const V value = broadcast<V>(rows[i][k]);
@@ -28,8 +28,7 @@ static inline __attribute__((always_inline)) void accumulate(V (&sums)[ROWS][SLO
   }
 }
 
-// `n` columns of weights, whose rows are `stride` long, as the tiles read them: [block of units][k][gate][unit], zeros beyond
-// the last unit.
+// Packs `n` columns of a weight matrix with row length `stride` as [block of units][k][gate][unit], zero beyond the last unit.
 template <class Cell>
 static void pack(Buffer<float> &packed, int64_t units, const float *weights, int64_t stride, int64_t n, bool recurrent) {
   const int gates = Cell::gates;
@@ -45,7 +44,7 @@ static void pack(Buffer<float> &packed, int64_t units, const float *weights, int
   }
 }
 
-// For each slot the bias of the inputs, of the state, or both; zeros where neither belongs to it.
+// The bias of each slot: that of the inputs, that of the state, or their sum.
 template <class Cell> static void pack_bias(Buffer<float> &packed, int64_t units, const Direction &weights) {
   const int64_t width = round_up(units);
   packed.allocate(Cell::slots * width);
@@ -61,30 +60,30 @@ template <class Cell> static void pack_bias(Buffer<float> &packed, int64_t units
   }
 }
 
-// What each one-hot id gives to the gates, with the bias: [id][block of units][gate][unit].
+// The sums of the gates for each one-hot id, including the bias: [id][block of units][gate][unit].
 template <class Cell>
 static void pack_one_hot(Buffer<float> &table, const Layer &layer, const Direction &weights, const Buffer<float> &bias) {
   const int gates = Cell::gates;
-  const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_numbers;
+  const int64_t units = layer.units, width = round_up(units), stride = layer.n_looked_up + layer.n_values;
   table.allocate(layer.n_looked_up * width * gates);
   for (int gate = 0; gate < gates; gate++)
     for (int64_t unit = 0; unit < units; unit++) {
       const float *source = weights.weight_input + (torch_gate<Cell>(gate, false) * units + unit) * stride;
-      float *target = table.data() + place(unit, width, gate, gates);
+      float *target = table.data() + blocked_offset(unit, width, gate, gates);
       for (int64_t id = 0; id < layer.n_looked_up; id++) target[id * width * gates] = bias[gate * width + unit] + source[id];
     }
 }
 
 struct Packed {
   Buffer<float> inputs, recurrent, bias, one_hot;
-  const float *looked_up = nullptr;  // by id
+  const float *looked_up = nullptr;  // the sums of the gates for each id: `one_hot`, or those of a Projection; or null
 };
 
-// The bias and some rows of inputs times the weights, summed as forward_tile sums them, which goes on from there: the same
-// bits. `projected` is (n, [block of units][gate][unit]).
+// The bias plus ROWS rows of inputs times the weights, summed in the order of forward_tile, which continues from there: the
+// result has the same bits. `projected` is (n, [block of units][gate][unit]).
 template <class V, class Cell, int ROWS>
-static void project_tiles(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
-                          int64_t unit, int64_t n) {
+static void project_tiles(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_multiplied,
+                          float *projected, int64_t unit, int64_t n) {
   if (n == ROWS) {
     const int gates = Cell::gates;
     V sums[ROWS][gates];
@@ -92,29 +91,29 @@ static void project_tiles(const Packed &packed, int64_t width, const float *cons
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++) sums[i][gate] = load<V>(packed.bias.data() + gate * width + unit);
-    accumulate<V, ROWS, gates, 1, gates, 0>(sums, inputs, packed.inputs.data() + unit * n_read * gates, n_read);
+    accumulate<V, ROWS, gates, 1, gates, 0>(sums, inputs, packed.inputs.data() + unit * n_multiplied * gates, n_multiplied);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
       for (int gate = 0; gate < gates; gate++) store(projected + (i * width + unit) * gates + gate * lanes<V>, sums[i][gate]);
   } else if constexpr (ROWS > 1) {
-    project_tiles<V, Cell, ROWS - 1>(packed, width, inputs, n_read, projected, unit, n);
+    project_tiles<V, Cell, ROWS - 1>(packed, width, inputs, n_multiplied, projected, unit, n);
   }
 }
 
 template <class Cell>
-static void project_rows(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_read, float *projected,
-                         int64_t n) {
-  const int most = Tile<Cell::slots>::rows;
-  const Tiling tiling(n, most);
+static void project_rows(const Packed &packed, int64_t width, const float *const *inputs, int64_t n_multiplied,
+                         float *projected, int64_t n) {
+  const int max_rows = Tile<Cell::slots>::rows;
+  const EvenTiles tiles(n, max_rows);
   for (int64_t unit = 0; unit < width; unit += Block(unit, width).size)
-    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
-      const int64_t first = tiling.first(tile), rows = tiling.first(tile + 1) - first;
+    for (int64_t tile = 0; tile < tiles.count; tile++) {
+      const int64_t first = tiles.first(tile), rows = tiles.first(tile + 1) - first;
       float *to = projected + first * width * Cell::gates;
       if (Block(unit, width).size == lanes<wide>)
-        project_tiles<wide, Cell, most>(packed, width, inputs + first, n_read, to, unit, rows);
+        project_tiles<wide, Cell, max_rows>(packed, width, inputs + first, n_multiplied, to, unit, rows);
       else
-        project_tiles<v8, Cell, most>(packed, width, inputs + first, n_read, to, unit, rows);
+        project_tiles<v8, Cell, max_rows>(packed, width, inputs + first, n_multiplied, to, unit, rows);
     }
 }
 

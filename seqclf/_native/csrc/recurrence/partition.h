@@ -1,4 +1,4 @@
-// How the rows of a batch are shared out among threads.
+// Divides the rows of a batch into partitions for the threads.
 #pragma once
 #include "abi.h"
 
@@ -7,66 +7,66 @@ namespace ISA {
 
 static inline int64_t n_steps(const Batch &batch) { return batch.max_length ? batch.time_offsets[batch.max_length] : 0; }
 
-// Into how many parts: one for each thread. Two for each in a long call, so that a thread that other work interrupts does fewer
-// of them; long is half a million states, which take a millisecond or more. But only where two parts cost as much as one: each
-// has 8 rows or more, which fill its tiles, and the weights of 64 units or fewer, which each part reads at each step, stay in
-// the caches next to the core. It depends on nothing else than the call, since sums are taken part by part.
-static inline int64_t parts_of(int64_t n_threads, const Batch &batch, int64_t width) {
+// The number of partitions: one per thread, or two per thread in a long call, so that a thread that other work interrupts does
+// fewer of them. A call is long from half a million states on, which take a millisecond or more. Two partitions have to cost as
+// much as one: each has at least 8 rows, which fill its tiles, and the weights of at most 64 units, which each partition reads
+// at each step, fit in the fast caches. The number depends only on the call, because sums are formed per partition.
+static inline int64_t partition_count(int64_t n_threads, const Batch &batch, int64_t width) {
   const int64_t n_rows = batch.n_rows;
   const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
   const int64_t n = n_threads <= 1 ? 1 : is_long ? 2 * n_threads : n_threads;
   return n < n_rows ? n : n_rows > 1 ? n_rows : 1;
 }
 
-// The rows of a part, from `first` to `last`: neighbours, because two processors that write beside one another slow each other
-// down. As the rows get shorter a part has more of them, so that each has about as many steps.
-struct Rows {
+// The rows of a partition, from `first` to below `last`. They are contiguous, to avoid false sharing of cache lines. Later rows
+// are shorter, so later partitions have more rows: all have about the same number of steps.
+struct RowRange {
   int64_t first, last;
 
-  // All of them.
-  explicit Rows(const Batch &batch) : first(0), last(batch.n_rows) {}
+  // All rows.
+  explicit RowRange(const Batch &batch) : first(0), last(batch.n_rows) {}
 
-  Rows(const Batch &batch, int64_t part, int64_t n_parts) {
+  RowRange(const Batch &batch, int64_t partition, int64_t n_partitions) {
     const int64_t n = n_steps(batch);
-    first = with_steps(batch, n * part / n_parts);
-    last = with_steps(batch, n * (part + 1) / n_parts);
+    first = n_rows_with_steps(batch, n * partition / n_partitions);
+    last = n_rows_with_steps(batch, n * (partition + 1) / n_partitions);
   }
 
   int64_t count() const { return last - first; }
 
-  // How many of them are still running where `active` rows of the batch are.
-  int64_t running(int64_t active) const { return active <= first ? 0 : (active < last ? active : last) - first; }
+  // The number of these rows that have a step when the first `n_running` rows of the batch have one.
+  int64_t running(int64_t n_running) const { return n_running <= first ? 0 : (n_running < last ? n_running : last) - first; }
 
  private:
-  // How many rows, from the longest on, have about `wanted` steps together.
-  static int64_t with_steps(const Batch &batch, int64_t wanted) {
+  // How many of the first rows have about `wanted` steps together.
+  static int64_t n_rows_with_steps(const Batch &batch, int64_t wanted) {
     int64_t row = 0, length = batch.max_length;
     for (; row < batch.n_rows; row++) {
       while (length > 0 && batch.batch_sizes[length - 1] <= row) length--;
-      if (length > 2 * wanted) break;  // less than half of it is among them
+      if (length > 2 * wanted) break;  // less than half of this row belongs to them
       wanted -= length;
     }
     return row;
   }
 };
 
-// Calls work(time, row, position) for each step of the rows, in the order of memory.
-template <class Work> static inline void for_each_step(const Batch &batch, const Rows &rows, const Work &work) {
+// Calls work(time, row, position) for each step of the rows, in memory order.
+template <class Work> static inline void for_each_step(const Batch &batch, const RowRange &rows, const Work &work) {
   for (int64_t time = 0; time < batch.max_length; time++) {
     const int64_t end = rows.first + rows.running(batch.batch_sizes[time]);
     for (int64_t row = rows.first; row < end; row++) work(time, row, batch.time_offsets[time] + row);
   }
 }
 
-// The rows of a part at one of its steps.
-struct StepOfRows {
-  int64_t time, before;  // `before`: the time that is read before this one; with it, no row may have begun
-  int64_t n, n_begun;    // how many rows run; and how many of them have a state from before, the first ones
+// The rows of a partition that have a given step.
+struct RunningRows {
+  int64_t time, previous_time;  // previous_time: of the previous step of this direction, if there is one
+  int64_t n, n_started;         // number of rows; the first n_started of them have a previous state
 
-  // Of the step that a direction reads as number `step`.
-  StepOfRows(const Batch &batch, const Rows &rows, bool reverse, int64_t step)
-      : time(reverse ? batch.max_length - 1 - step : step), before(reverse ? time + 1 : time - 1),
-        n(rows.running(batch.batch_sizes[time])), n_begun(step == 0 ? 0 : rows.running(batch.batch_sizes[before])) {}
+  // `step` counts the steps in the order of the direction.
+  RunningRows(const Batch &batch, const RowRange &rows, bool reverse, int64_t step)
+      : time(reverse ? batch.max_length - 1 - step : step), previous_time(reverse ? time + 1 : time - 1),
+        n(rows.running(batch.batch_sizes[time])), n_started(step == 0 ? 0 : rows.running(batch.batch_sizes[previous_time])) {}
 };
 
 }  // namespace ISA

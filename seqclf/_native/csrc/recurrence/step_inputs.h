@@ -1,4 +1,4 @@
-// What a layer reads at a step, as one row of numbers.
+// The inputs of a layer at a step, as one vector.
 #pragma once
 #include "abi.h"
 #include "simd.h"
@@ -6,8 +6,8 @@
 namespace seqclf {
 namespace ISA {
 
-// target = or += from * mask (ones where there is none), `n` floats
-template <bool ADD> static inline void times_mask(float *target, const float *from, const float *mask, int64_t n) {
+// target = or += from * mask (no mask: ones), `n` floats
+template <bool ADD> static inline void apply_mask(float *target, const float *from, const float *mask, int64_t n) {
   int64_t k = 0;
   for (; k + 8 <= n; k += 8) {
     const v8 value = mask ? load(from + k) * load(mask + k) : load(from + k);
@@ -19,22 +19,23 @@ template <bool ADD> static inline void times_mask(float *target, const float *fr
   }
 }
 
-// The columns of the input weights that are multiplied at each step; those before `first` belong to ids that are looked up
-// in what the weights give them.
-struct Columns {
+// The columns of the input weights that are multiplied at each step. Without an embedding, those before `first` belong to ids,
+// whose sums are looked up instead (Packed::looked_up).
+struct MultipliedColumns {
   int64_t first, n;
-  explicit Columns(const Layer &layer, const Inputs &inputs)
-      : first(inputs.table ? 0 : layer.n_looked_up), n(layer.n_numbers + layer.n_looked_up - first) {}
+  explicit MultipliedColumns(const Layer &layer, const Inputs &inputs)
+      : first(inputs.embedding ? 0 : layer.n_looked_up), n(layer.n_values + layer.n_looked_up - first) {}
 };
 
-// What stands against those columns at a step: numbers as they lie, or, with a table, written to `room`.
-static inline const float *read_step(const Layer &layer, const Inputs &inputs, int64_t position, int64_t row, float *room) {
-  const int64_t dim = layer.n_looked_up, n = layer.n_numbers;
-  const float *numbers = inputs.numbers + position * n;
-  if (!inputs.table) return numbers;
-  times_mask<false>(room, inputs.table + inputs.ids[position] * dim, inputs.mask ? inputs.mask + row * dim : nullptr, dim);
-  for (int64_t k = 0; k < n; k++) room[dim + k] = numbers[k];
-  return room;
+// The inputs for those columns: a pointer to the numeric values, or, with an embedding, to `buffer`, which is filled.
+static inline const float *step_inputs(const Layer &layer, const Inputs &inputs, int64_t position, int64_t row, float *buffer) {
+  const int64_t dim = layer.n_looked_up, n = layer.n_values;
+  const float *values = inputs.values + position * n;
+  if (!inputs.embedding) return values;
+  apply_mask<false>(buffer, inputs.embedding + inputs.ids[position] * dim, inputs.mask ? inputs.mask + row * dim : nullptr,
+                    dim);
+  for (int64_t k = 0; k < n; k++) buffer[dim + k] = values[k];
+  return buffer;
 }
 
 }  // namespace ISA

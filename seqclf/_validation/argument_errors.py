@@ -1,4 +1,4 @@
-"""Errors that come out of what users hand in: each becomes a ValueError or TypeError that names the argument."""
+"""Errors that are caused by the input of users become a ValueError or TypeError that names the argument."""
 
 import re
 import sys
@@ -14,12 +14,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Inside, the argument `name` is read.
+def argument_errors(name: str) -> Iterator[None]:
+    """Convert errors in this context, which reads the argument `name`.
 
-    Any object may be in it, and the methods of objects may raise anything. A ValueError or TypeError passes if its
-    message has the name in it; every other error becomes one. Warnings that are errors, and the end of the memory, are
-    no matter of the argument.
+    The argument can contain any objects, and their methods can raise any error. A ValueError or TypeError is unchanged
+    if its message contains the name; every other error is converted to one. Warnings that are raised as errors, and
+    MemoryError, are unchanged, because they do not concern the argument.
     """
     try:
         yield
@@ -28,7 +28,7 @@ def reading(name: str) -> Iterator[None]:
     except BaseException as error:
         if _is_not_fitted(error):
             raise
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # how Rust's libraries fail
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # from libraries in Rust
             raise
         try:
             text = str(error)
@@ -38,7 +38,7 @@ def reading(name: str) -> Iterator[None]:
         if not isinstance(error, TypeError | ValueError):
             raise kind(
                 f"{name} can't be read, because it raises {type(error).__name__}: {text[:300]}. Expected lists, "
-                "arrays, Series or frames of ordinary values: turn it into one of these."
+                "arrays, Series or frames of ordinary values: convert it to one of these."
             ) from error
         if re.search(rf"\b{re.escape(name)}\b", text) is None:
             raise kind(f"{name}: {text}") from error
@@ -46,20 +46,20 @@ def reading(name: str) -> Iterator[None]:
 
 
 def _is_not_fitted(error: BaseException) -> bool:
-    """Whether it is scikit-learn's error of that name; where scikit-learn was not imported, it is not."""
+    """Whether this is scikit-learn's NotFittedError. This does not import scikit-learn."""
     exceptions = sys.modules.get("sklearn.exceptions")
     return exceptions is not None and isinstance(error, exceptions.NotFittedError)
 
 
-def names_its_input(function: Function) -> Function:
-    """Guard a function that reads what users hand in, and has what messages call it as its argument `name`."""
+def names_argument(function: Function) -> Function:
+    """Decorator: run a function inside :func:`argument_errors`, with the value of its argument `name`."""
     arguments = signature(function)
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         bound = arguments.bind(*args, **kwargs)
         bound.apply_defaults()
-        with reading(bound.arguments["name"]):
+        with argument_errors(bound.arguments["name"]):
             return function(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Calls whose allocations fail one after the other: each is a MemoryError, and the next call is as good as ever."""
+"""Failed allocations inside the library: each raises MemoryError, and later calls give the right results."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS, Inputs, StepLayout, Weights
 from seqclf._kernels.cpu import pooling, recurrence
-from seqclf._kernels.cpu.optimizer import FusedStep, State
+from seqclf._kernels.cpu.optimizer import FusedUpdate, ParameterState
 from seqclf._kernels.cpu.update_rules import CODES, Hyperparameters
 from seqclf._label_features.linear_models import fit_linear_models
 from seqclf._label_features.random_convolutions import RandomConvolutions
@@ -21,15 +21,15 @@ LAYOUT = StepLayout([5, 3, 4, 1])
 N_IDS, DIM, UNITS = 7, 3, 9
 
 
-def numbers(*shape, seed=0):
+def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def weights(cell, n_inputs):
+def draw_weights(cell, n_inputs):
     rows = CELLS[cell].n_gates * UNITS
-    recurrent_bias = numbers(rows).requires_grad_() if CELLS[cell].has_recurrent_bias else None
+    recurrent_bias = draw(rows).requires_grad_() if CELLS[cell].has_recurrent_bias else None
     shapes = [(rows, n_inputs), (rows, UNITS), (rows,)]
-    return Weights(*(numbers(*shape).mul(0.3).requires_grad_() for shape in shapes), recurrent_bias)
+    return Weights(*(draw(*shape).mul(0.3).requires_grad_() for shape in shapes), recurrent_bias)
 
 
 def gradients(outputs, *inputs):
@@ -37,39 +37,39 @@ def gradients(outputs, *inputs):
     return [each.to_dense() if each.is_sparse else each for each in (outputs.detach(), *found)]
 
 
-def layer(cell, kind):
-    ids, table = torch.arange(LAYOUT.n_steps) % N_IDS, numbers(N_IDS, DIM).requires_grad_()
-    given, n_inputs, others = {
-        "numbers": (Inputs(numbers(LAYOUT.n_steps, DIM)), DIM, []),
+def recurrent_layer(cell, kind):
+    ids, embedding = torch.arange(LAYOUT.n_steps) % N_IDS, draw(N_IDS, DIM).requires_grad_()
+    inputs, n_inputs, leaves = {
+        "values": (Inputs(draw(LAYOUT.n_steps, DIM)), DIM, []),
         "one-hot": (Inputs(None, ids), N_IDS, []),
-        "table": (Inputs(None, ids, table, sparse=True), DIM, [table]),
+        "embedding": (Inputs(None, ids, embedding, sparse=True), DIM, [embedding]),
     }[kind]
 
     def run():
-        both = weights(cell, n_inputs), weights(cell, n_inputs)
-        outputs = recurrence.run_both(cell, given, LAYOUT, both, "tanh")
-        return gradients(outputs, *others, *(each for some in both for each in some if each is not None))
+        both = draw_weights(cell, n_inputs), draw_weights(cell, n_inputs)
+        outputs = recurrence.run_both(cell, inputs, LAYOUT, both, "tanh")
+        return gradients(outputs, *leaves, *(each for some in both for each in some if each is not None))
 
     return run
 
 
-def pool(kind):
+def pooled(kind):
     def run():
-        values = numbers(LAYOUT.n_steps, DIM).requires_grad_()
+        values = draw(LAYOUT.n_steps, DIM).requires_grad_()
         return gradients(pooling.pool(kind, values, LAYOUT), values)
 
     return run
 
 
-def attention():
-    given = [numbers(*shape).requires_grad_() for shape in ((LAYOUT.n_steps, DIM), (DIM, DIM), (DIM,), (DIM,))]
-    values, weight, bias, query = given
-    return gradients(pooling.attend(values, LAYOUT, weight, bias, query), *given)
+def attend():
+    inputs = [draw(*shape).requires_grad_() for shape in ((LAYOUT.n_steps, DIM), (DIM, DIM), (DIM,), (DIM,))]
+    values, weight, bias, query = inputs
+    return gradients(pooling.attend(values, LAYOUT, weight, bias, query), *inputs)
 
 
 def state_of(rule, parameter):
     has_mean, has_square = rule in ("nesterov", "adam", "adamw"), rule not in ("sgd", "nesterov")
-    return State(
+    return ParameterState(
         torch.zeros_like(parameter) if has_mean else None,
         torch.zeros_like(parameter) if has_square else None,
         torch.zeros(()) if has_square else None,
@@ -77,21 +77,21 @@ def state_of(rule, parameter):
 
 
 def optimizer(rule):
-    """Three steps, with lazily updated rows where the rule has them."""
+    """Three updates, with lazy rows if the rule supports them."""
 
     def run():
-        table, plain = numbers(50_000, 2), numbers(30, 4)
-        states = [state_of(rule, each) for each in (table, plain)]
-        step = FusedStep(rule, [table, plain], states, [rule in ("rmsprop", "adam", "adamw"), False])
-        by = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)] * 2
+        parameter, plain = draw(50_000, 2), draw(30, 4)
+        states = [state_of(rule, each) for each in (parameter, plain)]
+        update = FusedUpdate(rule, [parameter, plain], states, [rule in ("rmsprop", "adam", "adamw"), False])
+        hyperparameters = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)] * 2
         rows = torch.tensor([[1, 4, 9]])
         for k in range(3):
-            values = numbers(3, 2, seed=k)
-            sparse = torch.sparse_coo_tensor(rows * (k + 1), values, table.shape, check_invariants=True).coalesce()
-            step.begin_batch(table, torch.arange(5))
-            step.run([sparse, numbers(30, 4, seed=k)], by, max_norm=1.0)
-        step.flush()
-        return [table, plain, *(each for state in states for each in state if each is not None)]
+            values = draw(3, 2, seed=k)
+            sparse = torch.sparse_coo_tensor(rows * (k + 1), values, parameter.shape, check_invariants=True).coalesce()
+            update.begin_batch(parameter, torch.arange(5))
+            update.run([sparse, draw(30, 4, seed=k)], hyperparameters, max_norm=1.0)
+        update.flush()
+        return [parameter, plain, *(each for state in states for each in state if each is not None)]
 
     return run
 
@@ -110,10 +110,14 @@ def convolutions():
 
 
 CALLS = {
-    **{f"{cell} of {kind}": layer(cell, kind) for cell in CELLS for kind in ("numbers", "one-hot", "table")},
-    "max": pool("max"),
-    "mean": pool("mean"),
-    "attention": attention,
+    **{
+        f"{cell} of {kind}": recurrent_layer(cell, kind)
+        for cell in CELLS
+        for kind in ("values", "one-hot", "embedding")
+    },
+    "max": pooled("max"),
+    "mean": pooled("mean"),
+    "attention": attend,
     **{rule: optimizer(rule) for rule in CODES},
     "linear models": linear_models,
     "convolutions": convolutions,
@@ -122,7 +126,7 @@ CALLS = {
 
 @pytest.fixture
 def fail_allocation():
-    """A function: the nth allocation of the kernels from now on fails; it gives what is left of the last number."""
+    """A function that makes the nth allocation from now on fail; it returns the rest of the last countdown."""
     fail = library.load()[0].seqclf_fail_allocation
     yield fail
     fail(0)
@@ -130,7 +134,8 @@ def fail_allocation():
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("name", CALLS)
-def test_each_failed_allocation_is_an_error_that_leaves_nothing_behind(name, n_threads, use_threads, fail_allocation):
+def test_failed_allocation_raises_and_later_calls_are_right(name, n_threads, tune, fail_allocation):
+    tune(min_parallel_work=-1)
     with kernel_threads(n_threads):
         expected = CALLS[name]()
         failures = 0
@@ -141,11 +146,11 @@ def test_each_failed_allocation_is_an_error_that_leaves_nothing_behind(name, n_t
                 message = ""
             except MemoryError as error:
                 message = str(error)
-            left = fail_allocation(0)
-            assert bool(message) == (left <= 0), "it failed before it was to, or went on with a failed allocation"
+            countdown = fail_allocation(0)
+            assert bool(message) == (countdown <= 0), "it failed too early, or continued after a failed allocation"
             if not message:
                 break
-            assert "The compiled kernels got too little memory (seqclf_" in message
+            assert "The compiled kernels ran out of memory (seqclf_" in message
             failures += 1
             if failures % 10 == 1:
                 assert same(CALLS[name](), expected)
@@ -157,18 +162,18 @@ def same(found, expected):
     return all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_a_step_without_memory_moves_nothing(fail_allocation):
-    """Neither the values nor the number of steps: a second try is a whole step."""
-    parameter, state = numbers(30, 4), State(torch.zeros(30, 4), torch.zeros(30, 4), torch.zeros(()))
-    step = FusedStep("adam", [parameter], [state], [False])
+def test_failed_optimizer_update_changes_nothing(fail_allocation):
+    """Neither the values nor the number of updates, so the update can be repeated."""
+    parameter, state = draw(30, 4), ParameterState(torch.zeros(30, 4), torch.zeros(30, 4), torch.zeros(()))
+    update = FusedUpdate("adam", [parameter], [state], [False])
     before = [each.clone() for each in (parameter, *state)]
-    by = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)]
+    hyperparameters = [Hyperparameters(0.1, 0.0, 0.9, 0.999, 1e-8)]
     for n in range(1, 100):
         fail_allocation(n)
         try:
-            step.run([numbers(30, 4)], by, max_norm=1.0)
+            update.run([draw(30, 4)], hyperparameters, max_norm=1.0)
         except MemoryError:
             assert same([parameter, *state], before)
         else:
             break
-    assert 1 < n < 99 and state.n_steps == 1
+    assert 1 < n < 99 and state.n_updates == 1

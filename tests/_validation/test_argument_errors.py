@@ -1,36 +1,45 @@
+"""Errors that input causes become a ValueError or TypeError that names the argument."""
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from seqclf._validation.reading import names_its_input, reading
+from seqclf._validation.argument_errors import argument_errors, names_argument
 
 
 class PanicException(BaseException):
-    """What polars raises where its Rust code fails."""
+    """The error that polars raises if its Rust code fails."""
 
 
-class Mute(Exception):
+class NoMessage(Exception):
     def __str__(self):
-        raise RuntimeError("no words")
+        raise RuntimeError("no message")
 
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("boom"), IndexError(3), OverflowError("much"), RecursionError(), Mute(), PanicException("unwrap")],
+    [
+        RuntimeError("boom"),
+        IndexError(3),
+        OverflowError("much"),
+        RecursionError(),
+        NoMessage(),
+        PanicException("unwrap"),
+    ],
 )
-def test_an_error_of_another_type_becomes_a_value_error_that_names_the_argument(error):
+def test_other_errors_become_a_value_error_that_names_the_argument(error):
     words = f"X_val can't be read, because it raises {type(error).__name__}"
-    with pytest.raises(ValueError, match=words) as caught, reading("X_val"):
+    with pytest.raises(ValueError, match=words) as caught, argument_errors("X_val"):
         raise error
     assert caught.value.__cause__ is error
 
 
-def test_a_message_without_the_name_gets_it():
-    with pytest.raises(ValueError, match=r"^y: Wrong\.$"), reading("y"):
+def test_message_without_the_name_gets_it():
+    with pytest.raises(ValueError, match=r"^y: Wrong\.$"), argument_errors("y"):
         raise ValueError("Wrong.")
-    with pytest.raises(TypeError, match=r"^X: X_val is odd$"), reading("X"):  # X_val is not X
+    with pytest.raises(TypeError, match=r"^X: X_val is odd$"), argument_errors("X"):  # X_val is not X
         raise TypeError("X_val is odd")
-    with pytest.raises(ValueError, match=r"^X: ") as caught, reading("X"):
+    with pytest.raises(ValueError, match=r"^X: ") as caught, argument_errors("X"):
         "\ud800".encode()
     assert type(caught.value) is ValueError  # the constructor of a UnicodeEncodeError takes five arguments
 
@@ -39,19 +48,19 @@ def test_a_message_without_the_name_gets_it():
     "error",
     [ValueError("Row 3 of y is odd."), TypeError("y is odd"), NotFittedError("fit it"), MemoryError(), UserWarning()],
 )
-def test_other_errors_pass_as_they_are(error):
-    with pytest.raises(type(error)) as caught, reading("y"):
+def test_named_and_unrelated_errors_are_unchanged(error):
+    with pytest.raises(type(error)) as caught, argument_errors("y"):
         raise error
     assert caught.value is error
 
 
-def test_ctrl_c_passes():
-    with pytest.raises(KeyboardInterrupt), reading("y"):
+def test_keyboard_interrupt_is_unchanged():
+    with pytest.raises(KeyboardInterrupt), argument_errors("y"):
         raise KeyboardInterrupt
 
 
-def test_a_function_is_guarded_by_the_name_that_it_is_given():
-    @names_its_input
+def test_names_argument_uses_the_argument_name():
+    @names_argument
     def to_float(value, scale=2.0, *, name="X"):
         return float(value) * scale
 

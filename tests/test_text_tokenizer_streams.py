@@ -1,4 +1,4 @@
-"""Texts that come one after another: `fit` of an iterator and `partial_fit` learn what one `fit` of a list learns."""
+"""Streams of texts: `TextTokenizer.fit` of an iterator and `partial_fit` equal one `fit` of a list."""
 
 import copy
 import pickle
@@ -6,7 +6,7 @@ import random
 import re
 import tracemalloc
 import warnings
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -19,18 +19,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf import RNNTextClassifier, SequencePadder, TextTokenizer
-from seqclf._validation import text_stream
 
 FIXED = "ids of this TextTokenizer are fixed.*clone"
 
 
-def made_texts(n, seed=0):
+def make_texts(n, seed=0):
     generator = random.Random(seed)
     words = ["".join(generator.choices("abcdefghij", k=generator.randint(1, 4))) for _ in range(400)]
     return [" ".join([*generator.choices(words, k=generator.randint(0, 9)), "Ok!"][: n % 7 + 3]) for _ in range(n)]
 
 
-TEXTS = made_texts(2_500)
+TEXTS = make_texts(2_500)
 CHINESE = ["".join(random.Random(seed).choices("这家酒店很干净服务也好", k=9)) for seed in range(1_500)]
 MIXED = list(chain.from_iterable(zip(TEXTS, CHINESE, strict=False)))
 TOKENS = [text.split() for text in TEXTS]
@@ -45,15 +44,15 @@ CASES = {
 }
 
 
-def learned(tokenizer):
-    """All that the tokenizer knows, in a form that can be compared."""
-    known = dict(vars(tokenizer))
-    if known["subword_model_"] is not None:
-        known["subword_model_"] = known["subword_model_"].to_str()
-    return known
+def state_of(tokenizer):
+    """All attributes of the tokenizer, in a form that can be compared."""
+    attributes = dict(vars(tokenizer))
+    if attributes["subword_model_"] is not None:
+        attributes["subword_model_"] = attributes["subword_model_"].to_str()
+    return attributes
 
 
-def in_parts(texts, seed=0):
+def in_chunks(texts, seed=0):
     generator, start = random.Random(seed), 0
     while start < len(texts):
         stop = start + generator.choice((1, 50, 900))
@@ -70,48 +69,48 @@ def case(request):
 
 
 @pytest.fixture
-def short_parts(tune):
+def short_chunks(tune):
     tune(stream_rows=300)
 
 
-def test_an_iterator_is_read_as_a_list_is(case, short_parts):
+def test_fit_of_an_iterator_equals_fit_of_a_list(case, short_chunks):
     texts, tokenizer = case
-    expected = learned(clone(tokenizer).fit(texts))
-    assert learned(clone(tokenizer).fit(text for text in texts)) == expected
-    assert learned(clone(tokenizer).partial_fit(texts[:9]).fit(iter(texts))) == expected, "fit begins anew"
+    expected = state_of(clone(tokenizer).fit(texts))
+    assert state_of(clone(tokenizer).fit(text for text in texts)) == expected
+    assert state_of(clone(tokenizer).partial_fit(texts[:9]).fit(iter(texts))) == expected, "fit resets the counts"
 
 
-def test_parts_are_read_as_all_texts_at_once(case, short_parts):
+def test_partial_fit_of_chunks_equals_fit_of_all_texts(case, short_chunks):
     texts, tokenizer = case
     expected = clone(tokenizer).fit(texts)
-    for number, part in enumerate(in_parts(texts)):
-        assert tokenizer.partial_fit(iter(part) if number % 2 else part) is tokenizer
-        if number == 3:
+    for index, chunk in enumerate(in_chunks(texts)):
+        assert tokenizer.partial_fit(iter(chunk) if index % 2 else chunk) is tokenizer
+        if index == 3:
             tokenizer = pickle.loads(pickle.dumps(tokenizer))
-        if number == 5:
+        if index == 5:
             tokenizer = copy.deepcopy(tokenizer)
     rows = texts[-30:]
     assert list(map(list, tokenizer.transform(rows))) == list(map(list, expected.transform(rows)))
-    assert learned(tokenizer) == learned(expected)
+    assert state_of(tokenizer) == state_of(expected)
 
 
 @pytest.mark.parametrize("level", ["auto", "word", "char", "subword"])
 @given(texts=st.lists(st.text(alphabet=st.characters(), max_size=20), min_size=1, max_size=6).filter(any))
 @settings(max_examples=50)
-def test_any_texts(level, texts):
-    """Half surrogates and control characters too; hostile texts have no vocabulary or the same one."""
+def test_fit_of_an_iterator_equals_fit_of_a_list_for_any_texts(level, texts):
+    """Includes lone surrogates and control characters. Both calls give the same vocabulary or the same error."""
     if level == "subword":
         pytest.importorskip("tokenizers")
     tokenizer, found = TextTokenizer(level=level, vocab_size=300), []
     for fit in (tokenizer.fit, lambda texts: clone(tokenizer).fit(iter(texts))):
         try:
-            found.append(learned(fit(texts)))
+            found.append(state_of(fit(texts)))
         except ValueError as error:
             found.append(str(error))
     assert found[0] == found[1]
 
 
-def test_how_many_texts_lost_tokens():
+def test_n_truncated_of_streams():
     texts = ["abc abc abc", "abc", "abc abc"]
     assert TextTokenizer(level="word", max_length=2).fit(iter(texts)).n_truncated_ == 1
     pytest.importorskip("tokenizers")
@@ -121,17 +120,17 @@ def test_how_many_texts_lost_tokens():
     assert subwords.fit(texts).n_truncated_ == 1
 
 
-def test_lines_of_a_file(tmp_path):
+def test_fit_of_the_lines_of_a_file(tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text("\n".join(TEXTS), encoding="utf-8")
     with path.open(encoding="utf-8") as lines:
-        assert learned(TextTokenizer(level="char").fit(lines)) == learned(TextTokenizer(level="char").fit(TEXTS))
+        assert state_of(TextTokenizer(level="char").fit(lines)) == state_of(TextTokenizer(level="char").fit(TEXTS))
     with path.open("rb") as lines, pytest.raises(ValueError, match=r"Row 0 of X is b'.*Decode it first"):
         TextTokenizer().fit(lines)
 
 
 @pytest.mark.parametrize("level", ["auto", "word", "char", "subword"])
-def test_memory_does_not_grow_with_the_number_of_texts(level, short_parts, tune):
+def test_memory_does_not_grow_with_the_number_of_texts(level, short_chunks, tune):
     if level == "subword":
         pytest.importorskip("tokenizers")
     tune(max_level_texts=100)
@@ -145,11 +144,11 @@ def test_memory_does_not_grow_with_the_number_of_texts(level, short_parts, tune)
         tracemalloc.stop()
         return reached
 
-    peak(300)  # tables of characters are made once
+    peak(300)  # tables of characters are built once
     assert peak(8_000) < peak(2_000) + 200_000, "6,000 texts take more than 400,000 bytes"
 
 
-def test_ids_are_fixed_by_transform_and_not_before():
+def test_transform_fixes_the_ids():
     tokenizer = TextTokenizer(level="word").partial_fit(["a b"])
     assert tokenizer.tokens_ == ["[PAD]", "[UNK]", "a", "b"]
     assert tokenizer.level_ == "word" and tokenizer.input_kind_ == "texts"
@@ -157,9 +156,9 @@ def test_ids_are_fixed_by_transform_and_not_before():
     assert tokenizer.tokens_ == ["[PAD]", "[UNK]", "b", "a"] and tokenizer.n_tokens_ == 4
     assert tokenizer.vocabulary_ == {"b": 2, "a": 3}
     assert tokenizer.transform(["a c"])[0].tolist() == [3, 1]
-    for again in (tokenizer, pickle.loads(pickle.dumps(tokenizer)), TextTokenizer().fit(["a"])):
+    for fixed in (tokenizer, pickle.loads(pickle.dumps(tokenizer)), TextTokenizer().fit(["a"])):
         with pytest.raises(ValueError, match=FIXED):
-            again.partial_fit(["a"])
+            fixed.partial_fit(["a"])
     assert clone(tokenizer).partial_fit(["c"]).tokens_ == ["[PAD]", "[UNK]", "c"]
 
 
@@ -171,13 +170,13 @@ def test_ids_are_fixed_by_transform_and_not_before():
         lambda tokenizer: make_pipeline(tokenizer, "passthrough").transform(["a"]),
     ],
 )
-def test_whatever_needs_ids_fixes_them(use):
+def test_every_use_of_ids_fixes_them(use):
     tokenizer = TextTokenizer(level="word").partial_fit(["a a b"])
     use(tokenizer)
-    assert learned(tokenizer) == learned(TextTokenizer(level="word").fit(["a a b"]))
+    assert state_of(tokenizer) == state_of(TextTokenizer(level="word").fit(["a a b"]))
 
 
-def test_fitted_or_not():
+def test_tokenizer_is_fitted_after_partial_fit():
     tokenizer = TextTokenizer()
     for name in ("vocabulary_", "level_", "n_trees_"):
         assert not hasattr(tokenizer, name)
@@ -189,7 +188,7 @@ def test_fitted_or_not():
         clone(tokenizer).transform(["a"])
 
 
-def test_a_frame_a_pipeline_and_an_estimator():
+def test_partial_fit_with_frames_pipelines_and_estimators():
     tokenizer = TextTokenizer(level="word").set_output(transform="pandas").partial_fit(pd.DataFrame({"text": TEXTS}))
     expected = TextTokenizer(level="word").fit_transform(TEXTS)
     assert np.concatenate(list(tokenizer.transform(TEXTS))).tolist() == np.concatenate(list(expected)).tolist()
@@ -200,15 +199,15 @@ def test_a_frame_a_pipeline_and_an_estimator():
     assert counted.tokenizer_.tokens_ == TextTokenizer(level="word").fit(TEXTS[:40]).tokens_, "estimators clone"
 
 
-# --- bad input
+# Invalid input
 
 
-def failing(texts):
+def failing_iterator(texts):
     yield from texts
     raise OSError("the disk is gone")
 
 
-BAD_PARTS = [
+INVALID_CHUNKS = [
     (["new", None], "Row 1 of X is None"),
     (iter(["new", 5]), r"Row 1 of X is 5 \(int\)"),
     (iter([["new"]]), r"Row 0 of X is a list of tokens \(str\), but in fit they were texts"),
@@ -220,26 +219,26 @@ BAD_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("X", "words"), BAD_PARTS)
-def test_an_error_leaves_the_counts_as_they_were(X, words, short_parts):
+@pytest.mark.parametrize(("X", "words"), INVALID_CHUNKS)
+def test_error_in_partial_fit_does_not_change_the_counts(X, words, short_chunks):
     tokenizer = TextTokenizer().partial_fit(TEXTS)
     with pytest.raises(ValueError, match=words):
         tokenizer.partial_fit(X)
     assert tokenizer.tokens_ == TextTokenizer().fit(TEXTS).tokens_
     tokenizer.partial_fit(CHINESE)
     tokenizer.transform(["a"])
-    assert learned(tokenizer) == learned(TextTokenizer().fit(TEXTS + CHINESE))
+    assert state_of(tokenizer) == state_of(TextTokenizer().fit(TEXTS + CHINESE))
 
 
-def test_an_error_of_the_iterator_is_raised(short_parts):
+def test_error_of_the_iterator_is_raised_and_changes_nothing(short_chunks):
     tokenizer = TextTokenizer().fit(["a b"])
     before = dict(vars(tokenizer))
     with pytest.raises(OSError, match="the disk is gone"):
-        tokenizer.fit(failing(TEXTS))
+        tokenizer.fit(failing_iterator(TEXTS))
     assert vars(tokenizer) == before
     counting = TextTokenizer().partial_fit(["a b c"])
     with pytest.raises(OSError, match="the disk is gone"):
-        counting.partial_fit(failing(["secret"] * 400))
+        counting.partial_fit(failing_iterator(["secret"] * 400))
     assert counting.tokens_ == ["[PAD]", "[UNK]", "a", "b", "c"]
     assert b"secret" not in pickle.dumps(counting)
 
@@ -255,7 +254,7 @@ def test_an_error_of_the_iterator_is_raised(short_parts):
         ({"max_length": 0}, ["a"], "'max_length' parameter"),
     ],
 )
-def test_bad_input_is_refused_at_once(as_input, parameters, texts, words):
+def test_invalid_input_is_an_error_in_the_first_call(as_input, parameters, texts, words):
     for method in ("fit", "partial_fit"):
         tokenizer = TextTokenizer(**parameters)
         with pytest.raises(ValueError, match=words):
@@ -272,11 +271,11 @@ def test_bad_input_is_refused_at_once(as_input, parameters, texts, words):
             ["a b", "a"],
             "Empty vocabulary: none of the 2 different tokens of 2 texts",
         ),
-        ({}, ["[]", "[7, 8]", "[9]"], r"Row 1 of X is '\[7, 8\]', a list that was written as a text"),
+        ({}, ["[]", "[7, 8]", "[9]"], r"Row 1 of X is '\[7, 8\]', a list that was stored as a text"),
         ({}, [[], []], "Empty vocabulary: none of the 0 different tokens of 2 texts"),
     ],
 )
-def test_what_only_all_texts_show_is_refused_when_the_vocabulary_is_made(parameters, texts, words):
+def test_errors_that_depend_on_all_texts_are_raised_with_the_vocabulary(parameters, texts, words):
     with pytest.raises(ValueError, match=words):
         TextTokenizer(**parameters).fit(iter(texts))
     tokenizer = TextTokenizer(**parameters)
@@ -285,71 +284,58 @@ def test_what_only_all_texts_show_is_refused_when_the_vocabulary_is_made(paramet
     with pytest.raises(ValueError, match=words):
         tokenizer.transform(texts[:1])
     more = [["a"] * 3] if texts[0] == [] else ["a a a"]
-    assert "a" in tokenizer.partial_fit(more).vocabulary_, "the counts are still there"
+    assert "a" in tokenizer.partial_fit(more).vocabulary_, "the counts are kept"
 
 
-def test_lists_written_as_texts_among_others_are_texts():
+def test_stringified_lists_among_other_texts_are_texts():
     texts = ["[1, 2]"] * 3 + ["a word"]
     tokenizer = TextTokenizer()
     for text in texts:
         tokenizer.partial_fit([text])
     tokenizer.transform(texts)
-    assert learned(tokenizer) == learned(TextTokenizer().fit(texts))
+    assert state_of(tokenizer) == state_of(TextTokenizer().fit(texts))
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("level", "char"), ("lowercase", False), ("normalize", None), ("max_length", 3)]
 )
-def test_a_parameter_that_counts_depend_on_cannot_change_between(name, value):
+def test_parameters_that_determine_the_counts_cannot_change_between_calls(name, value):
     tokenizer = TextTokenizer().partial_fit(TEXTS)
     default = getattr(tokenizer, name)
     tokenizer.set_params(**{name: value})
     message = (
-        f"The {name!r} parameter of TextTokenizer was {default!r} in the calls of partial_fit before and is {value!r}"
+        f"The {name!r} parameter of TextTokenizer was {default!r} in earlier calls of partial_fit and is {value!r}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         tokenizer.partial_fit(TEXTS)
     tokenizer.set_params(**{name: default}).partial_fit(CHINESE)
 
 
-def test_parameters_of_the_choice_may_change_between():
+def test_parameters_of_the_vocabulary_can_change_between_calls():
     tokenizer = TextTokenizer().partial_fit(TEXTS).set_params(vocab_size=9, min_frequency=2)
     tokenizer.transform(["a"])
     assert tokenizer.tokens_ == TextTokenizer(vocab_size=9, min_frequency=2).fit(TEXTS).tokens_
 
 
-def test_the_warning_of_unknown_words_is_that_of_a_list(short_parts):
+def test_warning_of_unknown_words_equals_that_of_a_list(short_chunks):
     generator = random.Random(0)
     texts = [" ".join("".join(generator.choices("abcdefghijklmnop", k=9)) for _ in range(9)) for _ in range(6_000)]
 
-    def warned(fit):
+    def warning_of(fit):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             fit(TextTokenizer(level="word"))
         assert len(caught) == 1
         return str(caught[0].message)
 
-    expected = warned(lambda tokenizer: tokenizer.fit(texts))
+    expected = warning_of(lambda tokenizer: tokenizer.fit(texts))
     assert "of the words occur once" in expected
-    assert warned(lambda tokenizer: tokenizer.fit(iter(texts))) == expected
-    assert warned(lambda tokenizer: tokenizer.partial_fit(iter(texts)).transform(["a"])) == expected
+    assert warning_of(lambda tokenizer: tokenizer.fit(iter(texts))) == expected
+    assert warning_of(lambda tokenizer: tokenizer.partial_fit(iter(texts)).transform(["a"])) == expected
 
 
 @pytest.mark.parametrize("X", [{"a": 1}, {"a", "b"}, 5, None])
-def test_what_has_no_order_or_no_rows_is_no_stream(X):
+def test_unordered_containers_and_scalars_are_errors(X):
     for method in ("fit", "partial_fit"):
         with pytest.raises(TypeError, match=f"X is a {type(X).__name__}: expected a list"):
             getattr(TextTokenizer(), method)(X)
-
-
-def test_an_iterator_is_read_part_after_part(short_parts):
-    n_read = 0
-
-    def texts():
-        nonlocal n_read
-        for n_read in range(1, 10_000):  # noqa: B007
-            yield "a"
-
-    parts = text_stream.read_text_parts(texts(), None)
-    assert [len(rows) for _, rows in islice(parts, 2)] == [300, 300]
-    assert n_read == 600

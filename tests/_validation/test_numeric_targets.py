@@ -1,4 +1,4 @@
-"""Targets that are numbers: what is taken, and what is said of the rest."""
+"""Validation of numeric targets."""
 
 import re
 from decimal import Decimal
@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_array
 
-from seqclf._validation.target_numbers import check_numbers
+from seqclf._validation.numeric_targets import validate_numeric_targets
 
 NAN, INF = float("nan"), float("inf")
 
@@ -29,10 +29,10 @@ NAN, INF = float("nan"), float("inf")
         pl.Series([1, 2, 0]),
     ],
 )
-def test_numbers(y):
-    numbers = check_numbers(y, 3)
-    assert numbers.dtype == np.float64
-    assert numbers.tolist() == [1.0, 2.0, 0.0]
+def test_one_number_per_row_from_every_container(y):
+    targets = validate_numeric_targets(y, 3)
+    assert targets.dtype == np.float64
+    assert targets.tolist() == [1.0, 2.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,21 @@ def test_numbers(y):
         [(1, 2), np.array([3, 4])],
     ],
 )
-def test_several_numbers_a_row(y):
-    assert check_numbers(y, 2).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+def test_several_numbers_per_row(y):
+    assert validate_numeric_targets(y, 2).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
-def test_a_column_stays_one():
-    assert check_numbers([[1], [2]], 2).shape == (2, 1)
+def test_column_keeps_two_dimensions():
+    assert validate_numeric_targets([[1], [2]], 2).shape == (2, 1)
 
 
-def test_truths_are_numbers():
-    assert check_numbers([True, False], 2).tolist() == [1.0, 0.0]
+def test_booleans_become_numbers():
+    assert validate_numeric_targets([True, False], 2).tolist() == [1.0, 0.0]
 
 
-def test_the_numbers_of_the_user_are_not_shared():
+def test_targets_are_a_copy():
     y = np.array([1.0, 2.0])
-    check_numbers(y, 2)[0] = 5
+    validate_numeric_targets(y, 2)[0] = 5
     assert y[0] == 1
 
 
@@ -100,13 +100,13 @@ def test_the_numbers_of_the_user_are_not_shared():
         (np.ma.masked_array([1, 2, 3], [0, 1, 0]), TypeError, "y is a masked array"),
     ],
 )
-def test_what_is_no_number(y, error, message):
+def test_invalid_targets_are_errors(y, error, message):
     with pytest.raises(error, match=message):
-        check_numbers(y, 3)
+        validate_numeric_targets(y, 3)
 
 
-def test_other_names():
+def test_messages_contain_the_given_names():
     with pytest.raises(ValueError, match=re.escape("Input y_val contains NaN")):
-        check_numbers([1, NAN], 2, name="y_val", rows_name="X_val")
+        validate_numeric_targets([1, NAN], 2, name="y_val", rows_name="X_val")
     with pytest.raises(ValueError, match="y_val has 1 rows, but X_val has 2"):
-        check_numbers([1], 2, name="y_val", rows_name="X_val")
+        validate_numeric_targets([1], 2, name="y_val", rows_name="X_val")
