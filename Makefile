@@ -45,19 +45,11 @@ help: ## list the targets
 demo: $(STAMP) ## train on real reviews (or on docstrings), print accuracy and time, save the model and a picture
 	$(RUN) examples/demo.py
 
-<<<<<<< HEAD
 test: $(STAMP) ## run the quick tests and the examples of the docstrings
-	$(RUN) -m pytest -m "not slow" --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
-
-test-all: $(STAMP) ## run the slow tests too
-	$(RUN) -m pytest --doctest-modules --durations=15 seqclf tests $(PYTEST_ARGS)
-=======
-test: $(STAMP) ## all quick tests and the examples of the docstrings
 	$(PYTEST) -m "not slow" seqclf tests $(PYTEST_ARGS)
 
-test-all: $(STAMP) ## the slow tests too
+test-all: $(STAMP) ## run the slow tests too
 	$(PYTEST) seqclf tests $(PYTEST_ARGS)
->>>>>>> main
 
 test-oldest: ## run the quick tests with every lower bound of pyproject.toml, in a separate environment
 	$(PYTHON) tools/test_versions oldest $(PYTEST_ARGS)
