@@ -30,8 +30,8 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 # A C++ error aborts the set-up. Without a compiler: make SEQCLF_REQUIRE_KERNELS=0 test
 export SEQCLF_REQUIRE_KERNELS ?= 1
-# 1 in .ci/run: everything except torch is verified by hashes, including the build tools, which are then not downloaded
-# again.
+# 1 in .ci/run: all packages except torch are verified by hashes, including the build tools, which pip then does not
+# download again for the build.
 SEQCLF_REQUIRE_HASHES ?= 0
 INSTALL := $(RUN) -m pip install --quiet --no-input --progress-bar off
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
@@ -86,8 +86,8 @@ examples: $(STAMP) ## run every example on a small part of its data
 
 setup: $(STAMP) ## create .venv and install the package with all development tools
 
-# Renewed when the requirements or the C++ sources change (if only C++ sources changed, it only recompiles). The stamp is
-# touched last, so an interrupted installation is repeated.
+# Installs again when the requirements or the C++ sources change; if only C++ sources have changed, it only recompiles. The
+# stamp is touched last, so an interrupted installation is repeated.
 $(STAMP): pyproject.toml constraints.txt $(KERNEL_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "seqclf needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \

@@ -21,8 +21,8 @@ class Texts:
 def load_texts(n_train: int | None = None, n_test: int | None = None, *, smoke: bool = False) -> Texts:
     """At most `n_train` reviews to train on and `n_test` to test on.
 
-    Without reviews, docstrings: numpy and scipy are one class, scikit-learn and torch the other. With `smoke`, a few
-    generated texts. `Texts.description` says which.
+    Without reviews they are docstrings: numpy and scipy are one class, scikit-learn and torch the other. With `smoke`
+    they are a few generated texts. `Texts.description` says which.
     """
     if smoke:
         texts, labels = datasets.make_order_reviews(192, random_state=0, return_X_y=True)

@@ -9,7 +9,7 @@ from _sets import TEXTS, Split
 
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer
 
-# The best known setting for reviews of this length, regardless of its time.
+# The best known setting for reviews of this length, whatever its time.
 BEST: dict[str, Any] = {"units": 64, "embedding_dim": 64}
 
 

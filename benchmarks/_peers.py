@@ -1,7 +1,7 @@
 """Other libraries in separate environments under ``benchmarks/.peers``, and the workers that run in them.
 
-A worker is a script of this folder that handles JSON requests (see `_serve.py`). Its environment is created at
-the first use with venv and pip.
+A worker is a script of this folder that handles JSON requests (see `_serve.py`). Its environment is created with venv
+and pip at its first use.
 """
 
 import json

@@ -89,7 +89,7 @@ def timed(model: Any, split: Split) -> tuple[Run, dict[str, float]]:
 
 
 class _Present(TransformerMixin, BaseEstimator):
-    """Drops the n-grams that no row of `fit` has, so that the result is that of a vectoriser fitted on these rows."""
+    """Drops n-grams that no row of `fit` has, so that the result equals that of a vectoriser fitted on these rows."""
 
     def fit(self, X: sparse.csr_matrix, y: Any = None) -> "_Present":
         self.present_ = np.flatnonzero(X.getnnz(axis=0))

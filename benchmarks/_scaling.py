@@ -1,9 +1,9 @@
 """The time of an epoch against the number of tokens, for `epoch.py --scaling`, as tables and as a plot.
 
 There are two series of data sets, both from the words of the reviews: 1, 2, 4 and 8 times the documents; and the same
-number of words in documents of different lengths, cut from the concatenated reviews. In the first the time should be
-proportional to the number of words. In the second it should be constant if a batch has enough words to make its fixed
-cost negligible.
+number of words in documents of different lengths, cut from the concatenated reviews. In the first series the time
+should be proportional to the number of words. In the second it should be constant, if a batch has so many words that
+its fixed cost is negligible.
 """
 
 import statistics

@@ -5,8 +5,8 @@
     python benchmarks/accuracy.py --data customer_reviews,GunPoint --rows 200
 
 `--rivals` reads the rows of the rivals from the `--json` file of an earlier run on the same machine. Our models are
-fitted once per seed (`random_state`). Fit and predict include everything from raw texts or series to labels, all in one
-run.
+fitted once per seed (`random_state`). The times of fit and predict include everything from raw texts or series to
+labels. Without `--rivals`, all models are measured in one run.
 
 | data | ours | rivals |
 |---|---|---|

@@ -51,7 +51,7 @@ MODELS = {
     "lstm": {"cell": "lstm", "units": 8, "n_layers": 1, "dropout": 0.0},
     "gru": {"cell": "gru", "units": 8, "n_layers": 2, "dropout": 0.3},
 }
-# The goal for the time of the peer divided by ours.
+# The goal for the time of the peer divided by our time.
 GOALS = {"jax": 5.0, "tensorflow": 20.0}
 # Maximum difference of probabilities, float32 on both sides.
 PROBABILITY_TOLERANCE = 1e-5

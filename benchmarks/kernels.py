@@ -51,7 +51,7 @@ from seqclf._native import library
 OURS, PADDED, PACKED, KERAS = "ours", "torch padded", "torch packed", NAMES["jax"]
 COLUMNS = (OURS, PADDED, PACKED, KERAS)
 PAUSE = 0.05  # seconds before a column runs
-# Both sides are float32: maximum error of outputs, and of gradients relative to their norm.
+# Maximum error of outputs, and of gradients relative to their norm; both sides compute in float32.
 OUTPUT_TOLERANCE, GRADIENT_TOLERANCE = 2e-5, 2e-4
 
 # IMDB reviews have lognormal lengths. With these parameters and at most 500 steps, 49 % of the grid's steps are real.
@@ -216,7 +216,7 @@ class Ours(Torch):
 
 
 class Reference(Ours):
-    """The reference kernel, against which cells that torch lacks are checked; not a column."""
+    """The reference kernel. Cells that torch lacks are checked against it; it is not a column."""
 
     kernel = "reference"
 

@@ -7,8 +7,8 @@ Questions to an airline (`atis_slots`): the slot types in a question, of the 20 
 Sentences (`ud_english_ewt`): the dependency relations in a sentence, of the 7th to the 26th most frequent, trained on
 the first 4,000 sentences of the training half. Texts are tokens joined by spaces.
 
-The rival is OneVsRestClassifier of the same classifier with the first seed. The table shows the fraction of the rows
-with all labels correct, the fraction of correct labels, the macro average of F1, and seconds. The last line is the
+The rival is OneVsRestClassifier with the same classifier, for the first seed only. The table shows the fraction of the
+rows with all labels correct, the fraction of correct labels, the macro average of F1, and seconds. The last line is the
 ratio of the seconds of fit.
 """
 

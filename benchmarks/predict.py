@@ -6,8 +6,8 @@
 reviews per second
     `predict` on all reviews of the test half in one call: ``RNNTextClassifier()`` with each number of threads, and
     scikit-learn's ``TfidfVectorizer`` with ``LogisticRegression``, both trained on the same reviews (ours only for
-    ``--epochs``, because accuracy does not affect speed). One process, one after the other in each round; medians of
-    the rounds; the spread is half the interquartile range.
+    ``--epochs`` epochs, because accuracy does not affect speed). One process, one after the other in each round;
+    medians of the rounds; the spread is half the interquartile range.
 one call
     `predict` on a list with one review, a different one each time, with one thread; median and 99th percentile.
 import
@@ -111,7 +111,7 @@ def measure_imports(n_times: int) -> dict[str, tuple[list[float], list[str]]]:
 
 
 def print_profile(ours: RNNTextClassifier, texts: Texts, n_calls: int) -> None:
-    """Print the time of each function, and including the functions that it calls, in milliseconds per call."""
+    """Print the time of each function, without and with the functions that it calls, in milliseconds per call."""
     ours.set_params(n_threads=1)
     calls = [[texts.test[call % len(texts.test)]] for call in range(n_calls)]
     for one in calls[:20]:

@@ -6,7 +6,7 @@
 Series (`tser/NAME.npz`, the archive of Tan et al., 2021): the official split, and ten more that are drawn from all rows
 with the sizes of the official one. The table shows the root mean squared error of each split, averaged over the seeds.
 The rivals are the mean of y, ridge regression on flattened series, a random forest on them (500 trees), and aeon's
-Rocket and MiniRocket if aeon can be installed. The best rival has the lowest mean over the drawn splits; ours is
+Rocket and MiniRocket if aeon can be installed. The best rival has the lowest mean over the drawn splits. Ours is
 compared with it split by split.
 
 Reviews (`imdb`): the ratings, 1 to 4 and 7 to 10, of the official halves, in R squared and root mean squared error. The

@@ -3,9 +3,8 @@
     python benchmarks/textbook.py [--rows one-hot,embedding,...] [--n-rows N] [--max-epochs 100] [--threads 2]
 
 The settings: RMSprop with a learning rate of 1e-4, batches of 64, at most 100 epochs, early stopping with a patience of
-3 on a fifth of the training rows, best weights restored; one direction, classification by the last state, no
-label-informed channels and no linear model (``wide=False, nb_ngrams=0``). Texts are truncated to their last 100 or 500
-words.
+3 on a fifth of the training rows, best weights restored; one direction, classification by the last state, no label
+features (``wide=False, nb_ngrams=0``). Texts are truncated to their last 100 or 500 words.
 
 | row | network | reported |
 |---|---|---|
@@ -19,7 +18,7 @@ words.
 | spam | 10,000 words, 100 steps, embedding 16, lstm(8), on messages instead of transcripts of calls | none |
 | scratch | a simple RNN in a few lines of numpy: all hidden states | equal to 1e-6 |
 
-The reported accuracies are from the code of such chapters, run elsewhere; ours are from the official test halves.
+The reported accuracies are those of the textbooks' code, run elsewhere; ours are those of the official test halves.
 """
 
 import argparse
@@ -105,7 +104,7 @@ def text_rows(row: str, split: Split, size: tuple[int, int], changes: dict[str, 
     if expected is not None and len(theirs.tokenizer_.tokens_) == size[0] and theirs.n_parameters_ != expected:
         raise SystemExit(f"{row} has {theirs.n_parameters_} parameters; expected {expected}, as in the textbook.")
     common.pop("max_epochs")
-    # Rows with the same words need this line only once.
+    # The line of the defaults is printed once for rows with the same words.
     if row in ("one-hot", "lstm-500", "spam"):
         lines.append(fit(row, "our defaults", RNNTextClassifier(tokenizer(*size), **common), split, spam=spam))
     return lines

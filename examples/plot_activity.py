@@ -79,7 +79,7 @@ print(f"{len(X_train)} streams of {min(lengths)} to {max(lengths)} steps; {n_lab
 
 # %%
 # Training, next to two models of single steps: the most frequent activity, and logistic regression on the values of the
-# step, their squares and products, because oscillations are symmetric.
+# step and on their squares and products, because oscillations are symmetric.
 tagger = RNNTagger(max_epochs=30 if QUICK else "auto", random_state=0).fit(X_train, y_train)
 
 

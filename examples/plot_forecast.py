@@ -11,7 +11,7 @@ cycles rise faster, and noise that grows with the level.
 """
 
 # %%
-# The series. The values after a window depend on its last position in the cycle and on the height of the cycle. A
+# The series. The values after a window depend on the position of its end in the cycle and on the height of the cycle. A
 # linear function of the window cannot represent the interaction of the two.
 import os
 from pathlib import Path
@@ -52,8 +52,8 @@ def make_cycles(n_months, seed):
 series = make_cycles(800 if QUICK else 1500, seed=0)
 
 # %%
-# The windows, split by time: the last 300 months are the future. No target of a training window is among them. The
-# first test windows contain the past, as in a real forecast.
+# The windows, split by time: the last 300 months are the future. No target of a training window is in them. The
+# first test windows contain values of the past, as in a real forecast.
 first_test = len(series) - (200 if QUICK else 300)
 
 

@@ -34,7 +34,7 @@ bag_of_words = make_pipeline(CountVectorizer(), LogisticRegression())
 print(f"bag of words: {cross_val_score(bag_of_words, X, y, cv=folds, groups=data.groups).mean():.3f}")
 
 # %%
-# The whole grid on two processes, with one thread each, because four threads would compete for two cores.
+# The whole grid on two processes, with one thread each, so that the processes do not compete for two cores.
 classifier = RNNTextClassifier(max_epochs=10, n_threads=1, random_state=0)
 search = GridSearchCV(classifier, {"cell": ["rnn", "lstm", "gru"], "units": [8, 16]}, n_jobs=2, cv=folds)
 search.fit(X, y, groups=data.groups)

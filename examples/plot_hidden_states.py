@@ -74,10 +74,11 @@ print(f"logits from scratch and by decision_function: largest difference {differ
 assert difference < 1e-4
 
 # %%
-# The plot. The two series are a pair: the same values, with peak and trough exchanged. The same linear function,
-# applied to the state after each step, is the output of the network if the series ended there. Most units work as a
-# switch: a peak turns them one way, a trough the other way, and in between they do not change.
-rows = np.flatnonzero(test.groups == 27)  # a pair with steps between the two, and after them
+# The plot. The two series are a pair: the same values, with peak and trough exchanged. The last row of the picture
+# applies the output layer to the state after each step: this is the output that the network would have if the series
+# ended there. Most units work as a switch: a peak turns them one way, a trough the other way, and in between they do
+# not change.
+rows = np.flatnonzero(test.groups == 27)  # a pair with steps between peak and trough, and after both
 rows = rows[np.argsort(test.target[rows])]
 order = np.argsort(V[:, 0])  # from units with weight for "trough first" to units with weight for "peak first"
 

@@ -8,8 +8,8 @@ means and extremes contain no information.
 """
 
 # %%
-# The data: lists of arrays, each (steps, channels). Series are pairs with the same values, so the test series are
-# generated separately, and not split off, to keep pairs together.
+# The data: lists of arrays, each (steps, channels). Series are pairs with the same values. The test series are
+# generated separately instead of split off, which keeps pairs together.
 import os
 
 import matplotlib

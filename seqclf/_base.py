@@ -38,7 +38,7 @@ from seqclf._validation.parameters import (
 
 
 class AutoEpochs(NamedTuple):
-    """Targets of ``max_epochs="auto"``: a number of updates, within a number of time steps and a range of epochs."""
+    """How ``max_epochs="auto"`` is chosen: for `n_updates`, but for at most `n_steps` time steps, within a range."""
 
     n_updates: int
     n_steps: int
@@ -47,7 +47,7 @@ class AutoEpochs(NamedTuple):
 
 
 class BaseRNN(BaseSavedRNN):
-    """Fit and predict for ragged sequences; subclasses define what X is and what is learned."""
+    """Fitting and prediction for ragged sequences; subclasses define what X is and what is learned."""
 
     _constraints: dict[str, Any] = {
         "cell": options(*CELLS),
@@ -154,25 +154,34 @@ class BaseRNN(BaseSavedRNN):
         -------
         list of n_samples ndarrays of shape (n_steps, units) or (n_steps, 2 * units), float32
             For each sequence an array with one state per step; it is empty for a sequence without steps. With
-            ``bidirectional=True`` the first half of a state is from the forward direction, after the steps from the
-            first to this one. The second half is from the reverse direction, after the steps from the last to this one.
+            ``bidirectional=True`` the first half of a state is from the forward direction, which has read the steps
+            from the first to this one. The second half is from the reverse direction, which has read the steps from the
+            last to this one.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
 
         Notes
         -----
         The steps are those that the network processes: without padding, and for a text the tokens that `tokenizer_`
-        returns. The convolutional layers and the linear model have no states.
+        returns. The tokens of the first text are ``[tokenizer_.tokens_[id] for id in tokenizer_.transform(X)[0]]``.
+        The convolutional layers and the linear model have no states.
 
-        With x the input of the layer at a step and h the state before it, the simple recurrent network [1]_ computes
-        ``tanh(x W + h U + b)``; `activation` can replace tanh. ``network_.to_arrays()`` is a dict of all weights.
-        For the forward direction of the first layer, W is the transpose of
+        If x is the input of the layer at a step and h the state after the previous step, the simple recurrent network
+        [1]_ computes ``tanh(x W + h U + b)``; `activation` can replace tanh. ``network_.to_arrays()`` is a dict of all
+        weights. For the forward direction of the first layer, W is the transpose of
         ``"recurrent.layers.0.directions.0.weight_input"``, U the transpose of ``"...weight_recurrent"``, and b is
-        ``"...bias"``. ``directions.1`` is the reverse direction. The arrays of other cells have a block of `units`
-        rows for each gate, in the order i, f, g, o ("lstm"), r, z, n ("gru") or f, n ("mgu"). The last two also have
-        a ``"...bias_recurrent"``, which is added to h U.
+        ``"...bias"``. ``directions.1`` is the reverse direction. The arrays of other cells have a block of `units` rows
+        for each gate, in the order i, f, g, o ("lstm"), r, z, n ("gru") or f, n ("mgu"). The last two also have a
+        ``"...bias_recurrent"``, which is added to h U.
 
-        The input of the first layer is the scaled values of a series; or, for each token id, its vector in
+        The inputs of the first layer are the scaled values of a series; or, for each token id, its vector in
         ``"embedding.weight"`` (a one-hot vector with ``embedding_dim=None``) followed by the features of `nb_ngrams`,
-        or in a tagger by the scores of the linear model. The input of every other layer is the states of the layer
+        or in a tagger by the scores of the linear model. The inputs of every other layer are the states of the layer
         below.
 
         References

@@ -60,22 +60,23 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
             The classes: strings, integers or other objects, at least two different ones. Or an indicator matrix of
             several labels per row: 1 if a row has a label, else 0; `class_weight` must then be None. Rows and targets
-            are matched by position. See docs/parameters.md.
+            are matched by position. See the parameter guide.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the losses, the scores, the linear model, the n-grams and the scaling. Only the
             proportions matter. Rows of weight 0 are left out entirely.
         X_val : array-like, list or Series, default=None
-            Validation rows of the kind of X, in place of a split of X: early stopping uses their loss, and all rows of
-            X are trained on. Nothing else is learned from them. With ``patience=None`` they are only scored in
-            ``history_``. See docs/parameters.md.
+            Validation rows of the same kind as X, instead of rows held out of X: early stopping uses their loss, and
+            all rows of X are used for training. Nothing else is learned from them. With ``patience=None`` they are only
+            scored in ``history_``. See the parameter guide.
         y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_labels), default=None
-            The classes of X_val. Each must be a class of y; not all classes need to occur. Or the indicator matrix.
+            The classes of X_val. Each must be a class of y; not all classes need to occur. Or an indicator matrix with
+            the columns of y.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
             Weight of each row of X_val in the validation loss and score. The loss also uses `class_weight`.
         groups : array-like of shape (n_samples,), default=None
-            What rows have in common that new data will not share: the author, the patient, the film. Early stopping
-            holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a row. At
-            least two different hashable values. See docs/parameters.md.
+            The group of each row, such as its author, patient or film, if new data come from other groups. Early
+            stopping holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a
+            row. At least two different hashable values. See the parameter guide.
 
         Returns
         -------
@@ -90,6 +91,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             fewer than two groups, or the loss stops being a finite number.
         TypeError
             If X or X_val is sparse or masked, or is not a container of rows.
+        MemoryError
+            If the longest sequence needs more memory than is available.
 
         Notes
         -----
@@ -113,10 +116,10 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         splits it with X. Pass an X_val with a different number of rows.
 
         With `checkpoint_dir`, the estimator, its parameters, the data and the device identify a checkpoint, so several
-        fits, such as those of a search, can share a folder. The file is removed when the fit ends, and remains after
-        an error or Ctrl-C. A checkpoint of a fit that differs in any of these is not used, and a warning names the
-        difference. A checkpoint from other versions of the packages is an error. When a fit continues, the vocabulary
-        and the linear model are fitted again, and only the remaining epochs are run.
+        fits, such as those of a search, can share a folder. The file is removed when the fit is complete, and remains
+        after an error or Ctrl-C. If a fit differs from a checkpoint in any of these, the checkpoint is not used, and a
+        warning names the difference. A checkpoint from other versions of the packages raises an error. When a fit
+        continues, the vocabulary and the linear model are fitted again, and only the remaining epochs are run.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
@@ -136,9 +139,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             The targets, as in `fit`.
         classes : array-like of shape (n_classes,), default=None
             All classes that the stream will ever contain; required in the first call, but not for an indicator matrix.
-            A class without rows so far counts as half a row.
+            For the linear model, a class without rows in the first chunk counts as half a row.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row. A weight has the same meaning in all chunks.
+            Weight of each row, on the same scale in all chunks.
 
         Returns
         -------
@@ -147,16 +150,21 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         Raises
         ------
+        AttributeError
+            If `schedule` is not "constant".
+        TypeError
+            If X is sparse or masked, or is not a container of rows.
         ValueError
-            If the data are not as described, a parameter that determines the network has changed, a label is not in
-            `classes`, or the loss stops being a finite number.
+            If the data are not as described, `patience` is not None, a parameter that determines the network has
+            changed, a label is not in `classes`, or the loss stops being a finite number.
 
         Notes
         -----
-        The content of a row determines its fold. A row that is repeated bit for bit gets features that were learned
-        from the first chunk without the fifth of its rows that includes this row. `fit` does not keep the models of
-        its folds, so after `fit` pass rows that were not in it. Settings of the training and the loss can change
-        between calls. `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
+        The first chunk is divided into five folds, and the content of a row determines its fold. A row that occurs
+        again in a later chunk gets features that were fitted without its fold, so not to its own target. `fit` does not
+        keep the models of its folds, so after `fit` pass only rows that were not in it. Parameters of the training and
+        of the loss can change between calls. `clone`, which searches and meta-estimators call, turns a fitted
+        `tokenizer` into an unfitted one.
 
         Examples
         --------
@@ -183,6 +191,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of ``classes_[1]``, otherwise one logit per class or label.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         logits = self._fitted()._outputs(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -199,6 +214,13 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Values of ``classes_``; or an indicator matrix, with 1 for labels whose probability is above 0.5.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.decode(fitted._outputs(X))
@@ -213,14 +235,22 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
-            Columns are in the order of ``classes_``. Classes add up to 1; the probabilities of labels are independent.
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Columns are in the order of ``classes_``. The probabilities of classes add up to 1; each label has its own
+            probability.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.probabilities(fitted._outputs(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Log-probabilities of the classes or labels, exact even if the probabilities round to 0 or 1.
+        """Log-probabilities of the classes or labels, accurate even if the probabilities round to 0 or 1.
 
         Parameters
         ----------
@@ -229,8 +259,15 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             Columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.log_probabilities(fitted._outputs(X))

@@ -49,17 +49,17 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
             Weight of each row in the losses, the scores, the linear model, the n-grams and the scaling. Only the
             proportions matter. Rows of weight 0 are left out entirely.
         X_val : array-like, list or Series, default=None
-            Validation rows of the kind of X, in place of a split of X: early stopping uses their loss, and all rows of
-            X are trained on. Nothing else is learned from them. With ``patience=None`` they are only scored in
-            ``history_``. See docs/parameters.md.
+            Validation rows of the same kind as X, instead of rows held out of X: early stopping uses their loss, and
+            all rows of X are used for training. Nothing else is learned from them. With ``patience=None`` they are only
+            scored in ``history_``. See the parameter guide.
         y_val : array-like of shape (n_samples_val,) or (n_samples_val, n_targets), default=None
             The targets of X_val, with as many columns as y.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
             Weight of each row of X_val in the validation loss and score.
         groups : array-like of shape (n_samples,), default=None
-            What rows have in common that new data will not share: the author, the patient, the film. Early stopping
-            holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a row. At
-            least two different hashable values. See docs/parameters.md.
+            The group of each row, such as its author, patient or film, if new data come from other groups. Early
+            stopping holds out whole groups, and the linear model and n-grams are cross-fitted without the group of a
+            row. At least two different hashable values. See the parameter guide.
 
         Returns
         -------
@@ -69,18 +69,20 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         Raises
         ------
         ValueError
-            If a parameter is out of range, the data are not as described, X_val or y_val is given without the
-            other, groups has missing values or fewer than two groups, or the loss stops being a finite number.
+            If a parameter is out of range, the data are not as described, X_val or y_val is passed without the other,
+            groups has missing values or fewer than two groups, or the loss stops being a finite number.
         TypeError
             If X or X_val is sparse or masked, or is not a container of rows.
+        MemoryError
+            If the longest sequence needs more memory than is available.
 
         Notes
         -----
         With `checkpoint_dir`, the estimator, its parameters, the data and the device identify a checkpoint, so several
-        fits, such as those of a search, can share a folder. The file is removed when the fit ends, and remains after
-        an error or Ctrl-C. A checkpoint of a fit that differs in any of these is not used, and a warning names the
-        difference. A checkpoint from other versions of the packages is an error. When a fit continues, the vocabulary
-        and the linear model are fitted again, and only the remaining epochs are run.
+        fits, such as those of a search, can share a folder. The file is removed when the fit is complete, and remains
+        after an error or Ctrl-C. If a fit differs from a checkpoint in any of these, the checkpoint is not used, and a
+        warning names the difference. A checkpoint from other versions of the packages raises an error. When a fit
+        continues, the vocabulary and the linear model are fitted again, and only the remaining epochs are run.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
@@ -99,7 +101,7 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets, as in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row. A weight has the same meaning in all chunks.
+            Weight of each row, on the same scale in all chunks.
 
         Returns
         -------
@@ -108,16 +110,21 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
 
         Raises
         ------
+        AttributeError
+            If `schedule` is not "constant".
+        TypeError
+            If X is sparse or masked, or is not a container of rows.
         ValueError
-            If the data are not as described, a parameter that determines the network has changed, or the
-            loss stops being a finite number.
+            If the data are not as described, `patience` is not None, a target is constant in the first chunk, a
+            parameter that determines the network has changed, or the loss stops being a finite number.
 
         Notes
         -----
-        The content of a row determines its fold. A row that is repeated bit for bit gets features that were learned
-        from the first chunk without the fifth of its rows that includes this row. `fit` does not keep the models of
-        its folds, so after `fit` pass rows that were not in it. Settings of the training and the loss can change
-        between calls. `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
+        The first chunk is divided into five folds, and the content of a row determines its fold. A row that occurs
+        again in a later chunk gets features that were fitted without its fold, so not to its own target. `fit` does not
+        keep the models of its folds, so after `fit` pass only rows that were not in it. Parameters of the training and
+        of the loss can change between calls. `clone`, which searches and meta-estimators call, turns a fitted
+        `tokenizer` into an unfitted one.
 
         Examples
         --------
@@ -146,6 +153,13 @@ class BaseRNNRegressor(RegressorMixin, BaseRNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             The predicted targets, in the units and the shape of y.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.decode(fitted._outputs(X))

@@ -32,6 +32,7 @@ from seqclf._unpickling import (
     this_version,
     warn_about_version,
 )
+from seqclf._validation.numbers import type_of
 from seqclf._validation.parameters import check_parameters
 
 # A path is valid on one machine only, and a model file must not decide where another machine writes.
@@ -202,7 +203,7 @@ def _saved_parameter(name: str, value: Any) -> Any:
         return value._to_state()
     if hasattr(value, "transform"):
         raise TypeError(
-            f"{name} is a {type(value).__name__}, but the only tokenizer that a model file can hold is TextTokenizer. "
+            f"{name} is {type_of(value)}, but the only tokenizer that a model file can hold is TextTokenizer. "
             "Tokenize before the estimator, which also accepts token ids, or use pickle."
         )
     return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -19,6 +19,7 @@ from seqclf._text_tokenizer import TextTokenizer
 from seqclf._validation.argument_errors import names_argument
 from seqclf._validation.channels import SeriesForm, as_name_tuple
 from seqclf._validation.missing_values import fill_missing
+from seqclf._validation.numbers import counted
 from seqclf._validation.parameters import any_of, boolean, integer, options, sequence_of
 from seqclf._validation.series import is_table, validate_series
 from seqclf._validation.series_input import open_series
@@ -95,7 +96,7 @@ class BaseSeriesRNN(BaseRNN):
             raise ValueError(f"{name} holds an integer that is too large for float64: {error}.") from error
         three_axes = f"{name}.to_numpy()[:, :, None]" if hasattr(X, "columns") else f"{name}[:, :, None]"
         advice = (
-            f'{type(self).__name__}(missing="interpolate") fills in missing values. If NaN is the padding of '
+            f"{type(self).__name__}(missing='interpolate') fills in missing values. If NaN is the padding of "
             f"shorter series, pass {three_axes}."
         )
         return table_to_series(array, name, advice if self.missing == "raise" else None)
@@ -108,7 +109,8 @@ class BaseSeriesRNN(BaseRNN):
         array = check_array(X, dtype=np.float64, input_name=name, estimator=self, ensure_all_finite=False)
         if array.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"{name} has {array.shape[1]} steps, but X has {self.n_features_in_}: expected the same number."
+                f"{name} has {counted(array.shape[1], 'step')}, but X has {self.n_features_in_}: "
+                "expected the same number."
             )
         if hasattr(X, "columns") and hasattr(self, "feature_names_in_"):
             validate_data(self, X, reset=False, skip_check_array=True)  # checks the column names
@@ -117,7 +119,7 @@ class BaseSeriesRNN(BaseRNN):
     def _fit_encoder(self, rows: Rows, weights: np.ndarray) -> EncodedSequences:
         assert isinstance(rows, Ragged)
         mean, scale = self._statistics(rows, weights) if rows.n_steps else (np.zeros(self.n_channels_in_),) * 2
-        self._mean_of_fit = mean  # fills a channel that is missing in a whole series
+        self._mean_of_fit = mean  # fills a channel that is missing in all steps of a series
         scaled = self.scale and rows.n_steps
         self.channel_mean_ = mean if scaled else np.zeros(self.n_channels_in_)
         self.channel_scale_ = scale if scaled else np.ones(self.n_channels_in_)
@@ -136,7 +138,7 @@ class BaseSeriesRNN(BaseRNN):
         values = rows.values if is_complete else np.where(present, rows.values, 0.0)
         largest = np.abs(values).max(axis=0)
         largest[largest == 0] = 1.0
-        values = values / largest  # Then their squares neither overflow nor underflow.
+        values = values / largest  # so that their squares neither overflow nor underflow
         mean = np.average(values, axis=0, weights=step_weights)
         deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=step_weights))
         # A channel that is constant up to rounding is centred, but not scaled.

@@ -53,7 +53,7 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
     def _step_name(self) -> str:  # type: ignore[override]
         return self._inputs._step_name
 
-    # On the training half of ATIS ten epochs found more complete slots than four, which 600 updates amount to.
+    # On the training half of ATIS, ten epochs found more complete slots than the four epochs of 600 updates.
     _auto_epochs = AutoEpochs(n_updates=1_500, n_steps=20_000_000, min_epochs=3, max_epochs=10)
 
     @property
@@ -150,17 +150,17 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             Weight of each row in the losses, the scores, the linear model and the scaling. Only the proportions
             matter. Rows of weight 0 are left out entirely.
         X_val : list or array, default=None
-            Validation rows of the kind of X, in place of a split of X: early stopping uses their loss, and all rows of
-            X are trained on. Nothing else is learned from them. With ``patience=None`` they are only scored in
-            ``history_``. See docs/parameters.md.
+            Validation rows of the same kind as X, instead of rows held out of X: early stopping uses their loss, and
+            all rows of X are used for training. Nothing else is learned from them. With ``patience=None`` they are only
+            scored in ``history_``. See the parameter guide.
         y_val : list of lists or arrays, default=None
             The labels of the steps of X_val. Each must be a label of y, or None.
         sample_weight_val : array-like of shape (n_samples_val,), default=None
             Weight of each row of X_val in the validation loss and score. The loss also uses `class_weight`.
         groups : array-like of shape (n_samples,), default=None
-            What rows have in common that new data will not share: the author, the patient, the film. Early stopping
-            holds out whole groups, and the linear model is cross-fitted without the group of a row. At least two
-            different hashable values. See docs/parameters.md.
+            The group of each row, such as its author, patient or film, if new data come from other groups. Early
+            stopping holds out whole groups, and the linear model is cross-fitted without the group of a row. At least
+            two different hashable values. See the parameter guide.
 
         Returns
         -------
@@ -176,14 +176,16 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
             finite number.
         TypeError
             If X or X_val is sparse or masked, or is not a container of rows.
+        MemoryError
+            If the longest sequence needs more memory than is available.
 
         Notes
         -----
         With `checkpoint_dir`, the estimator, its parameters, the data and the device identify a checkpoint, so several
-        fits, such as those of a search, can share a folder. The file is removed when the fit ends, and remains after
-        an error or Ctrl-C. A checkpoint of a fit that differs in any of these is not used, and a warning names the
-        difference. A checkpoint from other versions of the packages is an error. When a fit continues, the vocabulary
-        and the linear model are fitted again, and only the remaining epochs are run.
+        fits, such as those of a search, can share a folder. The file is removed when the fit is complete, and remains
+        after an error or Ctrl-C. If a fit differs from a checkpoint in any of these, the checkpoint is not used, and a
+        warning names the difference. A checkpoint from other versions of the packages raises an error. When a fit
+        continues, the vocabulary and the linear model are fitted again, and only the remaining epochs are run.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
@@ -197,15 +199,15 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         Parameters
         ----------
         X : array-like, list or Series
-            Rows of the stream. The vocabulary (unless `tokenizer` is already fitted), scaling, linear model and n-grams
-            are learned from the first chunk only, so start with a large one.
+            Rows of the stream. The vocabulary (unless `tokenizer` is already fitted), scaling and linear model are
+            learned from the first chunk only, so start with a large one.
         y : list of lists or arrays
             The targets, as in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes that the stream will ever contain; required in the first call. A class without rows so far
-            counts as half a row.
+            All classes that the stream will ever contain; required in the first call. For the linear model, a class
+            without steps in the first chunk counts as half a step.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row. A weight has the same meaning in all chunks.
+            Weight of each row, on the same scale in all chunks.
 
         Returns
         -------
@@ -214,16 +216,21 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
 
         Raises
         ------
+        AttributeError
+            If `schedule` is not "constant".
+        TypeError
+            If X is sparse or masked, or is not a container of rows.
         ValueError
-            If the data are not as described, a parameter that determines the network has changed, a label is not in
-            `classes`, or the loss stops being a finite number.
+            If the data are not as described, `patience` is not None, a parameter that determines the network has
+            changed, a label is not in `classes`, or the loss stops being a finite number.
 
         Notes
         -----
-        The content of a row determines its fold. A row that is repeated bit for bit gets features that were learned
-        from the first chunk without the fifth of its rows that includes this row. `fit` does not keep the models of
-        its folds, so after `fit` pass rows that were not in it. Settings of the training and the loss can change
-        between calls. `clone`, which searches and meta-estimators call, makes a fitted `tokenizer` an unfitted one.
+        The first chunk is divided into five folds, and the content of a row determines its fold. A row that occurs
+        again in a later chunk gets features that were fitted without its fold, so not to its own target. `fit` does not
+        keep the models of its folds, so after `fit` pass only rows that were not in it. Parameters of the training and
+        of the loss can change between calls. `clone`, which searches and meta-estimators call, turns a fitted
+        `tokenizer` into an unfitted one.
 
         Examples
         --------
@@ -249,6 +256,13 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         -------
         ndarray of shape (n_samples,), dtype object
             For each sequence one array of values of ``classes_``, of shape (n_steps,).
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.decode(fitted._outputs(X))
@@ -264,8 +278,15 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         Returns
         -------
         ndarray of shape (n_samples,), dtype object
-            For each sequence one array of shape (n_steps, n_classes), with columns in the order of ``classes_``. They
-            are the probabilities of each step on its own; `transitions` do not apply.
+            For each sequence one array of shape (n_steps, n_classes), with columns in the order of ``classes_``. Each
+            step is considered on its own: `transitions` does not apply.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid, or not of the kind seen in `fit`.
         """
         fitted = self._fitted()
         return fitted._task.probabilities(fitted._outputs(X))
@@ -280,12 +301,20 @@ class BaseRNNTagger(BaseTextRNN, BaseSeriesRNN):
         y : list of lists or arrays
             The labels of the steps. Steps labelled None do not count; a label that was not in fit is never predicted.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each step of a sequence.
+            Weight of each sequence, which holds for each of its steps.
 
         Returns
         -------
         float
             The accuracy; NaN if no step has a label.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X is invalid or not of the kind seen in `fit`, or y does not have one label of the type of ``classes_``,
+            or None, for each step.
         """
         predicted = self.predict(X)
         tags = validate_tags(y, len(predicted), name="y", rows_name="X")

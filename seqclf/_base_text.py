@@ -27,8 +27,8 @@ from seqclf._validation.frames import column_labels, is_frame
 from seqclf._validation.parameters import has_methods, integer, optional, raise_parameter_changed, real
 from seqclf._validation.texts import UNKNOWN, Kind, validate_text_input
 
-# Ids are renumbered if the largest + 1 exceeds _MAX_IDS_PER_DISTINCT * n_distinct + _FREE_IDS: an embedding for all ids
-# up to the largest would then be mostly unused.
+# Ids are renumbered if the largest id + 1 exceeds _MAX_IDS_PER_DISTINCT * n_distinct + _FREE_IDS, because most of an
+# embedding of all ids up to the largest one would then be unused.
 _MAX_IDS_PER_DISTINCT, _FREE_IDS = 4, 10_000
 # Maximum length of the token n-grams of the linear model: for words and subwords, and for characters.
 _MAX_WIDE_NGRAM, _MAX_WIDE_CHARACTER_NGRAM = 2, 5
@@ -161,7 +161,7 @@ class BaseTextRNN(BaseRNN):
         _, ids = validate_text_input(output, kind="ids", name="the tokenizer's output", in_fit=in_fit)
         if len(ids) != n_rows:
             raise ValueError(
-                f"The tokenizer, {type(self.tokenizer_).__name__}, returned {len(ids)} rows for {n_rows} texts; "
+                f"The tokenizer, {type(self.tokenizer_).__name__}, returned {len(ids)} rows for {n_rows} texts: "
                 "expected one row of token ids for each."
             )
         return ids

@@ -66,7 +66,7 @@ def _prepare(
     warn_if_indexes_differ(X, len(rows), y=y, sample_weight=sample_weight, groups=groups)
     rows, y, weights, groups, selected = _validate_targets(estimator, task, rows, y, sample_weight, groups)
     validation = _validate_validation_data(estimator, task, X_val, y_val, sample_weight_val)
-    # Very large weights could sum to infinity.
+    # The sum of very large weights could be infinite.
     weights /= weights.max()
     sequences = estimator._encode(rows) if warm else estimator._fit_encoder(rows, weights)
     data = make_dataset(sequences, y, weights, groups, rows=selected)
@@ -180,7 +180,7 @@ def _validate_validation_data(
             ("sample_weight_val", sample_weight_val, "X_val and y_val"),
         ):
             if value is not None:
-                raise ValueError(f"{name} was given without {required}: give both X_val and y_val, or neither.")
+                raise ValueError(f"{name} was passed without {required}: pass both X_val and y_val, or neither.")
         return None
     try:
         rows = estimator._validate_X(X_val, reset=False, name="X_val")

@@ -125,7 +125,10 @@ def _add_label_features(estimator: Any, chunk: Dataset, task: Task, rng: np.rand
 
 def _check_first_chunk(supervision: Supervision) -> None:
     """Raise an error, or warn, if linear models and n-grams can't be fitted to the first chunk."""
-    advice = "Start with a larger chunk of different rows, or train only the network (wide=False, nb_ngrams=0)."
+    advice = (
+        "Start with a larger chunk of different rows, or train only the network (wide=False; for texts also "
+        "nb_ngrams=0)."
+    )
     if not supervision.fold.any():
         raise ValueError(
             "The first chunk has too few different rows to cross-fit the linear model and the n-gram features. "

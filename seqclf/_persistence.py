@@ -41,8 +41,8 @@ TextTokenizer
     ValueError
         If the estimator could not be loaded again, for example because a weight is not finite.
     TypeError
-        If it is not an estimator of this package, or contains something that a model file can't hold: a generator as
-        `random_state`, or a tokenizer of another package.
+        If `estimator` is not of this package, or contains something that a model file can't hold, such as a RandomState
+        as `random_state` or a tokenizer of another package.
     FileExistsError
         If the path exists and is not a model.
     OSError
@@ -55,8 +55,8 @@ TextTokenizer
 
     Notes
     -----
-    The file contains everything that predictions need, the hyperparameters and the history. It does not contain the
-    state of the optimiser, with which `partial_fit` continues; pickles do.
+    The file contains everything that predictions need, the parameters and the history. It does not contain the state of
+    the optimiser, from which `partial_fit` continues; a pickle does.
 
     Examples
     --------
@@ -75,13 +75,14 @@ TextTokenizer
         raise TypeError(f"save_model got the class {estimator.__name__}: pass an estimator, {estimator.__name__}(...).")
     if _MODULES.get(name) != type(estimator).__module__:
         raise TypeError(
-            f"save_model saves the estimators of seqclf, {', '.join(_MODULES)}; got a {name}. {_advice(estimator)}"
+            f"save_model saves the estimators of seqclf, {', '.join(_MODULES)}: got an instance of "
+            f"{type(estimator).__module__}.{name}. {_advice(estimator)}"
         )
     state = {"class": name, **estimator._to_state()}
     try:
         type(estimator)._from_state(Saved(state))
     except SavedStateError as error:
-        raise ValueError(f"This {name} can't be saved, because it could not be loaded again: {error}") from error
+        raise ValueError(f"This {name} can't be saved, because it could not be loaded again: {error}.") from error
     documents = {document: state.pop(document) for document in _DOCUMENTS if state.get(document) is not None}
     write_states(path, documents | {"model": state})
 
@@ -97,27 +98,27 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     path : str or path-like
         The folder or the .zip file.
     device : str, default="auto"
-        The `device` of the loaded estimator. The device of the saved estimator is not used, because this machine may
-        not have it.
+        The `device` parameter of the loaded estimator. That of the saved estimator is not used, because this machine
+        may not have the device.
 
     Returns
     -------
     estimator
         It predicts like the saved estimator, and `fit` with ``warm_start=True`` continues from it; `partial_fit`
-        starts with a new optimiser state. On the CPU it predicts without importing torch.
+        continues with a new state of the optimiser. On the CPU it predicts without importing torch.
 
     Raises
     ------
     ModelFileError
-        If the file is damaged, was changed, or was written by a newer version.
+        If the file is damaged, was changed, is not a model, or was written by a newer version.
     FileNotFoundError
         If the path does not exist.
-    ValueError
-        If `device` is not a valid device.
+    ValueError, TypeError
+        If `device` is not the name of a device that torch supports.
 
     See Also
     --------
-    load_predictor : Loads a predictor, which is faster.
+    load_predictor : Loads a predictor, which is faster and needs neither torch nor scikit-learn.
 
     Examples
     --------
@@ -129,7 +130,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     array([array([2], dtype=int32)], dtype=object)
     """
     if not isinstance(device, str):
-        raise TypeError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.")
+        raise TypeError(f"device={device!r} is not supported: expected 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'.")
     if not computes_on_cpu(device):
         from seqclf._training.device import resolve_device  # imports torch
 
@@ -146,10 +147,10 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
 
 
 def load_predictor(path: str | os.PathLike[str]) -> Predictor:
-    """Load a saved model for prediction only, without torch, scikit-learn or scipy.
+    """Load a saved model for prediction only, without importing torch, scikit-learn or scipy.
 
-    This needs only numpy, safetensors and the compiled library of this package; models with
-    ``TextTokenizer(level="subword")`` also need the package `tokenizers`.
+    This needs only numpy and safetensors; models with ``TextTokenizer(level="subword")`` also need the package
+    `tokenizers`. Without the compiled library of this package, predictions run in numpy, which is slower.
 
     Parameters
     ----------
@@ -198,14 +199,14 @@ def _load_state(path: str | os.PathLike[str]) -> State:
     path = _path_string(path)
     states = read_states(path)
     if not isinstance(state := states["model"], dict):
-        raise ModelFileError(f"{path!r} can't be loaded: its document 'model' is not a dict")
+        raise ModelFileError(f"{path} can't be loaded: its document 'model' is not a dict.")
     return {**state, **{name: states.get(name) for name in _DOCUMENTS}}
 
 
 def _path_string(path: str | os.PathLike[str]) -> str:
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise TypeError(f"path is {text!r}; expected a string or a Path")
+        raise TypeError(f"path is {path!r}: expected a string or a Path.")
     return text
 
 
@@ -221,4 +222,4 @@ def _name_path_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except SavedStateError as error:
-        raise ModelFileError(f"{os.fspath(path)!r} can't be loaded: {error}") from error
+        raise ModelFileError(f"{os.fspath(path)} can't be loaded: {error}.") from error

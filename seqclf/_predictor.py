@@ -40,15 +40,15 @@ def _available_if_task_has(required: str) -> Callable[[Method], Method]:
 class Predictor:
     """A fitted model for prediction, as returned by :func:`load_predictor`.
 
-    A predictor has the same methods among `predict`, `predict_proba`, `predict_log_proba` and `decision_function` as
-    the saved estimator. They return the same values, equal to the bit if both use the compiled library. It computes on
-    the CPU with the estimator's `n_threads`; if that is None, with one thread per processor, or with the number of
-    threads in the environment variable OMP_NUM_THREADS. It is thread-safe and can be pickled.
+    Of the methods `predict`, `predict_proba`, `predict_log_proba` and `decision_function`, a predictor has those that
+    the saved estimator has. They return the same values, bit for bit if both use the compiled library. A predictor
+    computes on the CPU with the `n_threads` of the estimator; if that is None, with one thread per processor, or with
+    the number of threads in the environment variable OMP_NUM_THREADS. It is thread-safe and can be pickled.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes or labels, if the model predicts classes or labels.
+        The classes or labels; absent for a regressor.
 
     See Also
     --------
@@ -115,6 +115,11 @@ class Predictor:
         ndarray of shape (n_samples, n_classes)
             The same as `predict_proba` of the estimator: columns in the order of ``classes_``; for a tagger, an object
             array with one array per sequence.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not of the kind seen in fit.
         """
         return self._task.probabilities(self._outputs(X))  # type: ignore[attr-defined, no-any-return]
 
@@ -131,6 +136,11 @@ class Predictor:
         -------
         ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not of the kind seen in fit.
         """
         return self._task.log_probabilities(self._outputs(X))  # type: ignore[attr-defined, no-any-return]
 
@@ -147,6 +157,11 @@ class Predictor:
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The logit of ``classes_[1]`` for two classes; otherwise one logit per class or label.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not of the kind seen in fit.
         """
         logits = self._outputs(X)
         assert not isinstance(logits, Ragged)

@@ -11,65 +11,67 @@ from seqclf._base_series import BaseSeriesRNN
 class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     """Predict numeric targets from numeric series with a recurrent network.
 
-    Series of one or more channels are standardised, passed through an RNN, LSTM, GRU or MGU and through convolutional
-    layers next to it, pooled over the steps and mapped to the targets by a linear layer. A linear model of the last
-    steps or of random convolutions is fitted first; the network starts from that model and learns what it misses.
-    Series can differ in length. ``wide=False, conv_filters=0`` is the plain textbook network.
+    Series of one or more channels are standardised, passed through an RNN, LSTM, GRU or MGU and, in parallel, through
+    convolutional layers, pooled over the steps and mapped to the targets by a linear layer. A linear model of the last
+    steps or of random convolutions is fitted first; the network starts from it and learns what the linear model misses.
+    Series can differ in length. ``wide=False, conv_filters=0`` gives the plain textbook network.
 
     Parameters
     ----------
     channels_first : bool, default=False
         Read arrays as (n, channels, steps) and rows of a list as (channels, steps), the order of aeon, sktime and tsai.
-        In the wrong order a series becomes a few steps of many channels; `fit` warns where that is likely.
+        In the wrong order a series becomes a few steps of many channels; `fit` warns if that is likely.
     missing : {"raise", "interpolate", "forward"}, default="raise"
         What to do with NaN: raise an error, interpolate linearly between the neighbours in the channel, or repeat the
-        last value. "interpolate" uses later values: more accurate for whole series. "forward" suits early
-        classification.
+        last value. At the start both use the next value, in a channel without values the mean of the training rows.
+        "interpolate" uses later values: more accurate for whole series. "forward" suits early classification.
     scale : bool, default=True
         Standardise each channel to mean 0 and standard deviation 1 over all steps of the training rows. Networks train
         badly on values far from that range; turn it off for data that are scaled already.
     cell : {"rnn", "lstm", "gru", "mgu"}, default="gru"
         The recurrent cell: simple (Elman) network, long short-term memory, gated recurrent unit, or minimal gated unit.
-        They cost 1, 4, 3 and 2 matrix products per step. "rnn" learns little from more than about ten steps back. See
-        docs/parameters.md.
+        They cost 1, 4, 3 and 2 matrix products per step. "rnn" learns few dependencies that span more than about ten
+        steps. See the parameter guide.
     units : int or tuple of int, default=32
-        Width of the hidden state in each direction; a tuple gives the width of each layer. Cost grows with its square.
+        Width of the hidden state in each direction; a tuple gives the width of each layer. Cost grows with the square
+        of the width.
     n_layers : int, default=1
-        Number of stacked recurrent layers. If `units` is a tuple, its length is the number of layers and `n_layers` is
-        left at 1.
+        Number of stacked recurrent layers. If `units` is a tuple, its length is the number of layers, and `n_layers`
+        must be 1 or equal to it.
     bidirectional : bool, default=True
         Also process every sequence from the end to the start, with separate weights. This doubles the cost.
     pooling : {"last", "mean", "max", "attention"}, default="mean"
         How the states of all steps become one vector: last state, mean, maximum of each unit, or a mean with learned
-        weights ("attention"). "last" is the textbook choice, and the hardest to train on long sequences. See
-        docs/parameters.md.
+        weights ("attention"). "last" is the textbook choice, and the hardest to train on long sequences. See the
+        parameter guide.
     activation : {"tanh", "relu", "softsign"}, default="tanh"
         Non-linearity of the state; gates are always sigmoids. "softsign", ``x / (1 + |x|)``, saturates more slowly than
-        "tanh" [9]_. "relu" does not saturate, so states can grow without bound. Some are slow on a GPU. See
-        docs/parameters.md.
+        "tanh" [9]_. "relu" does not saturate, so states can grow without bound. On a GPU, "softsign" is slow, and so is
+        "relu" with any cell but "rnn". See the parameter guide.
     conv_filters : int or tuple of int, default=32
-        Filters of each of the three convolutional layers next to the recurrent ones, as in [4]_ and [5]_, or a tuple
-        with one number per layer. They find patterns anywhere in a series. Cost grows with the square; 0 means no such
-        layers. See docs/parameters.md.
+        Number of filters of each of the three convolutional layers next to the recurrent ones, as in [4]_ and [5]_, or
+        a tuple with one number per layer. They find patterns anywhere in a series. Cost grows with the square of the
+        number; 0 means no such layers. See the parameter guide.
     wide : bool, default=True
         Fit a linear model first and let the network learn what that model misses (see Notes). With it, few rows and few
-        epochs are enough. It adds about a second for 500 series of 300 steps.
+        epochs are enough. It adds about a second to a fit on 500 series of 300 steps.
     dropout : float in [0, 1), default=0.1
-        Fraction of the features dropped in training between layers and before the output: one mask per sequence, the
-        same at all of its steps. 0 learns faster and overfits sooner.
+        Fraction of the features set to 0 in training between layers and before the output: one mask per sequence, the
+        same at all of its steps. With 0 the network learns faster and overfits sooner.
     recurrent_dropout : float in [0, 1), default=0.0
-        Fraction of the recurrent weights dropped in training, drawn once per batch (DropConnect, as in AWD-LSTM).
+        Fraction of the recurrent weights set to 0 in training; they are drawn once per batch (DropConnect, as in
+        AWD-LSTM).
     weight_decay : float, default=0.0
-        L2 penalty on the weights, including those of the linear model's scores, but not on the biases. With "adamw" it
-        is decoupled from the gradient.
+        Strength of an L2 penalty on the weights, including those that scale the linear model's scores, but not on the
+        biases. With "adamw" it is decoupled from the gradient.
     l1 : float, default=0.0
         Strength of an L1 penalty on the weight matrices.
     max_grad_norm : float or None, default=1.0
         Maximum norm of the gradient of a batch; larger gradients are scaled down to it. None turns this off, and long
         sequences can then make the training diverge.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        The training loss. "absolute_error" estimates the median; "huber" is squared up to one (robust) standard
-        deviation of y and absolute beyond it. A few large errors dominate neither of these two.
+        The training loss. "absolute_error" estimates the median; "huber" is squared for errors up to one (robust)
+        standard deviation of y and linear beyond it. A few large errors do not dominate either of them.
     optimizer : {"adam", "adamw", "rmsprop", "adagrad", "sgd", "nesterov"}, default="adam"
         The update rule. "sgd" has no momentum, "nesterov" a momentum of 0.9; both need a larger learning rate than the
         others.
@@ -77,51 +79,53 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         Step size of the optimiser, and the first thing to lower if the loss diverges.
     schedule : {"constant", "one_cycle"}, default="one_cycle"
         Learning rate over time: constant, or rising to `learning_rate` in the first fifth of all updates and falling to
-        zero at the end of `max_epochs`, which suits few epochs. With `patience`, prefer "constant". See
-        docs/parameters.md.
+        zero at the end of `max_epochs`, which suits few epochs. With `patience`, prefer "constant". See the parameter
+        guide.
     batch_size : int, default=16
         Maximum number of sequences per update. Larger batches make an epoch faster, but more epochs are needed.
     max_epochs : int or "auto", default="auto"
-        Maximum number of passes over the training data. "auto" aims at 300 updates within 4 to 20 epochs and 500,000
-        steps of series; with ``wide=False`` at 1,500 updates within 5 to 200 epochs and 1.5 million steps. See
-        docs/parameters.md.
+        Maximum number of passes over the training data. "auto" is the number for 300 updates, or for 500,000 steps of
+        series if that is less, kept within 4 to 20; with ``wide=False``, for 1,500 updates or 1.5 million steps within
+        5 to 200. See the parameter guide.
     warm_start : bool, default=False
-        Let `fit` continue to train the fitted network, with the same scaling, linear model and kind of targets. See
-        docs/parameters.md.
+        Let `fit` continue to train the fitted network, with the same scaling, linear model and kind of targets. See the
+        parameter guide.
     checkpoint_dir : str or path-like, default=None
-        Folder in which `fit` saves its state after each epoch. If the process is killed, the same fit of the same data
-        continues from there, with the same result (bit for bit on one number of threads). See the notes of `fit`.
+        Folder in which `fit` saves its state after each epoch; None saves nothing. If the process is killed, the same
+        fit on the same data continues from there, with the same result (bit for bit with the same number of threads).
+        See the notes of `fit`.
     patience : int or None, default=None
         Stop after this many epochs without a lower validation loss, and restore the weights of the best epoch. None
-        trains for `max_epochs` on all rows, without a validation set.
+        trains for `max_epochs` epochs and holds no rows out. See the parameter guide.
     tol : float, default=1e-4
-        Minimum (absolute) decrease of a loss that counts as an improvement.
+        Minimum absolute decrease of the validation loss that `patience` counts as an improvement.
     validation_fraction : float in (0, 1), default=0.1
-        Fraction of the rows held out for early stopping, in which classes keep their proportions. Nothing is learned
-        from the targets of these rows. Not used if `fit` gets X_val. See docs/parameters.md.
+        Fraction of the rows held out for early stopping, stratified by class if there are classes. Nothing is learned
+        from the targets of these rows. Not used without `patience`, or if `fit` gets X_val. See the parameter guide.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the validation split, the order of the rows and dropout. With an integer, two fits
-        on one machine with one number of threads are equal bit for bit.
+        on the same machine with the same number of threads are equal bit for bit.
     device : str, default="auto"
-        Where to compute: "cpu", "cuda", "cuda:1"; "auto" uses a CUDA GPU if there is one.
+        Where to compute: "cpu", "cuda", "cuda:1"; "auto" uses a CUDA GPU if there is one, else the CPU. Without any
+        CUDA GPU, "cuda" warns and uses the CPU.
     n_threads : int or None, default=None
-        Number of threads of fit and predict. None uses torch's setting (``torch.get_num_threads()``), or the number of
-        processors if torch is not loaded. Use 1 in grid searches that run in parallel.
+        Number of threads of fit and predict. None uses torch's setting (``torch.get_num_threads()``); if torch is not
+        loaded, OMP_NUM_THREADS or the number of processors. Use 1 in grid searches that run in parallel.
     verbose : int, default=0
         1 prints a line per epoch; 2 also shows a progress bar in each epoch.
 
     Attributes
     ----------
     target_center_, target_scale_ : ndarray of shape (n_targets,)
-        Offset subtracted from each target, and scale that it is then divided by: mean and standard deviation; with a
-        `loss` that large errors do not dominate, the median, and the distance between the 5 % and 95 % quantiles
-        divided by 3.29.
+        Offset subtracted from each target, and scale that it is then divided by: mean and standard deviation; with the
+        losses "absolute_error" and "huber" the median, and the distance between the 5 % and 95 % quantiles divided by
+        3.29.
     history_ : list of dict
         One dict per epoch: ``epoch`` (from 1), ``train_loss``, ``train_score``, ``valid_loss``, ``valid_score`` (these
-        two only with a validation set), ``seconds`` and ``steps`` (the number trained on). Scores are R squared, losses
-        those of standardised targets. Training scores are measured during training, with dropout on.
+        two only with a validation set), ``seconds`` and ``steps`` (how many were trained on). Scores are R squared;
+        losses are those of standardised targets. Training scores are measured during training, with dropout on.
     best_epoch_ : int
-        The epoch whose weights are used; the last one without early stopping.
+        The epoch whose weights are used, counted from 1; without early stopping the last one.
     n_iter_ : int
         Number of epochs run.
     network_ : torch.nn.Module
@@ -129,7 +133,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         of all series, the length of each series and the scores of the linear model (with `wide`). It returns
         standardised targets. The notes of `hidden_states` describe its weights.
     n_parameters_ : int
-        Number of trained weights.
+        Number of trained weights of the network.
     n_features_in_ : int
         Number of steps of a 2-D X in fit; absent if X held 3-D or ragged series.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -137,7 +141,8 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     n_channels_in_ : int
         Number of channels seen in fit.
     channel_names_in_ : ndarray of shape (n_channels_in_,)
-        Names of the channels, if rows came as frames. Later frames are read by name, with their columns in any order.
+        Names of the channels, if rows came as frames. Later frames are read by name, so their columns can be in any
+        order.
     channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
         Offset subtracted from each channel, and scale that it is then divided by.
     wide_ : object
@@ -153,15 +158,17 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
 
     Notes
     -----
+    The parameter guide is the file ``docs/parameters.md`` of the source distribution.
+
     X can be
 
     - a 2-D array or frame of shape (n_samples, n_steps), as for any scikit-learn estimator: one channel, and predict
       needs the same number of steps;
     - an array of shape (n_samples, n_steps, n_channels), or (n_samples, n_channels, n_steps) with
-      ``channels_first=True``. Steps at either end that are NaN in every channel are padding, any other NaN is a missing
-      value;
-    - a list or 1-D object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths can differ. (A
-      list of lists of numbers is 2-D input if all have the same length.)
+      ``channels_first=True``. Steps at either end that are NaN in every channel are padding, and any other NaN is a
+      missing value;
+    - a list or 1-D object array of arrays of shape (n_steps,) or (n_steps, n_channels), whose lengths can differ (a
+      list of lists of numbers is 2-D input if all have the same length);
     - a list of frames (pandas, polars, arrow), one per series, whose columns are the channels;
     - a frame with one row per series, one column per channel, and a list or Series in every cell;
     - an xarray array: axes called time or step, and channel or variable, are recognised by these names.
@@ -171,25 +178,26 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
     A series without steps is allowed. All such series get the same prediction.
 
     A network can memorise a few dozen noisy rows. Therefore what it adds to the linear model is multiplied by n / (n +
-    100), where n is the number of training rows. The factor is 1 if rows are held out for early stopping, with
-    ``wide=False``, and after a warm start.
+    100), where n is the number of training rows. The factor is 1 with a validation set, with ``wide=False``, after a
+    warm start and in `partial_fit`.
 
-    No prediction is outside the range of the training targets, as with forests and nearest neighbours. If new targets
-    will be outside of it, learn a target without a trend, such as the difference from the last value.
+    As with forests and nearest neighbours, no prediction is outside the range of the training targets. If new targets
+    can be outside it, choose a target without a trend, such as the difference from the last value.
 
     For forecasts, where the last steps matter most, ``RNNRegressor(pooling="last", wide=False, conv_filters=0)`` can be
-    better: the mean over the steps describes the series as a whole.
+    better: the default, the mean over the steps, describes the series as a whole.
 
     The linear model is ridge regression, either on the last steps themselves (at most 1,000 values) or on features of
-    random convolutions [7]_, whichever has the lower loss out of fold. The features are, for each convolution, the
-    fraction of the steps at which its output is above a threshold, and the length of the longest such stretch. The 84
-    kernels of length 9 are fixed, their dilations depend on the median length, channels and thresholds are random.
-    Series whose median length is below 9 are used directly. There are at most 10,000 features (3,000 for more than
-    2,000 rows), and 100 million values in all. Training rows get scores from models that were fitted without their fold
-    (one of five), so no row sees its own target. The rows of a group are in one fold; without groups, equal rows are,
-    unless most rows are duplicates. If the rows are overlapping windows of one series, in order, the folds are blocks
-    of consecutive rows; for windows in another order, pass `groups` to `fit`. A straight line, fitted out of fold,
-    turns the scores into estimates, which are added to the output of the network [8]_.
+    random convolutions [7]_, whichever has the lower out-of-fold loss. The features are, for each convolution, the
+    fraction of the steps at which its output is above a threshold, and the length of the longest run of such steps. The
+    84 kernels of length 9 are fixed, their dilations depend on the median length of the series, and the channels and
+    thresholds are random. If the median length is below 9, the features are the values of the first steps instead.
+    There are at most 10,000 features (3,000 for more than 2,000 rows), and at most 100 million feature values in all
+    rows together. Training rows get scores from models that were fitted without their fold (one of five), so no row
+    sees its own target. The rows of a group are in one fold; without groups, equal rows are in one fold, unless most
+    rows are duplicates. If the rows are overlapping windows of one series, in order, the folds are blocks of
+    consecutive rows; for windows in another order, pass `groups` to `fit`. A straight line, fitted to out-of-fold
+    scores, turns the scores into estimates, which are added to the output of the network [8]_.
 
     References
     ----------
@@ -212,7 +220,7 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
 
     Examples
     --------
-    The largest value:
+    Predict the largest value of a series:
 
     >>> import numpy as np
     >>> from seqclf import RNNRegressor

@@ -56,7 +56,7 @@ class Saved:
             raise SavedStateError(f"{self._path(min(unknown))} is not a known value")
 
     def value(self, name: str) -> Any:
-        """The unchecked value; the caller has to check it."""
+        """The value, which the caller has to check."""
         if name not in self._state:
             raise SavedStateError(f"{self._path(name)} is missing")
         return self._state[name]

@@ -56,7 +56,8 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
     """Convert sequences of unequal length to one array.
 
     Shorter sequences are padded, longer ones are truncated. One-dimensional rows of integers are ids and result in a
-    2-D array; everything else is a series of floats and results in a 3-D array, whose last axis is the channels.
+    2-D array; everything else is a series of floats and results in a 3-D array, (sequences, steps, channels), or
+    (sequences, channels, steps) with ``channels_first=True``.
 
     The estimators of seqclf need no padding: they accept ragged input directly, which is faster. This class is for
     other code that needs an array.
@@ -64,19 +65,19 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     max_length : int or None, default=None
-        Number of steps of the output. None is the length of the longest sequence in `fit`, which must not be 0: no
-        training data are truncated, but one very long sequence makes the whole array that long.
+        Number of steps of the output. None means the length of the longest sequence in `fit`, which must be at least 1:
+        no training data are truncated, but one very long sequence makes the whole array that long.
     padding : {"start", "end"}, default="end"
         The side to which padding is added.
     truncate : {"start", "end"}, default="start"
-        The side at which longer sequences are cut off: "start" keeps the last steps.
+        The side from which steps of longer sequences are cut off: "start" keeps the last steps, "end" the first ones.
     value : float or None, default=None
-        The fill value. None is 0 for ids and NaN for series, which the estimators of seqclf recognise as padding. They
-        and `inverse_transform` can mistake any other value for data. It must be representable in the dtype of the
-        output.
+        The fill value. None means 0 for ids and NaN for series, which the estimators of seqclf recognise as padding.
+        They read any other value as data, and `inverse_transform` removes data that equal it at the padded side. It
+        must fit the dtype of the output.
     channels_first : bool, default=False
         Whether series have the shape (channels, steps), and arrays of them (n, channels, steps), in the input and the
-        output. Not used for ids. In the wrong order, channels would be padded in place of steps; `fit` warns if every
+        output. Not used for ids. In the wrong order, channels would be padded instead of steps; `fit` warns if every
         series has fewer steps than channels.
 
     Attributes
@@ -84,12 +85,12 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
     max_length_ : int
         The number of steps of the output.
     input_kind_ : {"ids", "series"}
-        What X held in `fit`. `transform` accepts the same kind only.
+        What X held in `fit`. `transform` accepts only the same kind.
     n_channels_in_ : int
         The number of channels; present only for series.
     channel_names_in_ : ndarray of shape (n_channels_in_,)
-        The names of the channels; present only if series came as frames. Later frames are read by name, with their
-        columns in any order.
+        The names of the channels; present only if series came as frames. Later frames are read by name, so their
+        columns can be in any order.
 
     See Also
     --------
@@ -98,10 +99,10 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
     Notes
     -----
     Arrays that are already padded are accepted too, 2-D arrays of integers or 3-D arrays of numbers, and are padded
-    again. Steps at either end that equal the fill value (`value`, or its default; in 3-D arrays also NaN in every
-    channel) are taken as their padding. Ragged input is not stripped, but a 0 among the ids of rows of unequal length
-    is an error unless `value` is another number. Any other NaN is an error, and so is every NaN in ragged input and in
-    2-D arrays.
+    again. Steps at either end that equal the fill value (`value` or its default; in 3-D arrays also NaN in every
+    channel) are taken for padding. No steps of ragged input are taken for padding, but a 0 among the ids of rows of
+    unequal length is an error unless `value` is another number. Any other NaN is an error, and so is every NaN in
+    ragged input and in 2-D arrays.
 
     If one number in a list of rows is a float, all rows are series: ``[[1, 2], [0.5]]``. Integers with channels, of
     shape (steps, channels), are series too.
@@ -161,6 +162,8 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If X is sparse or is not a container of rows.
         ValueError
             If a parameter or a row of X is invalid, or all sequences are empty and `max_length` is None.
         """
@@ -181,7 +184,12 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
-            The same as from ``fit(X).transform(X)``.
+            What ``fit(X).transform(X)`` returns.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `fit`.
         """
         with fresh_state(self) as fresh:
             return fresh._pad(fresh._fit(X))
@@ -197,12 +205,15 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
-            The padded array. A 2-D array becomes a data frame if `set_output` requests one.
+            The padded array; of series with ``channels_first=True``, of shape (n_sequences, n_channels_in_,
+            max_length_). A 2-D array becomes a data frame if `set_output` requests one.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the padder is not fitted.
+        TypeError
+            If X is sparse or is not a container of rows.
         ValueError
             If a row of X is invalid, or its kind or channels differ from those in `fit`.
         """
@@ -230,7 +241,7 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the padder is not fitted.
         ValueError
             If X is not an array with the number of dimensions that `transform` returns.
         """
@@ -239,8 +250,8 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         n_dimensions, dtype_kinds = (2, "iu") if fitted.input_kind_ == "ids" else (3, "iuf")
         if array.ndim != n_dimensions or array.dtype.kind not in dtype_kinds:
             raise ValueError(
-                f"inverse_transform takes the padded array that transform returns, {n_dimensions}-D for "
-                f"{_KIND_NAMES[fitted.input_kind_]}: got {array.ndim} dimension(s) of dtype {array.dtype}."
+                f"X has the shape {array.shape} and the dtype {array.dtype}: expected the padded array that "
+                f"transform returns, which is {n_dimensions}-D for {_KIND_NAMES[fitted.input_kind_]}."
             )
         sequences = Ragged.from_array(fitted._in_channel_order(array))
         items = sequences.stripped(fitted._is_fill(sequences.values, fitted.input_kind_), (fitted.padding,)).items()
@@ -260,7 +271,13 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (max_length_,), dtype object
-            One name per step. A padder that was fitted on series, which have no columns, does not have this method.
+            One name per step. A padder that was fitted on series does not have this method, because its output has no
+            columns.
+
+        Raises
+        ------
+        NotFittedError
+            If the padder is not fitted.
         """
         check_is_fitted(self, "max_length_")
         return np.array([f"step{step}" for step in range(self.max_length_)], dtype=object)
@@ -407,12 +424,12 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
             expected = "an integer"
         if not fits:
             raise ValueError(
-                f"value={shorten(self.value)} cannot be filled into an array of dtype {dtype}: "
+                f"value={shorten(self.value)} can't be filled into an array of dtype {dtype}: "
                 f"expected {expected} that it can represent, or None."
             )
 
     def _is_fill(self, values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
-        """Which steps hold the fill value in every channel."""
+        """Whether each step holds the fill value in every channel."""
         fill = self._fill_value(kind)
         equal = np.isnan(values) if fill != fill else values == fill
         return equal if equal.ndim == 1 else equal.all(axis=1)
@@ -489,8 +506,8 @@ def _as_int64(array: NDArray[Any], position: int) -> NDArray[Any]:
     if out_of_range.any():
         step = int(np.argmax(out_of_range))
         raise ValueError(
-            f"Row {position} of X holds {shorten(array[step])} at position {step}: expected integers that fit "
-            f"int64, from {_INT64.min} to {_INT64.max}."
+            f"Row {position} of X holds {shorten(array[step])} at position {step}: expected whole numbers that "
+            f"fit in int64, from {_INT64.min} to {_INT64.max}."
         )
     return array.astype(np.int64)
 

@@ -11,7 +11,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._validation.argument_errors import argument_errors
 from seqclf._validation.containers import shorten
 from seqclf._validation.frames import column_labels, is_frame
-from seqclf._validation.numbers import as_floats, first_non_number
+from seqclf._validation.numbers import as_floats, first_non_number, type_of
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 
@@ -31,10 +31,10 @@ def series_from_frame(
     frame : frame of pandas, polars or arrow
         One row for each step of each series, in any order.
     id : label
-        The column with the series that a row belongs to. In pandas, `id` and `time` can be levels of the index.
+        The column that says which series a row belongs to. In pandas, `id` and `time` can be levels of the index.
     time : label, default=None
-        The column by which the steps of each series are sorted: numbers, dates, times or durations. None keeps the
-        order of the rows.
+        The column by which the steps of each series are sorted: numbers, dates, times or durations. Rows with equal
+        times keep their order. None keeps the order of all rows.
     values : label or list of labels, default=None
         The columns that become channels, in this order. None means all columns except `id` and `time`.
     time_as : {"delta"} or None, default=None
@@ -46,19 +46,20 @@ def series_from_frame(
     X : ndarray of shape (n_series,), dtype object
         One float64 array (n_steps, n_channels) for each series. Missing values are NaN.
     ids : ndarray of shape (n_series,)
-        The id of each series, in order of first occurrence in the frame. Labels must have the same order.
+        The id of each series, in order of first occurrence in the frame. The targets that you pass to `fit` must have
+        this order.
 
     Raises
     ------
     TypeError
         If `frame` is not a frame.
     ValueError
-        If a column does not exist or is not numeric, or an id or a time is missing. The message names the column or
-        row.
+        If a column does not exist or is not numeric, an id or a time is missing, or `time_as` is "delta" without
+        `time`. The message names the column or row.
 
     See Also
     --------
-    RNNClassifier, RNNRegressor : Accept X without conversion.
+    RNNClassifier, RNNRegressor, RNNTagger : Accept the returned X.
 
     Examples
     --------
@@ -75,7 +76,7 @@ def series_from_frame(
            [0.2],
            [0.3]])
 
-    Reorder labels with an index of ids to the order of X:
+    If labels are indexed by id, this puts them in the order of X:
 
     >>> labels = pd.Series({"a": "ill", "b": "well"})
     >>> labels.loc[ids].to_numpy()
@@ -84,7 +85,9 @@ def series_from_frame(
     if time_as not in (None, "delta"):
         raise ValueError(f"time_as must be 'delta' or None. Got {shorten(time_as)} instead.")
     if time_as is not None and time is None:
-        raise ValueError("time_as='delta' needs a time column, but time is None: pass its label as time=.")
+        raise ValueError(
+            "time_as='delta' needs a time column, but time is None: pass the label of the column as time=..."
+        )
     with argument_errors("frame"):
         columns = _open(frame, id, time)
         series_of_row, ids = _index_ids(columns[id], id)
@@ -105,8 +108,8 @@ def series_from_frame(
 def _open(frame: Any, id: Any, time: Any) -> dict[Any, "nw.Series[Any]"]:
     """All columns by label, including `id` and `time`; narwhals can't select columns by integer labels."""
     if not is_frame(frame):
-        advice = ": pass frame.collect()" if type(frame).__name__ == "LazyFrame" else ""
-        raise TypeError(f"frame is a {type(frame).__name__}: expected a frame of pandas, polars or arrow{advice}.")
+        advice = " Pass frame.collect()." if type(frame).__name__ == "LazyFrame" else ""
+        raise TypeError(f"frame is {type_of(frame)}: expected a frame of pandas, polars or arrow.{advice}")
     labels = column_labels(frame, "frame")
     levels = list(getattr(getattr(frame, "index", None), "names", None) or ())
     in_index = [label for label in (id, time) if label is not None and label not in labels and label in levels]
@@ -132,10 +135,14 @@ def _value_columns(labels: Sequence[Any], id: Any, time: Any, values: Any) -> li
     for label in selected:
         if label not in labels:
             raise ValueError(
-                f"values has {shorten(label)}, which is not a column of frame: its columns are {shorten(labels, 200)}."
+                f"values names {shorten(label)}, which is not a column of frame: its columns are "
+                f"{shorten(labels, 200)}."
             )
         if label == id or selected.count(label) > 1:
-            raise ValueError(f"values has {label!r}{', which is the id' if label == id else ' twice'}: remove it.")
+            raise ValueError(
+                f"values names the column {label!r} of frame{', which is the id' if label == id else ' twice'}: "
+                "remove it."
+            )
     if not selected:
         raise ValueError(
             f"frame has no columns besides id and time, {shorten(list(labels))}: expected a column of values."
@@ -179,7 +186,7 @@ def _channels(columns: dict[Any, "nw.Series[Any]"], labels: list[Any]) -> list[N
 
 
 def _times(column: Any, label: Any) -> tuple[NDArray[Any], float]:
-    """The times as numbers, and the length of their unit in seconds (1 for plain numbers)."""
+    """The times as numbers, and their unit in seconds (1 for plain numbers)."""
     _check_not_missing(column, "time", label)
     dtype, values = column.dtype, column.to_numpy()
     if len(values) and first_non_number(values) is None:

@@ -8,7 +8,7 @@ _DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "joblib", 
 
 
 def show_versions() -> None:
-    """Print the versions, threads, devices and recurrent kernels in use, to paste into a bug report.
+    """Print the versions, threads, devices and recurrent kernels in use, for a bug report.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """`SKOPS_TRUSTED_TYPES`: the types of this package that skops has to trust to load a pipeline."""
 
 #: The types of this package to pass to :func:`skops.io.load` as `trusted`, and to MLflow as `skops_trusted_types`.
-#: They contain only plain values and arrays, which are checked when they are loaded.
+#: Saved objects of these types contain only plain values and arrays, which are checked when they are loaded.
 SKOPS_TRUSTED_TYPES = (
     "seqclf._rnn_classifier.RNNClassifier",
     "seqclf._rnn_regressor.RNNRegressor",

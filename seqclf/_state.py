@@ -16,7 +16,7 @@ def snapshot(estimator: Estimator) -> Estimator:
 
 @contextmanager
 def fresh_state(estimator: Estimator) -> Iterator[Estimator]:
-    """A copy of the estimator to fit; without an error, the estimator gets all its attributes at the end, at once.
+    """A copy of the estimator to fit. At the end, without an error, the estimator gets all its attributes at once.
 
     Parameters that are set on the estimator during the fit keep their new values.
     """

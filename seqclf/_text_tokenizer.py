@@ -59,7 +59,7 @@ class _StreamState(NamedTuple):
     stringified_lists: StringifiedLists
 
     def to_state(self) -> State:
-        """Plain values and arrays, from which another process can continue."""
+        """The state as plain values and arrays, from which another process can continue."""
         return {
             "kind": self.kind,
             "parameters": self.parameters,
@@ -102,44 +102,45 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
     level : {"auto", "word", "char", "subword"}, default="auto"
         What a token is: a word, a character, or a piece of a word. "auto" chooses characters for scripts without spaces
         and for one-word texts, else words. Words train fastest; characters make sequences about five times as long;
-        subwords take several times as long to tokenize, and need the package `tokenizers`. See docs/parameters.md.
+        subwords take several times as long to tokenize, and need the package `tokenizers`. See the parameter guide.
     vocab_size : int or None, default=30_000
         Maximum number of ids, including padding and unknown; the most frequent tokens are kept. An embedding has one
-        vector per id, which is most of a small model's memory. None keeps all tokens ("subword" needs a size). See
-        docs/parameters.md.
+        vector per id, which is most of a small model's memory. None keeps all tokens ("subword" needs a size). See the
+        parameter guide.
     min_frequency : int, default=1
-        Tokens that are rarer than this in the training texts become unknown. Higher values drop rare names and
-        misspellings, and train the model on the unknown token. For "subword": minimum frequency of a pair of pieces
+        Tokens that occur less often than this in the training texts become unknown. Higher values drop rare names and
+        misspellings, and let the model learn from unknown tokens. For "subword": minimum frequency of a pair of pieces
         to be merged.
     normalize : {"NFC", "NFKC"} or None, default="NFC"
         Unicode normal form of the texts. "NFC" makes the one- and two-character spellings of *é* equal; "NFKC" also
-        replaces full-width letters, ligatures and other variants by the usual characters, so that they can no longer
-        be distinguished. None keeps all spellings apart.
+        replaces full-width letters, ligatures and other variants by the usual characters, so that they can no longer be
+        distinguished. With None, different spellings remain different tokens.
     lowercase : bool, default=True
         Treat *Good* and *good* as the same token. False distinguishes them, which needs a larger vocabulary.
     max_length : int or None, default=None
-        Truncate longer sequences to this many tokens; None truncates nothing. Time and memory of training grow with
-        the length. The vocabulary is learned from the whole texts. See docs/parameters.md.
+        Truncate longer sequences to this many tokens; None truncates nothing. Time and memory of training grow with the
+        length. The vocabulary is learned from the whole texts. See the parameter guide.
     truncate : {"start", "end"}, default="start"
-        The side that is cut off: "start" keeps the last tokens, where a review states its verdict; "end" keeps the
-        first ones.
+        The side from which tokens are cut off: "start" keeps the last tokens, which often hold the verdict of a review;
+        "end" keeps the first ones.
 
     Attributes
     ----------
     vocabulary_ : dict of str -> int
-        The id of each token, from 2 on. Padding and unknown are not included, so no text can contain them.
+        The id of each token, from 2 on. Padding and unknown are not included, so a text that contains "[PAD]" is not
+        taken for padding.
     tokens_ : list of str
         The token of each id; ``tokens_[0]`` is "[PAD]", ``tokens_[1]`` is "[UNK]". Subwords are spelled in the
         alphabet of the library `tokenizers`, in which "Ġ" is a space.
     n_tokens_ : int
-        The number of ids, at most `vocab_size`: the number of vectors that an embedding needs.
+        The number of ids, including padding and unknown; at most `vocab_size`. An embedding needs one vector for each.
     n_truncated_ : int or None
-        How many texts in `fit` lost tokens to `max_length`. None if `level="subword"` was learned in a single pass over
-        the texts, by `partial_fit` or from an iterator: the number of pieces of each text is then unknown.
+        How many texts in `fit` were truncated to `max_length`. None if ``level="subword"`` was learned in a single pass
+        over the texts, by `partial_fit` or from an iterator: the number of pieces of each text is then unknown.
     input_kind_ : {"texts", "tokens"}
-        What `fit` was given: texts, or lists of tokens.
+        What X held in `fit`: texts, or lists of tokens.
     level_ : {"word", "char", "subword"}
-        What a token is, as chosen by `level`.
+        What a token is: `level`, or the choice of "auto".
     subword_model_ : tokenizers.Tokenizer or None
         The trained `tokenizers` model for "subword", None for other levels. Its ids are those of `tokens_` minus 2.
 
@@ -149,23 +150,25 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
 
     Notes
     -----
+    The parameter guide is the file ``docs/parameters.md`` of the source distribution.
+
     Texts are changed only as follows before they are split. They are normalized to the form of `normalize`. For any
     value of `normalize`, soft hyphens, word joiners, byte-order marks and direction marks are removed, and a zero-width
     space becomes a space. HTML line breaks (``<br />``, ``</br>``, ``<BR clear="all">``) become a space, and the
     typographic apostrophe ``’`` becomes ``'``. Letters are lowercased if `lowercase`. Other markup is kept. The
-    zero-width joiner and non-joiner remain inside their word, as Persian and the scripts of India need them. For "char"
-    and "subword", runs of white space become one space, and white space at both ends is removed.
+    zero-width joiner and non-joiner remain inside their word, because Persian and many scripts of India need them. For
+    "char" and "subword", runs of white space become one space, and white space at both ends is removed.
 
     Texts that do not fit into memory can be processed in chunks: `fit` accepts any iterable, such as a generator or the
-    lines of a file, and `partial_fit` accepts one chunk after another, in any number of calls. Memory then holds only
-    the counts of the distinct tokens and a part of the texts, and the vocabulary is the same as that of one `fit` on a
-    list of all texts. With `level="auto"`, words and characters are both counted, which takes longer than
-    `level="word"`. The first `transform` fixes the ids. Until then the attributes describe what has been learned so
+    lines of a file, and `partial_fit` accepts one chunk after another, in any number of calls. Only the counts of the
+    distinct tokens and a part of the texts are then in memory, and the vocabulary is the same as that of one `fit` on a
+    list of all texts. With ``level="auto"``, words and characters are both counted, which takes longer than with
+    ``level="word"``. The first `transform` fixes the ids. Until then the attributes describe what has been learned so
     far, and are computed each time they are read.
 
-    `fit` also accepts texts that are already split, as lists of str, with `level="auto"` or "word". These tokens are
-    not split again; they are normalized by `normalize`, stripped of invisible characters, and lowercased if
-    `lowercase`. `transform` accepts only the kind of input seen in `fit`.
+    `fit` also accepts texts that are already split, as lists of str, with ``level="auto"`` or "word". These tokens are
+    not split again; they are normalized to the form of `normalize`, invisible characters are removed, and letters are
+    lowercased if `lowercase`. `transform` accepts only the kind of input seen in `fit`.
 
     Examples
     --------
@@ -226,14 +229,16 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If words are tokens and most words of new texts will be unknown: names, DNA, Chinese.
+            If words are tokens and most words of new texts will probably be unknown, as for names, DNA or Chinese.
 
         Raises
         ------
+        TypeError
+            If X is sparse or is not a container of rows.
         ValueError
             If a parameter or a row of X is invalid, or the vocabulary is empty.
         ImportError
-            If `level="subword"` and the package `tokenizers` is not installed.
+            With ``level="subword"``, if the package `tokenizers` is not installed.
         """
         with fresh_state(self) as fresh:
             if is_stream(X):
@@ -245,9 +250,9 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any = None) -> "TextTokenizer":
         """Count the tokens of more texts; the first `transform` builds the vocabulary from all counts.
 
-        Calls with chunks of the texts learn the same as one `fit` on all of them. Errors and warnings that depend on
-        all texts (an empty vocabulary, words that are unsuitable as tokens) come from the first `transform`. After an
-        error the tokenizer is unchanged.
+        Several calls with chunks give the same vocabulary as one `fit` on all texts. Errors and warnings that depend on
+        all texts (an empty vocabulary; words as tokens where most words of new texts will be unknown) come from the
+        first `transform`. After an error the tokenizer is unchanged.
 
         Parameters
         ----------
@@ -263,11 +268,13 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If X is sparse or is not a container of rows.
         ValueError
             If a parameter or a row of X is invalid, a parameter that affects how texts are split was changed between
             two calls, or the ids are fixed, by `fit` or by the first `transform`.
         ImportError
-            If `level="subword"` and the package `tokenizers` is not installed.
+            With ``level="subword"``, if the package `tokenizers` is not installed.
         """
         before = self._stream_state()
         if before is None and "vocabulary_" in vars(self):
@@ -293,7 +300,12 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_texts,), dtype object
-            One int32 array of ids per text, the same as from ``fit(X).transform(X)``.
+            One int32 array of ids per text, as ``fit(X).transform(X)`` returns it.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError
+            As in `fit`.
         """
         with fresh_state(self) as fresh:
             ids = fresh._fit_to_ids(*validate_text_input(X)).ids
@@ -315,7 +327,9 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the tokenizer is not fitted.
+        TypeError
+            If X is sparse or is not a container of rows.
         ValueError
             If a row of X is invalid.
         """
@@ -341,7 +355,7 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the tokenizer is not fitted.
         ValueError
             If a row holds anything but ids of this vocabulary.
         """
@@ -507,14 +521,15 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
             raise ValueError("X holds token ids already: TextTokenizer learns from texts (str) or lists of str.")
         if kind == "tokens" and self.level not in ("auto", "word"):
             raise ValueError(
-                f"level={self.level!r} splits the texts itself and X holds lists of tokens: "
-                'pass texts (str), or use level="word".'
+                f"level={self.level!r} splits texts, but X holds lists of tokens: pass texts (str), or use "
+                "level='word'."
             )
         min_size = subwords.N_BYTES + N_SPECIAL
         if self.level == "subword" and (self.vocab_size is None or self.vocab_size < min_size):
             raise ValueError(
-                f'vocab_size must be an integer >= {min_size} for level="subword": one id for each of the '
-                f"{subwords.N_BYTES} bytes, padding and unknown. Got {self.vocab_size!r} instead."
+                f"The 'vocab_size' parameter of TextTokenizer must be an integer >= {min_size} with level='subword': "
+                f"one id for each of the {subwords.N_BYTES} bytes, padding and unknown. "
+                f"Got {self.vocab_size!r} instead."
             )
         return kind
 
@@ -575,7 +590,7 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         max_tokens = None if self.vocab_size is None else self.vocab_size - N_SPECIAL
         selected, unselected = counts.choose(tokens, self.min_frequency, max_tokens)
         if counts.words is not None and (found := counts.words.describe_unknown(tokens)):
-            warn(f'{found} Names, DNA and languages written without spaces need TextTokenizer(level="char").')
+            warn(f"{found} Names, DNA and languages written without spaces need TextTokenizer(level='char').")
         self.subword_model_ = None
         self._set_vocabulary([tokens[index] for index in selected])
         return selected, unselected, tokens
@@ -599,7 +614,7 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
             self.n_truncated_ = int((ids.lengths > self.max_length).sum())
 
     def _decode_subwords(self, ids: list[int]) -> str:
-        """Decode each run of known ids by the library, with the unknown token between the runs."""
+        """Let the library decode each run of known ids, and put the unknown token between the runs."""
         pieces: list[str] = []
         run: list[int] = []
         for token_id in [*ids, UNKNOWN]:

@@ -1,4 +1,4 @@
-"""Estimators, data and checks that the tests of several files share."""
+"""Estimators, data and checks that several test files use."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def series_classifier(**changes):
 
 
 def make_texts(words, n=40, n_classes=2, seed=0, words_per_class=1, min_length=1):
-    """Texts and their classes: each class draws words of its own six times as often as others; row 0 is empty."""
+    """Texts and classes: in each class, `words_per_class` words are six times as frequent as others. Row 0 is empty."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n) % n_classes
     texts = []
@@ -49,7 +49,7 @@ def step_features_by_row(encoded):
 
 
 def make_network(seed=0, **changes):
-    """A network with its first weights: three outputs, one layer, nothing dropped."""
+    """A network with initial weights, three outputs, one layer and no dropout."""
     import torch
 
     from seqclf._inference.config import NetworkConfig
@@ -61,7 +61,7 @@ def make_network(seed=0, **changes):
 
 
 def run_python(code, *options, timeout=120):
-    """What a program prints that runs in a process of its own; a deadlock fails instead of hanging."""
+    """Run a program in another process and return its output. A deadlock is a failure after `timeout` seconds."""
     command = [sys.executable, *options, "-c", textwrap.dedent(code)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
@@ -72,7 +72,7 @@ def run_python(code, *options, timeout=120):
 
 
 def assert_same_predictions(found, expected):
-    """Equal to the bit, of one type; lists and arrays of arrays row by row."""
+    """Bitwise equality of values and types; lists and arrays of arrays are compared by row."""
     is_ragged = isinstance(expected, np.ndarray) and expected.dtype == object and expected.ndim == 1
     if isinstance(expected, list) or is_ragged:
         assert len(found) == len(expected)

@@ -1,4 +1,4 @@
-"""Fixtures for every test: guards over global state, and the real data where it is present."""
+"""Fixtures of many tests: checks of global state, real data, and access to internals."""
 
 import os
 import sys
@@ -12,23 +12,23 @@ from _tuning import TUNING
 
 
 def pytest_configure(config):
-    """An environment made for another checkout would run these tests on that one's code, and all would look well."""
+    """Stop if seqclf is imported from another checkout: the tests would test that code."""
     import seqclf
 
     tested, here = Path(seqclf.__file__).resolve().parents[1], Path(__file__).resolve().parents[1]
     if tested != here and (tested / "pyproject.toml").exists():
         pytest.exit(
-            f"These tests stand in {here}, but seqclf is imported from {tested}: use this checkout's own .venv.", 4
+            f"These tests are in {here}, but seqclf is imported from {tested}: use this checkout's own .venv.", 4
         )
 
 
-# A test that takes longer than usual because the machine is busy is no failure.
+# A busy machine makes tests slow, which is not a failure.
 hypothesis.settings.register_profile("seqclf", deadline=None)
 hypothesis.settings.load_profile("seqclf")
 
 
 def _torch_settings():
-    torch = sys.modules.get("torch")  # a test that has not imported torch can't have changed it
+    torch = sys.modules.get("torch")  # not imported, so not changed
     if torch is None:
         return None
     return {
@@ -40,7 +40,7 @@ def _torch_settings():
 
 
 @pytest.fixture(autouse=True)
-def _torch_settings_as_found():
+def _unchanged_torch_settings():
     before = _torch_settings()
     yield
     if before is not None:
@@ -49,9 +49,9 @@ def _torch_settings_as_found():
 
 @pytest.fixture
 def unchanged_global_state():
-    """For tests whose every step must leave the global random generators as they were.
+    """Fail a test that uses the global random generators.
 
-    Not for all tests: `random_state=None` and torch's own layers, used as oracles, draw from them rightly.
+    Not for all tests: `random_state=None` and the layers of torch use them.
     """
     import torch
 
@@ -65,13 +65,13 @@ def unchanged_global_state():
 
 @pytest.fixture(scope="session")
 def data_folder():
-    """The folder of real data that SEQCLF_DATA names; the test is skipped where there is none."""
+    """The folder of real data in the environment variable SEQCLF_DATA; without it the test is skipped."""
     named = os.environ.get("SEQCLF_DATA")
     if not named:
         pytest.skip("SEQCLF_DATA is not set: no real data on this machine")
     folder = Path(named)
     if not folder.is_dir():
-        pytest.skip(f"SEQCLF_DATA names {named!r}, which is not a folder")
+        pytest.skip(f"SEQCLF_DATA is {named!r}, which is not a folder")
     return folder
 
 
@@ -82,7 +82,7 @@ def _every_instruction_set(request):
     loaded = library.load()[0]
     before = loaded.seqclf_instructions()
     if not loaded.seqclf_use_instructions(request.param.encode()):
-        pytest.skip(f"no {request.param} here")
+        pytest.skip(f"this processor has no {request.param}")
     yield
     loaded.seqclf_use_instructions(before)
 
@@ -100,26 +100,26 @@ def tune(monkeypatch):
 
 
 @pytest.fixture
-def parts(monkeypatch):
+def training_data(monkeypatch):
     """The training and validation data of the last fit."""
     from seqclf._training import session
 
     seen = []
     make, run = session.TrainingData, session.TrainingSession.run
 
-    def spy_on_make(*args, **kwargs):
+    def record_data(*args, **kwargs):
         seen.append(make(*args, **kwargs))
         return seen[-1]
 
-    def spy_on_run(self, training, validation=None, **kwargs):
+    def run_and_fill(self, training, validation=None, **kwargs):
         seen.clear()
         try:
             run(self, training, validation, **kwargs)
         finally:
             seen.extend([None] * (2 - len(seen)))
 
-    monkeypatch.setattr(session, "TrainingData", spy_on_make)
-    monkeypatch.setattr(session.TrainingSession, "run", spy_on_run)
+    monkeypatch.setattr(session, "TrainingData", record_data)
+    monkeypatch.setattr(session.TrainingSession, "run", run_and_fill)
     return seen
 
 
@@ -148,7 +148,7 @@ def _altered_arrays(array):
     for dtype in ("S", "c16", "f4", "i1", "M8[s]", object):
         try:
             yield array.astype(dtype)
-        except (TypeError, ValueError):  # no dates or numbers of such values
+        except (TypeError, ValueError):  # not convertible
             continue
     number = {"i": (-1, 2**30), "f": (float("nan"), float("inf"), -1.0, 1e308)}.get(array.dtype.kind, ())
     for other in (*number, array.flat[-1]):
@@ -174,5 +174,5 @@ def _altered(state):
 
 @pytest.fixture
 def altered():
-    """A function that gives a saved state again and again, each time with another value in it changed or missing."""
+    """A function that yields copies of a saved state, each with one value changed or missing."""
     return _altered

@@ -1,4 +1,4 @@
-"""Base of all estimators: every parameter has the effect that it names; warm starts, pickles, interruptions."""
+"""Base of all estimators: effects of the parameters, warm starts, pickles, interruptions."""
 
 from dataclasses import asdict, fields
 
@@ -121,18 +121,18 @@ def test_n_threads_is_used_in_fit_and_predict(monkeypatch, n_threads):
 
     spy_on(Network, "features")
     spy_on(InferenceNetwork, "_features")
-    for kernels_are_there in (True, False):
-        monkeypatch.setattr(library, "available", lambda there=kernels_are_there: (there, "test"))
-        if kernels_are_there and library.load()[0] is None:
+    for has_kernels in (True, False):
+        monkeypatch.setattr(library, "available", lambda available=has_kernels: (available, "test"))
+        if has_kernels and library.load()[0] is None:
             continue
-        if not kernels_are_there:
+        if not has_kernels:
             monkeypatch.setattr(dispatch, "_warn_once", lambda message: None)
         expected = n_threads or outside
         seen.clear()
         classifier = series_classifier(n_threads=n_threads).fit(SERIES, LABELS)
         in_fit = len(seen)
         classifier.predict(SERIES)
-        assert set(seen[:in_fit]) == {(expected, 1 if kernels_are_there else expected)}
+        assert set(seen[:in_fit]) == {(expected, 1 if has_kernels else expected)}
         assert set(seen[in_fit:]) == {(expected, outside)}, "a prediction does not change the threads of torch"
         assert (usual_threads(), torch.get_num_threads()) == (outside, outside)
 
@@ -158,9 +158,9 @@ def test_max_epochs_auto_limits_the_time_steps(monkeypatch, n_steps, expected):
 
 
 @pytest.mark.parametrize(("fraction", "n_held_out"), [(0.1, 4), (0.5, 20)])
-def test_validation_fraction_is_the_fraction_held_out(parts, fraction, n_held_out):
+def test_validation_fraction_is_the_fraction_held_out(training_data, fraction, n_held_out):
     series_classifier(patience=2, validation_fraction=fraction).fit(SERIES, LABELS)
-    assert list(map(len, parts)) == [40 - n_held_out, n_held_out]
+    assert list(map(len, training_data)) == [40 - n_held_out, n_held_out]
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-30, 1e300])
@@ -180,7 +180,7 @@ def test_random_state_seeds_the_initial_weights():
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
-def test_weights_that_diverge_in_the_last_update_are_an_error():
+def test_divergence_in_the_last_update_is_an_error():
     X = np.random.default_rng(0).normal(size=(20, 4))
     classifier = series_classifier(max_epochs=1, learning_rate=1e38)
     with pytest.raises(ValueError, match=r"became .* in epoch 1: the fit diverged.*learning_rate \(now 1e\+38\)"):
@@ -188,7 +188,7 @@ def test_weights_that_diverge_in_the_last_update_are_an_error():
     assert not hasattr(classifier, "network_")
 
 
-def test_a_pickle_holds_no_torch_object():
+def test_pickles_contain_no_torch_object():
     """The network is pickled as its configuration and numpy arrays, without a version or device of torch."""
     state = series_classifier().fit(SERIES, LABELS).__getstate__()
     network = state["_network"]
@@ -197,7 +197,7 @@ def test_a_pickle_holds_no_torch_object():
     assert not any(isinstance(value, torch.Tensor | torch.nn.Module) for value in state.values())
 
 
-def test_a_rebuilt_network_does_not_share_memory_with_the_arrays():
+def test_network_from_arrays_copies_the_arrays():
     network = series_classifier().fit(SERIES, LABELS).network_
     arrays = network.to_arrays()
     rebuilt = Network.from_arrays(network.config, arrays)
@@ -208,7 +208,7 @@ def test_a_rebuilt_network_does_not_share_memory_with_the_arrays():
     assert not np.array_equal(arrays["head.bias"], network.head.bias.detach().numpy())
 
 
-# Warm start
+# --- warm start
 
 
 def test_warm_start_continues_from_the_fitted_network():
@@ -231,7 +231,7 @@ def test_warm_start_continues_from_the_fitted_network():
         ({}, ["a", "c"], r"classes of the first fit, \['a', 'b'\]; got \['a', 'c'\]"),
     ],
 )
-def test_warm_start_refuses_other_networks_and_classes(changes, labels, message):
+def test_warm_start_with_another_network_or_classes_is_an_error(changes, labels, message):
     X = ["x y", "y x"] * 5
     classifier = RNNTextClassifier(units=4, max_epochs=1, patience=None, warm_start=True, random_state=0)
     classifier.fit(X, ["a", "b"] * 5)
@@ -242,7 +242,7 @@ def test_warm_start_refuses_other_networks_and_classes(changes, labels, message)
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_an_interruption_after_the_training_leaves_the_estimator_unchanged(monkeypatch, refit):
+def test_interruption_after_training_leaves_the_estimator_unchanged(monkeypatch, refit):
     """In particular, the classes still match the network."""
     classifier = series_classifier()
     if refit:

@@ -12,34 +12,34 @@ from seqclf import RNNClassifier, RNNTextClassifier, datasets
 SERIES, LABELS = datasets.make_order_series(40, n_steps=8, random_state=0)
 
 
-def fit_weights(parts, y, **fit_params):
+def fit_weights(training_data, y, **fit_params):
     """Targets, loss weights and score weights, of the training rows and of the validation rows."""
     class_weight = fit_params.pop("class_weight", None)
     series_classifier(patience=2, validation_fraction=0.5, class_weight=class_weight).fit(SERIES, y, **fit_params)
-    return [(part.targets, part.weights, part.score_weights) for part in parts]
+    return [(part.targets, part.weights, part.score_weights) for part in training_data]
 
 
-def test_class_weight_counts_in_losses_but_not_in_scores(parts):
-    for targets, weights, score_weights in fit_weights(parts, LABELS, class_weight={0: 1.0, 1: 3.0}):
+def test_class_weight_counts_in_losses_but_not_in_scores(training_data):
+    for targets, weights, score_weights in fit_weights(training_data, LABELS, class_weight={0: 1.0, 1: 3.0}):
         np.testing.assert_allclose(weights[targets == 1] / weights[targets == 0].mean(), 3, rtol=1e-6)
         np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
         np.testing.assert_allclose(score_weights, 1)
 
 
-def test_class_weight_balanced_uses_sample_weights(parts):
+def test_class_weight_balanced_uses_sample_weights(training_data):
     """Rows of class 1 have four times the weight; balanced, both classes have the same total weight."""
     y = np.repeat([0, 1], 20)
-    found = fit_weights(parts, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
+    found = fit_weights(training_data, y, class_weight="balanced", sample_weight=np.where(y == 1, 4.0, 1.0))
     for targets, weights, score_weights in found:
         assert weights[targets == 1].sum() == pytest.approx(weights[targets == 0].sum(), rel=1e-5)
         assert score_weights[targets == 1].mean() == pytest.approx(4 * score_weights[targets == 0].mean(), rel=1e-5)
 
 
-def test_class_weight_balanced_counts_training_rows_only(parts):
+def test_class_weight_balanced_counts_training_rows_only(training_data):
     """Of 5 and 35 rows, 3 and 17 are training rows. Only these determine the weights, in validation too."""
     y = np.repeat([0, 1], [5, 35])
     for (targets, weights, _), n in zip(
-        fit_weights(parts, y, class_weight="balanced"), ([3, 17], [2, 18]), strict=True
+        fit_weights(training_data, y, class_weight="balanced"), ([3, 17], [2, 18]), strict=True
     ):
         assert np.bincount(targets).tolist() == n
         np.testing.assert_allclose(weights[targets == 0] / weights[targets == 1].mean(), 17 / 3, rtol=1e-6)

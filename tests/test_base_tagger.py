@@ -109,7 +109,7 @@ def test_transitions_bio_predicts_only_legal_sequences():
 
 
 def test_transitions_bio_refuses_other_labels(rows):
-    with pytest.raises(ValueError, match=r"transitions=\"bio\" needs labels that are \"O\".*y holds 'NAME'"):
+    with pytest.raises(ValueError, match=r"transitions='bio' needs labels that are 'O'.*y holds 'NAME'"):
         make_tagger(transitions="bio").fit(*rows["tokens"][:2])
 
 
@@ -141,7 +141,7 @@ def test_texts_are_an_error(fitted, rows):
     words = r"X holds texts, but .*: split the texts into lists of tokens, \[text.split\(\)"
     with pytest.raises(ValueError, match=words):
         make_tagger().fit(texts, y)
-    with pytest.raises(ValueError, match="in fit they were lists of tokens"):
+    with pytest.raises(ValueError, match="in fit the rows were lists of tokens"):
         fitted["tokens"].predict(texts)
 
 
@@ -223,7 +223,7 @@ def test_2d_input_has_n_features_in():
 
 def test_a_frame_needs_labels_of_its_number_of_steps():
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)))
-    with pytest.raises(ValueError, match="Row 0 of y has 1 targets, but row 0 of X has 5 steps"):
+    with pytest.raises(ValueError, match="Row 0 of y has 1 target, but row 0 of X has 5 steps"):
         make_tagger().fit(X, [[True] * (1 + row % 5) for row in range(20)])
 
 

@@ -67,7 +67,7 @@ class LouderTokenizer(TextTokenizer):
         return super().transform([text + " louder" for text in X])
 
 
-def test_a_subclass_of_text_tokenizer_is_used_by_its_public_methods():
+def test_subclass_of_text_tokenizer_is_used_through_public_methods():
     settings = SETTINGS | {"wide": False}  # The linear model uses the spelling only of TextTokenizer itself.
     classifier = RNNTextClassifier(LouderTokenizer(), **settings).fit(TEXTS, LABELS)
     assert "louder" in classifier.tokenizer_.vocabulary_
@@ -77,7 +77,7 @@ def test_a_subclass_of_text_tokenizer_is_used_by_its_public_methods():
     )
 
 
-def test_encode_gives_the_ids_of_the_tokenizer():
+def test_encode_returns_the_ids_of_the_tokenizer():
     classifier = RNNTextClassifier(TextTokenizer(max_length=4, truncate="end"), **SETTINGS).fit(TEXTS, LABELS)
     rows = classifier._validate_X([*TEXTS, "", "never seen"], reset=False)
     encoded = classifier._encode(rows)
@@ -139,7 +139,7 @@ def test_canonically_equal_texts_get_equal_predictions(fitted_to_accents, text):
 
 
 @pytest.mark.parametrize("kind", ["texts", "tokens", "ids", "table", "series"])
-def test_predictions_assign_no_attribute(kind):
+def test_predictions_set_no_attribute(kind):
     if kind in ("table", "series"):
         X = np.random.default_rng(0).normal(size=(40, 6))
         model = RNNClassifier(**SETTINGS)
@@ -155,14 +155,14 @@ def test_predictions_assign_no_attribute(kind):
     assert vars(model) == before
 
 
-def test_held_out_rows_do_not_affect_ratios_and_class_weights(parts):
-    """Ratios and the balance of the classes are those of the training rows alone."""
+def test_validation_rows_do_not_affect_ratios_and_class_weights(training_data):
+    """Only the training rows determine the ratios and the balance of the classes."""
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{k}" for k in rng.integers(0, 12, 8)) for _ in range(61)]
     labels = (np.arange(61) % 3 == 0).astype(int)
     settings = SETTINGS | {"patience": 1, "validation_fraction": 0.3, "class_weight": "balanced"}
     classifier = RNNTextClassifier(**settings).fit(texts, labels)
-    training, validation = parts
+    training, validation = training_data
     assert len(training) + len(validation) == 61 and len(validation) == 18
     n, steps = len(training), training.sequences.steps
     ngrams = NGrams(3, classifier.vocab_size_)
@@ -204,7 +204,7 @@ class LossyTokenizer(PlainTokenizer):
         return super().transform(texts)[:-1]
 
 
-def test_a_tokenizer_needs_only_fit_and_transform():
+def test_tokenizer_needs_only_fit_and_transform():
     classifier = RNNTextClassifier(**SETTINGS, tokenizer=PlainTokenizer()).fit(TEXTS, LABELS)
     ids = classifier.tokenizer_.transform(TEXTS)
     assert classifier.vocab_size_ == max(map(max, ids)) + 1
@@ -213,7 +213,7 @@ def test_a_tokenizer_needs_only_fit_and_transform():
     )
 
 
-def test_a_tokenizer_that_loses_rows_is_an_error():
+def test_tokenizer_that_loses_rows_is_an_error():
     with pytest.raises(ValueError, match="LossyTokenizer, returned 39 rows for 40 texts"):
         RNNTextClassifier(**SETTINGS, tokenizer=LossyTokenizer()).fit(TEXTS, LABELS)
 
@@ -227,10 +227,10 @@ def ids_from(first):
 
 
 def test_ids_counted_from_0_are_an_error():
-    with pytest.raises(ValueError, match=r"Row \d+ of X holds 0 at position \d+: ids begin at 1, 0 is padding: add 1"):
+    with pytest.raises(ValueError, match=r"Row \d+ of X holds 0 at position \d+, but 0 is the padding, and .*: add 1"):
         RNNTextClassifier(**SETTINGS).fit(ids_from(0), LABELS)
     classifier = RNNTextClassifier(**SETTINGS).fit(ids_from(2), LABELS)
-    with pytest.raises(ValueError, match="Row 1 of X holds 0 at position 1: ids begin at 1"):
+    with pytest.raises(ValueError, match="Row 1 of X holds 0 at position 1, but 0 is the padding"):
         classifier.predict([[2, 3, 4], [2, 0]])
     X = np.array([[2, 0, 3, 0], [2, 1, 3, 0]])
     np.testing.assert_array_equal(*classifier.decision_function(X))
@@ -244,7 +244,7 @@ def scattered(rows, step=10**15):
 
 
 @pytest.mark.parametrize("step", [5_000, 10**8, 10**15])
-def test_scattered_ids_give_the_network_of_consecutive_ids(step):
+def test_network_for_scattered_ids_equals_that_for_consecutive_ids(step):
     rows = ids_from(2)
     rows[0] = [1, *rows[0]]
     new = [*rows, [1, 2], [2, 10**6, 3]]

@@ -1,7 +1,7 @@
-"""What scikit-learn asks of every estimator, for the input that its own check suite skips.
+"""The contract of scikit-learn estimators, for input that its check suite does not cover.
 
-`check_estimator` runs on tables of numbers alone. This is the same battery, written once, over every kind of input that
-a class of this package takes: one row of the table below for each class and kind.
+`check_estimator` uses only tables of numbers. These checks use every kind of input of every class: CASES has one entry
+for each class and kind.
 """
 
 import copy
@@ -31,23 +31,24 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
+from _sampling import sampled
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS
 from seqclf._label_features.linear_scores import LinearScores
 from seqclf._tasks.classification import Classification
 
-# Data, one factory for each kind of input: (rows, class codes), the classes told apart by the order of the steps
+# --- data: one function for each kind of input returns rows and class codes; the class depends on the order of steps
 
 WORDS = "amber brick cedar delta ember flint grape hazel".split()
 OTHER_WORDS = "olive pearl quartz raven slate tulip umber vivid walnut xenon".split()
 
 
 def tokens(n=24, seed=0, *, n_classes=2, other=False):
-    """Each row is a shuffled beginning of the word list; its class is which of the first words comes first.
+    """Each row is a shuffled prefix of the word list; its class is the one of the first words that occurs first.
 
-    So a word is never more frequent than one before it, whatever rows are repeated or left out: the order of the
-    vocabulary, and with it the meaning of each initial weight, is the same for every sample of rows.
+    A word is never more frequent than the words before it in the list, for every choice of rows. Therefore the order of
+    the vocabulary, and the meaning of each initial weight, is the same for every choice.
     """
     words = OTHER_WORDS if other else WORDS
     rng = np.random.RandomState(seed)
@@ -73,7 +74,7 @@ def padded_ids(n=24, seed=0, **kwargs):
 
 
 def waves(n, seed, n_classes, n_channels, lengths):
-    """Rising, falling and arched series under noise, in numbers that float32 holds exactly."""
+    """Rising, falling and arched series with noise. Float32 represents their values exactly."""
     rng = np.random.RandomState(seed)
     codes = np.arange(n) % n_classes
     rows = []
@@ -111,7 +112,7 @@ def as_objects(rows):
     return array
 
 
-# Estimators: small, quick and seeded
+# --- estimators: small, quick and seeded
 
 QUICK = {"units": 4, "batch_size": 8, "max_epochs": 2, "learning_rate": 3e-3, "schedule": "constant", "patience": None}
 QUICK |= {"random_state": 0}
@@ -152,7 +153,7 @@ class Case:
         return f"{self.make.__name__}-{self.data.__name__}"
 
     def fitted(self, **changes):
-        """The estimator fitted to its data, with labels that are strings; and the data."""
+        """The estimator after a fit with labels of type str, and its data."""
         X, codes = self.data()
         y = np.array(["no", "yes"])[codes]
         return self.make(**changes).fit(X, y), X, y
@@ -178,22 +179,22 @@ every_factory = pytest.mark.parametrize("make", FACTORIES, ids=lambda make: make
 PREDICTIONS = ("decision_function", "predict_proba", "predict_log_proba", "predict")
 
 
-# Comparing
+# --- comparisons
 
 
-def take(X, rows):
+def select(X, rows):
     return X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows]
 
 
-def answers(estimator, X):
-    """What every method makes of X, by name."""
+def outputs(estimator, X):
+    """The outputs of every method for X, by name."""
     if not is_classifier(estimator):
         return {"transform": estimator.transform(X)}
     return {name: getattr(estimator, name)(X) for name in PREDICTIONS}
 
 
 def assert_equal(actual, expected, where=""):
-    """The same type, dtype and values, to the bit; NaN equals NaN. Networks and tokenizers are taken apart."""
+    """The same type, dtype and values, to the bit; NaN equals NaN. Other objects: by attributes."""
     assert type(actual) is type(expected), where
     if isinstance(expected, dict):
         assert list(actual) == list(expected), where
@@ -216,14 +217,14 @@ def assert_equal(actual, expected, where=""):
     elif issparse(expected):
         assert actual.shape == expected.shape, where
         assert_equal([actual.indptr, actual.indices, actual.data], [expected.indptr, expected.indices, expected.data])
-    elif hasattr(expected, "get_state"):  # a generator of random numbers
+    elif hasattr(expected, "get_state"):  # a random generator
         assert_equal(actual.get_state(), expected.get_state(), where)
     elif isinstance(expected, partial):
         assert_equal([actual.func, actual.keywords], [expected.func, expected.keywords], where)
     elif type(expected).__module__.startswith("seqclf."):
         assert_equal(vars(actual), vars(expected), where)
     elif isinstance(expected, BaseEstimator):
-        assert_equal(learnt(actual), learnt(expected), where)
+        assert_equal(fitted_state(actual), fitted_state(expected), where)
     elif hasattr(expected, "to_str"):  # the model of the subword library
         assert actual.to_str() == expected.to_str(), where
     else:
@@ -231,7 +232,7 @@ def assert_equal(actual, expected, where=""):
 
 
 def assert_close(actual, expected, atol):
-    """Row by row: the same shape, and numbers within `atol`."""
+    """For each row: the same shape, and numbers that differ by at most `atol`."""
     assert len(actual) == len(expected)
     for one, other in zip(actual, expected, strict=True):
         if np.asarray(other).dtype.kind in "fiu":
@@ -241,29 +242,29 @@ def assert_close(actual, expected, atol):
             assert one == other
 
 
-def learnt(estimator):
-    """What fit has set, without the times in the history."""
-    getattr(estimator, "network_", None)  # It is made now if the estimator was loaded.
+def fitted_state(estimator):
+    """The attributes that fit has set, without the times in the history."""
+    getattr(estimator, "network_", None)  # created on first access if the estimator was loaded
     state = {name: value for name, value in vars(estimator).items() if name.endswith("_") or name == "_task"}
     if "history_" in state:
         state["history_"] = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in state["history_"]]
     return dict(sorted(state.items()))
 
 
-# Parameters
+# --- parameters
 
 
 @every_factory
-def test_clone_copies_the_parameters_and_nothing_else(make):
+def test_clone_copies_only_parameters(make):
     original, X, y = next(case for case in CASES if case.make is make).fitted()
     copied = clone(original)
     assert copied.get_params(deep=False) == original.get_params(deep=False)
     assert vars(copied).keys() == copied.get_params(deep=False).keys()
-    assert_equal(answers(copied.fit(X, y), X), answers(original, X))
+    assert_equal(outputs(copied.fit(X, y), X), outputs(original, X))
 
 
 @every_factory
-def test_parameters_can_be_read_and_set(make):
+def test_set_params_sets_what_get_params_returns(make):
     estimator = make()
     parameters = estimator.get_params(deep=False)
     for name, value in parameters.items():
@@ -276,7 +277,7 @@ def test_parameters_can_be_read_and_set(make):
         estimator.set_params(hidden_size=3)
 
 
-def test_parameters_of_the_tokenizer_can_be_reached():
+def test_get_params_and_set_params_reach_the_tokenizer():
     classifier = RNNTextClassifier(tokenizer=TextTokenizer(vocab_size=7))
     assert classifier.get_params()["tokenizer__vocab_size"] == 7
     classifier.set_params(tokenizer__vocab_size=9, tokenizer__level="char")
@@ -286,8 +287,8 @@ def test_parameters_of_the_tokenizer_can_be_reached():
 
 
 @every_factory
-def test_the_constructor_stores_what_it_is_given_and_does_nothing_else(make):
-    """Nonsense is taken as it is: only fit judges."""
+def test_constructor_only_stores_its_arguments(make):
+    """Only fit validates parameters."""
     cls = type(make())
     for value in (object(), -1, "nonsense", np.zeros(2), None):
         given = dict.fromkeys(cls().get_params(deep=False), value)
@@ -299,17 +300,17 @@ def test_the_constructor_stores_what_it_is_given_and_does_nothing_else(make):
 
 
 @every_factory
-def test_defaults_are_simple_values(make):
-    """Shared by all instances, so none of them may be changed."""
+def test_default_parameters_are_immutable(make):
+    """All instances use the same default objects."""
     for value in type(make())().get_params(deep=False).values():
         assert value is None or type(value) in (str, int, float, bool)
 
 
-# Fit
+# --- fit
 
 
 @every_case
-def test_fit_returns_the_estimator(case):
+def test_fit_returns_self(case):
     X, y = case.data()
     estimator = case.make()
     assert estimator.fit(X, y) is estimator
@@ -332,43 +333,43 @@ def test_fit_and_predict_change_neither_parameters_nor_inputs(case, weighted):
     before = copy.deepcopy((X, y, fit_arguments, [v for v in parameters.values() if not hasattr(v, "fit")]))
 
     estimator.fit(X, y, **fit_arguments)
-    answers(estimator, X)
+    outputs(estimator, X)
 
     after = estimator.get_params()
     assert after.keys() == parameters.keys()
     assert all(after[name] is parameters[name] for name in parameters)
     assert_equal((X, y, fit_arguments, [v for v in parameters.values() if not hasattr(v, "fit")]), before)
     if case.make is text_classifier:
-        assert vars(estimator.tokenizer).keys() == estimator.tokenizer.get_params().keys()  # it is still unfitted
+        assert vars(estimator.tokenizer).keys() == estimator.tokenizer.get_params().keys()  # still unfitted
 
 
 @every_case
-def test_refit_forgets(case):
-    """Other words or channels, other lengths, other classes and a third one: nothing of the first fit is left."""
+def test_refit_equals_a_first_fit(case):
+    """Words or channels, lengths, classes and the number of classes differ between the fits."""
     first, first_codes = case.data()
     X, codes = case.data(30, seed=1, n_classes=3, other=True)
     y = np.array(["a", "b", "c"])[codes]
     refitted, fresh = case.make().fit(first, first_codes).fit(X, y), case.make().fit(X, y)
-    assert_equal(learnt(refitted), learnt(fresh))
-    assert_equal(answers(refitted, X), answers(fresh, X))
+    assert_equal(fitted_state(refitted), fitted_state(fresh))
+    assert_equal(outputs(refitted, X), outputs(fresh, X))
     if is_classifier(fresh):
         assert fresh.predict_proba(X).shape == (30, 3)
         assert not np.array_equal(case.make().fit(first, first_codes).classes_, fresh.classes_)
 
 
 @every_factory
-def test_refit_on_another_kind_of_input_forgets(make):
+def test_refit_on_another_kind_of_input_equals_a_first_fit(make):
     kinds = [case.data for case in CASES if case.make is make]
     for first in kinds:
         for second in kinds:
             X, y = second(seed=1)
             refitted, fresh = make().fit(*first()).fit(X, y), make().fit(X, y)
-            assert_equal(learnt(refitted), learnt(fresh), f"{first.__name__}, then {second.__name__}")
-            assert_equal(answers(refitted, X), answers(fresh, X))
+            assert_equal(fitted_state(refitted), fitted_state(fresh), f"{first.__name__}, then {second.__name__}")
+            assert_equal(outputs(refitted, X), outputs(fresh, X))
 
 
 @every_case
-def test_every_method_refuses_to_work_before_fit(case):
+def test_methods_raise_not_fitted_error_before_fit(case):
     X, y = case.data()
     fitted = case.make().fit(X, y)
     if is_classifier(fitted):
@@ -398,7 +399,7 @@ FEATURES = {
 
 
 @every_case
-def test_features_and_channels_are_counted_where_there_are_some(case):
+def test_n_features_in_and_n_channels_in(case):
     names = ("n_features_in_", "n_channels_in_", "feature_names_in_")
     expected = FEATURES.get((case.make.__name__, case.data.__name__), {})
     unfitted = case.make()
@@ -407,8 +408,7 @@ def test_features_and_channels_are_counted_where_there_are_some(case):
     assert {name: getattr(estimator, name) for name in names if hasattr(estimator, name)} == expected
 
 
-# Labels
-
+# --- labels
 
 LABELS = {
     "str": (["no", "yes", "zebra"], list),
@@ -430,12 +430,10 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("label", LABELS)
-@every_classifier_case
-def test_labels_come_back_as_they_went_in(case, label, n_classes):
-    """In the dtype that scikit-learn's own classifiers give them."""
-    classes, container = LABELS[label]
+@sampled({"case": {case.name: case for case in CLASSIFIERS}, "label": LABELS, "n_classes": [2, 3]})
+def test_predict_returns_the_type_of_the_labels(case, label, n_classes):
+    """`classes_` has the dtype that scikit-learn's classifiers set."""
+    classes, container = label
     classes = classes[:n_classes]
     X, codes = case.data(n_classes=len(classes))
     labels = [classes[code] for code in codes]
@@ -445,15 +443,15 @@ def test_labels_come_back_as_they_went_in(case, label, n_classes):
     assert classifier.classes_.tolist() == classes
     predicted = classifier.predict(X)
     assert predicted.dtype == classifier.classes_.dtype
-    # Names in the same order change no number.
+    # The names of the classes do not affect the network.
     np.testing.assert_array_equal(classifier.decision_function(X), plain.decision_function(X))
     assert predicted.tolist() == [classes[code] for code in plain.predict(X)]
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @every_classifier_case
-def test_columns_follow_classes_and_rows_are_learnt(case, n_classes):
-    """Labels that were learnt by heart are the sharpest test of the order of the classes."""
+def test_columns_of_predict_proba_follow_classes(case, n_classes):
+    """An overfitted network shows which column belongs to which class."""
     X, codes = case.data(n_classes=n_classes)
     y = np.array(["zoo", "mice", "ants"])[codes]
     settings = {"units": 8, "learning_rate": 0.02, "dropout": 0, "pooling": "max", "batch_size": 24, "wide": False}
@@ -470,7 +468,7 @@ def test_columns_follow_classes_and_rows_are_learnt(case, n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @every_classifier_case
-def test_the_four_predictions_and_the_score_agree(case, n_classes):
+def test_predictions_and_score_are_consistent(case, n_classes):
     X, codes = case.data(n_classes=n_classes)
     y = np.array(["a", "b", "c"])[codes]
     classifier = case.make().fit(X, y)
@@ -492,15 +490,14 @@ def test_the_four_predictions_and_the_score_agree(case, n_classes):
     assert classifier.score(X, y, sample_weight=weights) == accuracy_score(y, predicted, sample_weight=weights)
 
 
-# Weights
+# --- weights
 
-
-# All rows in one batch, nothing drawn but the first weights and the order of the rows.
+# All rows are in one batch, and only the initial weights and the order of the rows are random.
 FULL_BATCH = {"batch_size": 1_000, "dropout": 0, "patience": None, "max_epochs": 8, "optimizer": "sgd", "wide": False}
 
 
 def full_batch(case, **changes):
-    """Without what goes by the number of rows: folds to count labels in, and the normalisation of filters."""
+    """Without the parts that depend on the number of rows: cross-fitting folds, and the normalisation of filters."""
     ours = (
         {"token_dropout": 0, "nb_ngrams": 0} if case.make is text_classifier else {"conv_filters": 0, "pooling": "max"}
     )
@@ -511,15 +508,15 @@ def full_batch(case, **changes):
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 @every_classifier_case
-def test_a_weight_equals_repetition(case, class_weight, n_classes):
+def test_sample_weight_equals_repeated_rows(case, class_weight, n_classes):
     X, y = case.data(n_classes=n_classes)
     weights = np.random.RandomState(0).randint(0, 4, size=len(y))
     rows = np.repeat(np.arange(len(y)), weights)
     weighted = full_batch(case, class_weight=class_weight).fit(X, y, sample_weight=weights)
-    repeated = full_batch(case, class_weight=class_weight).fit(take(X, rows), y[rows])
+    repeated = full_batch(case, class_weight=class_weight).fit(select(X, rows), y[rows])
     ignored = full_batch(case, class_weight=class_weight).fit(X, y)
-    # Sums over another number of rows are rounded otherwise: float32 has 7 digits, 8 steps add up, and 2e-7 is what has
-    # been seen. What the weights change is a hundred thousand times as large.
+    # Sums over different numbers of rows are rounded differently: float32 has 7 digits, and errors of 8 updates add up.
+    # Differences up to 2e-7 were observed. The effect of the weights is much larger.
     logits = weighted.decision_function(X)
     np.testing.assert_allclose(logits, repeated.decision_function(X), rtol=0, atol=2e-6)
     assert np.abs(logits - ignored.decision_function(X)).max() > 0.02
@@ -528,19 +525,19 @@ def test_a_weight_equals_repetition(case, class_weight, n_classes):
 
 
 @every_classifier_case
-def test_a_weight_of_zero_removes_the_row(case):
-    """To the bit, with everything that training has: batches, split, dropout, vocabulary and scaling."""
+def test_sample_weight_of_zero_equals_removal(case):
+    """Bitwise, with batches, a validation split, dropout, a vocabulary and scaling."""
     X, y = case.data(40)
     kept = np.flatnonzero(np.arange(len(y)) % 3)
     settings = {"patience": 1, "validation_fraction": 0.2, "class_weight": "balanced", "dropout": 0.3}
-    removed = case.make(**settings).fit(take(X, kept), y[kept])
+    removed = case.make(**settings).fit(select(X, kept), y[kept])
     zeroed = case.make(**settings).fit(X, y, sample_weight=(np.arange(len(y)) % 3 > 0).astype(float))
-    assert_equal(learnt(zeroed), learnt(removed))
-    assert_equal(answers(zeroed, X), answers(removed, X))
+    assert_equal(fitted_state(zeroed), fitted_state(removed))
+    assert_equal(outputs(zeroed, X), outputs(removed, X))
 
 
 @every_classifier_case
-def test_a_class_that_weights_remove_is_gone(case):
+def test_classes_without_weight_are_not_in_classes(case):
     X, y = case.data(n_classes=3)
     classifier = case.make().fit(X, y, sample_weight=(y != 1).astype(float))
     assert classifier.classes_.tolist() == [0, 2]
@@ -549,11 +546,11 @@ def test_a_class_that_weights_remove_is_gone(case):
 
 
 @every_classifier_case
-def test_only_the_proportions_of_the_weights_count(case):
+def test_sample_weight_does_not_depend_on_its_scale(case):
     X, y = case.data()
     weights = np.random.RandomState(0).randint(1, 4, size=len(y))
     one = case.make().fit(X, y, sample_weight=weights).decision_function(X)
-    for factor in (4, 0.25):  # powers of two round nothing
+    for factor in (4, 0.25):  # multiplication by a power of two is exact
         scaled = case.make().fit(X, y, sample_weight=weights * factor).decision_function(X)
         np.testing.assert_array_equal(scaled, one)
     plain = case.make().fit(X, y).decision_function(X)
@@ -563,9 +560,9 @@ def test_only_the_proportions_of_the_weights_count(case):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @every_classifier_case
-def test_class_weight_acts(case, optimizer):
+def test_class_weight_equals_sample_weight_in_the_network(case, optimizer):
     X, y = case.data()
-    changes = {"scale": False} if case.make is series_classifier else {}  # weights of rows act on the scaling too
+    changes = {"scale": False} if case.make is series_classifier else {}  # sample_weight affects the scaling too
     changes |= {"optimizer": optimizer, "learning_rate": 0.02}
     plain = full_batch(case, **changes).fit(X, y)
     heavy = full_batch(case, class_weight={0: 1, 1: 50}, **changes).fit(X, y)
@@ -574,7 +571,7 @@ def test_class_weight_acts(case, optimizer):
     np.testing.assert_array_equal(heavy.decision_function(X), rows.decision_function(X))
 
     few = np.concatenate((np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:4]))
-    X, y = take(X, few), y[few]
+    X, y = select(X, few), y[few]
     balanced = full_batch(case, class_weight="balanced", **changes).fit(X, y)
     counts = np.bincount(y)
     assert counts[0] != counts[1]
@@ -585,10 +582,10 @@ def test_class_weight_acts(case, optimizer):
 
 
 @every_classifier_case
-def test_class_weights_count_in_the_wide_half(case):
-    """As weights of rows of the same size do, to the bit; and rows of a class of weight 0 say nothing."""
+def test_class_weight_equals_sample_weight_in_the_linear_model(case):
+    """Bitwise."""
     X, y = case.data()
-    changes = {"scale": False} if case.make is series_classifier else {}  # weights of rows act on the scaling too
+    changes = {"scale": False} if case.make is series_classifier else {}  # sample_weight affects the scaling too
     changes |= {"wide": True, "max_epochs": 1}
     heavy = full_batch(case, class_weight={0: 1, 1: 50}, **changes).fit(X, y)
     rows = full_batch(case, **changes).fit(X, y, sample_weight=np.where(y == 1, 50, 1))
@@ -598,32 +595,32 @@ def test_class_weights_count_in_the_wide_half(case):
     assert not np.array_equal(heavy.wide_.coef_, plain.wide_.coef_)
 
 
-# Rows
+# --- rows
 
 
 @every_case
-def test_the_order_and_the_choice_of_rows_change_no_answer(case):
+def test_outputs_do_not_depend_on_order_and_choice_of_rows(case):
     estimator, X, _ = case.fitted()
-    everything = answers(estimator, X)
+    everything = outputs(estimator, X)
     n = len(X)
     choices = [np.random.RandomState(0).permutation(n), np.arange(n)[::-1], np.arange(5), np.array([7, 7, 3])]
     for rows in [*choices, *np.arange(n)[:, None]]:
-        for name, answer in answers(estimator, take(X, rows)).items():
+        for name, answer in outputs(estimator, select(X, rows)).items():
             assert_close(answer, everything[name][rows], atol=1e-7)
 
 
 @every_transformer_case
-def test_fit_transform_is_fit_and_transform(case):
+def test_fit_transform_equals_fit_then_transform(case):
     X, y = case.data()
-    together, apart = case.make(), case.make()
-    assert_equal(together.fit_transform(X, y), apart.fit(X, y).transform(X))
-    assert_equal(learnt(together), learnt(apart))
-    assert_equal(case.make().fit_transform(X), apart.transform(X))
+    one, two = case.make(), case.make()
+    assert_equal(one.fit_transform(X, y), two.fit(X, y).transform(X))
+    assert_equal(fitted_state(one), fitted_state(two))
+    assert_equal(case.make().fit_transform(X), two.transform(X))
 
 
 @every_case
-def test_read_only_memory_maps_are_taken(case, tmp_path):
-    """As the workers of a parallel search get their data."""
+def test_read_only_memory_maps_are_accepted(case, tmp_path):
+    """The workers of a parallel search receive such data."""
     (estimator, X, y), path = case.fitted(), tmp_path / "data.joblib"
     weights = np.linspace(0, 1, len(y))
     joblib.dump((X, y, weights), path)
@@ -634,13 +631,13 @@ def test_read_only_memory_maps_are_taken(case, tmp_path):
         assert all(isinstance(array, np.memmap) for array in arrays)
         assert len(arrays) in (1, len(y))
         assert not any(array.flags.writeable for array in arrays)
-    assert_equal(answers(estimator, mapped_X), answers(estimator, X))
+    assert_equal(outputs(estimator, mapped_X), outputs(estimator, X))
     if is_classifier(estimator):
         mapped = case.make().fit(mapped_X, mapped_y, sample_weight=mapped_weights)
         expected = case.make().fit(X, y, sample_weight=weights)
     else:
         mapped, expected = case.make().fit(mapped_X, mapped_y), estimator
-    assert_equal(answers(mapped, X), answers(expected, X))
+    assert_equal(outputs(mapped, X), outputs(expected, X))
 
 
 def lists(rows):
@@ -658,7 +655,7 @@ TEXT_CONTAINERS = {
     "pandas category": lambda X: pd.Series(X, dtype="category"),
     "polars": lambda X: pl.Series("review", X),
     "polars frame": lambda X: pl.DataFrame({"review": X}),
-    "a str of numpy": lambda X: list(np.array(X)),
+    "numpy str": lambda X: list(np.array(X)),
 }
 RAGGED_CONTAINERS = {
     "tuple": tuple,
@@ -698,10 +695,10 @@ CONTAINERS = {
         "float32": lambda X: [row.astype(np.float32) for row in X],
     },
     ragged_channels: RAGGED_CONTAINERS | {"float32": lambda X: [row.astype(np.float32) for row in X]},
-    array_3d: ARRAY_CONTAINERS | FLOATS,  # not as lists: its padding is NaN, which only an array may hold
+    array_3d: ARRAY_CONTAINERS | FLOATS,  # no lists: only arrays can be padded with NaN
     table: ARRAY_CONTAINERS | FRAME_CONTAINERS | FLOATS | {"lists": np.ndarray.tolist},
 }
-# What the padder sees otherwise, with reason: it pads whole floats, and objects, as series.
+# The padder treats whole floats and objects as series, not as ids.
 NOT_FOR_THE_PADDER = {padded_ids: {"whole floats", "object numbers"}}
 
 
@@ -714,73 +711,75 @@ NOT_FOR_THE_PADDER = {padded_ids: {"whole floats", "object numbers"}}
         if case.make is not padder or container not in NOT_FOR_THE_PADDER.get(case.data, ())
     ],
 )
-def test_containers_agree(case, container):
+def test_outputs_do_not_depend_on_the_container(case, container):
     X, codes = case.data()
     given = CONTAINERS[case.data][container](X)
     y = np.array(["no", "yes"], dtype=object)[codes]
     plain = case.make().fit(X, y)
     estimator = case.make().fit(given, y)
-    expected, got = answers(plain, X), answers(estimator, given)
+    expected, got = outputs(plain, X), outputs(estimator, given)
     for name in expected:
         assert_close(got[name], expected[name], atol=0)
     if case.make is not padder:
         assert_equal(got, expected)
-    if not (hasattr(estimator, "n_features_in_") or hasattr(estimator, "feature_names_in_")):  # names to keep to
-        for name, answer in answers(plain, given).items():
+    if not (
+        hasattr(estimator, "n_features_in_") or hasattr(estimator, "feature_names_in_")
+    ):  # names are checked in predict
+        for name, answer in outputs(plain, given).items():
             assert_close(answer, expected[name], atol=0)
 
 
-# Persistence
+# --- persistence
 
 
 @every_case
-def test_pickles_answer_to_the_bit(case, tmp_path):
+def test_pickled_estimators_have_bitwise_equal_outputs(case, tmp_path):
     estimator, X, _ = case.fitted()
-    expected = answers(estimator, X)
+    expected = outputs(estimator, X)
     for protocol in (2, pickle.HIGHEST_PROTOCOL):
         loaded = pickle.loads(pickle.dumps(estimator, protocol))
         assert_equal(loaded.get_params(deep=False), estimator.get_params(deep=False))
-        assert_equal(learnt(loaded), learnt(estimator))
-        assert_equal(answers(loaded, X), expected)
-        assert_equal(answers(pickle.loads(pickle.dumps(loaded)), X), expected)
+        assert_equal(fitted_state(loaded), fitted_state(estimator))
+        assert_equal(outputs(loaded, X), expected)
+        assert_equal(outputs(pickle.loads(pickle.dumps(loaded)), X), expected)
     joblib.dump(estimator, tmp_path / "model.joblib")
     for mmap_mode in (None, "r"):
-        assert_equal(answers(joblib.load(tmp_path / "model.joblib", mmap_mode=mmap_mode), X), expected)
+        assert_equal(outputs(joblib.load(tmp_path / "model.joblib", mmap_mode=mmap_mode), X), expected)
     joblib.dump(estimator, tmp_path / "model.joblib.gz", compress=3)
-    assert_equal(answers(joblib.load(tmp_path / "model.joblib.gz"), X), expected)
-    assert_equal(answers(copy.deepcopy(estimator), X), expected)
+    assert_equal(outputs(joblib.load(tmp_path / "model.joblib.gz"), X), expected)
+    assert_equal(outputs(copy.deepcopy(estimator), X), expected)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     "case", [Case(text_classifier, texts), Case(series_classifier, ragged_series)], ids=lambda case: case.name
 )
-def test_pickles_of_every_cell_answer_to_the_bit(case, cell):
+def test_pickled_classifiers_of_every_cell_have_bitwise_equal_outputs(case, cell):
     estimator, X, _ = case.fitted(cell=cell)
     assert estimator.network_.config.cell == cell
-    assert_equal(answers(pickle.loads(pickle.dumps(estimator)), X), answers(estimator, X))
+    assert_equal(outputs(pickle.loads(pickle.dumps(estimator)), X), outputs(estimator, X))
 
 
 @every_case
-def test_an_unfitted_estimator_can_be_pickled(case):
+def test_unfitted_estimators_can_be_pickled(case):
     loaded = pickle.loads(pickle.dumps(case.make()))
     X, y = case.data()
-    assert_equal(answers(loaded.fit(X, y), X), answers(case.make().fit(X, y), X))
+    assert_equal(outputs(loaded.fit(X, y), X), outputs(case.make().fit(X, y), X))
 
 
 @every_classifier_case
-def test_a_loaded_model_can_be_fitted_again_and_further(case, tmp_path):
+def test_loaded_classifiers_can_be_refitted_and_warm_started(case, tmp_path):
     estimator, X, y = case.fitted(warm_start=True)
     path = tmp_path / "model.joblib"
     joblib.dump(estimator, path)
     loaded = joblib.load(path, mmap_mode="r")
     further = estimator.fit(X, y)
-    assert_equal(answers(loaded.fit(X, y), X), answers(further, X))
+    assert_equal(outputs(loaded.fit(X, y), X), outputs(further, X))
     fresh = case.make().fit(X, y)
-    assert_equal(answers(loaded.set_params(warm_start=False).fit(X, y), X), answers(fresh, X))
+    assert_equal(outputs(loaded.set_params(warm_start=False).fit(X, y), X), outputs(fresh, X))
 
 
-LOAD_AND_ANSWER = """
+LOAD_AND_PREDICT = """
 import sys, warnings
 import joblib
 
@@ -792,28 +791,28 @@ joblib.dump([{name: getattr(model, name)(X) for name in names} for model, X, nam
 
 
 @pytest.fixture(scope="module")
-def answers_elsewhere(tmp_path_factory):
-    """For each case the answers here, and those of a process of its own that loaded the model from a file."""
+def outputs_here_and_in_another_process(tmp_path_factory):
+    """For each case the outputs of the model, and those of another process that loaded it from a file."""
     folder = tmp_path_factory.mktemp("models")
     models, here = [], []
     for case in CASES:
         estimator, X, _ = case.fitted()
-        here.append(answers(estimator, X))
+        here.append(outputs(estimator, X))
         models.append((estimator, X, list(here[-1])))
     joblib.dump(models, folder / "models.joblib")
-    command = [sys.executable, "-c", LOAD_AND_ANSWER, str(folder / "models.joblib"), str(folder / "answers.joblib")]
+    command = [sys.executable, "-c", LOAD_AND_PREDICT, str(folder / "models.joblib"), str(folder / "outputs.joblib")]
     subprocess.run(command, check=True, timeout=120)
-    there = joblib.load(folder / "answers.joblib")
+    there = joblib.load(folder / "outputs.joblib")
     return {case.name: pair for case, *pair in zip(CASES, here, there, strict=True)}
 
 
 @every_case
-def test_a_fresh_process_answers_to_the_bit(case, answers_elsewhere):
-    here, there = answers_elsewhere[case.name]
+def test_outputs_in_another_process_are_bitwise_equal(case, outputs_here_and_in_another_process):
+    here, there = outputs_here_and_in_another_process[case.name]
     assert_equal(there, here)
 
 
-def test_the_file_of_a_text_model_holds_no_training_text():
+def test_pickles_contain_no_training_text():
     texts_, codes = texts(40)
     texts_[3] += " zyzzyva"
     weights = np.linspace(1, 2, 40)
@@ -822,7 +821,7 @@ def test_the_file_of_a_text_model_holds_no_training_text():
         for rows in (texts_, [text.split() for text in texts_]):
             classifier = text_classifier(tokenizer=tokenizer, patience=1, validation_fraction=0.2)
             blob = pickle.dumps(classifier.fit(rows, codes, sample_weight=weights))
-            assert b"amber" in blob  # a word of the vocabulary: the search does find what is there
+            assert b"amber" in blob  # a word of the vocabulary: the search can find words
             assert b"zyzzyva" not in blob
             assert weights[:1].tobytes() not in blob
             blob = pickle.dumps(clone(tokenizer).fit(rows))
@@ -833,18 +832,18 @@ def test_the_file_of_a_text_model_holds_no_training_text():
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.data not in (texts, tokens)], ids=lambda case: case.name
 )
-def test_the_file_holds_no_training_data(case):
-    """Rows are looked for as bytes, in every dtype that they might have been kept in, and scaled."""
+def test_pickles_contain_no_training_row(case):
+    """The search is for the bytes of the rows, in several dtypes, with and without scaling."""
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     if case.make is text_classifier:
-        changes |= {"nb_ngrams": 1, "wide": False}  # longer n-grams are kept, if two rows hold them
+        changes |= {"nb_ngrams": 1, "wide": False}  # n-grams of several rows are kept
     estimator, X, _ = case.fitted(**changes)
     blob = pickle.dumps(estimator)
     if is_classifier(estimator):
-        assert next(iter(estimator.network_.to_arrays().values())).tobytes() in blob  # weights are found by this
-    of_ids = case.data in (ragged_ids, padded_ids)
-    dtypes = (np.int32, np.int64) if of_ids else (np.float32, np.float64)
-    if of_ids:  # The numbers of the tokens run up one by one, as the start of a few rows does.
+        assert next(iter(estimator.network_.to_arrays().values())).tobytes() in blob  # the search can find weights
+    has_ids = case.data in (ragged_ids, padded_ids)
+    dtypes = (np.int32, np.int64) if has_ids else (np.float32, np.float64)
+    if has_ids:  # Consecutive ids occur in the vocabulary too.
         X = [row for row in X if not (np.diff(row[:3]) == 1).all()]
         assert len(X) >= 20
     for row in X:
@@ -856,12 +855,12 @@ def test_the_file_holds_no_training_data(case):
 
 
 @every_case
-def test_the_size_of_the_file_does_not_grow_with_the_data(case):
+def test_pickle_size_does_not_grow_with_the_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     if case.make is text_classifier:
-        changes |= {"nb_ngrams": 1, "wide": False}  # more rows hold more n-grams, though not more words
+        changes |= {"nb_ngrams": 1, "wide": False}  # more rows contain more n-grams, though not more words
     sizes = [len(pickle.dumps(case.make(**changes).fit(*case.data(n)))) for n in (40, 400)]
-    assert abs(sizes[1] - sizes[0]) < 200  # a few more digits
+    assert abs(sizes[1] - sizes[0]) < 200  # a few more digits of numbers
 
 
 def types_inside(value):
@@ -873,16 +872,16 @@ def types_inside(value):
     elif isinstance(value, list | tuple):
         for one in value:
             yield from types_inside(one)
-    elif isinstance(value, BaseEstimator | Classification) or belongs_to_the_wide_half(value):
+    elif isinstance(value, BaseEstimator | Classification) or is_label_feature_object(value):
         yield from types_inside(vars(value))
 
 
-def belongs_to_the_wide_half(value):
+def is_label_feature_object(value):
     return type(value).__module__.startswith("seqclf._label_features.") and hasattr(value, "__dict__")
 
 
 def arrays_inside(value):
-    """All arrays that an object of the wide half keeps, those of its parts too."""
+    """All arrays in the attributes of an object, recursively."""
     if isinstance(value, np.ndarray):
         yield value
     elif isinstance(value, list | tuple):
@@ -896,16 +895,16 @@ def arrays_inside(value):
 
 
 @every_case
-def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
+def test_fitted_estimators_keep_no_session_optimizer_or_data(case):
     changes = {"patience": 1, "validation_fraction": 0.2} if is_classifier(case.make()) else {}
     estimator, X, _ = case.fitted(**changes)
     allowed = {str, int, float, bool, type(None), dict, list, tuple, np.ndarray, type(estimator), TextTokenizer}
     allowed |= {type(getattr(estimator, name, None)) for name in ("network_", "subword_model_", "_task")}
     found = set(types_inside(vars(estimator)))
     if is_classifier(estimator):
-        of_the_wide_half = {one for one in found if one.__module__.startswith("seqclf._label_features.")}
-        assert LinearScores in of_the_wide_half
-        allowed |= of_the_wide_half | {partial, FunctionType, np.random.RandomState, Ragged, type}
+        label_feature_types = {one for one in found if one.__module__.startswith("seqclf._label_features.")}
+        assert LinearScores in label_feature_types
+        allowed |= label_feature_types | {partial, FunctionType, np.random.RandomState, Ragged, type}
     assert found <= allowed
     kept = vars(estimator) | (vars(estimator._task) if is_classifier(estimator) else {})
     arrays = [value for value in kept.values() if isinstance(value, np.ndarray)]
@@ -918,8 +917,8 @@ def test_an_estimator_keeps_no_trainer_no_optimiser_and_no_data(case):
 
 
 @every_classifier_case
-def test_the_wide_half_keeps_nothing_of_single_rows(case):
-    """No array has a number for each row, or each cell of rows and classes."""
+def test_label_features_keep_no_array_of_the_size_of_the_data(case):
+    """Neither one value per row, nor one per row and class."""
     X, y = case.data(211, n_classes=3)
     classifier = case.make(patience=1, validation_fraction=0.2).fit(X, y)
     arrays = list(arrays_inside(classifier._label_features))
@@ -928,13 +927,13 @@ def test_the_wide_half_keeps_nothing_of_single_rows(case):
 
 
 @every_classifier_case
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a GPU")
-def test_a_model_for_a_gpu_answers_on_a_machine_without_one(case, tmp_path):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests machines without a GPU")
+def test_model_for_a_gpu_predicts_without_one_and_warns(case, tmp_path):
     estimator, X, _ = case.fitted()
-    expected = answers(estimator, X)
+    expected = outputs(estimator, X)
     estimator.set_params(device="cuda:0")
     joblib.dump(estimator, tmp_path / "model.joblib")
-    for loaded in (pickle.loads(pickle.dumps(estimator)), joblib.load(tmp_path / "model.joblib")):  # says nothing
+    for loaded in (pickle.loads(pickle.dumps(estimator)), joblib.load(tmp_path / "model.joblib")):  # without a warning
         assert loaded.device == "cuda:0"
         for name in PREDICTIONS:
             with warnings.catch_warnings(record=True) as caught:
@@ -948,35 +947,35 @@ def test_a_model_for_a_gpu_answers_on_a_machine_without_one(case, tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @every_classifier_case
-def test_a_model_trained_on_a_gpu_answers_without_it(case, monkeypatch):
+def test_model_trained_on_a_gpu_predicts_without_one_and_warns(case, monkeypatch):
     estimator, X, _ = case.fitted(device="cuda")
-    expected = answers(estimator, X)
+    expected = outputs(estimator, X)
     blob = pickle.dumps(estimator)
-    assert next(estimator.network_.parameters()).device.type == "cuda"  # saving doesn't move the live model
-    assert_equal(answers(pickle.loads(blob), X), expected)
+    assert next(estimator.network_.parameters()).device.type == "cuda"  # saving does not move the fitted model
+    assert_equal(outputs(pickle.loads(blob), X), expected)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     loaded = pickle.loads(blob)
     with pytest.warns(UserWarning, match="no CUDA GPU"):
-        elsewhere = answers(loaded, X)
+        elsewhere = outputs(loaded, X)
     for name, answer in elsewhere.items():
         assert_close(answer, expected[name], atol=1e-10)
 
 
-# Showing
+# --- repr and HTML
 
 
 @every_factory
-def test_repr_shows_what_was_changed(make):
+def test_repr_shows_changed_parameters(make):
     estimator = make()
     cls = type(estimator)
     assert repr(cls()) == f"{cls.__name__}()"
-    assert repr(eval(repr(estimator), {cls.__name__: cls})) == repr(estimator)  # it is Python
+    assert repr(eval(repr(estimator), {cls.__name__: cls})) == repr(estimator)  # valid Python
     changes = {"max_length": 3} if "max_length" in cls().get_params() else {"units": (3, 2)}
     (name, value), *_ = changes.items()
     assert repr(cls(**changes)) == f"{cls.__name__}({name}={value!r})"
     with config_context(print_changed_only=False):
         shown = estimator.__repr__(N_CHAR_MAX=10_000)
-    # scikit-learn shows the first thirty.
+    # scikit-learn shows only thirty parameters.
     assert all(f"{name}=" in shown for name in sorted(estimator.get_params(deep=False))[:30])
 
 
@@ -986,7 +985,7 @@ def test_repr_shows_the_tokenizer():
 
 
 @every_case
-def test_html_shows_class_parameters_and_state(case):
+def test_html_shows_class_parameters_and_fitted_state(case):
     estimator, X, y = case.fitted()
     name = type(estimator).__name__
     unfitted = estimator_html_repr(clone(estimator))
@@ -997,5 +996,5 @@ def test_html_shows_class_parameters_and_state(case):
     assert "Not fitted" in unfitted
     assert "Not fitted" not in fitted
     assert {"text/html", "text/plain"} <= estimator._repr_mimebundle_().keys()
-    # To look is not to touch.
-    assert_equal(answers(estimator, X), answers(case.make().fit(X, y), X))
+    # The representations do not change the estimator.
+    assert_equal(outputs(estimator, X), outputs(case.make().fit(X, y), X))

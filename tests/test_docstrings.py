@@ -1,4 +1,4 @@
-"""Docstrings: estimators describe what they share in the same words, and every parameter text is short."""
+"""Docstrings: estimators use the same texts for the same parameters, and every parameter text is short."""
 
 import inspect
 import re
@@ -10,7 +10,7 @@ import seqclf
 from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, datasets
 
 ESTIMATORS = (RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor)
-GUIDE = "docs/parameters.md"
+GUIDE, GUIDE_NAME = "docs/parameters.md", "the parameter guide"
 MAX_LINES = 3
 
 # Names whose text or type may differ, with the reason.
@@ -22,7 +22,7 @@ BY_TARGETS = {
 }
 BY_INPUT = {
     "dropout": "only texts have an embedding",
-    "wide": "the time that it takes",
+    "wide": "the time of its fit",
     "max_epochs": "the numbers of epochs and steps",
     "warm_start": "a vocabulary and n-grams, or the scaling of channels",
     "verbose": "only a tokenizer truncates texts",
@@ -37,7 +37,7 @@ BY_TARGETS_IN_FIT = {
 # The tagger, which accepts either input, compared with the classifiers.
 BY_STEPS = {
     "warm_start": "a vocabulary or the scaling, and labels",
-    "wide": "the time that it takes",
+    "wide": "the time of its fit",
     "max_epochs": "the numbers of epochs and steps",
     "validation_fraction": "sequences have no classes to stratify by",
     "classes_": "there are no indicator matrices",
@@ -120,7 +120,7 @@ def test_fields_finds_every_parameter():
 @pytest.mark.parametrize(
     ("classifier", "regressor"), [(RNNClassifier, RNNRegressor), (RNNTextClassifier, RNNTextRegressor)]
 )
-def test_classifiers_and_regressors_share_their_texts(classifier, regressor):
+def test_classifiers_and_regressors_have_equal_texts(classifier, regressor):
     found = set()
     for section in ("Parameters", "Attributes"):
         found |= differing(fields(classifier, section), fields(regressor, section))
@@ -128,7 +128,7 @@ def test_classifiers_and_regressors_share_their_texts(classifier, regressor):
 
 
 @pytest.mark.parametrize(("series", "texts"), [(RNNClassifier, RNNTextClassifier), (RNNRegressor, RNNTextRegressor)])
-def test_estimators_for_series_and_texts_share_their_texts(series, texts):
+def test_estimators_for_series_and_for_texts_have_equal_texts(series, texts):
     """Types are not compared: they name the defaults, which differ."""
     found = set()
     for section in ("Parameters", "Attributes"):
@@ -140,7 +140,7 @@ def test_estimators_for_series_and_texts_share_their_texts(series, texts):
 
 
 @pytest.mark.parametrize(("method", "exceptions"), [("fit", set(BY_TARGETS_IN_FIT)), ("predict", set())])
-def test_methods_of_classifiers_and_regressors_share_their_texts(method, exceptions):
+def test_methods_of_classifiers_and_regressors_have_equal_texts(method, exceptions):
     one, other = (fields(getattr(estimator, method), "Parameters") for estimator in (RNNClassifier, RNNRegressor))
     assert one.keys() == other.keys()
     assert differing(one, other) == exceptions
@@ -155,7 +155,7 @@ def texts_of(documented, section):
     ("classifier", "exceptions"),
     [(RNNTextClassifier, BY_STEPS | BY_STEPS_OF_TEXTS), (RNNClassifier, BY_STEPS | BY_STEPS_OF_SERIES)],
 )
-def test_taggers_and_classifiers_share_their_texts(classifier, exceptions):
+def test_taggers_and_classifiers_have_equal_texts(classifier, exceptions):
     found = set()
     for section in ("Parameters", "Attributes"):
         found |= differing(texts_of(RNNTagger, section), texts_of(classifier, section))
@@ -165,14 +165,14 @@ def test_taggers_and_classifiers_share_their_texts(classifier, exceptions):
 @pytest.mark.parametrize(
     ("method", "exceptions"), [("fit", set(BY_STEPS_IN_FIT)), ("predict", set()), ("predict_proba", set())]
 )
-def test_methods_of_taggers_and_classifiers_share_their_texts(method, exceptions):
+def test_methods_of_taggers_and_classifiers_have_equal_texts(method, exceptions):
     one, other = (texts_of(getattr(estimator, method), "Parameters") for estimator in (RNNTagger, RNNClassifier))
     assert one.keys() == other.keys()
     assert differing(one, other) == exceptions
 
 
 @pytest.mark.parametrize("name", documented_objects())
-def test_parameter_texts_have_at_most_three_lines(name):
+def test_parameter_texts_have_three_lines_or_fewer(name):
     long = {names: len(lines) for names, _, lines in entries(documented_objects()[name], "Parameters")}
     assert {names: n_lines for names, n_lines in long.items() if n_lines > MAX_LINES} == {}
 
@@ -183,18 +183,18 @@ def guide_sections():
     return re.findall(r"^### `(\w+)`$", guide, re.MULTILINE)
 
 
-def test_the_guide_has_a_section_for_each_parameter_whose_text_refers_to_it():
+def test_guide_has_a_section_for_each_parameter_that_refers_to_it():
     referring = {
         names
         for documented in documented_objects().values()
         for names, _, lines in entries(documented, "Parameters")
-        if GUIDE in " ".join(lines)
+        if GUIDE_NAME in " ".join(" ".join(lines).split())
     }
     assert referring
     assert sorted(guide_sections()) == sorted(referring)
 
 
-def test_the_guide_is_in_the_order_of_the_constructors():
+def test_sections_of_the_guide_are_in_the_order_of_the_constructors():
     order = list(inspect.signature(RNNTextClassifier).parameters)
     order.insert(order.index("activation") + 1, "conv_filters")
     sections = [name for name in guide_sections() if name in order]
@@ -211,7 +211,7 @@ def test_the_guide_is_in_the_order_of_the_constructors():
         ("`RNNTagger` with series", RNNClassifier._auto_epochs_alone),
     ],
 )
-def test_the_guide_has_the_numbers_of_max_epochs_auto(row, aim):
+def test_guide_has_the_numbers_of_max_epochs_auto(row, aim):
     guide = Path(__file__).parents[1].joinpath(GUIDE).read_text(encoding="utf-8")
     expected = f"| {row} | {aim.n_updates:,} | {aim.n_steps:,} | {aim.min_epochs} to {aim.max_epochs} |"
     assert expected in guide.splitlines()

@@ -266,7 +266,8 @@ def test_each_fit_of_a_search_has_a_separate_checkpoint(tmp_path, backend, n_job
 
 KILLED_FIT = textwrap.dedent("""
     import os, signal, sys, threading
-    from seqclf import RNNClassifier, datasets
+    import torch  # a fit imports it first, which takes seconds
+    from seqclf import RNNClassifier, datasets, _fit
     X, y = datasets.make_order_series(60, n_steps=8, random_state=0)
     model = RNNClassifier(
         units=3, max_epochs=60, random_state=0, n_threads=1, patience=40, checkpoint_dir=sys.argv[1]

@@ -1,4 +1,4 @@
-"""`hidden_states`: the states of the textbook's equations, one array for each sequence, with no trace of the others."""
+"""`hidden_states`: one array per sequence with the states of the textbook equations."""
 
 import pickle
 import warnings
@@ -19,7 +19,7 @@ TEXTS = ["good, not bad", "bad, not good", "good", ""] * 3
 QUICK = {"units": 5, "max_epochs": 2, "batch_size": 4, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
 SERIES = [np.random.RandomState(1).normal(2, 3, size=(length, 2)) for length in LENGTHS]
 IDS = [np.random.RandomState(length).randint(1, 9, size=length) for length in LENGTHS]
-# Without the compiled kernels a cell may be slow.
+# Some cells are slow without the compiled kernels.
 pytestmark = pytest.mark.filterwarnings("ignore:cell=.* is many times slower")
 needs_kernels = pytest.mark.skipif(not library.available()[0], reason="the compiled kernels are not installed")
 
@@ -34,13 +34,13 @@ def fitted_on_ids(**changes):
 
 
 def assert_same(found, expected):
-    """Two lists of arrays that are equal to the bit."""
+    """Compare two lists of arrays bitwise."""
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
-# The equations, with a step x and the state before as rows. W, U and b have a block of columns for each gate.
+# Equations: x (the step) and h, c (the previous state) are row vectors. W, U and b have a block of columns per gate.
 
 
 def sigmoid(values):
@@ -72,7 +72,7 @@ def mgu(x, h, c, W, U, b, b_h):
 EQUATIONS = {"rnn": rnn, "lstm": lstm, "gru": gru, "mgu": mgu}
 
 
-def states_by_hand(model, inputs):
+def expected_states(model, inputs):
     """The states of the last layer for one sequence of inputs (n_steps, n_inputs)."""
     config, arrays = model.network_.config, model.network_.to_arrays()
     for layer, units in enumerate(config.units):
@@ -81,7 +81,7 @@ def states_by_hand(model, inputs):
             prefix = f"recurrent.layers.{layer}.directions.{direction}."
             names = [prefix + name for name in ("weight_input", "weight_recurrent", "bias", "bias_recurrent")]
             weights = [arrays[name].T.astype(np.float64) for name in names if name in arrays]
-            assert all(weight.any() for weight in weights), "a bias of zeros proves nothing"
+            assert all(weight.any() for weight in weights), "weights of zero would not be tested"
             h, c, half = np.zeros(units), np.zeros(units), np.empty((len(inputs), units))
             for step in reversed(range(len(inputs))) if direction else range(len(inputs)):
                 h, c = EQUATIONS[config.cell](inputs[step], h, c, *weights)
@@ -96,7 +96,7 @@ def inputs_of_series(model):
 
 
 def inputs_of_ids(model):
-    """One-hot or learned vectors, with the ratios of single tokens behind them."""
+    """One-hot vectors or embeddings, followed by the log-count ratios of single tokens."""
     table = model.network_.to_arrays().get("embedding.weight", np.eye(model.vocab_size_)).astype(np.float64)
     if model.nb_ngrams:
         ratios = model.nb_ratios_
@@ -104,55 +104,55 @@ def inputs_of_ids(model):
     return [table[ids] for ids in IDS]
 
 
-def assert_states_are_those_of_the_equations(model, X, inputs):
+def assert_hidden_states_equal_the_equations(model, X, inputs):
     found = model.hidden_states(X)
     width = model.network_.config.units[-1] * (2 if model.bidirectional else 1)
     assert isinstance(found, list)
     assert [states.shape for states in found] == [(length, width) for length in LENGTHS]
     assert all(states.dtype == np.float32 for states in found)
-    assert np.concatenate(found).std(axis=0).min() > 1e-3, "a unit that never changes proves nothing"
+    assert np.concatenate(found).std(axis=0).min() > 1e-3, "a constant unit would not be tested"
     for ours, sequence in zip(found, inputs, strict=True):
-        np.testing.assert_allclose(ours, states_by_hand(model, sequence), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(ours, expected_states(model, sequence), rtol=0, atol=1e-6)
 
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_direction = pytest.mark.parametrize("bidirectional", [False, True])
 
 
-def test_every_cell_has_an_equation_here():
+def test_equations_cover_every_cell():
     assert set(EQUATIONS) == set(CELLS)
 
 
 @every_cell
 @every_direction
 @pytest.mark.parametrize("units", [5, (4, 6)])
-def test_states_of_series_are_those_of_the_equations(cell, bidirectional, units):
+def test_hidden_states_of_series_equal_the_equations(cell, bidirectional, units):
     model = fitted_on_series(cell=cell, bidirectional=bidirectional, units=units)
-    assert_states_are_those_of_the_equations(model, SERIES, inputs_of_series(model))
+    assert_hidden_states_equal_the_equations(model, SERIES, inputs_of_series(model))
 
 
 @every_cell
 @every_direction
 @pytest.mark.parametrize("units", [5, (4, 6)])
 @pytest.mark.parametrize("changes", [{}, {"embedding_dim": None}, {"nb_ngrams": 1}], ids=["table", "one-hot", "ratios"])
-def test_states_of_ids_are_those_of_the_equations(cell, bidirectional, units, changes):
+def test_hidden_states_of_ids_equal_the_equations(cell, bidirectional, units, changes):
     model = fitted_on_ids(cell=cell, bidirectional=bidirectional, units=units, **changes)
-    assert_states_are_those_of_the_equations(model, IDS, inputs_of_ids(model))
+    assert_hidden_states_equal_the_equations(model, IDS, inputs_of_ids(model))
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("wide", [False, True])
-def test_what_follows_the_recurrent_layers_is_not_part_of_the_states(pooling, wide):
-    """Pooling, the convolutions next to them, the means of label features and the linear model."""
+def test_hidden_states_do_not_contain_pooling_convolutions_and_wide(pooling, wide):
+    """Nor the means of label features."""
     series = fitted_on_series(pooling=pooling, wide=wide, conv_filters=(4,), missing="forward")
-    assert_states_are_those_of_the_equations(series, SERIES, inputs_of_series(series))
+    assert_hidden_states_equal_the_equations(series, SERIES, inputs_of_series(series))
     ids = fitted_on_ids(pooling=pooling, wide=wide, nb_ngrams=1)
-    assert_states_are_those_of_the_equations(ids, IDS, inputs_of_ids(ids))
+    assert_hidden_states_equal_the_equations(ids, IDS, inputs_of_ids(ids))
 
 
 @pytest.mark.parametrize("kernel", ["reference", "torch_native"])
-def test_other_kernels_give_the_same_states(kernel):
-    """They compute in float64, and the states are float32 all the same."""
+def test_hidden_states_do_not_depend_on_the_kernel(kernel):
+    """Other kernels compute in float64, but the states are float32."""
     for model, X in ((fitted_on_series(), SERIES), (fitted_on_ids(), IDS)):
         expected = model.hidden_states(X)
         with _kernels.use(kernel):
@@ -162,13 +162,13 @@ def test_other_kernels_give_the_same_states(kernel):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
-# One sequence, one answer
+# --- invariances
 
 
 @needs_kernels
 @every_cell
 @pytest.mark.parametrize("kind", ["series", "ids"])
-def test_neither_the_other_rows_nor_batches_nor_threads_change_a_bit(cell, kind, tune):
+def test_hidden_states_do_not_depend_on_rows_batches_and_threads(cell, kind, tune):
     rng = np.random.RandomState(0)
     lengths = rng.randint(0, 40, size=200)
     if kind == "series":
@@ -188,15 +188,15 @@ def test_neither_the_other_rows_nor_batches_nor_threads_change_a_bit(cell, kind,
         assert_same(model.hidden_states(X), expected)
 
 
-def test_a_pickled_model_gives_the_same_states():
+def test_hidden_states_of_a_pickled_model_are_bitwise_equal():
     for model, X in ((fitted_on_series(conv_filters=3), SERIES), (fitted_on_ids(nb_ngrams=2, wide=True), IDS)):
         assert_same(pickle.loads(pickle.dumps(model)).hidden_states(X), model.hidden_states(X))
 
 
-# What X may be
+# --- forms of X
 
 
-def test_there_is_a_state_for_each_token_that_is_kept():
+def test_hidden_states_have_one_row_per_token():
     model = RNNTextClassifier(**QUICK).fit(TEXTS, LABELS[:4].tolist() * 3)
     ids = model.tokenizer_.transform(TEXTS)
     assert [len(states) for states in model.hidden_states(TEXTS)] == [len(row) for row in ids] == [4, 4, 1, 0] * 3
@@ -205,7 +205,7 @@ def test_there_is_a_state_for_each_token_that_is_kept():
     assert_same(model.hidden_states(pd.Series(TEXTS)), model.hidden_states(TEXTS))
 
 
-def test_a_table_has_a_state_for_each_column():
+def test_hidden_states_of_a_table_have_one_row_per_column():
     table, y = np.random.RandomState(0).normal(size=(12, 7)), np.arange(12) % 2
     found = RNNClassifier(**QUICK).fit(table, y).hidden_states(table)
     assert [states.shape for states in found] == [(7, 10)] * 12
@@ -214,7 +214,7 @@ def test_a_table_has_a_state_for_each_column():
 
 
 @needs_kernels
-def test_padding_has_no_state():
+def test_hidden_states_omit_padding():
     for model, X in ((fitted_on_series(), SERIES), (fitted_on_ids(), IDS)):
         expected = model.hidden_states(X)
         for padding in ("start", "end"):
@@ -222,7 +222,7 @@ def test_padding_has_no_state():
             assert_same(model.hidden_states(SequencePadder(padding=padding, value=value).fit_transform(X)), expected)
 
 
-def test_before_fit():
+def test_hidden_states_raise_not_fitted_error_before_fit():
     for model, X in ((RNNClassifier(), SERIES), (RNNTextClassifier(), TEXTS)):
         with pytest.raises(NotFittedError, match="not fitted yet"):
             model.hidden_states(X)
@@ -242,7 +242,7 @@ def test_before_fit():
         (fitted_on_ids, [[-1, 2]]),
     ],
 )
-def test_bad_input_is_refused_as_in_predict(fitted, X):
+def test_hidden_states_and_predict_raise_equal_errors(fitted, X):
     model = fitted()
     messages = []
     for method in (model.predict, model.hidden_states):
@@ -254,12 +254,12 @@ def test_bad_input_is_refused_as_in_predict(fitted, X):
 
 @pytest.mark.parametrize("n_threads", [None, 1, 2])
 @pytest.mark.usefixtures("unchanged_global_state")
-def test_global_state_and_the_model_stay_as_they_were(n_threads):
+def test_hidden_states_change_neither_model_nor_global_state(n_threads):
     for model, X in ((fitted_on_series(n_threads=n_threads), SERIES), (fitted_on_ids(n_threads=n_threads), IDS)):
         before, filters, errors = pickle.dumps(model), list(warnings.filters), np.geterr()
         states = model.hidden_states(X)
         assert (list(warnings.filters), np.geterr()) == (filters, errors)
         assert pickle.dumps(model) == before
-        for each in states:  # The arrays are the caller's own.
+        for each in states:  # Changing the arrays must not change the model.
             each[:] = 0
         assert all(each.any() for each in model.hidden_states(X) if len(each))

@@ -1,7 +1,7 @@
-"""One row, one answer; one seed, one model; and the world as it was found.
+"""Invariances: predictions, models for a seed, and global state.
 
-What is beside a row, how far it is padded, how prediction is cut into batches and how many threads compute it must not
-change its answer. A model that is wrong here looks right in every other test.
+A prediction of a row does not depend on other rows, padding, batches or threads. Other tests would not notice errors of
+this kind.
 """
 
 import threading
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from _sampling import sampled
 from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
@@ -20,8 +21,8 @@ from seqclf._kernels import CELLS
 from seqclf._nn.pooling import POOLINGS
 from seqclf._training import batches as training_batches
 
-# Prediction computes in float64, and a matrix product of other height may round the last digit otherwise. What has been
-# seen is 2e-16 to 2e-15; scikit-learn asks for 1e-7.
+# Predictions are computed in float64. The last digit of a matrix product can depend on the number of rows: differences
+# of 2e-16 to 2e-15 were observed. The checks of scikit-learn allow 1e-7.
 ATOL = 1e-13
 
 LENGTHS = (5, 1, 12, 0, 3, 12, 8, 2, 1, 7)
@@ -52,14 +53,14 @@ series_classifier = partial(RNNClassifier, **QUICK, dropout=0.1)
 
 
 def networks():
-    """Every cell, pooling, direction and depth, for embedded and one-hot ids and for numbers."""
+    """Settings of networks: every cell, pooling, direction and depth."""
     for cell in CELLS:
         for pooling in POOLINGS:
             for bidirectional in (False, True):
                 for n_layers in (1, 2):
                     yield {"cell": cell, "pooling": pooling, "bidirectional": bidirectional, "n_layers": n_layers}
         for activation, bidirectional in (("relu", False), ("relu", True), ("softsign", True)):
-            # A lower rate, because units of a relu die at a high one.
+            # Units with relu stay 0 after updates with a high learning rate.
             yield {
                 "cell": cell,
                 "activation": activation,
@@ -67,10 +68,6 @@ def networks():
                 "n_layers": 2,
                 "learning_rate": 0.02,
             }
-
-
-def identify(value):
-    return "-".join(map(str, value.values())) if isinstance(value, dict) else None
 
 
 INPUTS = {
@@ -82,9 +79,15 @@ INPUTS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _modules_are_imported():
+    """torch imports sympy in the first fit of a process, which adds warning filters."""
+    series_classifier(max_epochs=1).fit(series_rows(), LABELS)
+
+
 @pytest.fixture(scope="module")
 def fitted():
-    """Models of this module, each fitted once."""
+    """A function that returns a model, its data and its decision function; each model is fitted once."""
     models = {}
 
     def get(kind, network):
@@ -94,7 +97,7 @@ def fitted():
             X = rows()
             model = make(**(changes | network)).fit(X, LABELS)
             models[key] = model, X, model.decision_function(X)
-            # Rows differ; but the largest states of two short ones may be those of the same step.
+            # Outputs of different rows differ. With max pooling the largest states can be those of a common step.
             n_answers = len(np.unique(models[key][2].round(6), axis=0))
             assert n_answers >= len(set(map(repr, X))) - (network.get("pooling", "max") == "max")
         return models[key]
@@ -102,12 +105,12 @@ def fitted():
     return get
 
 
-every_network = pytest.mark.parametrize("network", list(networks()), ids=identify)
-every_kind = pytest.mark.parametrize("kind", INPUTS)
+NETWORKS = {"-".join(map(str, network.values())): network for network in networks()}
+every_kind_and_network = sampled({"kind": list(INPUTS), "network": NETWORKS})
 
 
 def padded(rows, n_steps, side, fill):
-    """Rows as one array by hand, not by the class that is tested elsewhere."""
+    """Rows as one array. SequencePadder is not used, because other tests cover it."""
     array = np.full((len(rows), n_steps, *rows[0].shape[1:]), fill, dtype=np.result_type(rows[0], type(fill)))
     for row, steps in enumerate(rows):
         if len(steps):
@@ -115,9 +118,8 @@ def padded(rows, n_steps, side, fill):
     return array
 
 
-@every_network
-@every_kind
-def test_a_row_alone_shuffled_or_repeated_gets_the_same_answer(kind, network, fitted):
+@every_kind_and_network
+def test_predictions_do_not_depend_on_the_other_rows(kind, network, fitted):
     model, X, expected = fitted(kind, network)
     for row, logits in enumerate(expected):
         np.testing.assert_allclose(model.decision_function([X[row]])[0], logits, rtol=0, atol=ATOL)
@@ -127,10 +129,9 @@ def test_a_row_alone_shuffled_or_repeated_gets_the_same_answer(kind, network, fi
         np.testing.assert_allclose(got, expected[rows], rtol=0, atol=ATOL)
 
 
-@every_network
-@every_kind
-def test_padding_is_invisible(kind, network, fitted):
-    """At either side, however long; a row of padding alone is a row without steps."""
+@every_kind_and_network
+def test_predictions_do_not_depend_on_padding(kind, network, fitted):
+    """Padding at the start, at the end and at both; a row of padding equals a row without steps."""
     model, X, expected = fitted(kind, network)
     fill = np.nan if kind == "series" else 0
     for side in ("start", "end"):
@@ -143,9 +144,8 @@ def test_padding_is_invisible(kind, network, fitted):
     np.testing.assert_allclose(model.decision_function(both), expected, rtol=0, atol=ATOL)
 
 
-@every_network
-@every_kind
-def test_batches_of_prediction_are_invisible(kind, network, fitted, tune):
+@every_kind_and_network
+def test_predictions_do_not_depend_on_batches(kind, network, fitted, tune):
     model, X, expected = fitted(kind, network)
     for rows, steps in [(1, 2**16), (3, 2**16), (512, 7), (2, 13), (512, 1)]:
         tune(prediction_rows=rows)
@@ -158,8 +158,8 @@ def test_batches_of_prediction_are_invisible(kind, network, fitted, tune):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("make", [text_classifier, series_classifier])
-def test_threads_are_invisible_in_prediction(make, cell, tune):
-    """Large enough for torch to share the work out."""
+def test_predictions_do_not_depend_on_n_threads(make, cell, tune):
+    """The model is large enough for several threads."""
     rng = np.random.RandomState(0)
     lengths = rng.randint(1, 40, size=300)
     rows = [rng.randint(1, 50, size=n) if make is text_classifier else rng.normal(size=(n, 3)) for n in lengths]
@@ -171,12 +171,12 @@ def test_threads_are_invisible_in_prediction(make, cell, tune):
     np.testing.assert_allclose(model.set_params(n_threads=2).predict_proba(rows), expected, atol=ATOL)
 
 
-# Training reads the same sequences, whatever they come in
+# --- training
 
 
 @pytest.mark.parametrize("side", ["start", "end"])
 @pytest.mark.parametrize("kind", INPUTS)
-def test_padding_is_invisible_in_training(kind, side):
+def test_fit_does_not_depend_on_padding(kind, side):
     make, rows, changes = INPUTS[kind]
     X, fill = rows(), np.nan if kind == "series" else 0
     settings = {"patience": 1, "validation_fraction": 0.3, "dropout": 0.3} | changes
@@ -186,11 +186,11 @@ def test_padding_is_invisible_in_training(kind, side):
         np.testing.assert_array_equal(array.decision_function(X), ragged.decision_function(X))
         assert array.history_[-1]["train_loss"] == ragged.history_[-1]["train_loss"]
     counted = "steps" if kind == "series" else "tokens"
-    assert 0 < array.history_[0][counted] <= sum(LENGTHS)  # padding is not even counted
+    assert 0 < array.history_[0][counted] <= sum(LENGTHS)  # padding is not counted
 
 
-def test_nothing_can_be_written_into_padding():
-    """The steps beyond a length are not read: NaN in every channel is all that a 3-D array may hold there."""
+def test_nan_after_the_last_step_is_not_read():
+    """In a 3-D array, padding is NaN in every channel."""
     X, y = padded(series_rows(), 12, "end", np.nan), LABELS
     model = series_classifier().fit(series_rows(), y)
     expected = model.decision_function(series_rows())
@@ -202,30 +202,32 @@ def test_nothing_can_be_written_into_padding():
 
 @pytest.mark.parametrize("truncate", ["start", "end"])
 @pytest.mark.parametrize("make", [text_classifier, series_classifier])
-def test_steps_that_the_padder_cuts_off_change_nothing(make, truncate):
+def test_truncated_steps_change_no_output(make, truncate):
     rng = np.random.RandomState(0)
     draw = (lambda n: rng.randint(2, 9, size=n)) if make is text_classifier else (lambda n: rng.normal(size=(n, 2)))
-    kept, cut, other = ([draw(n) for n in (6,) * 9] for _ in range(3))
+    kept, first, second = ([draw(n) for n in (6,) * 9] for _ in range(3))
 
-    def joined(cuts):
-        pairs = [(cut, keep) if truncate == "start" else (keep, cut) for cut, keep in zip(cuts, kept, strict=True)]
+    def truncated(removed):
+        pairs = [(cut, keep) if truncate == "start" else (keep, cut) for cut, keep in zip(removed, kept, strict=True)]
         return SequencePadder(max_length=6, truncate=truncate).fit_transform([np.concatenate(pair) for pair in pairs])
 
     y = np.arange(9) % 3
     model = make().fit(kept, y)
-    np.testing.assert_allclose(model.decision_function(joined(cut)), model.decision_function(kept), atol=ATOL)
-    one, two = (make().fit(joined(cuts), y) for cuts in (cut, other))
-    np.testing.assert_array_equal(one.decision_function(joined(other)), two.decision_function(joined(cut)))
+    np.testing.assert_allclose(model.decision_function(truncated(first)), model.decision_function(kept), atol=ATOL)
+    one, two = (make().fit(truncated(removed), y) for removed in (first, second))
+    np.testing.assert_array_equal(one.decision_function(truncated(second)), two.decision_function(truncated(first)))
 
 
-# Seeds
+# --- seeds
 
-# Everything that draws: weights, split, order, each of the dropouts, and folds.
-DRAWING = {"patience": 2, "validation_fraction": 0.3, "dropout": 0.4, "recurrent_dropout": 0.3, "n_layers": 2}
+# Random numbers determine weights, the validation split, the order of rows, every dropout, and folds.
+RANDOM_SETTINGS = {"patience": 2, "validation_fraction": 0.3, "dropout": 0.4, "recurrent_dropout": 0.3, "n_layers": 2}
 
 
-def drawing(make, **changes):
-    return make(**(DRAWING | ({"token_dropout": 0.3, "nb_ngrams": 2} if make is text_classifier else {}) | changes))
+def make_random(make, **changes):
+    return make(
+        **(RANDOM_SETTINGS | ({"token_dropout": 0.3, "nb_ngrams": 2} if make is text_classifier else {}) | changes)
+    )
 
 
 def model_of(classifier):
@@ -244,19 +246,19 @@ def assert_same_model(one, other):
 
 def weights_differ(one, other):
     pairs = zip(model_of(one)[0].items(), model_of(other)[0].values(), strict=True)
-    return {name: (a != b).any() for (name, a), b in pairs if not name.endswith("n_batches")}  # the same for any seed
+    return {name: (a != b).any() for (name, a), b in pairs if not name.endswith("n_batches")}  # equal for all seeds
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("make", "rows"), [(text_classifier, id_rows), (series_classifier, series_rows)])
-def test_one_seed_gives_one_model(make, rows, cell, n_threads):
+def test_random_state_determines_the_model(make, rows, cell, n_threads):
     X = rows() * 3
     y = np.tile(LABELS, 3)
 
     def fit(random_state):
-        torch.rand(3), np.random.rand(3)  # noqa: NPY002  (what others draw is no concern of ours)
-        return drawing(make, cell=cell, n_threads=n_threads, random_state=random_state).fit(X, y)
+        torch.rand(3), np.random.rand(3)  # noqa: NPY002  (global generators have no effect)
+        return make_random(make, cell=cell, n_threads=n_threads, random_state=random_state).fit(X, y)
 
     first = fit(7)
     assert_same_model(first, fit(7))
@@ -266,26 +268,26 @@ def test_one_seed_gives_one_model(make, rows, cell, n_threads):
     assert all(differs.values()), f"the seed does not reach {[name for name in differs if not differs[name]]}"
 
 
-def test_a_random_state_object_goes_on():
+def test_random_state_object_advances_between_fits():
     rng = np.random.RandomState(7)
-    one, two = (drawing(text_classifier, random_state=rng).fit(id_rows(), LABELS) for _ in range(2))
+    one, two = (make_random(text_classifier, random_state=rng).fit(id_rows(), LABELS) for _ in range(2))
     assert all(weights_differ(one, two).values())
     again = np.random.RandomState(7)
     for expected in (one, two):
-        assert_same_model(drawing(text_classifier, random_state=again).fit(id_rows(), LABELS), expected)
+        assert_same_model(make_random(text_classifier, random_state=again).fit(id_rows(), LABELS), expected)
 
 
-def test_no_seed_gives_another_model_each_time():
-    one, two = (drawing(series_classifier, random_state=None).fit(series_rows(), LABELS) for _ in range(2))
+def test_random_state_none_draws_new_weights_in_each_fit():
+    one, two = (make_random(series_classifier, random_state=None).fit(series_rows(), LABELS) for _ in range(2))
     assert all(weights_differ(one, two).values())
 
 
-def test_numpys_global_seed_counts_without_one_of_ours():
+def test_random_state_none_uses_the_global_seed_of_numpy():
     """scikit-learn's rule for random_state=None."""
 
     def fit():
         np.random.seed(3)  # noqa: NPY002
-        return drawing(series_classifier, random_state=None).fit(series_rows(), LABELS)
+        return make_random(series_classifier, random_state=None).fit(series_rows(), LABELS)
 
     before = np.random.get_state()  # noqa: NPY002
     try:
@@ -294,10 +296,10 @@ def test_numpys_global_seed_counts_without_one_of_ours():
         np.random.set_state(before)  # noqa: NPY002
 
 
-# The world as it was found
+# --- global state
 
 
-def world():
+def global_state():
     numpy_state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return {
         "torch's generator": torch.get_rng_state().tolist(),
@@ -315,21 +317,21 @@ def world():
 
 @pytest.mark.parametrize("n_threads", [None, 1, 2, 3])
 @pytest.mark.parametrize(("make", "rows"), [(text_classifier, id_rows), (series_classifier, series_rows)])
-def test_fit_and_predict_leave_the_world_as_it_was(make, rows, n_threads):
-    before = world()
-    model = drawing(make, n_threads=n_threads).fit(rows(), LABELS)
-    assert world() == before
+def test_fit_and_predict_do_not_change_global_state(make, rows, n_threads):
+    before = global_state()
+    model = make_random(make, n_threads=n_threads).fit(rows(), LABELS)
+    assert global_state() == before
     model.predict_proba(rows())
-    assert world() == before
+    assert global_state() == before
     with pytest.raises(ValueError, match="Row 0 of X"):
         model.predict_proba([[["nonsense"]]])
-    assert world() == before
+    assert global_state() == before
 
 
 @pytest.mark.parametrize("n_threads", [None, 2])
 @pytest.mark.parametrize("fault", ["data", "labels", "loss", "interrupt"])
-def test_a_fit_that_fails_leaves_the_world_as_it_was(fault, n_threads, monkeypatch):
-    model, X, y = drawing(series_classifier, n_threads=n_threads), series_rows(), LABELS
+def test_failed_fit_does_not_change_global_state(fault, n_threads, monkeypatch):
+    model, X, y = make_random(series_classifier, n_threads=n_threads), series_rows(), LABELS
     error, match = ValueError, None
     if fault == "data":
         X[3] = np.array([[np.nan, 1.0], [1.0, 1.0]])
@@ -343,24 +345,24 @@ def test_a_fit_that_fails_leaves_the_world_as_it_was(fault, n_threads, monkeypat
         monkeypatch.setattr(
             training_batches.TrainingData, "__getitem__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
         )
-    before = world()
+    before = global_state()
     with pytest.raises(error, match=match):
         model.fit(X, y)
-    assert world() == before
+    assert global_state() == before
     assert not hasattr(model, "network_")
 
 
 @pytest.mark.parametrize("n_threads", [None, 1])
-def test_fits_in_two_threads_do_not_meet(n_threads):
-    """As in a grid search on joblib's threads: each equals the same fit done alone."""
+def test_concurrent_fits_equal_sequential_fits(n_threads):
+    """joblib's threading backend fits like this."""
     makes = [(text_classifier, id_rows, 3), (series_classifier, series_rows, 4), (text_classifier, id_rows, 5)]
 
     def fit(make, rows, seed):
-        model = drawing(make, random_state=seed, n_threads=n_threads, max_epochs=15, patience=15)
+        model = make_random(make, random_state=seed, n_threads=n_threads, max_epochs=15, patience=15)
         return model.fit(rows() * 4, np.tile(LABELS, 4))
 
     alone = [fit(*arguments) for arguments in makes]
-    before = world()
+    before = global_state()
     together, errors = [None] * len(makes), []
     barrier = threading.Barrier(len(makes))
 
@@ -382,4 +384,4 @@ def test_fits_in_two_threads_do_not_meet(n_threads):
         thread.join(timeout=120)
     assert not errors, errors[0]
     assert all(model is not None for model in together)
-    assert world() == before
+    assert global_state() == before

@@ -1,4 +1,4 @@
-"""RNNClassifier(missing=): holes in series."""
+"""The parameter `missing`: how fit and predict fill holes in series, for every form of X."""
 
 import numpy as np
 import pandas as pd
@@ -14,27 +14,27 @@ X = np.random.default_rng(0).normal(size=(12, 6, 2)) + np.array([0.0, 100.0])
 Y = np.arange(12) % 2
 
 
-def classifier(**changes):
+def make_classifier(**changes):
     return RNNClassifier(
         **({"units": 2, "max_epochs": 1, "conv_filters": 2, "random_state": 0, "n_threads": 1} | changes)
     )
 
 
-def with_holes(n_axes=3):
+def data_with_holes(n_axes=3):
     data = X.copy()
     data[1, 2, 0] = data[2, 0, 1] = data[3, 5, 0] = NAN
     return data if n_axes == 3 else data[:, :, 0]
 
 
-def filled(way):
-    data = with_holes()
+def filled_data(method):
+    data = data_with_holes()
     before, after = data[1, [1, 3], 0]
-    data[1, 2, 0] = before * 0.5 + after * 0.5 if way == "interpolate" else before
+    data[1, 2, 0] = before * 0.5 + after * 0.5 if method == "interpolate" else before
     data[2, 0, 1], data[3, 5, 0] = data[2, 1, 1], data[3, 4, 0]
     return data
 
 
-@pytest.mark.parametrize("way", ["interpolate", "forward"])
+@pytest.mark.parametrize("method", ["interpolate", "forward"])
 @pytest.mark.parametrize(
     "form",
     [
@@ -52,22 +52,23 @@ def filled(way):
         lambda data: pl.DataFrame(data[:, :, 0]),
     ],
 )
-def test_holes_are_filled_in_fit_and_in_predict(way, form):
-    plain = classifier().fit(form(filled(way)), Y)
-    holed = classifier(missing=way).fit(form(with_holes()), Y)
-    expected = plain.decision_function(form(filled(way)))
-    np.testing.assert_allclose(holed.decision_function(form(with_holes())), expected, rtol=1e-12)
-    validated = classifier(missing=way).fit(form(filled(way)), Y, X_val=form(with_holes()), y_val=Y)
-    assert validated.history_[-1]["valid_loss"] == pytest.approx(
-        classifier().fit(form(filled(way)), Y, X_val=form(filled(way)), y_val=Y).history_[-1]["valid_loss"], rel=1e-12
+def test_missing_fills_holes_in_fit_predict_and_x_val(method, form):
+    complete, with_holes = form(filled_data(method)), form(data_with_holes())
+    plain = make_classifier().fit(complete, Y)
+    fitted = make_classifier(missing=method).fit(with_holes, Y)
+    np.testing.assert_allclose(fitted.decision_function(with_holes), plain.decision_function(complete), rtol=1e-12)
+    plain, validated = (
+        make_classifier(**changes).fit(complete, Y, X_val=X_val, y_val=Y)
+        for changes, X_val in (({}, complete), ({"missing": method}, with_holes))
     )
+    assert validated.history_[-1]["valid_loss"] == pytest.approx(plain.history_[-1]["valid_loss"], rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [True, False])
-def test_a_channel_that_a_whole_series_lacks_is_the_mean_of_fit(scale):
+def test_channel_without_values_in_a_series_gets_the_mean_of_fit(scale):
     data = X.copy()
     data[0, :, 1] = NAN
-    fitted = classifier(missing="interpolate", scale=scale).fit(data, Y)
+    fitted = make_classifier(missing="interpolate", scale=scale).fit(data, Y)
     mean = X[1:, :, 1].mean()
     if scale:
         np.testing.assert_allclose(fitted.channel_mean_, [X[:, :, 0].mean(), mean])
@@ -78,83 +79,85 @@ def test_a_channel_that_a_whole_series_lacks_is_the_mean_of_fit(scale):
     assert not np.allclose(fitted.decision_function(at_mean), fitted.decision_function(X))
 
 
-def test_means_count_sample_weights():
+def test_channel_means_use_sample_weight():
     data, weights = X.copy(), np.arange(12) + 1.0
     data[0, :, 1] = NAN
-    fitted = classifier(missing="forward").fit(data, Y, sample_weight=weights)
+    fitted = make_classifier(missing="forward").fit(data, Y, sample_weight=weights)
     expected = np.average(X[1:, :, 1].mean(axis=1), weights=weights[1:])
     assert fitted.channel_mean_[1] == pytest.approx(expected)
 
 
-def test_a_channel_without_any_value_is_refused():
+def test_channel_without_values_in_any_series_is_an_error():
     data = X.copy()
     data[:, :, 1] = NAN
     with pytest.raises(ValueError, match="Channel 1 of X is NaN in every row"):
-        classifier(missing="interpolate").fit(data, Y)
+        make_classifier(missing="interpolate").fit(data, Y)
 
 
-@pytest.mark.parametrize("way", ["interpolate", "forward"])
-def test_the_ends_of_a_3d_array_are_padding_all_the_same_and_those_of_rows_are_holes(way):
-    rows = [row[: 3 + place % 4] for place, row in enumerate(X)]
+@pytest.mark.parametrize("method", ["interpolate", "forward"])
+def test_nan_at_the_end_is_padding_in_a_3d_array_and_a_hole_in_a_list(method):
+    rows = [row[: 3 + index % 4] for index, row in enumerate(X)]
     padded = SequencePadder().fit_transform(rows)
-    fitted = classifier(missing=way).fit(padded, Y)
-    np.testing.assert_array_equal(fitted.decision_function(padded), classifier().fit(rows, Y).decision_function(rows))
+    fitted = make_classifier(missing=method).fit(padded, Y)
+    np.testing.assert_array_equal(
+        fitted.decision_function(padded), make_classifier().fit(rows, Y).decision_function(rows)
+    )
     repeated = [np.concatenate([row, row[-1:].repeat(6 - len(row), axis=0)]) for row in rows]
     np.testing.assert_array_equal(fitted.decision_function(list(padded)), fitted.decision_function(repeated))
 
 
-def test_one_channel_that_begins_with_nan_loses_no_step():
+def test_nan_at_the_start_of_one_channel_is_not_padding():
     data = X.copy()
     data[:, 0, 0] = NAN
-    assert classifier(missing="forward").fit(data, Y).history_[0]["steps"] == data[:, :, 0].size
+    assert make_classifier(missing="forward").fit(data, Y).history_[0]["steps"] == data[:, :, 0].size
 
 
-def test_infinity_is_refused_all_the_same():
-    for data in (with_holes(), list(with_holes()), with_holes(2)):
+def test_infinity_is_an_error_with_missing():
+    for data in (data_with_holes(), list(data_with_holes()), data_with_holes(2)):
         data[4][2] = np.inf
         with pytest.raises(ValueError, match="infinity"):
-            classifier(missing="interpolate").fit(data, Y)
+            make_classifier(missing="interpolate").fit(data, Y)
 
 
 @pytest.mark.parametrize("form", [lambda data: data, pd.DataFrame, pl.DataFrame, lambda data: data.tolist()])
-def test_nan_in_a_table_says_what_to_do(form):
-    words = r"Input X contains NaN: row 1, step 2.*RNNClassifier\(missing=\"interpolate\"\).*\[:, :, None\]"
+def test_error_for_nan_in_a_table_names_missing_and_padding(form):
+    words = r"Input X contains NaN: row 1, step 2.*RNNClassifier\(missing=.interpolate.\).*\[:, :, None\]"
     with pytest.raises(ValueError, match=words):
-        classifier().fit(form(with_holes(2)), Y)
-    fitted = classifier().fit(form(X[:, :, 0]), Y)
+        make_classifier().fit(form(data_with_holes(2)), Y)
+    fitted = make_classifier().fit(form(X[:, :, 0]), Y)
     with pytest.raises(ValueError, match=words):
-        fitted.predict(form(with_holes(2)))
+        fitted.predict(form(data_with_holes(2)))
     with pytest.raises(ValueError, match=words.replace("Input X", "Input X_val")):
-        classifier().fit(form(X[:, :, 0]), Y, X_val=form(with_holes(2)), y_val=Y)
+        make_classifier().fit(form(X[:, :, 0]), Y, X_val=form(data_with_holes(2)), y_val=Y)
 
 
-def test_nan_in_series_says_what_to_do():
-    with pytest.raises(ValueError, match=r"Input X contains NaN: row 1, step 2, channel 0.*missing=\"interpolate\""):
-        classifier().fit(with_holes(), Y)
+def test_error_for_nan_in_series_names_missing():
+    with pytest.raises(ValueError, match=r"Input X contains NaN: row 1, step 2, channel 0.*missing=.interpolate."):
+        make_classifier().fit(data_with_holes(), Y)
 
 
-def test_a_padded_table_with_three_axes_is_padded():
+def test_table_with_three_axes_can_be_padded():
     table = X[:, :, 0].copy()
     table[::2, 4:] = NAN
-    rows = [row[: 4 + 2 * (place % 2)] for place, row in enumerate(X[:, :, 0])]
-    expected = classifier().fit(rows, Y).decision_function(rows)
-    np.testing.assert_array_equal(classifier().fit(table[:, :, None], Y).decision_function(rows), expected)
+    rows = [row[: 4 + 2 * (index % 2)] for index, row in enumerate(X[:, :, 0])]
+    expected = make_classifier().fit(rows, Y).decision_function(rows)
+    np.testing.assert_array_equal(make_classifier().fit(table[:, :, None], Y).decision_function(rows), expected)
 
 
-def test_tag():
+def test_missing_sets_the_tag_allow_nan():
     assert not get_tags(RNNClassifier()).input_tags.allow_nan
-    for way in ("interpolate", "forward"):
-        assert get_tags(RNNClassifier(missing=way)).input_tags.allow_nan
+    for method in ("interpolate", "forward"):
+        assert get_tags(RNNClassifier(missing=method)).input_tags.allow_nan
 
 
-def test_searchable():
-    search = GridSearchCV(classifier(), {"missing": ["interpolate", "forward"]}, cv=2, scoring="neg_log_loss")
-    search.fit(with_holes(), Y)
+def test_grid_search_over_missing():
+    search = GridSearchCV(make_classifier(), {"missing": ["interpolate", "forward"]}, cv=2, scoring="neg_log_loss")
+    search.fit(data_with_holes(), Y)
     assert len(set(search.cv_results_["mean_test_score"])) == 2
 
 
-def test_a_row_is_filled_from_itself_alone():
-    fitted = classifier(missing="interpolate").fit(with_holes(), Y)
-    together = fitted.decision_function(with_holes())
-    alone = [fitted.decision_function(row[None])[0] for row in with_holes()]
-    np.testing.assert_array_equal(together, alone)
+def test_holes_are_filled_independently_of_other_rows():
+    fitted = make_classifier(missing="interpolate").fit(data_with_holes(), Y)
+    together = fitted.decision_function(data_with_holes())
+    single = [fitted.decision_function(row[None])[0] for row in data_with_holes()]
+    np.testing.assert_array_equal(together, single)

@@ -65,7 +65,7 @@ def assert_same_model(one, other, X):
     np.testing.assert_array_equal(one.decision_function(X), other.decision_function(X))
 
 
-# Predictions
+# --- predictions
 
 
 @every_kind
@@ -127,7 +127,7 @@ def test_random_labels_are_predicted_by_their_frequency(kind):
     assert (np.mean(costs, axis=0) < entropy + 0.03).all()
 
 
-# Forms of y
+# --- forms of y
 
 Y = text_rows(80)[1]
 FORMS = {
@@ -144,7 +144,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_y_gives_one_model(form, fitted, rows):
+def test_model_does_not_depend_on_the_container_of_y(form, fitted, rows):
     assert_same_model(make("texts").fit(rows["texts"][0], FORMS[form]), fitted["texts"], rows["texts"][2])
 
 
@@ -200,7 +200,7 @@ def test_other_types_of_y_are_an_error(y, words, rows):
         make("texts").fit(rows["texts"][0], y)
 
 
-def test_a_one_hot_matrix_gives_a_warning(rows):
+def test_one_hot_y_warns(rows):
     one_hot = np.eye(3)[np.arange(80) % 3]
     with pytest.warns(UserWarning, match=r"one 1 in each row.*y\.argmax\(axis=1\)") as caught:
         model = make("texts").fit(rows["texts"][0], one_hot)
@@ -209,7 +209,7 @@ def test_a_one_hot_matrix_gives_a_warning(rows):
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1, 1: 2}])
-def test_class_weight_is_an_error(class_weight, rows):
+def test_class_weight_with_labels_is_an_error(class_weight, rows):
     words = f"class_weight={class_weight!r} weights classes against each other, but the labels of an indicator matrix"
     with pytest.raises(ValueError, match=re.escape(words)):
         make("texts", class_weight=class_weight).fit(rows["texts"][0], Y)
@@ -229,18 +229,18 @@ def test_constant_labels(kind, patience, rows):
 
 @every_kind
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_few_rows(kind, n, rows):
+def test_fit_with_few_rows(kind, n, rows):
     """A single row remains if all others have a weight of 0."""
     X, y, X_new, _ = rows[kind]
     model = make(kind).fit(X[:3], y[[0, 1, 2]], sample_weight=np.arange(3) < n)
     assert np.isfinite(model.predict_log_proba(X_new)).all()
 
 
-# Weights, validation rows and groups
+# --- weights, validation rows and groups
 
 
 @every_kind
-def test_rows_of_weight_zero_are_left_out(kind, rows):
+def test_sample_weight_of_zero_equals_removal(kind, rows):
     X, y, X_new, _ = rows[kind]
     weights = np.arange(80) % 4
     kept = np.flatnonzero(weights)
@@ -262,8 +262,8 @@ def test_y_val_can_be_sparse(kind, rows):
 @pytest.mark.parametrize(
     ("y_val", "words"),
     [
-        (Y[:5, :2], "y_val has 2 columns, but y of fit has 3: expected one for each label"),
-        (csr_array(Y[:5, [0, 1, 2, 2]]), "y_val has 4 columns, but y of fit has 3"),
+        (Y[:5, :2], "y_val has 2 columns, but y of fit had 3: expected one for each label"),
+        (csr_array(Y[:5, [0, 1, 2, 2]]), "y_val has 4 columns, but y of fit had 3"),
         (Y[:5, 0], r"y_val has the shape \(5,\): expected an indicator matrix of shape \(5, n_labels\)"),
         (2 * Y[:5], "y_val holds 2 in row"),
         (Y[:4], "y_val has 4 rows, but X_val has 5"),
@@ -291,12 +291,12 @@ def test_x_val_with_one_label_per_row_does_not_warn(rows):
 
 
 @every_kind
-def test_the_validation_split_has_every_label(kind, parts, rows):
+def test_validation_split_contains_every_label(kind, training_data, rows):
     X, y, *_ = rows[kind]
     y = y.copy()
     y[:, 2] = np.arange(80) % 20 == 0  # four rows
     model = make(kind, patience=1, max_epochs=4, validation_fraction=0.2).fit(X, y)
-    training, validation = parts
+    training, validation = training_data
     assert len(training) + len(validation) == 80 and 12 <= len(validation) <= 18
     assert validation.targets.sum(axis=0).min() >= 1 and validation.targets[:, 2].sum() == 1
     losses = [epoch["valid_loss"] for epoch in model.history_]
@@ -305,7 +305,7 @@ def test_the_validation_split_has_every_label(kind, parts, rows):
 
 @every_kind
 @pytest.mark.parametrize("of_one_label", [False, True])
-def test_whole_groups_are_held_out(kind, of_one_label, parts):
+def test_groups_are_not_split_by_validation(kind, of_one_label, training_data):
     """Also if each group has its own label, so that no split keeps every label in training."""
     groups = np.arange(80) // 4
     y = np.hstack([np.eye(20)[groups], np.ones((80, 1))]) if of_one_label else Y
@@ -313,13 +313,13 @@ def test_whole_groups_are_held_out(kind, of_one_label, parts):
     X = [[row + 1] for row in range(80)] if kind == "texts" else [[float(row + 1)] for row in range(80)]
     changes = {} if kind == "texts" else {"scale": False, "learning_rate": 1e-6}
     make(kind, patience=1, validation_fraction=0.25, **changes).fit(X, y, groups=groups)
-    training, validation = ((part.sequences.steps.values.ravel() - 1).astype(int) for part in parts)
+    training, validation = ((part.sequences.steps.values.ravel() - 1).astype(int) for part in training_data)
     assert sorted([*training, *validation]) == list(range(80))
     assert not set(groups[training]) & set(groups[validation])
     assert 12 <= len(validation) <= 28
 
 
-# Warm starts
+# --- warm start
 
 
 @every_kind
@@ -341,7 +341,7 @@ def test_warm_start_needs_the_same_number_of_labels(kind, rows):
         assert model.classes_.tolist() == [0, 1, 2]
 
 
-def test_warm_start_after_classes_refuses_labels(rows):
+def test_warm_start_from_classes_to_labels_is_an_error(rows):
     X, y, *_ = rows["texts"]
     model = make("texts", warm_start=True).fit(X, y[:, 0])
     with pytest.raises(
@@ -351,11 +351,11 @@ def test_warm_start_after_classes_refuses_labels(rows):
     assert model.set_params(warm_start=False).fit(X, y).classes_.tolist() == [0, 1, 2]
 
 
-# Tools of scikit-learn
+# --- tools of scikit-learn
 
 
 @every_kind
-def test_copies_predict_the_same(kind, fitted, rows, tmp_path):
+def test_copies_have_equal_predictions(kind, fitted, rows, tmp_path):
     model, X = fitted[kind], rows[kind][2]
     joblib.dump(model, tmp_path / "model.joblib")
     for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model.joblib")):
@@ -365,7 +365,7 @@ def test_copies_predict_the_same(kind, fitted, rows, tmp_path):
 
 
 @pytest.mark.parametrize("form", [np.array, csr_array])
-def test_grid_search(form, rows):
+def test_grid_search_with_labels(form, rows):
     X, y, *_ = rows["texts"]
     search = GridSearchCV(make("texts"), {"max_epochs": [1, 2]}, scoring="f1_macro", cv=KFold(2), refit=False)
     search.fit(X, form(y))
@@ -376,7 +376,7 @@ def test_grid_search(form, rows):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
-def test_cross_val_predict(method, rows):
+def test_cross_val_predict_with_labels(method, rows):
     X, y, *_ = rows["texts"]
     found = cross_val_predict(make("texts"), X, y, cv=KFold(2), method=method)
     train, test = next(KFold(2).split(X))
@@ -384,7 +384,7 @@ def test_cross_val_predict(method, rows):
     np.testing.assert_array_equal(found[test], getattr(model, method)([X[row] for row in test]))
 
 
-# Invariances
+# --- invariances
 
 
 @every_kind

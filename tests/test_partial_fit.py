@@ -154,7 +154,7 @@ def test_folds_keep_overlapping_windows_together():
 @pytest.mark.parametrize("kind", ["texts", "series", "tags"])
 def test_uninformative_first_chunk_raises_or_warns(kind):
     model, X, y, classes = models()[kind]
-    with pytest.raises(ValueError, match=r"first chunk has too few different rows .*wide=False, nb_ngrams=0"):
+    with pytest.raises(ValueError, match=r"has too few different rows .*wide=False; for texts also nb_ngrams=0"):
         model.partial_fit(X[:1], y[:1], classes=classes)
     one = [["a"] * len(row) for row in X] if kind == "tags" else ["a"] * len(X)
     with pytest.warns(UserWarning, match="rows of only one class.* linear model and the n-grams learn nothing"):
@@ -376,5 +376,5 @@ def test_indicator_matrix_with_other_labels_raises():
     with pytest.raises(ValueError, match="an indicator matrix of 2 labels: leave classes=None"):
         clone(model).partial_fit(X, y, classes=["a", "b", "c"])
     model.partial_fit(X, y)
-    with pytest.raises(ValueError, match="y has 1 columns, but y of fit has 2"):
+    with pytest.raises(ValueError, match="y has 1 column, but y of fit had 2"):
         model.partial_fit(X, y[:, :1])

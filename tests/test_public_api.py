@@ -1,4 +1,4 @@
-"""The public surface: one list, cheap to import, documented, with signatures that can grow."""
+"""The public API: its names, the cost of its import, docstrings and signatures."""
 
 import inspect
 import re
@@ -19,8 +19,8 @@ PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, *FILES, *CONSTANTS, *OTHERS])
 HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
 
 
-def loaded_by(code):
-    """Which of the heavy libraries a fresh interpreter holds after running `code`."""
+def modules_loaded_by(code):
+    """Those of the heavy libraries that `code` imports in a new interpreter."""
     script = f"{code}\nimport sys\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
     return done.stdout.split()
@@ -39,25 +39,25 @@ def resolve(name):
     return found
 
 
-def test_the_public_names():
+def test_all_and_dir_are_the_public_names():
     assert sorted(seqclf.__all__) == PUBLIC_NAMES
     assert dir(seqclf) == PUBLIC_NAMES
     for name in PUBLIC_NAMES:
         assert getattr(seqclf, name) is getattr(seqclf, name)
 
 
-def test_star_import():
+def test_star_import_imports_the_public_names():
     names = {}
     exec("from seqclf import *", names)
     assert set(PUBLIC_NAMES) <= set(names)
 
 
-def test_unknown_name_says_what_there_is():
+def test_unknown_name_is_an_error_with_a_suggestion():
     with pytest.raises(AttributeError, match=r"no attribute 'RNNTextClasifier'.*RNNTextClassifier"):
         seqclf.RNNTextClasifier  # noqa: B018
 
 
-def test_a_missing_library_is_named_with_what_brings_it():
+def test_import_error_names_the_missing_library_and_how_to_install_it():
     code = """
 import sys
 for name in ("torch", "sklearn"):
@@ -76,23 +76,23 @@ for name in ("RNNClassifier", "TextTokenizer"):
         assert "`pip install seqclf`" in line and "load_predictor" in line
 
 
-def test_version_is_that_of_the_distribution():
+def test_version_equals_the_version_of_the_distribution():
     from importlib.metadata import version
 
     assert seqclf.__version__ == version("seqclf")
 
 
-def test_import_is_lazy():
-    assert loaded_by("import seqclf") == []
-    assert loaded_by("import seqclf; dir(seqclf); seqclf.__version__; seqclf.__all__") == []
+def test_import_seqclf_imports_no_heavy_library():
+    assert modules_loaded_by("import seqclf") == []
+    assert modules_loaded_by("import seqclf; dir(seqclf); seqclf.__version__; seqclf.__all__") == []
 
 
-def test_what_needs_no_torch_imports_none():
-    loaded = loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets, series_from_frame")
+def test_transformers_and_datasets_do_not_import_torch():
+    loaded = modules_loaded_by("from seqclf import SequencePadder, TextTokenizer, datasets, series_from_frame")
     assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
 
 
-def test_looking_for_frames_imports_no_library_of_frames():
+def test_validate_series_does_not_import_polars():
     code = "from seqclf._validation.series import validate_series; validate_series([[1.0]]); import sys"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print('polars' in sys.modules)"], capture_output=True, text=True, check=True
@@ -100,18 +100,18 @@ def test_looking_for_frames_imports_no_library_of_frames():
     assert done.stdout.split() == ["False"]
 
 
-def test_classifiers_import_nothing_optional():
-    loaded = loaded_by("from seqclf import RNNClassifier, RNNTextClassifier")
+def test_classifiers_import_no_optional_library():
+    loaded = modules_loaded_by("from seqclf import RNNClassifier, RNNTextClassifier")
     assert not {"matplotlib", "tokenizers"} & set(loaded)
 
 
-def test_estimators_import_no_torch_before_they_are_fitted():
-    loaded = loaded_by("from seqclf import *; RNNClassifier(); RNNTextClassifier()._repr_html_()")
+def test_unfitted_estimators_do_not_import_torch():
+    loaded = modules_loaded_by("from seqclf import *; RNNClassifier(); RNNTextClassifier()._repr_html_()")
     assert not {"torch", "skorch", "matplotlib", "tokenizers"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", public_objects())
-def test_docstring_is_whole(name):
+def test_docstrings_have_a_summary_examples_and_sections(name):
     documented = resolve(name)
     text = inspect.getdoc(documented) or ""
     first = text.partition("\n")[0]
@@ -122,8 +122,8 @@ def test_docstring_is_whole(name):
         "Parameters\n----------": bool(inspect.signature(documented).parameters),
         "Attributes\n----------": inspect.isclass(documented),
     }
-    for heading, wanted in sections.items():
-        assert not wanted or heading in text, f"{name}: no section {heading.partition(chr(10))[0]!r}"
+    for heading, required in sections.items():
+        assert not required or heading in text, f"{name}: no section {heading.partition(chr(10))[0]!r}"
 
 
 @pytest.mark.parametrize("name", public_objects())
@@ -146,17 +146,17 @@ def test_public_methods_are_documented(name):
 @pytest.mark.parametrize("name", public_objects())
 def test_arguments_are_keyword_only_after_the_first(name):
     parameters = list(inspect.signature(resolve(name)).parameters.values())
-    first = 2 if name == "save_model" else 1  # what, and where to
+    first = 2 if name == "save_model" else 1  # the model and the path
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[first:]), f"{name}: {parameters}"
 
 
 @pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
-def test_every_hyperparameter_has_a_default(name):
+def test_hyperparameters_have_defaults(name):
     for parameter in inspect.signature(resolve(name)).parameters.values():
         assert parameter.default is not parameter.empty, f"{name}: {parameter.name}"
 
 
-HOMES = {
+MODULES = {
     "RNNClassifier": "seqclf._rnn_classifier",
     "RNNRegressor": "seqclf._rnn_regressor",
     "RNNTagger": "seqclf._rnn_tagger",
@@ -168,11 +168,11 @@ HOMES = {
 
 
 @pytest.mark.parametrize("name", [*ESTIMATORS, *TRANSFORMERS])
-def test_a_class_lives_in_the_file_named_after_it(name):
-    assert resolve(name).__module__ == HOMES[name]
+def test_each_class_is_in_the_module_named_after_it(name):
+    assert resolve(name).__module__ == MODULES[name]
 
 
 @pytest.mark.parametrize("method", ["predict_log_proba", "decision_function"])
-def test_a_tagger_has_no_method_that_promises_an_array_of_numbers(method):
+def test_tagger_has_no_decision_function_and_predict_log_proba(method):
     assert hasattr(seqclf.RNNClassifier, method)
     assert not hasattr(seqclf.RNNTagger, method)

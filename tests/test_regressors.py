@@ -227,7 +227,7 @@ def test_valid_score_is_the_score_of_predictions(make, data):
     model = make(**QUICK).fit(X, y, X_val=X_val, y_val=y_val)
     assert model.history_[-1]["valid_score"] == pytest.approx(r2_score(y_val, model.predict(X_val)), abs=1e-5)
     assert {"train_loss", "train_score", "valid_loss", "valid_score"} <= set(model.history_[0])
-    with pytest.raises(ValueError, match=r"y_val has the shape \(30, 2\), expected \(30,\)"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(30, 2\): expected \(30,\)"):
         make(**QUICK).fit(X, y, X_val=X_val, y_val=np.column_stack([y_val, y_val]))
 
 
@@ -256,7 +256,7 @@ def test_warm_start_keeps_the_target_scale_of_the_first_fit(make, data):
     model.fit(X, y + 50)
     np.testing.assert_array_equal(model.target_center_, center)
     assert y.min() <= model.predict(X).min() and model.predict(X).max() <= y.max() + 50
-    with pytest.raises(ValueError, match=r"y has the shape \(60, 2\), expected \(60,\)"):
+    with pytest.raises(ValueError, match=r"y has the shape \(60, 2\): expected \(60,\)"):
         model.fit(X, np.column_stack([y, y]))
 
 

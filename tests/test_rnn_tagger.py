@@ -182,7 +182,7 @@ def test_sample_weight_and_class_weight_change_probabilities(kind, rows):
 
 
 @every_kind
-def test_step_weights_are_row_weights_times_class_weights(kind, rows, parts):
+def test_step_weights_are_row_weights_times_class_weights(kind, rows, training_data):
     X, y = rows[kind][0], [[None if step == 1 else label for step, label in enumerate(row)] for row in rows[kind][1]]
     weights = np.linspace(0.5, 2, 60)
     first = sorted({label for row in y for label in row if label is not None})[0]
@@ -191,8 +191,8 @@ def test_step_weights_are_row_weights_times_class_weights(kind, rows, parts):
     of_rows = np.repeat(weights, [len(row) for row in X])
     of_labels = np.array([0 if label is None else 3 if label == first else 1 for row in y for label in row])
     for found, expected in (
-        (parts[0].weights, of_rows * of_labels),
-        (parts[0].score_weights, of_rows * (of_labels > 0)),
+        (training_data[0].weights, of_rows * of_labels),
+        (training_data[0].score_weights, of_rows * (of_labels > 0)),
     ):
         np.testing.assert_allclose(found, expected / expected.mean(), rtol=1e-6)
 
@@ -257,26 +257,26 @@ def test_batches_without_labels_are_trained_on(rows):
     few = [labels if row < 4 else [None] * len(labels) for row, labels in enumerate(y)]
     tagger = make_tagger(batch_size=2).fit(X, few)
     assert all(np.isfinite(epoch["train_loss"]) for epoch in tagger.history_)
-    with pytest.raises(ValueError, match="No step of the rows, or of the validation rows, has a label"):
+    with pytest.raises(ValueError, match="No step of the training rows, or none of the validation rows, has a label"):
         make_tagger(patience=1, validation_fraction=0.02).fit(X, few)
 
 
 @every_kind
-def test_patience_holds_rows_out(kind, rows, parts):
+def test_patience_holds_rows_out(kind, rows, training_data):
     X, y = rows[kind][:2]
     tagger = make_tagger(patience=2, validation_fraction=0.2).fit(X, y)
-    assert [len(part) for part in parts] == [48, 12]
+    assert [len(part) for part in training_data] == [48, 12]
     assert {"valid_loss", "valid_score"} <= tagger.history_[0].keys()
 
 
 @every_kind
-def test_patience_holds_whole_groups_out(kind, rows, parts):
+def test_patience_holds_whole_groups_out(kind, rows, training_data):
     X, y = rows[kind][:2]
     groups = np.arange(60) // 6
     make_tagger(patience=1, validation_fraction=0.2).fit(X, y, groups=groups)
-    training, validation = parts
+    training, validation = training_data
     assert len(validation) == 12
-    lengths = {part: sorted(part.sequences.lengths.tolist()) for part in parts}
+    lengths = {part: sorted(part.sequences.lengths.tolist()) for part in training_data}
     whole = [sorted(len(row) for row in X[start : start + 6]) for start in range(0, 60, 6)]
     assert lengths[validation] in [sorted(one + other) for one in whole for other in whole if one is not other]
     assert len(training) == 48
@@ -316,7 +316,7 @@ def test_warm_start_refuses_other_networks_and_labels(rows):
         pickled_copy(tagger).set_params(wide=False).fit(X, y)
     with pytest.raises(ValueError, match=r"y must hold the classes of the first fit, \['NAME', 'NOUN', 'VERB'\]"):
         pickled_copy(tagger).fit(X, [["x" if label == "NAME" else label for label in row] for row in y])
-    with pytest.raises(ValueError, match=r"in fit they were lists of tokens"):
+    with pytest.raises(ValueError, match=r"in fit the rows were lists of tokens"):
         pickled_copy(tagger).fit(*rows["ids"][:2])
 
 

@@ -109,20 +109,20 @@ def test_nb_ratios_are_those_of_the_token_ids(kind, n_classes, nb_ngrams):
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_nb_ratios_are_absent_for_more_than_ten_classes(wide, parts):
+def test_nb_ratios_are_absent_for_more_than_ten_classes(wide, training_data):
     """The input of a step would be too wide. The linear model has the same information."""
     texts, codes = make_texts(110, 11)
     fitted = text_classifier(wide=wide).fit(texts, codes)
     assert not hasattr(fitted, "nb_ratios_") and fitted.network_.config.n_step_features == 0
-    assert parts[0].sequences.features is None
-    assert hasattr(fitted, "wide_") == wide == (parts[0].sequences.scores is not None)
+    assert training_data[0].sequences.features is None
+    assert hasattr(fitted, "wide_") == wide == (training_data[0].sequences.scores is not None)
     assert fitted.predict_proba(texts).shape == (110, 11)
 
 
-def test_nb_ratios_are_absent_without_nb_ngrams(parts):
+def test_nb_ratios_are_absent_without_nb_ngrams(training_data):
     fitted = text_classifier(nb_ngrams=0).fit(TEXTS, CODES)
     assert not hasattr(fitted, "nb_ratios_")
-    assert_no_ratios(parts[0].sequences)
+    assert_no_ratios(training_data[0].sequences)
     assert fitted.network_.config.n_step_features == 0
     assert fitted.network_.recurrent.layers[0].directions[0].weight_input.shape[1] == 5
     refitted = text_classifier(nb_ngrams=2).fit(TEXTS, CODES).set_params(nb_ngrams=0).fit(TEXTS, CODES)
@@ -175,14 +175,14 @@ def test_nb_ngrams_help_if_rows_are_few():
 # Which rows the ratios are learned from
 
 
-def test_nb_ratios_ignore_rows_of_weight_zero(parts):
+def test_nb_ratios_ignore_rows_of_weight_zero(training_data):
     weights = (np.arange(40) % 4 > 0).astype(float)
     nonzero = np.flatnonzero(weights)
     zeroed = text_classifier().fit(TEXTS, CODES, sample_weight=weights)
-    zeroed_sequences = parts[0].sequences
+    zeroed_sequences = training_data[0].sequences
     removed = text_classifier().fit([TEXTS[row] for row in nonzero], CODES[nonzero])
     assert_same_ratios(zeroed.nb_ratios_, removed.nb_ratios_)
-    np.testing.assert_array_equal(zeroed_sequences.step_features, parts[0].sequences.step_features)
+    np.testing.assert_array_equal(zeroed_sequences.step_features, training_data[0].sequences.step_features)
     whole = text_classifier().fit(TEXTS, CODES)
     assert not np.array_equal(zeroed.nb_ratios_.tables_[0], whole.nb_ratios_.tables_[0])
 
@@ -205,7 +205,7 @@ def test_sample_weight_can_be_of_any_size(scale):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
-def test_held_out_rows_get_the_ratios_of_the_training_rows(parts, n_classes):
+def test_held_out_rows_get_the_ratios_of_the_training_rows(training_data, n_classes):
     """The validation split is made before anything is learned from labels."""
     texts, codes = make_texts(80, n_classes)
     weights = np.random.default_rng(0).uniform(0.2, 5, size=80)
@@ -213,9 +213,11 @@ def test_held_out_rows_get_the_ratios_of_the_training_rows(parts, n_classes):
     # The last word of a text identifies its row.
     texts = [f"{text} row{row}" for row, text in enumerate(texts)]
     fitted = text_classifier(**settings).fit(texts, codes, sample_weight=weights)
-    training, validation = parts
+    training, validation = training_data
     row_of = {fitted.tokenizer_.vocabulary_[f"row{row}"]: row for row in range(80)}
-    trained_on, held_out = (np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in parts)
+    trained_on, held_out = (
+        np.array([row_of[ids[-1]] for ids in part.sequences.steps.items()]) for part in training_data
+    )
     assert len(trained_on) == 60 and sorted([*trained_on, *held_out]) == list(range(80))
 
     ids = ragged_ids(fitted.tokenizer_.transform(texts))
@@ -237,33 +239,33 @@ def test_held_out_rows_get_the_ratios_of_the_training_rows(parts, n_classes):
     assert validation_features.step_features.any()
 
 
-def test_labels_and_weights_of_held_out_rows_have_no_effect(parts, monkeypatch):
+def test_labels_and_weights_of_held_out_rows_have_no_effect(training_data, monkeypatch):
     """Changing them changes no bit of the inputs of the network, in training and in validation."""
     held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
     monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     y, weights = CODES.copy(), np.ones(40)
     one = text_classifier(patience=1).fit(TEXTS, y, sample_weight=weights)
-    before = list(parts)
+    before = list(training_data)
     assert [len(part) for part in before] == [32, 8]
     y[held_out], weights[held_out] = 1 - y[held_out], 0.25
     other = text_classifier(patience=1).fit(TEXTS, y, sample_weight=weights)
     assert_same_ratios(one.nb_ratios_, other.nb_ratios_)
-    for ours, theirs in zip(before, parts, strict=True):
+    for ours, theirs in zip(before, training_data, strict=True):
         np.testing.assert_array_equal(ours.sequences.step_features, theirs.sequences.step_features)
         assert ours.sequences.step_features.any()
-    np.testing.assert_array_equal(before[1].targets, 1 - parts[1].targets)
+    np.testing.assert_array_equal(before[1].targets, 1 - training_data[1].targets)
     # Their texts are part of the vocabulary nevertheless.
     texts = [f"{text} extra" if row in held_out else text for row, text in enumerate(TEXTS)]
     with_word = text_classifier(patience=1).fit(texts, y)
     assert "extra" in with_word.tokenizer_.vocabulary_
 
 
-def test_x_val_gets_the_ratios_of_all_rows_of_x(parts):
+def test_x_val_gets_the_ratios_of_all_rows_of_x(training_data):
     X_val, y_val = make_texts(20, seed=1)
     plain = text_classifier(patience=1).fit(TEXTS, CODES, X_val=TEXTS, y_val=CODES)
     fitted = text_classifier(patience=1).fit(TEXTS, CODES, X_val=X_val, y_val=1 - y_val)
     assert_same_ratios(fitted.nb_ratios_, plain.nb_ratios_)
-    training, validation = parts
+    training, validation = training_data
     assert (training.sequences.features.version > 0).all()
     expected = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(X_val)))
     np.testing.assert_array_equal(validation.sequences.step_features, expected.step_features)
@@ -272,56 +274,61 @@ def test_x_val_gets_the_ratios_of_all_rows_of_x(parts):
 # Cross-fitting
 
 
-def test_features_of_a_training_row_do_not_depend_on_its_label(parts, monkeypatch):
+def test_features_of_a_training_row_do_not_depend_on_its_label(training_data, monkeypatch):
     """With the same folds, the features of a row with another label are the same."""
     fold = np.random.default_rng(0).integers(0, 5, size=40)
     monkeypatch.setattr(_fit, "cross_fitting_folds", lambda *_: fold)
     text_classifier().fit(TEXTS, CODES)
-    before = step_features_by_row(parts[0].sequences)
+    before = step_features_by_row(training_data[0].sequences)
     for flipped in (3, 20):
         y = CODES.copy()
         y[flipped] = 1 - y[flipped]
         text_classifier().fit(TEXTS, y)
         changed = np.array(
-            [not np.array_equal(*pair) for pair in zip(before, step_features_by_row(parts[0].sequences), strict=True)]
+            [
+                not np.array_equal(*pair)
+                for pair in zip(before, step_features_by_row(training_data[0].sequences), strict=True)
+            ]
         )
         assert not changed[fold == fold[flipped]].any()
         assert changed[fold != fold[flipped]].mean() > 0.9
 
 
 @pytest.mark.parametrize(("patience", "in_folds"), [(None, [8] * 5), (1, [8] + [7] * 4)])
-def test_folds_depend_on_random_state(parts, patience, in_folds):
+def test_folds_depend_on_random_state(training_data, patience, in_folds):
     versions = []
     texts = [f"{text} row{row}" for row, text in enumerate(TEXTS)]  # Equal texts would be in one fold.
     for seed in (0, 0, 1):
         text_classifier(random_state=seed, patience=patience).fit(texts, CODES)
-        versions.append(parts[0].sequences.features.version)
+        versions.append(training_data[0].sequences.features.version)
     assert np.array_equal(versions[0], versions[1]) and not np.array_equal(versions[0], versions[2])
     assert np.bincount(versions[0]).tolist() == [0, *in_folds]
 
 
-def test_features_of_a_group_are_learned_without_its_rows(parts):
+def test_features_of_a_group_are_learned_without_its_rows(training_data):
     """A word that occurs in one group only has no feature in that group, and has one in other rows."""
     groups = np.arange(40) // 4
     names = [f"{text} name{group}" for text, group in zip(TEXTS, groups, strict=True)]
     fitted = text_classifier(nb_ngrams=1, random_state=0).fit(names, groups % 2, groups=groups)
-    last = np.array([found[-1, 0] for found in step_features_by_row(parts[0].sequences)])
+    last = np.array([found[-1, 0] for found in step_features_by_row(training_data[0].sequences)])
     np.testing.assert_array_equal(last, 0)
-    versions_by_group = [set(parts[0].sequences.features.version[groups == group].tolist()) for group in range(10)]
+    versions_by_group = [
+        set(training_data[0].sequences.features.version[groups == group].tolist()) for group in range(10)
+    ]
     assert all(len(versions) == 1 for versions in versions_by_group)
     predicted = with_ratios(fitted.nb_ratios_, ragged_ids(fitted.tokenizer_.transform(names)))
     assert all(abs(found[-1, 0]) > 0.5 for found in step_features_by_row(predicted))
     text_classifier(nb_ngrams=1).fit(names, groups % 2)
-    ratios = np.array([abs(found[-1, 0]) > 0.3 for found in step_features_by_row(parts[0].sequences)])
+    ratios = np.array([abs(found[-1, 0]) > 0.3 for found in step_features_by_row(training_data[0].sequences)])
     assert ratios.mean() > 0.9, "without groups the name is informative"
 
 
-def test_a_group_of_training_rows_is_in_one_fold(parts, monkeypatch):
+def test_a_group_of_training_rows_is_in_one_fold(training_data, monkeypatch):
     groups = np.random.default_rng(0).permutation(np.arange(40) // 4)
     held_out = np.flatnonzero(np.isin(groups, [0, 4, 9]))
     monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     text_classifier(patience=1).fit(TEXTS, CODES, groups=groups)
-    training, validation = parts
+    training, validation = training_data
     assert (len(training), len(validation)) == (28, 12)
     training_groups = np.delete(groups, held_out)
     versions_by_group = [
@@ -362,13 +369,13 @@ def test_cross_fitting_keeps_the_network_from_memorising_noise(monkeypatch, tune
 # Warm start
 
 
-def test_warm_start_keeps_the_ratios_and_cross_fits_new_rows(parts):
+def test_warm_start_keeps_the_ratios_and_cross_fits_new_rows(training_data):
     X_more, y_more = make_texts(30, seed=1)
     classifier = text_classifier(warm_start=True).fit(TEXTS, CODES)
     ratios, before = classifier.nb_ratios_, pickle.dumps(classifier.nb_ratios_)
     classifier.fit(X_more, y_more)
     assert classifier.nb_ratios_ is ratios and pickle.dumps(ratios) == before
-    sequences = parts[0].sequences
+    sequences = training_data[0].sequences
     assert (sequences.features.version > 0).all()
     ids, fold = ragged_ids(classifier.tokenizer_.transform(X_more)), sequences.features.version - 1
     _, expected = fitted_ratios(ids, y_more, 2, classifier.vocab_size_, fold=fold)
@@ -387,9 +394,9 @@ def test_warm_start_refuses_another_nb_ngrams(before, now):
     np.testing.assert_array_equal(classifier.decision_function(TEXTS), expected)
 
 
-def test_warm_start_without_ratios(parts):
+def test_warm_start_without_ratios(training_data):
     classifier = text_classifier(warm_start=True, nb_ngrams=0).fit(TEXTS, CODES).fit(TEXTS, CODES)
-    assert_no_ratios(parts[0].sequences)
+    assert_no_ratios(training_data[0].sequences)
     assert not hasattr(classifier, "nb_ratios_")
 
 

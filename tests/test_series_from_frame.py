@@ -81,7 +81,7 @@ def test_delta_of_dates_is_in_seconds(frame):
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
-def test_timestamps_of_every_unit_and_time_zone(unit, zone):
+def test_delta_of_timestamps_of_every_unit_and_time_zone(unit, zone):
     times = pd.Series(pd.to_datetime(["2024-03-31 04:00", "2024-03-31 00:00"])).dt.as_unit(unit)
     times = times.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else times
     frame = pd.DataFrame({"id": [1, 1], "t": times, "v": [2, 1]})
@@ -90,7 +90,7 @@ def test_timestamps_of_every_unit_and_time_zone(unit, zone):
         np.testing.assert_allclose(X[0], [[1, 0], [2, np.log1p(4 * 3_600)]])
 
 
-def test_numbers_in_object_columns():
+def test_object_columns_of_numbers_are_accepted():
     frame = pd.DataFrame({"id": [1, 1], "t": pd.Series([5, 2], dtype=object), "v": pd.array([None, 3], dtype="Int64")})
     X, _ = series_from_frame(frame, id="id", time="t", time_as="delta")
     np.testing.assert_allclose(X[0], [[3, 0], [np.nan, np.log(4)]])
@@ -115,7 +115,7 @@ def test_steps_of_equal_time_keep_their_order():
     assert as_lists(series_from_frame(frame, id="id", time="t")[0]) == [[[2], [4], [1], [3]]]
 
 
-def test_ids_keep_their_type():
+def test_ids_have_the_type_of_the_column():
     for ids in ([3, 1], ["b", "a"], [True, False], [datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)], [2.5, 1.5]):
         found = series_from_frame(pd.DataFrame({"id": ids, "v": [1, 2]}), id="id")[1]
         assert found.tolist() == ids
@@ -128,9 +128,9 @@ NO_ID = {"id": ["a", None], "t": [1, 2], "v": [1, 2]}
 INVALID_FRAMES = [
     (COLUMNS, {"id": "whom"}, ["id='whom' is not a column", "'who', 'at', 'x', 'y'"]),
     (COLUMNS, {"id": "who", "time": "when"}, ["time='when' is not a column"]),
-    (COLUMNS, {"id": "who", "values": ["x", "z"]}, ["values has 'z'", "'who', 'at', 'x', 'y'"]),
-    (COLUMNS, {"id": "who", "values": ["x", "who"]}, ["values has 'who', which is the id"]),
-    (COLUMNS, {"id": "who", "values": ["x", "x"]}, ["values has 'x' twice"]),
+    (COLUMNS, {"id": "who", "values": ["x", "z"]}, ["values names 'z'", "'who', 'at', 'x', 'y'"]),
+    (COLUMNS, {"id": "who", "values": ["x", "who"]}, ["values names the column 'who' of frame, which is the id"]),
+    (COLUMNS, {"id": "who", "values": ["x", "x"]}, ["values names the column 'x' of frame twice"]),
     (COLUMNS, {"id": "who", "time_as": "delta"}, ["time_as='delta' needs", "time="]),
     (COLUMNS, {"id": "who", "time": "at", "time_as": "gap"}, ["time_as must be 'delta' or None", "'gap'"]),
     (COLUMNS, {"id": "at", "time": "x"}, ["are not numeric: 'who' (holds 'b')", "values=['y']"]),
@@ -162,7 +162,7 @@ def test_invalid_frames_are_errors(frame, columns, keywords, words):
     [
         (COLUMNS, "frame is a dict: expected a frame of pandas, polars or arrow"),
         (pl.LazyFrame(COLUMNS), r"frame is a LazyFrame.*collect\(\)"),
-        (np.eye(3), "frame is a ndarray"),
+        (np.eye(3), "frame is an ndarray"),
         (pd.DataFrame(COLUMNS).groupby("who"), "frame is a DataFrameGroupBy"),
     ],
 )
@@ -183,7 +183,7 @@ def test_series_from_frame_equals_sorting_lists(frame, rows):
         assert series[:, 0].tolist() == [values[row] for row in steps]
 
 
-def test_classifier_accepts_the_series():
+def test_classifier_accepts_series_from_frame():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": np.repeat(np.arange(20), 6), "t": rng.random(120), "v": rng.normal(size=120)})
     X, ids = series_from_frame(frame.sample(frac=1, random_state=0), id="id", time="t", time_as="delta")
@@ -202,7 +202,7 @@ def test_integer_labels_select_columns():
     np.testing.assert_array_equal(np.concatenate(X), np.arange(300.0).reshape(100, 3))
 
 
-def test_id_and_time_in_a_multi_index():
+def test_id_and_time_can_be_levels_of_a_multi_index():
     frame = pd.DataFrame(
         {"x": [1.0, 2.0, 3.0]}, index=pd.MultiIndex.from_arrays([[1, 1, 2], [2, 1, 1]], names=["i", "t"])
     )
@@ -217,7 +217,7 @@ def test_delta_of_small_integer_times_does_not_overflow(dtype):
     np.testing.assert_allclose(X[0][:, 1], [0, np.log(201)])
 
 
-def test_ids_keep_their_time_zone():
+def test_ids_have_the_time_zone_of_the_column():
     days = pd.to_datetime(["2020-01-01", "2021-01-01"]).tz_localize("Europe/Berlin")
     _, ids = series_from_frame(pd.DataFrame({"i": days, "x": [1.0, 2.0]}), id="i")
     labels = pd.Series(["a", "b"], index=days)
@@ -235,7 +235,7 @@ def test_infinite_times_are_errors(value):
     "times",
     [np.array([2**64 - 1, 0], dtype=np.uint64), np.array([2**63 - 1, -(2**63)]), np.array([2**63, 3], np.uint64)],
 )
-def test_delta_of_times_that_are_far_apart(times):
+def test_delta_of_distant_times_does_not_overflow(times):
     frame = pd.DataFrame({"id": [1, 1], "time": times, "x": [1.0, 2.0]})
     series, _ = series_from_frame(frame, id="id", time="time", time_as="delta")
     np.testing.assert_allclose(series[0], [[2, 0], [1, np.log(float(int(times[0]) - int(times[1])))]])

@@ -173,13 +173,13 @@ def test_ids_are_below_vocab_size(level):
     assert ids.min() >= 1
 
 
-def test_tokens_spelled_like_special_tokens_have_their_own_ids():
+def test_tokens_spelled_like_special_tokens_have_other_ids():
     tokenizer = TextTokenizer(lowercase=False).fit([["[UNK]", "[PAD]", "a"]])
     assert min(tokenizer.vocabulary_.values()) == 2
     assert tokenizer.transform([["[PAD]", "[UNK]", "b"]])[0].tolist() == [2, 3, 1]
 
 
-def test_subwords_spelled_like_special_tokens_have_their_own_ids():
+def test_subwords_spelled_like_special_tokens_have_other_ids():
     tokenizer = make("subword", lowercase=False).fit(["[PAD] [UNK] a"] * 5)
     ids = tokenizer.transform(["[PAD] [UNK]"])
     assert ids[0].min() >= 2
@@ -210,7 +210,7 @@ def test_fit_transform_equals_fit_then_transform(level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_fit_to_ids_and_to_ids_give_the_ids_of_transform(level):
+def test_fit_to_ids_and_to_ids_equal_transform(level):
     """The estimators call these two methods with validated rows."""
     tokenizer, expected = make(level, max_length=4), make(level, max_length=4).fit(TEXTS)
     for rows, (ids, new_tokens) in (
@@ -224,7 +224,7 @@ def test_fit_to_ids_and_to_ids_give_the_ids_of_transform(level):
     assert tokenizer.tokens_ == expected.tokens_ and tokenizer.input_kind_ == "texts"
 
 
-def test_counting_in_chunks_gives_the_same_vocabulary(tune):
+def test_vocabulary_does_not_depend_on_counting_chunks(tune):
     texts = ["a b c a", "b a", "d"]
     tokenizer = TextTokenizer()
     expected = tokenizer.fit_transform(texts)
@@ -241,7 +241,7 @@ def test_output_is_one_dimensional_if_all_texts_have_equal_length():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_an_empty_text_is_an_empty_sequence(level):
+def test_empty_text_is_an_empty_sequence(level):
     (ids,) = make(level).fit(TEXTS).transform([""])
     assert ids.shape == (0,)
     assert ids.dtype == np.int32
@@ -271,7 +271,7 @@ def test_nothing_is_truncated_by_default():
 
 
 @pytest.mark.parametrize("as_container", [list, tuple, np.array, pd.Series, pl.Series, pd.DataFrame])
-def test_every_container_gives_the_same_ids(as_container):
+def test_ids_do_not_depend_on_the_container(as_container):
     assert_equal_ids(TextTokenizer().fit_transform(as_container(TEXTS)), TextTokenizer().fit_transform(TEXTS))
 
 
@@ -325,7 +325,7 @@ def test_inverse_transform_shows_unknown_tokens(level, expected):
     assert tokenizer.inverse_transform(ids) == [expected]
 
 
-def test_inverse_transform_refuses_ids_outside_the_vocabulary():
+def test_inverse_transform_of_ids_outside_the_vocabulary_is_an_error():
     tokenizer = TextTokenizer().fit(["a b"])
     with pytest.raises(ValueError, match=r"Row 1 of X holds 4 at position 1.* from 0 to 3\.$"):
         tokenizer.inverse_transform([[2], [3, 4]])
@@ -352,7 +352,7 @@ BAD_PARAMETERS = [
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize(("name", "value", "expected"), BAD_PARAMETERS)
-def test_bad_parameters_are_refused_in_fit(method, name, value, expected):
+def test_invalid_parameters_are_errors_in_fit(method, name, value, expected):
     tokenizer = TextTokenizer(**{name: value})
     message = f"The {name!r} parameter of TextTokenizer must be {expected}. Got {value!r} instead."
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -367,23 +367,31 @@ BAD_INPUT = [
     ({}, [[1, 2]], "X holds token ids already"),
     ({}, ["", "  "], "Empty vocabulary: none of the 0 different tokens of 2 texts"),
     ({"min_frequency": 5}, ["a b"], "Empty vocabulary.*min_frequency=5"),
-    ({"level": "char"}, [["a", "b"]], "level='char' splits the texts itself"),
-    ({"level": "subword"}, [["a", "b"]], "level='subword' splits the texts itself"),
-    ({"level": "subword", "vocab_size": 257}, ["a"], "vocab_size must be an integer >= 258.*Got 257"),
-    ({"level": "subword", "vocab_size": None}, ["a"], "vocab_size must be an integer >= 258.*Got None"),
+    ({"level": "char"}, [["a", "b"]], "level='char' splits texts, but X holds lists of tokens"),
+    ({"level": "subword"}, [["a", "b"]], "level='subword' splits texts, but X holds lists of tokens"),
+    (
+        {"level": "subword", "vocab_size": 257},
+        ["a"],
+        "'vocab_size' parameter of TextTokenizer must be an integer >= 258.*Got 257",
+    ),
+    (
+        {"level": "subword", "vocab_size": None},
+        ["a"],
+        "'vocab_size' parameter of TextTokenizer must be an integer >= 258.*Got None",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("parameters", "X", "words"), BAD_INPUT)
-def test_bad_input_is_refused_in_fit(parameters, X, words):
+def test_invalid_input_is_an_error_in_fit(parameters, X, words):
     with pytest.raises(ValueError, match=words):
         TextTokenizer(**parameters).fit(X)
 
 
 def test_transform_accepts_only_the_kind_of_fit():
-    with pytest.raises(ValueError, match=r"Row 0 of X is a list of tokens.*in fit they were texts"):
+    with pytest.raises(ValueError, match=r"Row 0 of X is a list of tokens.*in fit the rows were texts"):
         TextTokenizer().fit(["a"]).transform([["a"]])
-    with pytest.raises(ValueError, match=r"Row 0 of X is a text.*in fit they were lists of tokens"):
+    with pytest.raises(ValueError, match=r"Row 0 of X is a text.*in fit the rows were lists of tokens"):
         TextTokenizer().fit([["a"]]).transform(["a"])
 
 
@@ -412,7 +420,7 @@ BAD_REFITS = [
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize(("parameters", "X"), BAD_REFITS)
-def test_a_refit_that_fails_leaves_the_tokenizer_unchanged(method, parameters, X):
+def test_failed_refit_leaves_the_tokenizer_unchanged(method, parameters, X):
     tokenizer = TextTokenizer().fit(TEXTS).set_params(**parameters)
     before = dict(vars(tokenizer))
     with pytest.raises(ValueError, match=r"Row 1|Empty|splits|vocab_size"):
@@ -422,7 +430,7 @@ def test_a_refit_that_fails_leaves_the_tokenizer_unchanged(method, parameters, X
     assert_equal_ids(tokenizer.transform(TEXTS), TextTokenizer().fit_transform(TEXTS))
 
 
-def test_a_pickle_holds_no_training_text():
+def test_pickles_contain_no_training_text():
     tokenizer = TextTokenizer(vocab_size=3).fit(["secret a a"])
     assert b"secret" not in pickle.dumps(tokenizer)
 
@@ -438,7 +446,7 @@ def test_a_pickle_holds_no_training_text():
     ],
     ids=["pickle", "deepcopy", "joblib", "clone"],
 )
-def test_copies_give_the_same_ids(level, copied, tmp_path):
+def test_copies_return_equal_ids(level, copied, tmp_path):
     tokenizer = make(level).fit(TEXTS)
     again = copied(tokenizer, tmp_path)
     assert_equal_ids(again.transform(TEXTS), tokenizer.transform(TEXTS))
@@ -466,12 +474,12 @@ def test_set_output_does_not_change_ragged_ids(container):
         assert_equal_ids(TextTokenizer().fit(TEXTS).transform(TEXTS), expected)
 
 
-def test_set_output_refuses_other_containers():
+def test_set_output_of_another_container_is_an_error():
     with pytest.raises(ValueError, match=r"one of 'default', 'pandas', 'polars', or None\. Got 'xyz'"):
         TextTokenizer().set_output(transform="xyz")
 
 
-def test_a_pipeline_of_tokenizer_and_padder_gives_a_frame():
+def test_pipeline_of_tokenizer_and_padder_returns_a_frame():
     pipeline = make_pipeline(TextTokenizer(), SequencePadder()).set_output(transform="pandas")
     frame = pipeline.fit_transform(TEXTS)
     assert list(frame.columns) == [f"step{step}" for step in range(6)]
@@ -489,7 +497,7 @@ def test_subwords_change_no_environment_variable_and_work_after_a_fork():
         "    if child == 0: tokenizer.transform(texts); os._exit(0)\n"
         "    assert os.waitpid(child, 0)[1] == 0\n"
     )
-    # From 3.12 on, Python itself warns about a fork in a process with threads
+    # Since 3.12, Python warns about a fork in a process with threads
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
@@ -520,7 +528,7 @@ SAVED = [
 
 
 @pytest.mark.parametrize("tokenizer", SAVED)
-def test_a_loaded_tokenizer_equals_the_saved_one(tokenizer):
+def test_loaded_tokenizer_equals_the_saved_one(tokenizer):
     again = TextTokenizer._from_state(Saved(tokenizer._to_state()))
     assert again.get_params() == tokenizer.get_params() and not hasattr(again, "vocabulary_")
     with pytest.raises(NotFittedError):
@@ -549,7 +557,7 @@ def test_invalid_parameters_are_not_saved():
 
 
 @pytest.mark.parametrize("tokenizer", [TextTokenizer(max_length=3), TextTokenizer(level="subword", vocab_size=270)])
-def test_an_altered_state_is_refused_or_gives_a_usable_tokenizer(tokenizer, altered):
+def test_altered_state_is_an_error_or_a_usable_tokenizer(tokenizer, altered):
     n_refused = 0
     for state in altered(tokenizer.fit(TEXTS)._to_state()):
         try:

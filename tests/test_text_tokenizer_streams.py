@@ -210,7 +210,7 @@ def failing_iterator(texts):
 INVALID_CHUNKS = [
     (["new", None], "Row 1 of X is None"),
     (iter(["new", 5]), r"Row 1 of X is 5 \(int\)"),
-    (iter([["new"]]), r"Row 0 of X is a list of tokens \(str\), but in fit they were texts"),
+    (iter([["new"]]), r"Row 0 of X is a list of tokens \(str\), but in fit the rows were texts"),
     (iter([[1, 2]]), "Row 0 of X is a list of token ids"),
     (iter([]), "Found array with 0 sample"),
     ([], "Found array with 0 sample"),
@@ -248,8 +248,12 @@ def test_error_of_the_iterator_is_raised_and_changes_nothing(short_chunks):
     ("parameters", "texts", "words"),
     [
         ({}, [[1, 2]], "X holds token ids already"),
-        ({"level": "char"}, [["a", "b"]], "level='char' splits the texts itself"),
-        ({"level": "subword", "vocab_size": 257}, ["a"], "vocab_size must be an integer >= 258"),
+        ({"level": "char"}, [["a", "b"]], "level='char' splits texts, but X holds lists of tokens"),
+        (
+            {"level": "subword", "vocab_size": 257},
+            ["a"],
+            "'vocab_size' parameter of TextTokenizer must be an integer >= 258",
+        ),
         ({"level": "letter"}, ["a"], "'level' parameter of TextTokenizer must be one of"),
         ({"max_length": 0}, ["a"], "'max_length' parameter"),
     ],
@@ -337,5 +341,5 @@ def test_warning_of_unknown_words_equals_that_of_a_list(short_chunks):
 @pytest.mark.parametrize("X", [{"a": 1}, {"a", "b"}, 5, None])
 def test_unordered_containers_and_scalars_are_errors(X):
     for method in ("fit", "partial_fit"):
-        with pytest.raises(TypeError, match=f"X is a {type(X).__name__}: expected a list"):
+        with pytest.raises(TypeError, match=f"X is an? {type(X).__name__}: expected a list"):
             getattr(TextTokenizer(), method)(X)

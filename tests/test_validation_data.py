@@ -1,4 +1,4 @@
-"""What early stopping watches: rows of one's own (`X_val`), or whole groups held out of X (`groups`)."""
+"""Validation data: `X_val`, `y_val`, `sample_weight_val`, and `groups`, which the validation split keeps together."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, _fit
+from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
 from seqclf.datasets import make_order_reviews, make_order_series
 
 SMALL = {"units": 4, "max_epochs": 4, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant", "random_state": 0}
@@ -72,15 +72,15 @@ def without_seconds(history):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
-# X_val decides
+# --- early stopping with X_val
 
 
-def test_the_labels_of_x_val_decide_which_epoch_is_kept(case, unchanged_global_state):
-    """The weights kept are those of a fit of so many epochs on all rows, to the bit."""
+def test_y_val_determines_the_best_epoch(case, unchanged_global_state):
+    """The weights equal those of a fit to all rows with as many epochs, bitwise."""
     make, X, y, X_val, _ = case
-    watching = {"patience": 8, "max_epochs": 8, "tol": 0.0}
-    right = make(**watching).fit(X, y, X_val=X, y_val=y)
-    wrong = make(**watching).fit(X, y, X_val=X, y_val=flipped(y))
+    validating = {"patience": 8, "max_epochs": 8, "tol": 0.0}
+    right = make(**validating).fit(X, y, X_val=X, y_val=y)
+    wrong = make(**validating).fit(X, y, X_val=X, y_val=flipped(y))
     assert wrong.best_epoch_ < right.best_epoch_
     for fitted in (right, wrong):
         losses = [row["valid_loss"] for row in fitted.history_]
@@ -94,7 +94,7 @@ def test_patience_counts_epochs_of_x_val():
     assert fitted.n_iter_ == fitted.best_epoch_ + 2 < 20
 
 
-def test_all_rows_train_and_the_fraction_is_not_used(case):
+def test_with_x_val_all_rows_train_and_validation_fraction_is_not_used(case):
     make, X, y, X_val, y_val = case
     one, other = (
         make(patience=3, validation_fraction=fraction).fit(X, y, X_val=X_val, y_val=y_val) for fraction in (0.1, 0.6)
@@ -105,7 +105,7 @@ def test_all_rows_train_and_the_fraction_is_not_used(case):
     assert [row[steps] for row in one.history_] == [all_rows] * one.n_iter_
 
 
-def test_without_patience_they_are_scored_and_change_nothing(case, unchanged_global_state):
+def test_x_val_without_patience_is_scored_and_changes_no_weight(case, unchanged_global_state):
     """The validation fields of the last epoch are those of the final model."""
     make, X, y, X_val, y_val = case
     fitted = make(patience=None).fit(X, y, X_val=X_val, y_val=y_val)
@@ -114,12 +114,12 @@ def test_without_patience_they_are_scored_and_change_nothing(case, unchanged_glo
     assert fitted.n_iter_ == fitted.best_epoch_ == 4
     assert ["valid_loss" in row and "valid_score" in row for row in fitted.history_] == [True] * 4
     last = fitted.history_[-1]
-    # A loss of nearly nothing is a difference of float32 numbers there.
+    # A loss of almost 0 is a difference of float32 numbers, hence `abs`.
     assert last["valid_loss"] == pytest.approx(log_loss(y_val, fitted.predict_proba(X_val)), rel=1e-5, abs=1e-7)
     assert last["valid_score"] == pytest.approx(fitted.score(X_val, y_val), rel=1e-12)
 
 
-def test_weights_of_x_val_count_in_loss_and_score_and_class_weights_in_the_loss():
+def test_valid_loss_uses_sample_weight_val_and_class_weight():
     weights = np.random.default_rng(0).uniform(0.1, 5, size=len(SERIES_VAL))
     class_weight = {0: 1.0, 1: 7.0}
     fitted = series_classifier(patience=None, class_weight=class_weight, wide=False).fit(
@@ -132,7 +132,7 @@ def test_weights_of_x_val_count_in_loss_and_score_and_class_weights_in_the_loss(
     assert fitted.history_[-1]["valid_score"] == pytest.approx(score, rel=1e-5)
 
 
-def test_balance_is_that_of_y_and_not_of_y_val():
+def test_class_weight_balanced_does_not_use_y_val():
     y = np.repeat([0, 1], [30, 10])
     fitted = series_classifier(patience=None, class_weight="balanced").fit(
         SERIES, y, X_val=SERIES_VAL, y_val=SERIES_Y_VAL
@@ -143,8 +143,8 @@ def test_balance_is_that_of_y_and_not_of_y_val():
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e300])
-def test_a_weight_of_zero_removes_the_row_of_x_val(case, scale):
-    """Its label may even be one that y does not know; and only the proportions of the weights count."""
+def test_sample_weight_val_of_zero_equals_removal(case, scale):
+    """A removed row can have a label that is not in y. The scale of the weights has no effect."""
     make, X, y, X_val, y_val = case
     weights = np.full(22, scale)
     weights[[0, 5, 21]] = 0
@@ -161,15 +161,15 @@ def test_a_weight_of_zero_removes_the_row_of_x_val(case, scale):
         assert one["valid_score"] == pytest.approx(other["valid_score"], rel=1e-5)
 
 
-def test_one_class_in_y_val_is_enough():
+def test_y_val_can_have_one_class():
     fitted = text_classifier(patience=2).fit(TEXTS, Y, X_val=TEXTS_VAL[:3], y_val=["praise"] * 3)
     assert fitted.history_[0]["valid_score"] in (0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1)
 
 
-# Nothing is learned from X_val
+# --- encoders do not use X_val
 
 
-def test_no_word_is_learned_from_x_val():
+def test_vocabulary_does_not_use_x_val():
     strange = [f"{text} zyzzyva" for text in TEXTS_VAL]
     fitted = text_classifier(patience=None).fit(TEXTS, Y, X_val=strange, y_val=Y_VAL)
     assert fitted.tokenizer_.tokens_ == TextTokenizer().fit(TEXTS).tokens_
@@ -177,14 +177,14 @@ def test_no_word_is_learned_from_x_val():
     assert fitted.history_[-1]["valid_loss"] == pytest.approx(log_loss(Y_VAL, fitted.predict_proba(strange)), rel=1e-5)
 
 
-def test_no_id_is_learned_from_x_val():
+def test_ids_of_x_val_do_not_change_vocab_size():
     X, X_val = ids(TEXTS), [[*row, 70_000] for row in ids(TEXTS_VAL)]
     fitted = text_classifier(patience=None).fit(X, Y, X_val=X_val, y_val=Y_VAL)
     assert fitted.vocab_size_ == max(map(max, X)) + 1
     assert fitted.history_[-1]["valid_loss"] == pytest.approx(log_loss(Y_VAL, fitted.predict_proba(X_val)), rel=1e-5)
 
 
-def test_no_scale_is_learned_from_x_val():
+def test_scaling_does_not_use_x_val():
     far = [1 + row for row in SERIES_VAL]
     fitted = series_classifier(patience=None).fit(SERIES, SERIES_Y, X_val=far, y_val=SERIES_Y_VAL)
     plain = series_classifier(patience=None).fit(SERIES, SERIES_Y)
@@ -193,11 +193,11 @@ def test_no_scale_is_learned_from_x_val():
     assert fitted.history_[-1]["valid_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_warm_start_watches_x_val_with_the_vocabulary_it_has(case):
+def test_warm_start_encodes_x_val_with_the_first_vocabulary(case):
     make, X, y, X_val, y_val = case
-    watching = make(warm_start=True, patience=3, tol=0.0).fit(X, y, X_val=X, y_val=flipped(y))
-    before = watching.decision_function(X)
-    further = watching.fit(X, y, X_val=X_val, y_val=y_val)
+    validating = make(warm_start=True, patience=3, tol=0.0).fit(X, y, X_val=X, y_val=flipped(y))
+    before = validating.decision_function(X)
+    further = validating.fit(X, y, X_val=X_val, y_val=y_val)
     losses = [row["valid_loss"] for row in further.history_]
     assert further.best_epoch_ == 1 + int(np.argmin(losses))
     assert not np.array_equal(further.decision_function(X), before)
@@ -205,12 +205,12 @@ def test_warm_start_watches_x_val_with_the_vocabulary_it_has(case):
     assert min(losses) == pytest.approx(best, rel=1e-5, abs=1e-6)
 
 
-# Errors, and nothing left behind
+# --- errors
 
-BAD = {
-    "no y_val": (series_classifier, {"X_val": SERIES_VAL}, ["X_val was given without y_val", "or neither"]),
-    "no X_val": (text_classifier, {"y_val": Y_VAL}, ["y_val was given without X_val", "or neither"]),
-    "only weights": (text_classifier, {"sample_weight_val": [1.0]}, ["sample_weight_val was given without X_val"]),
+INVALID = {
+    "no y_val": (series_classifier, {"X_val": SERIES_VAL}, ["X_val was passed without y_val", "or neither"]),
+    "no X_val": (text_classifier, {"y_val": Y_VAL}, ["y_val was passed without X_val", "or neither"]),
+    "only weights": (text_classifier, {"sample_weight_val": [1.0]}, ["sample_weight_val was passed without X_val"]),
     "unknown class": (
         text_classifier,
         {"X_val": ["a", "b", "c"], "y_val": ["praise", "shrug", "yawn"]},
@@ -260,10 +260,10 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("make", "arguments", "words"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("make", "arguments", "words"), INVALID.values(), ids=INVALID)
 @pytest.mark.parametrize("warm", [None, False, True], ids=["new", "refit", "warm"])
 @pytest.mark.parametrize("patience", [None, 2])
-def test_a_fit_that_fails_for_them_leaves_the_estimator_as_it_was(make, arguments, words, warm, patience):
+def test_invalid_validation_data_and_groups_are_errors_that_change_nothing(make, arguments, words, warm, patience):
     X, y = (TEXTS, Y) if make is text_classifier else (SERIES, np.repeat([0, 1], 20))
     classifier = make(max_epochs=1, patience=patience, warm_start=bool(warm))
     if warm is not None:
@@ -280,7 +280,7 @@ def test_a_fit_that_fails_for_them_leaves_the_estimator_as_it_was(make, argument
 
 
 FRAME = pd.DataFrame(table(SERIES), columns=list("abcdefgh"))
-BAD_TABLES = [
+INVALID_TABLES = [
     (table(SERIES_VAL)[:, :5], "X_val has 5 steps, but X has 8"),
     (SERIES_VAL, r"X_val must be a table of 8 steps \(2-D\), as in fit"),
     (np.where(np.arange(8) == 3, np.nan, table(SERIES_VAL)), "Input X_val contains NaN"),
@@ -288,13 +288,13 @@ BAD_TABLES = [
 ]
 
 
-@pytest.mark.parametrize(("X_val", "words"), BAD_TABLES)
-def test_x_val_is_a_table_like_x(X_val, words):
+@pytest.mark.parametrize(("X_val", "words"), INVALID_TABLES)
+def test_x_val_for_a_table_has_to_be_a_table_like_x(X_val, words):
     with pytest.raises(ValueError, match=words):
         series_classifier().fit(FRAME, SERIES_Y, X_val=X_val, y_val=SERIES_Y_VAL)
 
 
-def test_an_array_goes_with_a_frame():
+def test_x_val_can_be_an_array_if_x_is_a_frame():
     one, other = (
         series_classifier().fit(FRAME, SERIES_Y, X_val=X_val, y_val=SERIES_Y_VAL)
         for X_val in (table(SERIES_VAL), pd.DataFrame(table(SERIES_VAL), columns=FRAME.columns))
@@ -302,130 +302,104 @@ def test_an_array_goes_with_a_frame():
     assert without_seconds(one.history_) == without_seconds(other.history_)
 
 
-def test_masked_rows_are_refused_by_name():
+def test_masked_x_val_is_an_error():
     with pytest.raises(TypeError, match="X_val is a masked array"):
         series_classifier().fit(
             table(SERIES), SERIES_Y, X_val=np.ma.masked_array(table(SERIES_VAL)), y_val=SERIES_Y_VAL
         )
 
 
-def test_class_weights_that_leave_nothing_to_watch():
+def test_class_weight_of_zero_for_all_of_y_val_is_an_error():
     y = np.arange(40) % 3
     with pytest.raises(ValueError, match=r"leaves no row with a weight above 0.*fit without validation"):
         series_classifier(class_weight={0: 1, 1: 1, 2: 0}).fit(SERIES, y, X_val=SERIES_VAL, y_val=[2] * 22)
 
 
-# Groups
+# --- groups
 
 
-def watched_rows(parts, classifier, n, y, **arguments):
-    """Which rows trained and which were watched: each row of X holds its own number."""
+def split_rows(training_data, classifier, n, y, **arguments):
+    """The training rows and the validation rows of a fit to rows that contain their index."""
     classifier.set_params(scale=False, learning_rate=1e-6, max_epochs=1).fit(
         [[float(i)] for i in range(n)], y, **arguments
     )
-    return [part and part.sequences.steps.values[:, 0].astype(int).tolist() for part in parts]
+    return [part and part.sequences.steps.values[:, 0].astype(int).tolist() for part in training_data]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_groups_are_held_out_whole(parts, seed):
+def test_groups_are_not_split_by_validation(training_data, seed):
     rng = np.random.default_rng(seed)
     groups = rng.choice([f"author {i}" for i in range(20)], size=120)
     y, weights = rng.integers(0, 2, size=120), rng.integers(0, 3, size=120)
     classifier = series_classifier(patience=1, validation_fraction=0.2, random_state=seed)
-    training, watched = watched_rows(parts, classifier, 120, y, groups=groups, sample_weight=weights)
-    assert sorted(training + watched) == np.flatnonzero(weights).tolist()
-    assert not set(groups[training]) & set(groups[watched])
-    assert abs(len(watched) / (weights > 0).sum() - 0.2) < 0.05
+    training, held_out = split_rows(training_data, classifier, 120, y, groups=groups, sample_weight=weights)
+    assert sorted(training + held_out) == np.flatnonzero(weights).tolist()
+    assert not set(groups[training]) & set(groups[held_out])
+    assert abs(len(held_out) / (weights > 0).sum() - 0.2) < 0.05
 
 
-@pytest.mark.parametrize("given", [{}, {"X_val": SERIES_VAL, "y_val": SERIES_Y_VAL}])
-def test_groups_without_a_split_change_nothing(given):
-    classifier = series_classifier(patience=2 if given else None, wide=False)
-    plain = classifier.fit(SERIES, SERIES_Y, **given).decision_function(SERIES)
-    grouped = classifier.fit(SERIES, SERIES_Y, groups=np.arange(40) // 4, **given)
+@pytest.mark.parametrize("fit_params", [{}, {"X_val": SERIES_VAL, "y_val": SERIES_Y_VAL}])
+def test_groups_without_a_split_have_no_effect(fit_params):
+    classifier = series_classifier(patience=2 if fit_params else None, wide=False)
+    plain = classifier.fit(SERIES, SERIES_Y, **fit_params).decision_function(SERIES)
+    grouped = classifier.fit(SERIES, SERIES_Y, groups=np.arange(40) // 4, **fit_params)
     np.testing.assert_array_equal(grouped.decision_function(SERIES), plain)
-    assert ("valid_loss" in grouped.history_[0]) == bool(given)
-
-
-@pytest.fixture(params=[text_classifier, series_classifier])
-def learning(request, monkeypatch):
-    """A classifier's constructor, X, and what its last fit has learned from: first without targets, then with them."""
-    make, seen = request.param, {}
-    cls = type(make())
-    fit_encoder, fit_label_features = cls._fit_encoder, _fit._fit_label_features
-
-    def spy_on_encoder(self, rows, weights):
-        seen.update(n=len(rows), row_weights=weights)
-        return fit_encoder(self, rows, weights)
-
-    def spy_on_label_features(estimator, training, task, rng):
-        seen.update(training=training, rng=rng)
-        return fit_label_features(estimator, training, task, rng)
-
-    monkeypatch.setattr(cls, "_fit_encoder", spy_on_encoder)
-    monkeypatch.setattr(_fit, "_fit_label_features", spy_on_label_features)
-    return make, TEXTS if make is text_classifier else SERIES, seen
+    assert ("valid_loss" in grouped.history_[0]) == bool(fit_params)
 
 
 @pytest.mark.parametrize("with_groups", [False, True])
-def test_learning_sees_codes_weights_and_groups_of_the_rows_that_count(learning, with_groups):
-    make, X, seen = learning
+@pytest.mark.parametrize(("make", "X"), [(text_classifier, TEXTS), (series_classifier, SERIES)])
+def test_training_data_omit_rows_of_weight_zero(make, X, with_groups, training_data):
     groups = ["a", "b", "c", "b", "d", "c"] if with_groups else None
-    state = np.random.RandomState(0)
-    make(patience=None, random_state=state).fit(X[:6], list("xyzyyz"), sample_weight=[0, 2, 1, 1, 0, 3], groups=groups)
-    training = seen["training"]
-    assert seen["n"] == len(training) == 4
-    assert training.targets.tolist() == [0, 1, 0, 1]
-    expected = (np.array([2, 1, 1, 3]) / 3).tolist()
-    assert seen["row_weights"].tolist() == training.weights.tolist() == expected
-    assert seen["rng"] is state
-    if with_groups:
-        assert training.groups.tolist() == [0, 1, 0, 1] and training.groups.dtype.kind == "i"
-    else:
-        assert training.groups is None
+    make(patience=None).fit(X[:6], list("xyzyyz"), sample_weight=[0, 2, 1, 1, 0, 3], groups=groups)
+    training, validation = training_data
+    assert validation is None and training.targets.tolist() == [0, 1, 0, 1]
+    np.testing.assert_allclose(training.score_weights, np.array([2, 1, 1, 3]) / 1.75, rtol=1e-6)
 
 
 @pytest.mark.parametrize("with_groups", [False, True])
-def test_what_is_learned_from_targets_sees_no_row_that_is_watched(learning, parts, with_groups):
-    """The rows are split before; what is learned without targets sees them all."""
-    make, X, seen = learning
-    # The weight of a row tells which one it is.
-    y, weights, groups = np.arange(40) % 2, np.arange(41.0)[1:] / 40, np.repeat(np.arange(10), 4)
-    make(patience=1, validation_fraction=0.25).fit(X, y, sample_weight=weights, groups=groups if with_groups else None)
-    assert seen["row_weights"].tolist() == weights.tolist()
-    training, (trained, watched) = seen["training"], parts
-    kept = np.flatnonzero(np.isin(weights, training.weights))
-    assert len(kept) == len(training) == len(trained) == 40 - len(watched) < 40
-    assert training.weights.tolist() == weights[kept].tolist()
-    assert training.targets.tolist() == trained.targets.tolist() == y[kept].tolist()
-    np.testing.assert_array_equal(training.sequences.steps.values, trained.sequences.steps.values)
-    others = np.setdiff1d(np.arange(40), kept)
-    np.testing.assert_allclose(watched.score_weights, weights[others] / weights[others].mean(), rtol=1e-6)
-    if with_groups:
-        assert training.groups.tolist() == np.unique(groups[kept], return_inverse=True)[1].tolist()
-        assert not set(groups[kept]) & set(groups[others])
-    else:
-        assert training.groups is None
+def test_training_and_validation_data_have_the_targets_and_weights_of_their_rows(with_groups, training_data):
+    y, weights, groups = np.arange(40) % 2, np.arange(41.0)[1:], np.repeat(np.arange(10), 4)
+    classifier = series_classifier(patience=1, validation_fraction=0.25)
+    fit_params = {"sample_weight": weights, "groups": groups if with_groups else None}
+    training, held_out = split_rows(training_data, classifier, 40, y, **fit_params)
+    assert sorted(training + held_out) == list(range(40)) and held_out
+    for part, rows in zip(training_data, (training, held_out), strict=True):
+        assert part.targets.tolist() == y[rows].tolist()
+        np.testing.assert_allclose(part.score_weights, weights[rows] / weights[rows].mean(), rtol=1e-6)
+    assert not (with_groups and set(groups[training]) & set(groups[held_out]))
 
 
-def test_groups_show_what_a_random_split_hides():
-    """Each author has a word of his own and one class: learned by heart, it says nothing of another author."""
+@pytest.mark.parametrize("patience", [None, 1])
+def test_encoders_are_fitted_to_all_rows_with_their_weights(patience):
+    """Also to the rows that are held out, because encoders do not use targets."""
+    weights = np.arange(41.0)[1:]
+    classifier = series_classifier(patience=patience).fit(table(SERIES), SERIES_Y, sample_weight=weights)
+    mean = np.average(table(SERIES).mean(axis=1), weights=weights)
+    assert classifier.channel_mean_ == pytest.approx(mean, rel=1e-6)
+    texts = [f"{text} name{row}" for row, text in enumerate(TEXTS)]
+    classifier = text_classifier(patience=patience).fit(texts, Y, sample_weight=weights)
+    assert {f"name{row}" for row in range(40)} <= set(classifier.tokenizer_.tokens_)
+
+
+def test_valid_score_with_groups_shows_overfitting_to_authors():
+    """Each author uses a unique word and has one class: the word does not predict the class of another author."""
     rng = np.random.default_rng(0)
     authors = np.repeat(np.arange(24), 10)
-    y = rng.permutation(np.arange(24) % 2)[authors]  # A class by the last digit could be read from other names.
+    y = rng.permutation(np.arange(24) % 2)[authors]  # random: the class must not depend on the digits of names
     texts = [f"name{author} {' '.join(rng.choice(['this', 'that', 'so'], 3))}" for author in authors]
-    by_heart = {"max_epochs": 12, "patience": 12, "dropout": 0, "token_dropout": 0, "learning_rate": 0.05}
-    classifier = text_classifier(**by_heart, validation_fraction=0.25)
-    flattering = classifier.fit(texts, y).history_[-1]["valid_score"]
-    honest = classifier.fit(texts, y, groups=authors).history_[-1]["valid_score"]
-    assert flattering > 0.95
-    assert honest < 0.75
+    overfitting = {"max_epochs": 12, "patience": 12, "dropout": 0, "token_dropout": 0, "learning_rate": 0.05}
+    classifier = text_classifier(**overfitting, validation_fraction=0.25)
+    without_groups = classifier.fit(texts, y).history_[-1]["valid_score"]
+    with_groups = classifier.fit(texts, y, groups=authors).history_[-1]["valid_score"]
+    assert without_groups > 0.95
+    assert with_groups < 0.75
 
 
-def test_sample_weight_stays_the_third_argument():
+def test_sample_weight_is_the_last_positional_argument_of_fit():
     weights = np.arange(40.0)
-    by_place = series_classifier().fit(SERIES, SERIES_Y, weights)
+    by_position = series_classifier().fit(SERIES, SERIES_Y, weights)
     by_name = series_classifier().fit(SERIES, SERIES_Y, sample_weight=weights)
-    np.testing.assert_array_equal(by_place.decision_function(SERIES), by_name.decision_function(SERIES))
+    np.testing.assert_array_equal(by_position.decision_function(SERIES), by_name.decision_function(SERIES))
     with pytest.raises(TypeError):
         series_classifier().fit(SERIES, SERIES_Y, weights, SERIES_VAL, SERIES_Y_VAL)

@@ -1,6 +1,6 @@
-"""`wide`: the linear model under both estimators, what it may see, and that it is kept and copied like the rest.
+"""The parameter `wide` of both classifiers: which rows the linear model uses, copies and warm starts.
 
-What it computes is tested in `_label_features/`.
+The tests of `_label_features/` test its values.
 """
 
 import pickle
@@ -12,9 +12,10 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 
 import _factories
+from _sampling import sampled
 from seqclf import RNNClassifier, RNNTextClassifier, TextTokenizer, _fit
 
-QUICK = {"units": 3, "max_epochs": 2, "batch_size": 16, "patience": None, "random_state": 0, "n_threads": 1}
+SMALL = {"units": 3, "max_epochs": 2, "batch_size": 16, "patience": None, "random_state": 0, "n_threads": 1}
 WORDS = [f"{first}{last}" for first in ("am", "bri", "ced", "del", "em", "fli") for last in ("ber", "ck", "ar", "ta")]
 
 
@@ -47,17 +48,21 @@ KINDS = {
 }
 
 
+def functions_of(kind):
+    """Functions that create classifiers and data."""
+    cls, make_data = KINDS[kind]
+    return (lambda **changes: cls(**(SMALL | changes))), make_data
+
+
 @pytest.fixture(params=KINDS)
 def case(request):
-    """A function that makes classifiers, and one that makes data."""
-    cls, make_data = KINDS[request.param]
-    return (lambda **changes: cls(**(QUICK | changes))), make_data
+    return functions_of(request.param)
 
 
-# What it is
+# --- effect
 
 
-def test_it_is_there_unless_it_is_turned_off(case):
+def test_wide_is_true_by_default_and_sets_wide_attribute(case):
     make, data = case
     X, y = data()
     fitted, plain = make().fit(X, y), make(wide=False).fit(X, y)
@@ -72,8 +77,8 @@ def test_it_is_there_unless_it_is_turned_off(case):
             _ = other.wide_
 
 
-def test_the_last_layer_starts_from_its_scores(case):
-    """With a network that is not trained the logits are the scores, but for what the drawn states add."""
+def test_untrained_network_with_wide_has_the_class_scores_as_logits(case):
+    """Up to the contribution of the initial weights of the head."""
     make, data = case
     X, y = data(n_classes=3)
     fitted = make(max_epochs=1, learning_rate=1e-12).fit(X, y)
@@ -84,34 +89,34 @@ def test_the_last_layer_starts_from_its_scores(case):
     assert sequences.scores.std() > 0.3
 
 
-def test_it_helps_where_rows_are_few(case):
+def test_wide_improves_accuracy_with_few_rows(case):
     make, data = case
     X, y = data(400)
     wide, plain = (make(wide=wide).fit(X[:100], y[:100]).score(X[100:], y[100:]) for wide in (True, False))
     assert wide > 0.7 and wide > plain - 0.02
 
 
-def test_unknown_words_count_by_their_characters():
+def test_wide_uses_characters_of_unknown_words():
     X, y = make_texts()
-    fitted = RNNTextClassifier(**QUICK).fit(X, y)
+    fitted = RNNTextClassifier(**SMALL).fit(X, y)
     known, other, strange = fitted.decision_function(["ambers ambery", "cedarly cedarar", "zzz qqq"])
     assert len({known, other, strange}) == 3
-    of_ids = RNNTextClassifier(**QUICK).fit(*make_ids())
-    np.testing.assert_array_equal(*of_ids.decision_function([[900, 901], [902, 903]]))
+    for_ids = RNNTextClassifier(**SMALL).fit(*make_ids())
+    np.testing.assert_array_equal(*for_ids.decision_function([[900, 901], [902, 903]]))
 
 
-def test_a_row_alone_has_the_bits_that_it_has_with_others(case):
+def test_predictions_with_wide_do_not_depend_on_other_rows(case):
     make, data = case
     X, y = data(n_classes=3)
     fitted = make().fit(X, y)
     new = [*data(20, seed=1)[0], *(["never seen amb ers", ""] if data is make_texts else [])]
-    together = fitted.decision_function(new)
-    for row, logits in zip(new, together, strict=True):
+    expected = fitted.decision_function(new)
+    for row, logits in zip(new, expected, strict=True):
         np.testing.assert_array_equal(fitted.decision_function([row])[0], logits)
-    np.testing.assert_array_equal(fitted.decision_function(new[::-1]), together[::-1])
+    np.testing.assert_array_equal(fitted.decision_function(new[::-1]), expected[::-1])
 
 
-def test_the_number_of_threads_changes_no_bit_of_it(case, unchanged_global_state):
+def test_wide_does_not_depend_on_n_threads(case, unchanged_global_state):
     make, data = case
     X, y = data(n_classes=3)
     one, two = (make(n_threads=n, max_epochs=1).fit(X, y) for n in (1, 2))
@@ -119,10 +124,10 @@ def test_the_number_of_threads_changes_no_bit_of_it(case, unchanged_global_state
     assert one.wide_.calibration_.slope == two.wide_.calibration_.slope
 
 
-# Rows that count
+# --- rows
 
 
-def test_rows_of_weight_zero_are_no_rows(case):
+def test_wide_with_sample_weight_of_zero_equals_removal(case):
     make, data = case
     X, y = data(n_classes=3)
     weights = (np.arange(60) % 4 > 0).astype(float)
@@ -133,7 +138,7 @@ def test_rows_of_weight_zero_are_no_rows(case):
     np.testing.assert_array_equal(zeroed.decision_function(X), removed.decision_function(X))
 
 
-def test_balanced_classes_are_classes_of_those_weights(case):
+def test_wide_uses_class_weight_balanced(case):
     make, data = case
     X, y = data()
     y = (np.arange(60) % 5 == 0).astype(int)
@@ -143,8 +148,8 @@ def test_balanced_classes_are_classes_of_those_weights(case):
     assert not np.array_equal(balanced.wide_.coef_, make().fit(X, y).wide_.coef_)
 
 
-def test_a_class_of_one_row_gets_its_share_and_no_more(case):
-    """Nothing is learned of it out of fold: it is as likely everywhere as it is frequent."""
+def test_scores_of_a_class_with_one_row_are_its_frequency(case):
+    """Models that are fitted without its fold have never seen the class."""
     make, data = case
     X, y = data(61)
     y[60] = 2
@@ -155,24 +160,24 @@ def test_a_class_of_one_row_gets_its_share_and_no_more(case):
     assert fitted.predict_proba(X).shape == (61, 3)
 
 
-def test_labels_of_held_out_rows_say_nothing(case, monkeypatch, parts):
-    """Of the rows that early stopping watches; they get the scores that any other row would get."""
+def test_labels_of_held_out_rows_do_not_affect_wide(case, monkeypatch, training_data):
+    """Held-out rows get the same scores as new rows."""
     make, data = case
     X, y = data()
     held_out = np.array([1, 2, 5, 8, 17, 30, 33, 39])
     monkeypatch.setattr(_fit, "validation_rows", lambda *_: held_out)
     fitted = make(patience=1).fit(X, y)
-    watched = parts[1].sequences.scores
+    scores = training_data[1].sequences.scores
     other = y.copy()
     other[held_out] = 1 - other[held_out]
     again = make(patience=1).fit(X, other)
     np.testing.assert_array_equal(fitted.wide_.coef_, again.wide_.coef_)
-    np.testing.assert_array_equal(watched, parts[1].sequences.scores)
+    np.testing.assert_array_equal(scores, training_data[1].sequences.scores)
     rows = fitted._validate_X([X[row] for row in held_out], reset=False)
-    np.testing.assert_array_equal(fitted._add_label_features(fitted._encode(rows)).scores, watched)
+    np.testing.assert_array_equal(fitted._add_label_features(fitted._encode(rows)).scores, scores)
 
 
-def test_x_val_is_no_part_of_it(case, parts):
+def test_x_val_does_not_affect_wide(case, training_data):
     make, data = case
     X, y = data()
     X_val, y_val = data(20, seed=1)
@@ -181,44 +186,49 @@ def test_x_val_is_no_part_of_it(case, parts):
     np.testing.assert_array_equal(fitted.wide_.coef_, plain.wide_.coef_)
     rows = fitted._validate_X(X_val, reset=False)
     expected = fitted._add_label_features(fitted._encode(rows)).scores
-    np.testing.assert_array_equal(parts[1].sequences.scores, expected)
+    np.testing.assert_array_equal(training_data[1].sequences.scores, expected)
 
 
-# Noise
+# --- random labels
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.8, 0.2), (0.4, 0.3, 0.3)], ids=str)
-def test_noise_teaches_nothing(case, shares, grouped, parts):
-    """Labels of chance: neither the scores that rows are trained with nor the trained network tell them."""
-    make, data = case
+@sampled(
+    {
+        "kind": list(KINDS),
+        "class_fractions": [(0.5, 0.5), (0.8, 0.2), (0.4, 0.3, 0.3)],
+        "with_groups": {"rows": False, "groups": True},
+    }
+)
+def test_random_labels_are_not_predictable_from_scores(kind, class_fractions, with_groups, training_data):
+    """Neither the scores of the training rows nor the trained network predict the labels of their rows."""
+    make, data = functions_of(kind)
     aucs, hits, costs = [], [], []
     for seed in range(10):
         X = data(280, n_classes=1, seed=seed)[0]
         rng = np.random.default_rng(seed)
-        y = rng.choice(len(shares), size=80, p=shares)
+        y = rng.choice(len(class_fractions), size=80, p=class_fractions)
         groups = None
-        if grouped:  # Of one class each.
+        if with_groups:  # each group has one class
             y, groups = np.sort(y), np.arange(80) // 5
         fitted = make(max_epochs=1, random_state=seed).fit(X[:80], y, groups=groups)
-        of_rows = parts[0].sequences.scores
-        members = np.eye(len(shares))[y][:, -of_rows.shape[1] :]
-        aucs += [roc_auc_score(*columns) for columns in zip(members.T, of_rows.T, strict=True)]
-        y_new = rng.choice(len(shares), size=200, p=shares)
-        hits.append(fitted.score(X[80:], y_new) - max(np.mean(y_new == code) for code in range(len(shares))))
-        prior = np.bincount(y, minlength=len(shares)) / 80
+        scores = training_data[0].sequences.scores
+        members = np.eye(len(class_fractions))[y][:, -scores.shape[1] :]
+        aucs += [roc_auc_score(*columns) for columns in zip(members.T, scores.T, strict=True)]
+        y_new = rng.choice(len(class_fractions), size=200, p=class_fractions)
+        hits.append(fitted.score(X[80:], y_new) - max(np.mean(y_new == code) for code in range(len(class_fractions))))
+        prior = np.bincount(y, minlength=len(class_fractions)) / 80
         costs.append(log_loss(y_new, fitted.predict_proba(X[80:])) - log_loss(y_new, np.tile(prior, (200, 1))))
-    # A little above: where they speak against the labels, they are calibrated to a slope of 0.
+    # Slightly above 0.5: scores that contradict the labels are calibrated to a slope of 0.
     assert 0.45 < np.mean(aucs) < 0.6
-    # Groups are few: their classes alone are known less well.
-    assert np.mean(hits) < 0.06 and -0.03 < np.median(costs) < (0.16 if grouped else 0.08)
+    # Few groups determine the class frequencies less precisely.
+    assert np.mean(hits) < 0.06 and -0.03 < np.median(costs) < (0.16 if with_groups else 0.08)
 
 
-# Copies, and further training
+# --- copies and warm starts
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
-def test_copies_answer_to_the_bit(case, tmp_path, mmap_mode):
+def test_copies_with_wide_have_bitwise_equal_outputs(case, tmp_path, mmap_mode):
     make, data = case
     X, y = data(n_classes=3)
     fitted = make().fit(X, y)
@@ -234,7 +244,7 @@ def test_copies_answer_to_the_bit(case, tmp_path, mmap_mode):
     np.testing.assert_array_equal(cloned.fit(X, y).decision_function(new), expected)
 
 
-def test_a_second_fit_forgets_the_first(case):
+def test_refit_with_or_without_wide_equals_a_first_fit(case):
     make, data = case
     X, y = data()
     refitted = make().fit(*data(n_classes=3)).set_params(wide=False).fit(X, y)
@@ -245,26 +255,26 @@ def test_a_second_fit_forgets_the_first(case):
     )
 
 
-def test_a_warm_start_keeps_the_linear_model_and_cross_fits_again(case, parts):
-    """Its new rows get scores of what is learned from them alone: they may be those of the first fit."""
+def test_warm_start_keeps_wide_and_cross_fits_again(case, training_data):
+    """The rows of the second fit can be those of the first, so they get scores of models fitted without their fold."""
     make, data = case
     X, y = data()
     classifier = make(warm_start=True).fit(X, y)
-    of_first, wide = parts[0].sequences.scores, classifier.wide_
+    first_scores, wide = training_data[0].sequences.scores, classifier.wide_
     before = pickle.dumps(wide)
     classifier.fit(X, y)
     assert classifier.wide_ is wide and pickle.dumps(wide) == before
-    again = parts[0].sequences.scores
+    again = training_data[0].sequences.scores
     rows = classifier._validate_X(X, reset=False)
     known = classifier._add_label_features(classifier._encode(rows)).scores
-    assert again.shape == of_first.shape and not np.array_equal(again, known)
+    assert again.shape == first_scores.shape and not np.array_equal(again, known)
     assert ((known[:, 0] > 0) == y).mean() >= ((again[:, 0] > 0) == y).mean()
     copied = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(copied.decision_function(X), classifier.decision_function(X))
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_warm_start_refuses_a_change_and_leaves_the_model_as_it_is(case, before):
+def test_warm_start_with_another_wide_is_an_error_and_changes_nothing(case, before):
     make, data = case
     X, y = data()
     classifier = make(warm_start=True, wide=before).fit(X, y)
@@ -279,10 +289,10 @@ def test_a_warm_start_refuses_a_change_and_leaves_the_model_as_it_is(case, befor
 
 
 @pytest.mark.parametrize("level", ["char", "subword"])
-def test_characters_and_subwords_have_it_too(level):
+def test_wide_with_characters_and_subwords(level):
     X, y = make_texts()
     tokenizer = TextTokenizer(level=level, vocab_size=300)
-    fitted = RNNTextClassifier(tokenizer, **QUICK).fit(X, y)
+    fitted = RNNTextClassifier(tokenizer, **SMALL).fit(X, y)
     names = fitted.wide_.feature_names()
     assert fitted.wide_.features.characters_ is None
     if level == "char":

@@ -13,7 +13,7 @@ Step = Callable[[Any, tuple[Any, ...], Weights, Callable[[Any], Any]], tuple[Any
 
 @dataclass(frozen=True)
 class Cell:
-    """One recurrence.
+    """The definition of a recurrent cell.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The functions used in the equations of cells, for numpy arrays and torch tensors.
 
-Arithmetic, slicing and `.T` need no helper: they are the same for both.
+Arithmetic, slicing and `.T` need no function here: they are the same for both.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The minimal gated unit. G.-B. Zhou et al., "Minimal gated unit for recurrent neural networks", IJAC 13 (2016).
 
-In the variant that applies the gate after the matrix product, as `gru.py` does. The only other change is a second bias.
-It is a GRU with a single gate f: its reset gate is f and its update gate 1 - f.
+In the variant that applies the gate after the matrix product, as in `gru.py`. The only other change is a second bias.
+It is a GRU with a single gate f: its reset gate is f and its update gate is 1 - f.
 """
 
 from seqclf._cells.cell import Cell

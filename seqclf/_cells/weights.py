@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 class Weights(NamedTuple):
     """Weights of a cell, as arrays or tensors. The blocks of the gates are stacked in torch's order.
 
-    Cells that apply a gate after the product with the state have a ``recurrent_bias``, like cuDNN's GRU. Other cells
-    have one bias.
+    Cells that apply a gate after the product with the state, like cuDNN's GRU, have a ``recurrent_bias``. Other cells
+    have only one bias.
     """
 
     input: Any  # (gates * units, inputs)

@@ -51,7 +51,7 @@ class Spelling(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EncodedSequences:
-    """Token ids or numeric steps, with features that were fitted on the targets.
+    """Token ids or numeric steps, with features that were fitted to the targets.
 
     Parameters
     ----------

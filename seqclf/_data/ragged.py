@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Side = Literal["start", "end"]
-# Mean span length from which on spans are copied one by one instead of gathered by position.
+# Spans of at least this mean length are copied one by one instead of gathered by position.
 _MIN_COPIED_SPAN = 128
 
 
@@ -54,8 +54,8 @@ class Ragged:
     ) -> "Ragged":
         """Join a list (or object array) of 1-D or 2-D arrays.
 
-        `dtype` and `n_channels` determine the values if all items are empty. Without `dtype` they are then float64
-        with channels, and int32 (ids) without.
+        If all items are empty, `n_channels` determines the shape of the values, and `dtype` their type: by default
+        float64 with channels, and int32 (ids) without.
         """
         arrays = [np.asarray(item) for item in items]
         lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
@@ -100,7 +100,7 @@ class Ragged:
 
     def items(self) -> NDArray[np.object_]:
         """A 1-D object array with one view into `values` for each sequence."""
-        items = np.empty(len(self), dtype=object)  # np.array(list) would make equal lengths a 2-D array
+        items = np.empty(len(self), dtype=object)  # np.array(list) would make a 2-D array of items of equal length
         for row, (start, stop) in enumerate(pairwise(self.offsets.tolist())):
             items[row] = self.values[start:stop]
         return items
@@ -153,8 +153,8 @@ class Ragged:
     ) -> NDArray[Any]:
         """An array (n_sequences, length[, n_channels]), padded with `value` at the side `padding`.
 
-        A `length` of None is that of the longest sequence. A sequence longer than `length` is an error (see
-        `truncated`).
+        With a `length` of None, the length is that of the longest sequence. A sequence longer than `length` is an error
+        (see `truncated`).
         """
         longest = int(self.lengths.max(initial=0))
         if length is None:

@@ -17,7 +17,7 @@ class Strata(NamedTuple):
     of_rows: np.ndarray  # (n_samples,), the stratum of each row, from 0 without gaps
     one: str  # singular and plural of what messages call a stratum
     several: str
-    needed: bool = True  # if they prevent a split: True for no split, False to ignore the strata
+    needed: bool = True  # if the strata prevent a split: True means that there is none, False that they are ignored
 
 
 def single_stratum(n_rows: int) -> Strata:
@@ -111,7 +111,7 @@ class _GroupCounts:
         self.strata_in, self.counts_in = np.split(pairs % n_strata, starts), np.split(counts, starts)
 
     def draw(self, order: np.ndarray) -> tuple[tuple[int, float], np.ndarray]:
-        """A set of groups as a mask, after its misfit.
+        """The misfit of a set of groups, and the set as a mask.
 
         Local search: starting with the empty set, groups are added or removed in `order`, in repeated passes, until
         no change of a single group improves the misfit.

@@ -55,8 +55,8 @@ class _MemoryStatus(ctypes.Structure):
     ]
 
 
-# The files of a control group in versions 2 and 1: the limit, the memory in use, and the keys in `memory.stat` of the
-# cached files, which the system can free.
+# For control groups of version 2 and of version 1: the file with the limit, the file with the memory in use, and the
+# keys in `memory.stat` of the cached files, which the system can free.
 _V2 = ("memory.max", "memory.current", ("active_file", "inactive_file", "slab_reclaimable"))
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file"))
 

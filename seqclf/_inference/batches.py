@@ -21,12 +21,12 @@ class PredictionBatch(NamedTuple):
     rows: NDArray[np.int64]  # (n_sequences,), their indices among all sequences
     layout: BatchLayout
     values: NDArray[Any]  # (n,) or (n, n_channels), int32 ids or float32 values of all the data
-    features: StepFeatures | None  # of all the data, but with versions of the sequences of the batch only
+    features: StepFeatures | None  # of all the data, but with the versions of the batch's sequences only
     scores: NDArray[np.float32] | None  # (n_sequences, n_outputs), for the sequences of the batch
 
 
 def prediction_batches(sequences: EncodedSequences) -> Iterator[PredictionBatch]:
-    """Yield batches of limited size that have every sequence once."""
+    """Yield batches of limited size that together have every sequence once."""
     values, features, scores = _as_kernel_dtype(sequences.steps.values), sequences.features, sequences.scores
     lengths, starts = sequences.lengths, sequences.steps.offsets[:-1]
     if features is not None:

@@ -13,8 +13,8 @@ MAX_LAYERS = 1_000
 POOLINGS = ("last", "mean", "max", "attention")
 # Factor for the means of step features, which are small compared with the pooled states.
 MEAN_SCALE = 10.0
-# Filter width of each layer; further layers have the last width. They are wider than the published 8, 5 and 3; 7, 5
-# and 3 did no better in cross-validation.
+# Filter width of each layer; further layers have the last width. The published widths are 8, 5 and 3; widths of 7, 5
+# and 3 were no better than these in cross-validation.
 _WIDTHS = (15, 9, 5)
 
 
@@ -158,7 +158,7 @@ class NetworkConfig:
 
     @property
     def n_weights(self) -> int:
-        """A lower bound of the number of weights; filters count as if they had a width of 1."""
+        """A lower bound on the number of weights: filters are counted with a width of 1."""
         n_inputs, n_weights = self.n_inputs, (self.vocab_size or 0) * (self.embedding_dim or 0)
         directions = self.n_directions
         for before, width in zip((n_inputs, *self.conv_filters), self.conv_filters, strict=False):

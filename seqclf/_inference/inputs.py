@@ -11,7 +11,7 @@ class LayerInputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
     In a layer's input weights, the columns for the ids come before the columns for the values. Without ``embedding``
-    and ``projected`` ids are one-hot, with one column per possible id; with one of them there is a column for each
+    and ``projected``, ids are one-hot, with one column per possible id. With one of the two, there is a column for each
     dimension of the vectors.
     """
 

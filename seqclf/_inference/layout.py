@@ -1,7 +1,7 @@
-"""`BatchLayout`: the memory layout of a batch: time-major, longest sequence first.
+"""`BatchLayout`: the memory layout of a batch, time-major and with the longest sequence first.
 
 This is the layout of torch's ``PackedSequence``: all first steps, then all second steps, and so on, so that the
-sequences that have not ended at a step are always a prefix of the rows. It has positions only, no values.
+sequences that have not ended at a step are always a prefix of the rows. The layout has only positions, no values.
 """
 
 from functools import cached_property

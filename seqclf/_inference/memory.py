@@ -1,8 +1,8 @@
 """Estimate of the memory that a prediction needs for its longest sequence, and an error if that is not available.
 
 The estimate is the size of arrays that exist at the same time and whose sizes are known: the inputs of a batch and the
-outputs of the layers. Temporary arrays are not counted. The estimate is therefore a lower bound, and no call that would
-fit into memory fails.
+outputs of the layers. Temporary arrays are not counted. The estimate is therefore a lower bound: a call that would fit
+into memory never fails.
 """
 
 import gc
@@ -14,8 +14,8 @@ from seqclf._inference.config import NetworkConfig, filter_width
 from seqclf._native.cell_layout import padded_units
 
 FindAvailable = Callable[[], AvailableMemory | None]
-# Freed memory that the C library may retain, and that the system counts as used. Calls that need less are not checked:
-# querying the system takes longer than a small prediction.
+# Freed memory that the C library may keep, which the system counts as used. Calls that need less are not checked,
+# because querying the system takes longer than a small prediction.
 _ALLOCATOR_SLACK = 2**26
 _INDEX = 8  # bytes of a position or an id
 FLOAT, _DOUBLE = 4, 8
@@ -28,7 +28,7 @@ class LayerSizes:
     ----------
     config : NetworkConfig
         The network.
-    exact : bool
+    compiled : bool
         Whether the compiled kernels run.
     itemsize : int, default=4
         Bytes per value.
@@ -92,7 +92,7 @@ def check_prediction(
         The sequences to predict.
     result_bytes_per_step : int
         Bytes of the result per step.
-    exact : bool
+    compiled : bool
         Whether the compiled kernels run, in float32.
     find_available : callable, default=None
         Returns the available memory; None queries the system.
@@ -131,7 +131,7 @@ def check_memory(needed: int, find_available: FindAvailable, row: int, longest: 
         return
     raise MemoryError(
         f"The longest sequence, row {row} of X, has {longest:,} steps. To {what} takes at least {_size(needed)} of "
-        f"memory, and {_size(available.n_bytes)} are left {available.where}. Cut the sequences into windows, keep "
+        f"memory, and {_size(available.n_bytes)} is left {available.where}. Cut the sequences into windows, keep "
         f"fewer of their steps (truncate them, or take every second one), or use {smaller}."
     )
 

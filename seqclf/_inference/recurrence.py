@@ -47,7 +47,7 @@ class Recurrence:
     def project(self, embedding: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """The product of each vector of an embedding and the input weights, per direction, in the library's gate order.
 
-        Passed as ``projected`` of the inputs, it gives the same bits as the embedding. It is faster if there are more
+        As ``projected`` of the inputs it replaces the embedding and gives the same bits. It is faster if there are more
         steps than vectors.
         """
         return [self._project(embedding, weights) for weights in self.directions]

@@ -27,15 +27,15 @@ class SeriesEncoder:
     Parameters
     ----------
     form : SeriesForm
-        Their channels.
+        The channels of the series.
     mean, scale : ndarray of shape (n_channels,), float64
-        Subtracted from each channel, and then the divisor of each channel.
+        The mean is subtracted from each channel, which is then divided by the scale.
     fill : ndarray of shape (n_channels,), float64
         The value of each channel in a series where the whole channel is missing.
     n_features : int or None
         The number of columns if X of fit was a table, whose rows are series of one channel; else None.
     feature_names : tuple of str or None
-        The names of these columns; None if they had no names.
+        The names of these columns; None if they had none.
     channels_first, missing, scales
         The parameters `channels_first`, `missing` and `scale` of the estimator.
     """

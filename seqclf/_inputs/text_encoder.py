@@ -28,11 +28,11 @@ class TextEncoder:
     kind : {"texts", "tokens", "ids"}
         The kind of the rows.
     vocabulary : Vocabulary or None
-        The vocabulary of the tokenizer of this package; None for ids from anywhere else.
+        The vocabulary of a `TextTokenizer`; None if the ids come from anywhere else.
     vocab_size : int
         The number of ids that the network has.
     renumbered_ids : ndarray, int32 or int64, or None
-        The ids that are renumbered from 2 on, in increasing order; None if ids are not renumbered.
+        The ids in increasing order, which become 2, 3 and so on; None if ids are not renumbered.
     feature_names : tuple of str or None
         The names of the columns if X of fit was a frame of ids with one step in each column.
     """
@@ -64,7 +64,7 @@ class TextEncoder:
         return self.with_spelling(*self.vocabulary.to_ids(rows))
 
     def with_spelling(self, ids: Ragged, new_tokens: list[str]) -> EncodedSequences:
-        """Ids of the tokenizer of this package as ids of the network, with the spelling of words."""
+        """Ids of a `TextTokenizer` as ids of the network, with the spelling of words."""
         assert self.vocabulary is not None
         spelling = Spelling(ids.values, new_tokens) if self.has_spelling else None
         return EncodedSequences(self.replace_unknown(ids), spelling=spelling)

@@ -1,8 +1,8 @@
 """Choice of the kernel for each operation, and the reason for the choice.
 
 A kernel for recurrences is a module with ``run(cell, inputs, layout, weights, activation, reverse)``. `reference` is
-the definition; the outputs and gradients of every other kernel are tested against it. The other operations are also
-defined there, and most of them have a compiled kernel in `cpu`.
+the definition; the outputs and gradients of every other kernel are tested against it. It also defines the other
+operations, most of which have a compiled kernel in `cpu`.
 """
 
 from types import ModuleType

@@ -12,7 +12,7 @@ class Inputs(NamedTuple):
     """The inputs of every step, in the order of the layout.
 
     In a layer's input weights, the columns for the ids come before the columns for the values. Without an ``embedding``
-    ids are one-hot, with one column per possible id; with one there is a column for each dimension of the vectors.
+    ids are one-hot, with one column per possible id. With one, there is a column for each dimension of its vectors.
     """
 
     values: Tensor | None = None  # (n_steps, n_values); they get no gradient if there is an embedding

@@ -36,7 +36,7 @@ def recurrence(
     Parameters
     ----------
     cell : str
-        The cell, a name in `CELLS`.
+        A name in `CELLS`.
     inputs : Inputs, or Tensor of shape (n_steps, n_inputs) or (n_steps,)
         The steps in the order of `layout`. Integers of shape (n_steps,) are one-hot encoded.
     layout : StepLayout
@@ -184,13 +184,13 @@ def convolve(values: Tensor, layout: StepLayout, weight: Tensor) -> Tensor:
 
 
 def convolve_relu(values: Tensor, layout: StepLayout, weight: Tensor, bias: Tensor) -> Tensor:
-    """``max(convolve(values, layout, weight) + bias, 0)``; the compiled kernel is batch-invariant."""
+    """``max(convolve(values, layout, weight) + bias, 0)``; compiled, a row has the same bits in any batch."""
     use_native = supports_native(values) and not torch.is_grad_enabled()
     return (convolution if use_native else reference).convolve_relu(values, layout, weight, bias)
 
 
 def prefers_sparse_gradient(embedding: Tensor) -> bool:
-    """Whether a sparse gradient of an embedding is faster: it is large, and the compiled kernels process it."""
+    """Whether a sparse gradient is faster: the embedding is large, and the compiled kernels process it."""
     return embedding.numel() > _MIN_SPARSE_VALUES and supports_native(embedding)
 
 

@@ -58,13 +58,13 @@ def run(
 
 
 def gather_steps(values: Tensor, layout: StepLayout) -> Tensor:
-    """The steps in the order of `layout`; see :func:`seqclf._kernels.arrange`."""
+    """The steps in the order of `layout`; see :func:`seqclf._kernels.gather_steps`."""
     arranged = values.index_select(0, layout.gather.to(values.device))
     return arranged.long() if arranged.dtype == torch.int32 and arranged.ndim == 1 else arranged
 
 
 def look_up(lookup: LookUp, layout: StepLayout) -> Tensor:
-    """The looked-up values of each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.arrange`."""
+    """The looked-up values of each step, shape (n_steps, n_channels); see :func:`seqclf._kernels.gather_steps`."""
     entries = gather_steps(lookup.entries, layout)
     versions = torch.from_numpy(lookup.versions)[layout.order.cpu()][layout.row_of_step.cpu()]
     try:

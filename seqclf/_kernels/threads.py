@@ -29,8 +29,8 @@ def torch_threads(n_threads: int) -> Iterator[int]:
 
     torch has a thread count for each Python thread, a default for Python threads that it has not seen yet, and a
     process-wide count for matrix products. Setting the first sets the other two. Blocks in several Python threads
-    therefore share a registry: the first block records the count outside, and a block that ends restores the count for
-    matrix products of a block that is still active.
+    therefore share a registry. The first block records the count outside. A block that ends sets the count for matrix
+    products to that of a block that is still active.
     """
     block = _Block(n_threads, threading.get_ident())
     try:
@@ -54,7 +54,7 @@ def _begin(block: _Block) -> None:
 
 
 def _end(block: _Block) -> None:
-    """Restore the count outside. Calling it twice is harmless, and a call completes an interrupted one."""
+    """Restore the count outside. A second call is harmless, and completes a first one that was interrupted."""
     with _lock:
         if block not in _blocks:
             return

@@ -1,7 +1,7 @@
 """The recurrences on torch's own operations: padded on the CPU, packed on a GPU.
 
-On the CPU torch's LSTM uses oneDNN's fused kernel for padded float32 batches. A packed batch never uses it; it runs a
-dozen small operations per step instead. On a GPU cuDNN accepts packed batches directly.
+On the CPU torch's LSTM uses oneDNN's fused kernel for padded float32 batches. A packed batch never uses that kernel: it
+runs a dozen small operations per step. On a GPU cuDNN accepts packed batches directly.
 """
 
 import torch
@@ -43,7 +43,7 @@ def run(
     training = torch.is_grad_enabled()
     if values.device.type == "cuda":
         # (data, batch_sizes, state, parameters, has_biases, n_layers, dropout, train, bidirectional)
-        batch_sizes = torch.from_numpy(layout.batch_sizes)  # on the CPU for every device
+        batch_sizes = torch.from_numpy(layout.batch_sizes)  # on the CPU, whatever the device of the steps
         outputs = operation(steps, batch_sizes, state, parameters, True, 1, 0.0, training, False)[0]
     else:
         # (input, state, parameters, has_biases, n_layers, dropout, train, bidirectional, batch_first)

@@ -26,8 +26,8 @@ def reserve_blas_buffers() -> None:
         mmap.mmap(-1, _BUFFER_BYTES).close()
     except OSError as error:
         raise MemoryError(
-            f"Less than {_BUFFER_BYTES / 1e6:.0f} MB of the address space (ulimit -v) are left, which numpy and scipy "
-            "need for linear algebra."
+            f"Less than {_BUFFER_BYTES / 1e6:.0f} MB of the address space (ulimit -v) is left, but numpy and scipy "
+            "need as much for linear algebra."
         ) from error
     np.linalg.cholesky(np.eye(2))
     dpotrf(np.eye(2))

@@ -89,4 +89,4 @@ class LastSteps:
 def check_channels(series: Ragged, n_channels: int) -> None:
     """Raise an error if the series have a different number of channels."""
     if series.n_channels != n_channels:
-        raise ValueError(f"The series have {series.n_channels} channels, expected {n_channels} as in fit.")
+        raise ValueError(f"The series have {series.n_channels} channels: expected {n_channels}, as in fit.")

@@ -2,7 +2,7 @@
 
 This is the wide half of a wide and deep network (Cheng et al. 2016), fitted first. Training rows get out-of-fold scores
 (stacked generalisation, Wolpert 1992), so that the network reads the same kind of scores in training as in prediction.
-Rows to predict get the scores of a model of all training rows.
+In prediction, rows get the scores of a model of all training rows.
 
 The training rows of different folds belong to each output in different proportions. This shifts all scores of a fold
 model slightly, away from the targets of its held-out fold. The scores of a fold are therefore shifted back by the
@@ -136,7 +136,7 @@ class LinearScores:
         features = self.features.fit_transform(rows)
         fold, self._is_learnable, self._exclusive = supervision.fold, supervision.is_learnable, supervision.exclusive
         frequencies = weights @ supervision.targets / weights.sum()
-        # If no row belongs to an output, or all rows do, pretend that half a row is different.
+        # If no row belongs to an output, or all rows do, half a row is treated as different.
         half_row = 0.5 / (len(weights) + 1)
         self._priors = logit(np.clip(frequencies[~self._is_learnable], half_row, 1 - half_row))
         min_loss = np.inf
@@ -147,7 +147,7 @@ class LinearScores:
             calibration = supervision.calibrate(scores)
             if calibration.loss < min_loss and np.isfinite(models.coef).all() and np.isfinite(models.intercept).all():
                 min_loss, self.calibration_, best_scores, best_fit = calibration.loss, calibration, scores, fit
-                # Only these fields are retained, no array with one entry per row.
+                # Only these fields are retained, not the arrays with one entry per row.
                 self.coef_, self.intercept_, center = models.coef, models.intercept, models.centers[0]
         if not np.isfinite(min_loss):
             raise ValueError(

@@ -14,7 +14,7 @@ The membership of a row in an output is a number from 0 to 1; ratios use no othe
 
 A training row must not see its own target in its inputs, or the network would fit to that leak. The training rows are
 therefore split into folds, and each gets the ratios counted without its own fold (cross-fitting, as in scikit-learn's
-TargetEncoder); rows to predict get the ratios counted on all training rows.
+TargetEncoder). In prediction, rows get the ratios counted on all training rows.
 
 References
 ----------
@@ -106,9 +106,9 @@ class LogCountRatios(NGramTables):
 
 
 def _complete(memberships: "csr_array") -> "csr_array":
-    """The memberships, with a further column for the difference from 1 if it is not 0: the columns add up to 1.
+    """The memberships, with one more column if their sum is not 1 in every row: all columns together add up to 1.
 
-    The difference is negative for a row with several labels, so that the sum over the columns counts the row once.
+    The additional value is negative for a row with several labels, so that a sum over the columns counts the row once.
     """
     from scipy.sparse import csr_array, hstack
 
@@ -134,7 +134,7 @@ def _ratios(
     rows = selected.indices[occurrence]
     cells = memberships.indices[entry].astype(np.int64) * n_ngrams
     cells += np.repeat(np.arange(n_ngrams), np.diff(selected.indptr))[occurrence]
-    # The counts of the unselected n-grams together, (n_folds, n_columns): they are part of the sums only.
+    # The counts of the unselected n-grams together, (n_folds, n_columns), which only the sums need.
     row_of_entry = np.repeat(np.arange(len(weights)), np.diff(memberships.indptr))
     entry_weights = (weights * occurrences.n_unselected)[row_of_entry] * memberships.data
     column_folds = memberships.indices * n_folds + fold[row_of_entry]

@@ -17,10 +17,10 @@ from seqclf._saved import Saved, State
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# The smallest number of rows of a frequent n-gram: the model without the fold of a row can't use one that is only in
-# that row.
+# The smallest number of rows of a frequent n-gram. An n-gram in a single row is of no use to the model that is fitted
+# without the fold of that row.
 _MIN_ROWS = 2
-# With more n-grams in a single row than this, those have no ids: a model of 25,000 reviews stays below 30 MB.
+# If there are more n-grams in a single row than this, they have no ids: a model of 25,000 reviews stays below 30 MB.
 _MAX_RARE = 2**19
 # The id of all other n-grams.
 _UNSEEN = 0
@@ -105,7 +105,7 @@ class NGrams:
         self.n_orders, self.vocab_size, self.max_rare_order = n_orders, vocab_size, max_rare_order
 
     def fit_transform(self, ids: Ragged, limit: int) -> Iterator[tuple[NDArray[np.int32], NGramOccurrences]]:
-        """Assign ids to the n-grams of training rows; yield for n = 1 and more the id at each step, and occurrences.
+        """Assign ids to the n-grams of training rows; for n = 1 and more, yield the id at each step and occurrences.
 
         At most `limit` n-grams of each n get an id, those in the most rows. `NGramOccurrences` does not include n-grams
         in a single row.
@@ -168,7 +168,7 @@ class NGrams:
         return orders
 
     def _keys(self, ids: Ragged, prefix_ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The steps whose predecessor ends an n-gram with an id, and the key of that n-gram and the token at the step.
+        """The steps that follow an n-gram with an id, and the keys of these n-grams extended by the token at the step.
 
         `prefix_ids`, (n_steps,), are the ids of the shorter n-grams that end at each step.
         """
@@ -240,7 +240,7 @@ def _prepend_empty(matrix: "csr_array", is_selected: NDArray[np.bool_]) -> "csr_
 
 
 def _select_frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]:
-    """Which n-grams are in enough rows; if these are more than `limit`, the ones in the most rows."""
+    """Which n-grams are in enough rows; if there are more than `limit` of these, only those in the most rows."""
     is_frequent = n_rows >= _MIN_ROWS
     if np.count_nonzero(is_frequent) > limit:
         is_frequent = np.zeros(len(n_rows), dtype=bool)
@@ -249,7 +249,7 @@ def _select_frequent(n_rows: NDArray[np.int64], limit: int) -> NDArray[np.bool_]
 
 
 def _kinds(is_frequent: NDArray[np.bool_], n_rows: NDArray[np.int64], limit: int, with_rare: bool) -> NDArray[np.uint8]:
-    """The kind of each n-gram; those in a single row are rare only `with_rare`, and within the limits."""
+    """The kind of each n-gram; those in a single row are rare if `with_rare` is true and the limits allow it."""
     kinds = np.where(is_frequent, _FREQUENT, _NONE).astype(np.uint8)
     in_one_row = (n_rows > 0) & (n_rows < _MIN_ROWS)
     if with_rare and np.count_nonzero(is_frequent) < limit and np.count_nonzero(in_one_row) <= _MAX_RARE:

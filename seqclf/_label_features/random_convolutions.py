@@ -1,8 +1,8 @@
 """Unsupervised features of series for a linear model: random convolutions as in MiniRocket.
 
-The number of features and the median length determine the 84 kernels and their dilations. Drawn at random are the input
-channels of a convolution, and the training series whose output quantiles are its biases. `convolutions.py` names the
-papers and defines the features.
+The kernels are the same 84 in every fit, and the number of features and the median length determine their dilations.
+The input channels of a convolution are drawn at random, and so is the training series whose output quantiles are its
+biases. `convolutions.py` names the papers and defines the features.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ class RandomConvolutions:
         Parameters
         ----------
         series : Ragged of shape (n_steps, n_channels)
-            Values without NaN, standardised by channel, because a convolution adds channels up.
+            Values without NaN, standardised by channel, because a convolution adds up channels.
         """
         filled = series.lengths[series.lengths > 0]
         median = int(np.median(filled)) if len(filled) else 0
@@ -196,7 +196,7 @@ class RandomConvolutions:
 
 
 def extended(series: Ragged, n_steps: int) -> Ragged:
-    """The series, those shorter than `n_steps` extended to that length with their last value; empty ones unchanged."""
+    """Extend series shorter than `n_steps` to that length with their last value; empty ones are unchanged."""
     lengths = np.where(series.lengths > 0, np.maximum(series.lengths, n_steps), 0)
     if np.array_equal(lengths, series.lengths):
         return series

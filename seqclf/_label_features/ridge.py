@@ -32,8 +32,8 @@ from scipy.linalg import cho_factor, cho_solve, solve
 from scipy.linalg.lapack import dpotrf, dpotri
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-# The candidate penalties, and the index of the first one to try. They are multiplied by the number of features, which
-# is the mean squared length of a row of Z.
+# The candidate penalties, and the index of the first one to try. Each penalty is multiplied by the number of features,
+# which is the mean squared length of a row of Z.
 PENALTIES = 10.0 ** np.arange(-5, 3)
 _FIRST_TRIED = 4
 # The number of values standardised at once, in float64: 32 MB.
@@ -68,10 +68,10 @@ class Ridge:
     centers : ndarray of shape (1 + n_folds, n_targets), float64
         The mean prediction of each model over the rows that it was fitted to, starting with the model of all rows.
     coef : ndarray of shape (n_features, n_targets), float32
-        For the original features, not the standardised ones; 0 for constant features.
+        The coefficients of the original, not the standardised, features; 0 for constant features.
     intercept : ndarray of shape (n_targets,), float32
     penalties : ndarray of shape (n_targets,), float64
-        For a mean weight of 1.
+        The penalty of each target, if the weights are scaled to a mean of 1.
     """
 
     held_out: Floats

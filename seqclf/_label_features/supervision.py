@@ -100,7 +100,7 @@ class Supervision:
     def is_learnable(self) -> NDArray[np.bool_]:
         """Which outputs can be fitted without any one of the folds, (n_outputs,).
 
-        An output whose members, or whose other rows, are all in one of several folds can't: the features of that fold
+        If all members of an output, or all other rows, are in one of several folds, it can't: the features of that fold
         would lack all information about the output, which would reveal the targets. Numeric targets always can.
         """
         n_outputs, n_folds = self.n_outputs, int(self.fold.max()) + 1

@@ -14,8 +14,9 @@ from seqclf._label_features.supervision import Supervision
 from seqclf._label_features.token_context import SpelledTokens, TokenContext
 from seqclf._saved import Saved, State
 
-# The candidates for C. With more tokens times outputs than this only the first one is fitted, which is the fastest.
+# The candidates for C.
 _C_CANDIDATES = (1.0, 3.0)
+# With more tokens times outputs than this, only the first candidate is fitted, which is the fastest.
 _MAX_SCORES_TO_TUNE = 10_000_000
 
 

@@ -6,10 +6,10 @@ evidence (Micci-Barreca 2001):
 
     sum of (target - mean of all targets) over the rows that contain the n-gram / (m + s).
 
-This is for numeric targets what log-count ratios are for classes. A step gets, for n = 1, 2 and so on, the values of
+For numeric targets, this is what log-count ratios are for classes. A step gets, for n = 1, 2 and so on, the values of
 the n-gram that ends there, one for each output. The values are 0 for an n-gram without an id, and for one that only a
-single row contains. A training row gets the values computed without its own fold; rows to predict get the values of all
-training rows.
+single row contains. A training row gets the values computed without its own fold. In prediction, rows get the values of
+all training rows.
 
 References
 ----------

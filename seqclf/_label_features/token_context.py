@@ -1,10 +1,10 @@
 """Features of a token and its neighbours for a linear model, as is usual in taggers.
 
-The features of a token are its spelling, its lower case, its shape (runs of capitals, small letters and digits), and
-its prefixes and suffixes of up to four characters. Those of the adjacent tokens are lower case, the last three
-characters and the shape; those of the next tokens on both sides are lower case only. The pairs of the token and each
-adjacent one are features too. (These are the features of Ratnaparkhi 1996, with shapes as in Collins 2002.) The only
-feature of a token without a spelling is its id.
+The features of a token are its spelling, its lower-case form, its shape (runs of capitals, small letters and digits),
+and its prefixes and suffixes of up to four characters. The features of the two adjacent tokens are the lower-case form,
+the last three characters and the shape; of the tokens at distance two, only the lower-case form. The pairs of the token
+and each adjacent one are features too. (These are the features of Ratnaparkhi 1996, with shapes as in Collins 2002.)
+The only feature of a token without a spelling is its id.
 
 Features of fewer than two training tokens are left out. Each row is scaled to length 1.
 
@@ -75,7 +75,7 @@ def features_of_id(token: str) -> list[str]:
 
 
 def shape(token: str) -> str:
-    """Collapse each run of capitals to X, of other letters to x, of digits to 0, of any other character to one."""
+    """Replace each run of capitals by X, of other letters by x and of digits by 0; other runs become one character."""
     kinds = ["0" if c.isdigit() else ("X" if c.isupper() else "x") if c.isalpha() else c for c in token]
     return "".join(kind for kind, _ in groupby(kinds))
 

@@ -35,7 +35,7 @@ class TokenRows(NamedTuple):
     ngram_ids : sequence of ndarray of shape (n_steps,)
         For n = 1 and more, the id of the n-gram that ends at each step.
     spelling : Spelling or None
-        The tokens by their spelling, including those that are not in the vocabulary.
+        The spelling of the tokens, including those that are not in the vocabulary.
     """
 
     ids: Ragged

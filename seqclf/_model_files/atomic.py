@@ -12,7 +12,7 @@ _EXISTS = (EEXIST, ENOTEMPTY)
 
 
 def replace_file(path: str, write: Callable[[BinaryIO], None]) -> None:
-    """Replace the file at `path` by a new one that `write` fills."""
+    """Replace the file at `path` with a new one that `write` fills."""
     path = os.path.realpath(path)
     if os.path.isdir(path):
         raise IsADirectoryError(EISDIR, "the path is a folder", path)
@@ -27,7 +27,7 @@ def replace_file(path: str, write: Callable[[BinaryIO], None]) -> None:
 
 
 def replace_folder(path: str, files: dict[str, bytes], check: Callable[[str], None]) -> None:
-    """Replace the folder at `path` by a new one with these files.
+    """Replace the folder at `path` with a new one that has these files.
 
     `check` raises an error if the content of `path` must not be replaced. Not every system can swap two folders
     atomically, so the old one is renamed first; see `is_being_replaced`.
@@ -48,7 +48,7 @@ def replace_folder(path: str, files: dict[str, bytes], check: Callable[[str], No
 
 
 def is_being_replaced(path: str) -> bool:
-    """Whether a writer may be between its two renames: the old folder moved away, the new one not yet in place."""
+    """Whether a writer may be between its two renames, when the old folder is gone and the new one is not there yet."""
     folder, name = os.path.split(os.path.realpath(path))
     try:
         return any(entry.startswith(_prefix(name)) for entry in os.listdir(folder))
@@ -107,7 +107,7 @@ def _prefix(name: str) -> str:
 def _remove(path: str) -> None:
     """Remove a file, or a folder that contains only files; subfolders are never removed.
 
-    It is retried once after an error, so that Ctrl-C leaves nothing behind.
+    The removal is retried once after an error, so that Ctrl-C leaves nothing behind.
     """
     try:
         _remove_once(path)

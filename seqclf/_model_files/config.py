@@ -28,7 +28,7 @@ _RESERVED_NAMES = {"config", "weights", "con", "prn", "aux", "nul"}  # our own f
 def file_name(document: str) -> str:
     """The file name of a document other than "model"; ValueError if the name is not valid on every system."""
     if not fullmatch("[a-z][a-z_]{0,39}", document) or document in _RESERVED_NAMES:
-        raise ValueError(f"{document!r} can't be the name of a document")
+        raise ValueError(f"{document!r} can't be the name of a document.")
     return f"{document}.json"
 
 
@@ -41,7 +41,7 @@ def make(model: Any, files: dict[str, bytes]) -> bytes:
         "model": model,
     }
     if len(files) >= MAX_FILES:
-        raise ValueError(f"{len(files)} documents; the limit is {MAX_FILES}")
+        raise ValueError(f"The model has {len(files)} documents; the limit is {MAX_FILES}.")
     return strict_json.dump_indented({"sha256": _checksum(config), **config})
 
 
@@ -49,20 +49,20 @@ def read(data: bytes, where: str) -> dict[str, Any]:
     """The content of config.json, checked except for "model"."""
     config = strict_json.load(data, where)
     if not is_seqclf_config(config):
-        raise ModelFileError(f'{where} does not belong to a model of seqclf: it has no "format": "seqclf"')
+        raise ModelFileError(f'{where} does not belong to a model of seqclf: it has no "format": "seqclf".')
     version = config.get("format_version")
     if type(version) is not int or version < 1:
-        raise ModelFileError(f"{where}: format_version is {str(version)[:40]}; expected an integer from 1 on")
+        raise ModelFileError(f"{where}: format_version is {str(version)[:40]}; expected an integer >= 1.")
     if version > FORMAT:
         raise ModelFileError(
             f"{where} has format {version}; this version of seqclf can load formats up to {FORMAT}. "
-            "Update seqclf, or save the model again with an older version"
+            "Update seqclf, or save the model again with an older version."
         )
     if set(config) != {"format", "format_version", "sha256", "files", "model"}:
-        raise ModelFileError(f"{where} has missing or unknown entries")
+        raise ModelFileError(f"{where} has missing or unknown entries.")
     content = {name: value for name, value in config.items() if name != "sha256"}
     if config["sha256"] != _checksum(content):
-        raise ModelFileError(f"{where} is damaged: its content doesn't match its checksum")
+        raise ModelFileError(f"{where} is damaged: its content doesn't match its checksum.")
     _check_files(config["files"], where)
     return config
 
@@ -75,9 +75,9 @@ def is_seqclf_config(config: Any) -> bool:
 def check_data(data: bytes, entry: dict[str, Any], where: str) -> None:
     """Raise an error if a file does not match its length and checksum in config.json."""
     if len(data) != entry["bytes"]:
-        raise ModelFileError(f"{where} has {len(data):,} bytes; expected {entry['bytes']:,}, as in config.json")
+        raise ModelFileError(f"{where} has {len(data):,} bytes; expected {entry['bytes']:,}, as in config.json.")
     if sha256(data).hexdigest() != entry["sha256"]:
-        raise ModelFileError(f"{where} is damaged: it doesn't match its checksum in config.json")
+        raise ModelFileError(f"{where} is damaged: it doesn't match its checksum in config.json.")
 
 
 def migrate(documents: Documents, version: int) -> Documents:
@@ -98,14 +98,14 @@ def _checksum(content: dict[str, Any]) -> str:
 
 def _check_files(files: Any, where: str) -> None:
     if not isinstance(files, dict) or WEIGHTS not in files or len(files) >= MAX_FILES:
-        raise ModelFileError(f"{where}: invalid list of files")
+        raise ModelFileError(f"{where}: invalid list of files.")
     for name, entry in files.items():
         try:
             is_valid = name == WEIGHTS or file_name(name.removesuffix(".json")) == name
         except ValueError:
             is_valid = False
         if not is_valid:
-            raise ModelFileError(f"{where} names an unknown file {name[:80]!r}")
+            raise ModelFileError(f"{where} names an unknown file {name[:80]!r}.")
         if not (
             isinstance(entry, dict)
             and set(entry) == {"bytes", "sha256"}
@@ -113,4 +113,4 @@ def _check_files(files: Any, where: str) -> None:
             and 0 <= entry["bytes"] <= max_bytes(name)
             and type(entry["sha256"]) is str
         ):
-            raise ModelFileError(f"{where}: invalid length or checksum of {name}")
+            raise ModelFileError(f"{where}: invalid length or checksum of {name}.")

@@ -22,6 +22,7 @@ Path = str | os.PathLike[str]
 Arrays = dict[str, NDArray[Any]]
 
 _TRIES, _PAUSE = 20, 0.01  # reading while a writer replaces the folder: attempts, and seconds between them
+# The first bytes of pickles and of the compressed files that joblib writes.
 _PICKLES = (b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\0\0", b"\x04\x22\x4d\x18", b"ZF")
 
 
@@ -101,7 +102,7 @@ def _read_file(path: str) -> tuple[Documents, Arrays]:
     with open_regular(path, path) as file:
         head = file.read(8)
         if not head.startswith(b"PK\3\4"):
-            raise ModelFileError(f"{path} is not a saved model: {_guess(path, head)}")
+            raise ModelFileError(f"{path} is not a saved model: {_guess(path, head)}.")
         from seqclf._model_files.zip_file import Zip
 
         with Zip(file, path) as archive:
@@ -111,16 +112,14 @@ def _read_file(path: str) -> tuple[Documents, Arrays]:
 def _guess(path: str, head: bytes) -> str:
     """What a file other than a .zip probably is, for the error message."""
     if os.path.basename(path) == CONFIG or path.lower().endswith((".json", ".safetensors")):
-        return "it may be one file of a model. Pass the path of its folder"
+        return "it may be one file of a model. Pass the path of the folder"
     if head.startswith(_PICKLES):
-        return (
-            "it is a pickle, for example of joblib, or it is compressed. A pickle can run any code, so it is never read"
-        )
+        return "it may be a pickle, for example of joblib. Pickles are never read, because they can run any code"
     return "a model is a folder or a .zip. Pickles are never read, because they can run any code"
 
 
 def _read(source: "Folder | Zip") -> tuple[Documents, Arrays]:
-    """All documents and arrays; nothing is returned before everything has been checked."""
+    """All documents and arrays, which are returned only after everything has been checked."""
     content = config.read(source.read(CONFIG, config.max_bytes(CONFIG)), source.where(CONFIG))
     source.check_names({CONFIG, *content["files"]})
     documents: Documents = {"model": content["model"]}

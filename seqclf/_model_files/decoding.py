@@ -189,7 +189,7 @@ class _Decoder:
             raise self._fault(fault)
 
     def _fault(self, fault: str) -> ModelFileError:
-        return ModelFileError(f"{self._where}: {fault}")
+        return ModelFileError(f"{self._where}: {fault}.")
 
 
 _DECODERS: dict[str, Callable[[_Decoder, Any, int], Any]] = {

@@ -51,7 +51,7 @@ class _Encoder:
 
     def encode(self, value: Any, path: str, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise ValueError(f"{path[:200]}: values are nested too deeply, or contain themselves")
+            raise ValueError(f"{path[:200]}: values are nested too deeply, or contain themselves.")
         encode = _ENCODERS.get(type(value))
         if encode is not None:
             return encode(self, value, path, depth)
@@ -117,7 +117,7 @@ class _Encoder:
         native = value.dtype.newbyteorder("=")
         name = view_name(native)
         if native.name not in STORED and name is None:
-            raise TypeError(f"{path}: an array of {value.dtype} can't be saved")
+            raise TypeError(f"{path}: an array of {value.dtype} can't be saved.")
         array = np.array(value, dtype=native, order="C", copy=None)
         if name is None:
             return {ARRAY: self._store(array, path)}
@@ -139,7 +139,8 @@ class _Encoder:
             texts = value.ravel().tolist()
             if not is_padding_bounded(len(texts), width, sum(map(len, texts))):
                 raise ValueError(
-                    f"{path}: an array of {value.dtype} that is mostly padding; convert it to an object array"
+                    f"{path}: an array of {value.dtype} that is mostly padding can't be saved. "
+                    "Convert it to an object array."
                 )
             dtype: Any = ["text", width]
         elif value.dtype.kind == "T":
@@ -174,5 +175,5 @@ def _not_supported(value: Any, path: str) -> TypeError:
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     hint = ""
     if isinstance(value, np.random.RandomState | np.random.Generator):
-        hint = "; pass an int, e.g. estimator.set_params(random_state=0), which does not change a fitted model"
-    return TypeError(f"{path[:200]}: a value of type {kind} can't be saved{hint}")
+        hint = " Pass an int, e.g. estimator.set_params(random_state=0), which does not change a fitted model."
+    return TypeError(f"{path[:200]}: a value of type {kind} can't be saved.{hint}")

@@ -21,10 +21,10 @@ _TRIES = 100  # for concurrent writers that replace the folder
 
 
 class Folder:
-    """A folder that is open for reading. If the system supports it, all files are read from the folder that was
-    opened, even if a writer replaces it during the reading.
+    """A folder that is open for reading.
 
-    Files that config.json doesn't name, such as README.md, are never opened.
+    If the system supports it, all files are read from the folder that was opened, even if a writer replaces it
+    meanwhile. Files that config.json doesn't name, such as README.md, are never opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -50,15 +50,15 @@ class Folder:
         try:
             file = open_regular(where if self._descriptor is None else name, where, self._descriptor)
         except FileNotFoundError:
-            raise ModelFileError(f"{where} is missing") from None
+            raise ModelFileError(f"{self._path} is damaged, or is not a model of seqclf: it has no {name}.") from None
         except OSError as error:
             if error.errno == ELOOP:
-                raise ModelFileError(f"{where} is a link that points to itself") from None
+                raise ModelFileError(f"{where} is a link that points to itself.") from None
             raise
         with file:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
-                raise ModelFileError(f"{where} is damaged: it has {size:,} bytes; expected {limit:,} or fewer")
+                raise ModelFileError(f"{where} is damaged: it has {size:,} bytes; expected {limit:,} or fewer.")
             return file.read(size)
 
     def names(self) -> list[str]:
@@ -69,7 +69,7 @@ class Folder:
             return []
 
     def check_names(self, names: set[str]) -> None:
-        """Do nothing: additional files are ignored, because model registries add some."""
+        """Do nothing: additional files are allowed, because model registries add some."""
 
     def has_been_replaced(self) -> bool:
         """Whether the path now points to another folder or to nothing."""

@@ -6,7 +6,7 @@ MAX_FILES = 16
 MAX_JSON_DEPTH = 96  # far below the recursion limit of Python
 MAX_DEPTH = 64  # JSON levels of one encoded value; a document adds a few levels around it
 MAX_DIGITS = 40  # consecutive digits of a JSON number; larger integers are hexadecimal strings, parsed in linear time
-MAX_EQUAL_HASHES = 64  # of the keys of one dict
+MAX_EQUAL_HASHES = 64  # keys of one dict that have the same hash
 MAX_PADDING_BYTES = 2**24  # see `is_padding_bounded`
 
 

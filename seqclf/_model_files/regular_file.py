@@ -18,9 +18,9 @@ def open_regular(path: str, where: str, folder: int | None = None) -> BinaryIO:
     Parameters
     ----------
     path : str
-        Its path.
+        The path of the file.
     where : str
-        Its name in messages.
+        The name of the file in messages.
     folder : int, default=None
         Descriptor of an open folder to which `path` is relative.
     """
@@ -36,4 +36,4 @@ def open_regular(path: str, where: str, folder: int | None = None) -> BinaryIO:
 
 def _check(status: os.stat_result, where: str) -> None:
     if not S_ISREG(status.st_mode):
-        raise ModelFileError(f"{where} is not a regular file")
+        raise ModelFileError(f"{where} is not a regular file.")

@@ -21,5 +21,5 @@ def read_states(path: Path) -> dict[str, Any]:
     documents, arrays = container.read(path)
     states = {name: from_json(document, arrays, f"{path}: {name}") for name, document in documents.items()}
     if arrays:
-        raise ModelFileError(f"{path} has an array that no document uses: {min(arrays)[:80]!r}")
+        raise ModelFileError(f"{path} has an array that no document uses: {min(arrays)[:80]!r}.")
     return states

@@ -16,7 +16,7 @@ def dump(value: Any) -> bytes:
 
 
 def dump_indented(value: Any) -> bytes:
-    """The same with line breaks, for a file that people read."""
+    """Like :func:`dump`, but with line breaks, for a file that people read."""
     return _checked(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1) + "\n")
 
 
@@ -28,9 +28,9 @@ def dump_sorted(value: Any) -> bytes:
 def _checked(text: str) -> bytes:
     data = text.encode("ascii")
     if len(data) > MAX_JSON_BYTES:
-        raise ValueError(f"a document of {len(data):,} bytes; the limit is {MAX_JSON_BYTES:,}")
+        raise ValueError(f"A document of the model has {len(data):,} bytes; the limit is {MAX_JSON_BYTES:,}.")
     if _depth(data) > MAX_JSON_DEPTH:
-        raise ValueError(f"a document that is nested more than {MAX_JSON_DEPTH} levels deep")
+        raise ValueError(f"A document of the model is nested more than {MAX_JSON_DEPTH} levels deep.")
     return data
 
 
@@ -41,14 +41,14 @@ def load(data: bytes, where: str) -> Any:
     too large for a float, or an integer with too many digits.
     """
     if len(data) > MAX_JSON_BYTES:
-        raise ModelFileError(f"{where} has {len(data):,} bytes; the limit is {MAX_JSON_BYTES:,}")
+        raise ModelFileError(f"{where} has {len(data):,} bytes; the limit is {MAX_JSON_BYTES:,}.")
     _check_depth(data, where)
     _check_digits(data, where)
     decoder = _WITH_LARGE_NUMBERS if b"0e000" in _digits(data) else _DECODER  # 1e999 would be infinite
     try:
         return decoder.decode(data.decode("utf-8"))
     except ValueError as error:  # includes JSONDecodeError and UnicodeDecodeError
-        raise ModelFileError(f"{where} is not valid JSON: {error}") from None
+        raise ModelFileError(f"{where} is not valid JSON: {error}.") from None
 
 
 # The checks below first search the whole document, which is fast. Only if that finds something suspicious, which is
@@ -57,22 +57,22 @@ def load(data: bytes, where: str) -> Any:
 
 def _check_depth(data: bytes, where: str) -> None:
     if data.count(b"[") + data.count(b"{") > MAX_JSON_DEPTH and _depth(data) > MAX_JSON_DEPTH:
-        raise ModelFileError(f"{where} is nested more than {MAX_JSON_DEPTH} levels deep")
+        raise ModelFileError(f"{where} is nested more than {MAX_JSON_DEPTH} levels deep.")
 
 
 def _check_digits(data: bytes, where: str) -> None:
     """Reject long numbers: the time to parse an integer grows with the square of its length."""
     if _TOO_LONG in _digits(data) and _TOO_LONG in _digits(_outside_strings(data)):
-        raise ModelFileError(f"{where} has a number of more than {MAX_DIGITS} digits")
+        raise ModelFileError(f"{where} has a number of more than {MAX_DIGITS} digits.")
 
 
 def _digits(data: bytes) -> bytes:
-    """The document with every digit as 0, every E as e, every other byte as a space, and without plus signs."""
+    """The document with each digit replaced by 0, E by e, any other byte by a space, and plus signs removed."""
     return data.translate(_DIGITS, b"+")
 
 
 def _outside_strings(data: bytes) -> bytes:
-    """The document without its strings; correct up to the first invalid byte, where a parser stops."""
+    """The document without its strings. The result is correct up to the first invalid byte, where a parser stops."""
     pieces = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
     return b'"'.join(pieces[::2])
 

@@ -34,7 +34,7 @@ def dump(arrays: dict[str, NDArray[Any]]) -> bytes:
 
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > MAX_WEIGHTS_BYTES:
-        raise ValueError(f"arrays of {n_bytes:,} bytes; the limit is {MAX_WEIGHTS_BYTES:,}")
+        raise ValueError(f"The arrays of the model have {n_bytes:,} bytes; the limit is {MAX_WEIGHTS_BYTES:,}.")
     # `load` rejects booleans whose byte is neither 0 nor 1.
     bools = {name: np.asarray(array != 0) for name, array in arrays.items() if array.dtype == np.bool_}
     return save({**arrays, **bools})
@@ -45,23 +45,23 @@ def load(data: bytes, where: str) -> dict[str, NDArray[Any]]:
 
     The safetensors library checks the header: it is an error if the length of an array doesn't match its shape, if
     arrays overlap, or if they don't fill the whole file. The library allocates separate, aligned memory for each array;
-    views of the file would not be aligned. For a moment there are two copies. (20 MB take 7 ms, their checksum 17 ms.)
+    views of the file would not be aligned. There are two copies for a moment. (20 MB take 7 ms, their checksum 17 ms.)
     """
     from safetensors import SafetensorError, deserialize
 
     try:
         tensors = deserialize(data)
     except SafetensorError as error:
-        raise ModelFileError(f"{where} is not a valid safetensors file: {str(error)[:300]}") from None
+        raise ModelFileError(f"{where} is not a valid safetensors file: {str(error)[:300]}.") from None
     arrays: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors:
         dtype = _DTYPES.get(tensor["dtype"])
         if dtype is None:
-            raise ModelFileError(f"{where}: {name[:80]!r} has the unknown dtype {str(tensor['dtype'])[:40]}")
+            raise ModelFileError(f"{where}: {name[:80]!r} has the unknown dtype {str(tensor['dtype'])[:40]}.")
         try:
             arrays[name] = _array(tensor["data"], dtype, tensor["shape"])
         except (ValueError, OverflowError) as error:
-            raise ModelFileError(f"{where}: {name[:80]!r}: {str(error)[:200]}") from None
+            raise ModelFileError(f"{where}: {name[:80]!r}: {str(error)[:200]}.") from None
     return arrays
 
 

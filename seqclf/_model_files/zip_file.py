@@ -41,15 +41,15 @@ class Zip:
             self._archive = ZipFile(file)
             members = self._archive.infolist()
         if len(members) > MAX_FILES:
-            raise ModelFileError(f"{path} has {len(members)} members; the limit is {MAX_FILES}")
+            raise ModelFileError(f"{path} has {len(members)} members; the limit is {MAX_FILES}.")
         self._members: dict[str, ZipInfo] = {}
         for member in members:
             self._check(member)
             self._members[member.filename] = member
         if len(self._members) != len(members):
-            raise ModelFileError(f"{path} has two members with the same name")
+            raise ModelFileError(f"{path} has two members with the same name.")
         if sum(member.file_size for member in members) > size:
-            raise ModelFileError(f"{path} is damaged: its members are larger than the file")
+            raise ModelFileError(f"{path} is damaged: its members are larger than the file.")
 
     def __enter__(self) -> Self:
         return self
@@ -65,10 +65,10 @@ class Zip:
         """The bytes of a member."""
         member = self._members.get(name)
         if member is None:
-            raise ModelFileError(f"{self._path} is damaged, or is not a model of seqclf: it has no {name}")
+            raise ModelFileError(f"{self._path} is damaged, or is not a model of seqclf: it has no {name}.")
         if member.file_size > limit:
             raise ModelFileError(
-                f"{self.where(name)} is damaged: it has {member.file_size:,} bytes; expected {limit:,} or fewer"
+                f"{self.where(name)} is damaged: it has {member.file_size:,} bytes; expected {limit:,} or fewer."
             )
         with self._translated_errors(), self._archive.open(member) as file:
             return file.read(member.file_size)
@@ -77,7 +77,7 @@ class Zip:
         """Raise an error if there are members that config.json doesn't name."""
         unknown = sorted(set(self._members) - names)
         if unknown:
-            raise ModelFileError(f"{self._path} has a member that config.json doesn't name: {unknown[0][:80]!r}")
+            raise ModelFileError(f"{self._path} has a member that config.json doesn't name: {unknown[0][:80]!r}.")
 
     def _check_end(self, file: BinaryIO, size: int) -> None:
         """Reject an archive with a large directory before zipfile reads it into memory."""
@@ -85,10 +85,10 @@ class Zip:
         end = file.read(_END + 20)
         record, before = end[-_END:], end[:-_END]
         if len(record) < _END or not record.startswith(b"PK\5\6") or record[-2:] != b"\0\0":
-            raise ModelFileError(f"{self._path} is damaged: the end of the .zip is missing, or it has a comment")
+            raise ModelFileError(f"{self._path} is damaged: the end of the .zip is missing, or it has a comment.")
         if unpack("<I", record[12:16])[0] > _MAX_DIRECTORY or before.startswith(b"PK\6\7"):
             raise ModelFileError(
-                f"{self._path} is not a model of seqclf: the .zip is too large, or has too many members"
+                f"{self._path} is not a model of seqclf: the .zip is too large, or has too many members."
             )
 
     def _check(self, member: ZipInfo) -> None:
@@ -96,16 +96,16 @@ class Zip:
         if name != member.filename or not name.isascii() or not name.replace(".", "").replace("_", "").isalnum():
             raise ModelFileError(
                 f"{self._path} has a member with an invalid name: {name[:80]!r}. The files of a model must be at the "
-                "top level of the .zip, not in a folder"
+                "top level of the .zip, not in a folder."
             )
         if S_IFMT(member.external_attr >> 16) not in (0, S_IFREG):
-            raise ModelFileError(f"{self.where(name)} is a link or another special file")
+            raise ModelFileError(f"{self.where(name)} is a link or another special file.")
         if member.flag_bits & _ENCRYPTED_OR_PATCHED:
-            raise ModelFileError(f"{self.where(name)} is encrypted")
+            raise ModelFileError(f"{self.where(name)} is encrypted.")
         if member.compress_type != ZIP_STORED or member.compress_size != member.file_size:
             raise ModelFileError(
                 f"{self.where(name)} is compressed; models are stored without compression. "
-                "Unpack the .zip and pass the folder"
+                "Unpack the .zip and pass the folder."
             )
 
     @contextmanager
@@ -113,17 +113,17 @@ class Zip:
         try:
             yield
         except _DAMAGED as error:
-            raise ModelFileError(f"{self._path} is damaged: {str(error)[:200]}") from None
+            raise ModelFileError(f"{self._path} is damaged: {str(error)[:200]}.") from None
         except OSError as error:
             if error.errno != EINVAL:  # EINVAL comes from a negative offset, other codes from the disk
                 raise
-            raise ModelFileError(f"{self._path} is damaged: an offset is out of range") from None
+            raise ModelFileError(f"{self._path} is damaged: an offset is out of range.") from None
 
 
 def write_zip(path: str, files: dict[str, bytes]) -> None:
     """Write a model as one .zip; an existing model at `path` is replaced. The same files give the same bytes."""
     if sum(map(len, files.values())) > _MAX_BYTES:
-        raise ValueError("a model of more than 4 GB can't be saved as a .zip; save it as a folder")
+        raise ValueError("A model of more than 4 GB can't be saved as a .zip: save it as a folder.")
 
     def write(file: BinaryIO) -> None:
         with ZipFile(file, "w", ZIP_STORED, allowZip64=False) as archive:

@@ -4,16 +4,16 @@ import ctypes
 
 from seqclf._native import library
 
-# Up to this many multiplications a call runs on one thread, because starting others would take too long. On one
-# processor they took 0.1 ms with AVX-512, 0.2 ms with AVX2 and 0.7 ms with SSE. The costs below are in multiplications
-# too. The times given for them are from the same processor, where a multiplication with AVX2 took 16 ps.
+# A call with at most this many multiplications runs on one thread, because starting others would take too long. On one
+# processor so many took 0.1 ms with AVX-512, 0.2 ms with AVX2 and 0.7 ms with SSE. The costs below are also in
+# multiplications. Their times are from the same processor, where a multiplication with AVX2 took 16 ps.
 _MIN_PARALLEL_WORK = 10_000_000
 # Pooling, or summing a gradient, per value: 120 to 210 ps.
 VALUE_COST = 12
 # Looking up an entry of a table: 3 to 7 ns (200 to 400 multiplications with AVX2), depending on how much of the tables
 # is in the caches.
 LOOKUP_COST = 200
-# The activation of a gate: 15 to 50 on one processor, depending on the cell, its width and the instruction set.
+# The activation of a gate: 15 to 50 multiplications, depending on the cell, its width and the instruction set.
 GATE_COST = 24
 
 

@@ -12,7 +12,7 @@ _forced: ContextVar[str | None] = ContextVar("seqclf_kernels", default=None)
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
-    """Force one kernel inside a ``with`` block (for tests and benchmarks); other threads are not affected."""
+    """Select a kernel inside a ``with`` block, for tests and benchmarks. Other threads are not affected."""
     token = _forced.set(_validate_kernel(name, "use()"))
     try:
         yield
@@ -32,7 +32,7 @@ def forced_kernel() -> tuple[str, str] | None:
 
 
 def allows_compiled() -> bool:
-    """Whether the compiled kernels are selected, or none explicitly."""
+    """Whether the compiled kernels are selected, or no kernel is."""
     return (_forced.get() or os.environ.get(VARIABLE)) in (None, "", "cpu")
 
 

@@ -14,7 +14,7 @@ _VARIABLE = "SEQCLF_KERNELS_LIBRARY"
 
 
 def find_library() -> Path | None:
-    """The path of the compiled library: that in the environment variable, or else that in the package.
+    """The path of the compiled library: the one that the environment variable names, or else the one in the package.
 
     All folders of the package are searched: after an editable install the library is in site-packages, but this file is
     not.

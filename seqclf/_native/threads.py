@@ -22,7 +22,7 @@ _choice: ContextVar[Choice | None] = ContextVar("seqclf_threads", default=None)
 
 @contextmanager
 def kernel_threads(n: int) -> Iterator[None]:
-    """Let the kernels use `n` threads inside a block, instead of torch's number; other threads are not affected."""
+    """Let the kernels use `n` threads inside a block, instead of the default. Other Python threads are not affected."""
     outer, inner = _choice.get(), Choice(n)
     try:
         _choice.set(inner)
@@ -69,8 +69,8 @@ def restore_choice(choice: Choice | None) -> None:
 def in_forked_process() -> bool:
     """Whether this process was forked from one that had imported this module.
 
-    A fork does not have the threads of GNU OpenMP, which torch uses, and a call that needs them never returns: torch
-    must use only one thread there. The thread pool of the library is created again.
+    A forked process does not have the threads of GNU OpenMP, which torch uses, and a call that needs them never
+    returns. torch must use only one thread there. The library creates a new thread pool.
     """
     return _in_fork
 

@@ -19,7 +19,7 @@ from seqclf._inference.config import filter_width
 from seqclf._inference.convolution import EPSILON
 from seqclf._kernels import StepLayout
 
-# Minimum weight of the newest batch in the running mean and variance. The first batches are averaged equally.
+# Minimum weight of the newest batch in the running mean and variance. The first ten batches have equal weights.
 _MOMENTUM = 0.1
 
 

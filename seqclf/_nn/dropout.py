@@ -4,7 +4,7 @@ References
 ----------
 Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016:
 one mask per sequence, constant over time. S. Merity, N. S. Keskar, R. Socher, "Regularizing and optimizing LSTM
-language models", ICLR 2018: recurrent weights dropped once per batch.
+language models", ICLR 2018: recurrent weights are dropped once per batch.
 """
 
 import torch
@@ -40,7 +40,7 @@ class SequenceDropout(nn.Module):
 
 
 class TokenDropout(nn.Module):
-    """Replaces tokens by the unknown token, which trains its embedding."""
+    """Replaces tokens by the unknown token, so that its embedding is trained."""
 
     def __init__(self, p: float, unknown_id: int = 1):
         super().__init__()

@@ -9,7 +9,7 @@ from seqclf._kernels import Inputs
 class Embedding(nn.Module):
     """One learned vector per token id, including padding (0) and the unknown token (1)."""
 
-    # Whether the gradient is a sparse tensor that has only the vectors of the ids in the batch.
+    # Whether the gradient is a sparse tensor, with vectors for the ids in the batch only.
     sparse = False
 
     def __init__(self, vocab_size: int, dim: int):

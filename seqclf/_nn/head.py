@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 class Head(nn.Module):
-    """A linear layer plus weighted scores, the estimates of the wide half of the model.
+    """A linear layer plus weighted scores, which are the estimates of the wide half of the model.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def start(self, bias: np.ndarray, as_sum_of_means: bool) -> None:
-        """Set the initial outputs, from what the task knows before training.
+        """Set the initial outputs, from what the task computes before the training.
 
         Parameters
         ----------

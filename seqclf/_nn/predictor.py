@@ -12,8 +12,8 @@ from seqclf._nn.sequence_batch import SequenceBatch
 class Predictor:
     """Computes outputs and states that are (nearly) independent of the other rows of the batch.
 
-    It uses a float64 copy of the network: matrix products depend on the number of rows, in float32 by more than is
-    acceptable. On the CPU an `InferenceNetwork` is used instead.
+    It uses a float64 copy of the network: matrix products depend on the number of rows, and in float32 the differences
+    would be too large. On the CPU an `InferenceNetwork` is used instead.
 
     Parameters
     ----------

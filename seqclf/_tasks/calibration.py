@@ -26,7 +26,7 @@ class LogOddsFit(NamedTuple):
 def fit_log_odds(
     scores: Floats, priors: Floats, weights: Floats, losses: Callable[[Floats], tuple[Floats, Floats]]
 ) -> LogOddsFit:
-    """Fit temperature and prior weight by minimising the loss, both from 0 up.
+    """Fit temperature and prior weight, both not negative, by minimising the loss.
 
     For uninformative scores, the log-odds are the priors.
 

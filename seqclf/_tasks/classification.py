@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# Maximum number of scores used for the calibration; more take time and do not improve it.
+# Maximum number of scores used for the calibration; more would take longer and not improve it.
 _MAX_CALIBRATION = 1_000_000
 
 
@@ -93,7 +93,7 @@ class Classification(Task):
         if self.classes.tolist() != before.classes.tolist():
             raise ValueError(
                 f"With warm_start=True, y must hold the classes of the first fit, {before.classes.tolist()!r}; "
-                f"got {self.classes.tolist()!r}. Give rows of these classes, or set warm_start=False."
+                f"got {self.classes.tolist()!r}. Pass rows of these classes, or set warm_start=False."
             )
         return codes
 
@@ -108,7 +108,7 @@ class Classification(Task):
         self._set_class_weights()
 
     def continue_from(self, before: Self, classes: Any) -> None:
-        """Keep the classes of the chunks before; `class_weight` can change."""
+        """Keep the classes of the earlier chunks; `class_weight` can change."""
         if classes is not None and not np.array_equal(validate_classes(classes), before.classes):
             raise ValueError(
                 f"classes={shorten(classes)} differs from the earlier {shorten(before.classes.tolist())}: classes of a "
@@ -126,7 +126,7 @@ class Classification(Task):
     def _set_class_weights(self) -> None:
         if self._is_balanced:
             raise ValueError(
-                "class_weight='balanced' needs the classes of all rows, but partial_fit sees only some of them: give a "
+                "class_weight='balanced' needs the classes of all rows, but partial_fit sees only some of them: use a "
                 "dict of class -> weight, with the weights of sklearn.utils.class_weight.compute_class_weight."
             )
         codes = np.arange(len(self.classes))
@@ -189,8 +189,8 @@ class Classification(Task):
                 # The message starts with the text of scikit-learn's own message, so that a search finds both.
                 raise ValueError(
                     f"The classes, {shorten([label for label in labels if label not in by_label])}, are not in "
-                    f"class_weight, but {shorten(unknown)}, which y does not hold: the keys must be labels of y, with "
-                    "the same type. The default weight of a class is 1."
+                    f"class_weight, whose keys {shorten(unknown)} are not in y: the keys must be labels of y, with the "
+                    "same type. The default weight of a class is 1."
                 )
             class_weights = np.array([by_label.get(label, 1.0) for label in labels], dtype=np.float64)
         else:
@@ -217,7 +217,7 @@ class Classification(Task):
         if not weights.any():
             raise ValueError(
                 f"class_weight={shorten(self.class_weight)} leaves no row with a weight above 0 in the "
-                "training or the validation rows: give more classes a weight, or fit without validation."
+                "training or the validation rows: set a weight above 0 for more classes, or fit without validation."
             )
         return weights
 

@@ -12,6 +12,7 @@ from seqclf._tasks.calibration import binary_losses, fit_log_odds, sample_rows
 from seqclf._tasks.task import Task, weighted_mean
 from seqclf._validation.containers import shorten
 from seqclf._validation.indicators import validate_indicator
+from seqclf._validation.numbers import counted
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# Maximum number of rows used for the calibration; more take time and do not improve it.
+# Maximum number of rows used for the calibration; more would take longer and not improve it.
 _MAX_CALIBRATION = 100_000
 
 
@@ -57,7 +58,8 @@ class Multilabel(Task):
         """The indicator matrix in float32; another number of labels raises an error."""
         if y.shape[1] != self.n_outputs:
             raise ValueError(
-                f"{name} has {y.shape[1]} columns, but y of fit has {self.n_outputs}: expected one for each label."
+                f"{name} has {counted(y.shape[1], 'column')}, but y of fit had {self.n_outputs}: "
+                "expected one for each label."
             )
         return y.astype(np.float32)
 
@@ -79,7 +81,7 @@ class Multilabel(Task):
         return self.fit(y, weights)
 
     def continue_from(self, before: Self, classes: Any) -> None:
-        """Keep the labels of the chunks before."""
+        """Keep the labels of the earlier chunks."""
         super().continue_from(before, classes)
         if classes is not None and not np.array_equal(classes, self.classes):
             raise ValueError(
@@ -159,7 +161,7 @@ class Multilabel(Task):
         """The task of a saved state."""
         indices = saved.array("classes", np.int64, (None,))
         if len(indices) < 2 or (indices != np.arange(len(indices))).any():
-            saved.raise_invalid("classes", "the indices of at least two labels, from 0 on")
+            saved.raise_invalid("classes", "the indices of at least two labels, starting at 0")
         task = cls()
         task.classes = np.arange(len(indices))
         return task

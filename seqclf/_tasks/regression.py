@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-# The functions of torch.nn.functional.
+# The function of torch.nn.functional for each loss.
 _LOSSES = {"squared_error": "mse_loss", "absolute_error": "l1_loss", "huber": "huber_loss"}
 LOSSES = tuple(_LOSSES)
 _ARRAYS = ("center", "scale", "low", "high")
@@ -57,7 +57,7 @@ class Regression(Task):
 
     kind = "numbers"
     score_name = "R squared"
-    # For 70 to 200 noisy series, half of what the network adds was as good as all of it, or better.
+    # With 70 to 200 noisy series, adding half of the network's outputs was as good as adding all of them, or better.
     prior_rows = 100.0
     center: Floats
     scale: Floats
@@ -122,7 +122,7 @@ class Regression(Task):
         """Standardised targets, (n_rows, n_targets); another number of targets raises an error."""
         if (y.ndim == 1) != self.is_column or y.size != len(y) * self.n_outputs:
             expected = f"({len(y)},)" if self.is_column else f"({len(y)}, {self.n_outputs})"
-            raise ValueError(f"{name} has the shape {y.shape}, expected {expected}: as many targets per row as in fit.")
+            raise ValueError(f"{name} has the shape {y.shape}: expected {expected}, as many targets per row as in fit.")
         with np.errstate(over="ignore"):
             targets = self._standardise(y.reshape(len(y), -1)).astype(np.float32)
         too_large = ~np.isfinite(targets).all(axis=1)
@@ -140,7 +140,7 @@ class Regression(Task):
         return standardised
 
     def continue_from(self, before: Self, classes: Any) -> None:
-        """Keep the standardisation of the chunks before; the loss can change."""
+        """Keep the standardisation of the earlier chunks; the loss can change."""
         vars(self).update(vars(before) | {"loss": self.loss})
 
     def refit(self, y: Any, before: Self) -> Array:
@@ -253,7 +253,7 @@ class Regression(Task):
 
 
 def _quantiles(values: Floats, weights: Floats, fraction: float) -> Floats:
-    """For each column, the smallest value up to which the values have this fraction of the weight."""
+    """For each column, the smallest value for which the values up to it have this fraction of the weight."""
     order = np.argsort(values, axis=0, kind="stable")
     cumulative = np.cumsum(weights[order], axis=0)
     position = (cumulative >= fraction * cumulative[-1]).argmax(axis=0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seqclf._saved import Saved
 
-_KINDS = "biuU"  # besides floats of up to 64 bits, and objects that are strings
+_KINDS = "biuU"  # kinds of dtypes; floats of up to 64 bits, and objects that are strings, are allowed too
 _EXPECTED = "an array of two or more classes, in order: booleans, finite numbers or texts"
 
 

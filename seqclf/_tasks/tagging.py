@@ -117,7 +117,7 @@ class Tagging(Task):
         return tag_class_indices(y, self.classes, name="y")
 
     def continue_from(self, before: Self, classes: Any) -> None:
-        """Keep the classes of the chunks before; `class_weight` can change."""
+        """Keep the classes of the earlier chunks; `class_weight` can change."""
         self._classification.continue_from(before._classification, classes)
         if self.transitions is not None:
             check_bio(self.classes)
@@ -151,7 +151,7 @@ class Tagging(Task):
         weights, labelled = np.zeros(len(targets.values)), targets.values != UNLABELLED
         if not labelled.any():  # only in validation rows: `fit` checks the training rows
             raise ValueError(
-                "No step of the rows, or of the validation rows, has a label and a weight: label more of them."
+                "No step of the training rows, or none of the validation rows, has a label: label more steps."
             )
         weights[labelled] = self._classification.loss_weights(targets.values[labelled])
         return weights
@@ -199,7 +199,7 @@ class Tagging(Task):
             try:
                 check_bio(task.classes)
             except ValueError as error:
-                raise SavedStateError(str(error)) from error
+                raise SavedStateError(str(error).rstrip(".")) from error
         return task
 
 

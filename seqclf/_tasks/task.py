@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Task(ABC):
-    """Converts targets from the user for the loss, and outputs of the network into predictions.
+    """Encodes the targets of the user for the loss, and decodes the outputs of the network to predictions.
 
     The *units* of a task are the sequences, or with `per_step` the concatenated steps of all sequences. The network has
     `n_outputs` outputs for each unit.
@@ -95,7 +95,7 @@ class Task(ABC):
         return self.encode(y)
 
     def continue_from(self, before: Self, classes: Any) -> None:
-        """Copy the fitted state from the task of the chunks before; the parameters of this task stay.
+        """Copy the fitted state from the task of the earlier chunks; the parameters of this task do not change.
 
         `classes` must be None or the same as in the first chunk.
         """
@@ -140,9 +140,8 @@ class Task(ABC):
             weights, fold = np.repeat(weights, lengths), np.repeat(fold, lengths)
         weights = weights * self.score_weights(targets)
         loss_weights = weights * self.loss_weights(targets)
-        loss_weights /= (
-            loss_weights.max()
-        )  # a common factor of the weights must not change the result, not even by a bit
+        # A common factor of the weights must not change the result, not even by a bit.
+        loss_weights /= loss_weights.max()
         return Supervision(
             self.supervision_targets(targets),
             weights,

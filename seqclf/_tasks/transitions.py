@@ -55,14 +55,14 @@ def check_bio(classes: NDArray[Any]) -> None:
     for label in labels:
         if not (label == "O" or (isinstance(label, str) and label[:2] in ("B-", "I-"))):
             raise ValueError(
-                f'transitions="bio" needs labels that are "O" or begin with "B-" or "I-"; y holds {shorten(label)}. '
+                f"transitions='bio' needs labels that are 'O' or begin with 'B-' or 'I-': y holds {shorten(label)}. "
                 "Use transitions=None for other labels."
             )
     for label in labels:
         if label[:2] == "I-" and (begin := f"B-{label[2:]}") not in unique_labels:
             raise ValueError(
-                f'transitions="bio" needs spans that begin with "B-"; y holds {shorten(label)} but no '
-                f"{shorten(begin)}. Label the first step of each span with that, or use transitions=None."
+                f"transitions='bio' needs spans that begin with 'B-': y holds {shorten(label)}, but no "
+                f"{shorten(begin)}. Label the first step of each such span {shorten(begin)}, or use transitions=None."
             )
 
 
@@ -95,7 +95,7 @@ def _decode(
     transitions: Transitions,
     paths: Any,
 ) -> None:
-    """Write the best paths of sequences, sorted by length from the longest, to `paths` from `starts` on."""
+    """Write the best path of each sequence into `paths`, from its position in `starts`; longest sequences first."""
     # Most classes can follow every class. The best class before them is therefore the same for all of them.
     is_unconstrained = np.asarray(transitions.after.all(axis=0))
     constrained = np.flatnonzero(~is_unconstrained)

@@ -97,7 +97,7 @@ def _is_mark(character: str) -> bool:
 
 
 class Characters:
-    """Lookup table of character properties by the rules above, as the native splitter reads it.
+    """A table of the properties of characters, in the form that the native splitter reads.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class LevelSample:
         self._n_texts, self._texts, self._ranks = 0, list[str](), np.empty(0, dtype=np.uint64)
 
     def add(self, texts: Sequence[str]) -> None:
-        """Select among the texts of the sample and these, which follow all earlier ones."""
+        """Add texts, which follow all earlier ones, and select the sample again."""
         ranks = np.concatenate([self._ranks, _ranks(self._n_texts, len(texts))])
         selected = np.argsort(ranks)[:_MAX_TEXTS]
         n_before = len(self._texts)

@@ -19,7 +19,8 @@ class Splitter(NamedTuple):
     kind : {"texts", "tokens"}
         Whether rows are texts, or lists of tokens, which are not split again.
     level : {"word", "char", "subword"}
-        What a token is. For "subword" it is a word as the subword library splits it; subwords are trained later.
+        What a token is. With "subword", texts are split into the words of the subword library, from which subwords are
+        trained later.
     lowercase : bool
     form : {"NFC", "NFKC"} or None
         As in :func:`clean`.

@@ -19,7 +19,8 @@ def load_library() -> Any:
         import tokenizers
     except ImportError as error:
         raise ImportError(
-            'TextTokenizer(level="subword") needs the package tokenizers: pip install tokenizers'
+            "TextTokenizer(level='subword') needs the package tokenizers, which is not installed. "
+            "Install it: pip install tokenizers."
         ) from error
     return tokenizers
 
@@ -32,8 +33,8 @@ def train(lines: Iterable[str], n_tokens: int, min_frequency: int) -> Any:
 def train_from_counts(words: Sequence[str], counts: NDArray[np.int64], n_tokens: int, min_frequency: int) -> Any:
     """Train the same model on the words that :func:`word_finder` finds and their counts.
 
-    The library takes only texts, but its result depends only on the counts of words. So it gets each word as often as
-    it occurs. Spaces can separate the words because the spaces inside them are spelled by another character.
+    The library takes only texts, but its result depends only on the counts of words. Each word is therefore passed as
+    often as it occurs. Spaces can separate the words, because another character represents the spaces inside them.
     """
     on_spaces = load_library().pre_tokenizers.WhitespaceSplit()
     return _train(_repeated(words, counts), n_tokens, min_frequency, on_spaces)
@@ -54,7 +55,7 @@ def tokens_of(model: Any) -> list[str]:
 def merges_of(model: Any) -> NDArray[np.int32]:
     """The pairs of tokens that a model merges, as ids of the library, in order of priority; shape (n_merges, 2).
 
-    Tokens and merges define a model that was trained here completely; any other model raises a ValueError.
+    Tokens and merges completely define a model that was trained here; any other model raises a ValueError.
     """
     ids = model.get_vocab()
     pairs = json.loads(model.to_str())["model"].get("merges", ())
@@ -110,7 +111,7 @@ def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenize
 
 
 def _with_byte_level(model: Any) -> Any:
-    """The model with the byte alphabet, by which it splits lines into words and spells tokens."""
+    """Set the model to split lines into words, and to spell tokens, in the byte alphabet."""
     model.pre_tokenizer, model.decoder = _byte_level(), load_library().decoders.ByteLevel()
     return model
 

@@ -32,7 +32,7 @@ class TokenCounts:
     counts : ndarray of shape (n_tokens,), dtype int64
     n_texts : int
     words : WordSample or None
-        A sample of the texts; None where words are not the tokens.
+        A sample of the texts; None if tokens are not words.
     """
 
     def __init__(self, splitter: Splitter, max_length: int | None) -> None:
@@ -70,7 +70,7 @@ class TokenCounts:
     def choose(
         self, tokens: Sequence[str], min_frequency: int, max_tokens: int | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The ids of the tokens for the vocabulary, by falling frequency, then by spelling; and all other ids."""
+        """The ids of the tokens for the vocabulary, most frequent first, then by spelling; and all other ids."""
         by_token = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int64)
         by_frequency = by_token[np.argsort(-self.counts[by_token], kind="stable")]
         selected = by_frequency[self.counts[by_frequency] >= min_frequency][:max_tokens]

@@ -8,8 +8,8 @@ from seqclf._data.ragged import Ragged
 
 _SAMPLE = 20_000  # words; a fixed size, since in any language a longer sample repeats more of its words
 _MIN_TEXTS, _MIN_WORDS = 20, 2_000
-_MIN_UNKNOWN, _MIN_UNKNOWN_SINGLE = 0.8, 0.5  # fractions from which on words are unsuitable
-_MIN_SINGLE = 0.95  # fraction of texts with a single token from which on all texts count as such
+_MIN_UNKNOWN, _MIN_UNKNOWN_SINGLE = 0.8, 0.5  # words are unsuitable if at least this fraction of them is unknown
+_MIN_SINGLE = 0.95  # if at least this fraction of the texts is a single token, the second limit applies
 
 
 class WordSample:

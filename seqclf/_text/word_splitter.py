@@ -66,7 +66,7 @@ def index_split_tokens(rows: Iterable[Iterable[str]], index_tokens: TokenIndexer
 
 
 def index_words_native(texts: Sequence[str], index_tokens: TokenIndexer, lowercase: bool, form: Form | None) -> Ragged:
-    """The same by the native library."""
+    """:func:`index_words` by the native library."""
     splitter = _Splitter(index_tokens, lowercase, form)
     lengths = np.zeros(len(texts), dtype=np.int64)
     ids: list[NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
@@ -76,7 +76,7 @@ def index_words_native(texts: Sequence[str], index_tokens: TokenIndexer, lowerca
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """First text of each chunk, and the one after its last."""
+    """The index of the first text of each chunk, and of the first one after it."""
     start = size = 0
     for position, length in enumerate(map(len, texts)):
         if size and size + length > _CHUNK:
@@ -177,7 +177,7 @@ class _Splitter:
         )
 
     def _drain_ids(self) -> NDArray[np.int32]:
-        """Take the buffered tokens as final ids, after indexing the new ones among them."""
+        """Index the new tokens in the buffer, empty it, and return the final ids of all its tokens."""
         start, stop = self._arrays["starts"][len(self._final_ids)], self._state.n_token_bytes
         if start < stop:
             tokens = self._arrays["tokens"][start : stop - 1].tobytes().decode("utf-8", "surrogatepass")

@@ -62,7 +62,7 @@ class Batch(NamedTuple):
 
 
 class TrainingData(torch.utils.data.Dataset):
-    """A dataset that makes batches, with the weights used by loss and score.
+    """A data set that makes batches, with the weights that loss and score use.
 
     Parameters
     ----------

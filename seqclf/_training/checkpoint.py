@@ -98,13 +98,13 @@ class Checkpoint:
         header = read_header(self.file)
         if header is None or header.get("format") != FORMAT:
             raise ValueError(
-                f"The checkpoint {self.file} can't be read: it is damaged, or of another version of seqclf. Delete it "
-                "to start the fit again."
+                f"The checkpoint {self.file} can't be read: it is damaged, or was written by another version of "
+                "seqclf. Delete it to start the fit again."
             )
         for name, current in self._versions.items():
             if (saved := header["versions"].get(name)) != current:
                 raise ValueError(
-                    f"The checkpoint {self.file} was written with {name} {saved}, and this is {name} {current}: a "
+                    f"The checkpoint {self.file} was written with {name} {saved}, but this is {name} {current}: a "
                     "resumed fit would differ from an uninterrupted one. Use that version, or delete the file to start "
                     "the fit again."
                 )
@@ -205,7 +205,7 @@ def _is_locked(file: Path) -> bool:
 
 
 def _warn_about_other_fits(folder: Path, identity: Mapping[str, str]) -> None:
-    """Warn how this fit differs from interrupted fits with checkpoints in the folder."""
+    """Warn of interrupted fits with checkpoints in the folder, and of how this fit differs from them."""
     for file in sorted(folder.glob("*.ckpt")):
         header = read_header(file)
         if header is None or header["identity"] == identity or _is_locked(file.with_suffix(".lock")):

@@ -10,6 +10,8 @@ from seqclf._kernels import torch_threads
 from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
 from seqclf._warn import warn
 
+_EXPECTED = "'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'"
+
 
 def resolve_device(device: str) -> torch.device:
     """The torch device of this name; "auto" is a CUDA GPU if there is one, otherwise the CPU.
@@ -23,11 +25,14 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except (RuntimeError, ValueError, OverflowError) as error:
-        raise ValueError(f"device={device!r} is not 'auto' or the name of a torch device, such as 'cpu'.") from error
+        raise ValueError(f"device={device!r} is not supported: expected {_EXPECTED}.") from error
     if resolved.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"device={device!r} is not supported; expected 'auto', 'cpu', 'cuda', 'cuda:0' or the like.")
+        raise ValueError(f"device={device!r} is not supported: expected {_EXPECTED}.")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count() > 0:
-        raise ValueError(f"device={device!r}, but there are only {torch.cuda.device_count()} CUDA GPUs here.")
+        raise ValueError(
+            f"device={device!r}, but the number of CUDA GPUs here is {torch.cuda.device_count()}, and the first one is "
+            "'cuda:0'."
+        )
     if resolved.type == "cuda" and not torch.cuda.is_available():
         warn(f"device={device!r}, but torch finds no CUDA GPU here: the CPU is used.")
         return torch.device("cpu")
@@ -35,7 +40,7 @@ def resolve_device(device: str) -> torch.device:
         warn(f"device={device!r}, but torch has no MPS here: the CPU is used.")
         return torch.device("cpu")
     if resolved.type == "mps":
-        warn(f"device={device!r}: torch's recurrent layers are known to give wrong results on MPS.")
+        warn(f"device={device!r}: torch's recurrent layers are known to give wrong results on MPS. Use device='cpu'.")
     return resolved
 
 
@@ -45,7 +50,7 @@ def use_threads(n_threads: int | None, device: torch.device, cell: str, activati
 
     If the native kernels run, only they use the threads and torch gets one: its operations around them are small, and
     each would wait for all threads of torch's pool, which is slow on a busy machine. Otherwise torch uses the threads.
-    In a forked process it uses one: the threads of its pool don't exist there, and it would wait for them forever.
+    In a forked process torch uses one: the threads of its pool don't exist there, and it would wait for them forever.
     """
     if device.type == "cpu" and is_compiled(cell, activation):
         with torch_threads(1) as outside, kernel_threads(n_threads or chosen_threads() or outside):

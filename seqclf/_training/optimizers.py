@@ -1,7 +1,8 @@
 """torch's optimisers, with updates computed by the native kernels if they support them.
 
-Settings, parameter groups and state have torch's names and meaning, so learning-rate schedules and saved states work
-with both, and each update can be computed by either. Clipping of the gradients is part of the update.
+Settings, parameter groups and state have torch's names and meaning. Learning-rate schedules and saved states therefore
+work with both kinds of optimisers, and each update can be computed by either. The update includes the clipping of the
+gradients.
 """
 
 import inspect
@@ -22,8 +23,8 @@ class FusedOptimizer(Optimizer):
     If an embedding matrix has a sparse gradient, an update skips its rows without a gradient. With SGD and Adagrad,
     this only affects rounding. With RMSprop, and in large matrices with Adam and AdamW, the skipped rows are updated
     lazily: when they have a gradient again, before the state is saved, and by `begin_batch` and `flush`. With Adam and
-    AdamW, their values lag behind too. So call `begin_batch` before a batch reads a matrix with sparse gradients, and
-    `flush` before anything else reads it.
+    AdamW, the values of these rows are out of date until then. Call `begin_batch` before a batch reads a matrix with
+    sparse gradients, and `flush` before anything else reads it.
     """
 
     _rule: str

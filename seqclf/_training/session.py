@@ -196,7 +196,7 @@ class TrainingSession:
 
     def _check_weights(self) -> None:
         if not all(torch.isfinite(parameter).all() for parameter in self.network.parameters()):
-            raise_diverged("weights", "not finite", self.n_epochs, self.config.learning_rate)
+            raise_diverged("weights", "infinite or NaN", self.n_epochs, self.config.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything besides settings and data that the rest of the training depends on.

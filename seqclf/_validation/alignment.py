@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from seqclf._validation.argument_errors import argument_errors
 from seqclf._validation.frames import column_labels, is_frame
-from seqclf._validation.numbers import shorten
+from seqclf._validation.numbers import counted, shorten
 from seqclf._warn import warn
 
 
 def warn_if_indexes_differ(X: Any, n_rows: int, name: str = "X", **values: Any) -> None:
     """Warn if X and one of `values` both have a pandas index and these differ.
 
-    If X is a frame with more rows than there are labels, the error names `series_from_frame`.
+    A frame X with more rows than a value has entries is an error, with the advice to call `series_from_frame`.
     """
     index = _index(X)
     for value_name, value in values.items():
@@ -31,8 +31,8 @@ def warn_if_indexes_differ(X: Any, n_rows: int, name: str = "X", **values: Any) 
         labels, value_labels = index.tolist(), value_index.tolist()
         row = next((row for row, pair in enumerate(zip(labels, value_labels, strict=True)) if pair[0] != pair[1]), 0)
         warn(
-            f"{name} and {value_name} have different indexes, but are matched by position: row {row} is "
-            f"{shorten(labels[row])} in {name}, and {shorten(value_labels[row])} in {value_name}. Reorder with "
+            f"{name} and {value_name} have different indexes, but are matched by position: the index of row {row} is "
+            f"{shorten(labels[row])} in {name}, and {shorten(value_labels[row])} in {value_name}. To reorder, pass "
             f"{value_name}.loc[{name}.index]. If the order is right already, pass {value_name}.to_numpy()."
         )
 
@@ -52,8 +52,8 @@ def check_one_target_per_step(
             f"[labels[:n] for labels, n in zip({target_name}, lengths)]."
         )
     raise ValueError(
-        f"Row {row} of {target_name} has {n_targets[row]} targets, but row {row} of {name} has {n_steps[row]} steps: "
-        f"expected one target for each step.{advice}"
+        f"Row {row} of {target_name} has {counted(int(n_targets[row]), 'target')}, but row {row} of {name} has "
+        f"{counted(int(n_steps[row]), 'step')}: expected one target for each step.{advice}"
     )
 
 
@@ -64,8 +64,7 @@ def _index(value: Any) -> Any:
 
 
 def _length(value: Any) -> int:
-    if isinstance(
-        value, list | tuple
-    ):  # also if they hold lists of unequal length, from which numpy can't make an array
+    # The length of a list is known even if its items are of unequal length, from which numpy can't make an array.
+    if isinstance(value, list | tuple):
         return len(value)
     return len(value) if hasattr(value, "__len__") and getattr(value, "ndim", 0) == 1 else 0

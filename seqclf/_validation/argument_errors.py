@@ -18,8 +18,8 @@ def argument_errors(name: str) -> Iterator[None]:
     """Convert errors in this context, which reads the argument `name`.
 
     The argument can contain any objects, and their methods can raise any error. A ValueError or TypeError is unchanged
-    if its message contains the name; every other error is converted to one. Warnings that are raised as errors, and
-    MemoryError, are unchanged, because they do not concern the argument.
+    if its message contains the name; every other error is converted to one of the two. Errors that do not concern the
+    argument are unchanged: warnings that are raised as errors, MemoryError, NotFittedError and KeyboardInterrupt.
     """
     try:
         yield

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._saved import Saved, State
-from seqclf._validation.numbers import shorten
+from seqclf._validation.numbers import counted, shorten
 from seqclf._warn import warn
 
 _MAX_CHANNELS = 2**31 - 1  # products of sizes then fit in 64 bits
@@ -90,18 +90,18 @@ class ChannelMatcher:
         """The values of the rows, all with the same channels, and their form."""
         n_channels = None if self.seen is None else self.seen.n_channels
         names = None if self.seen is None else self.seen.channel_names
-        count_source, name_source = "in fit it was", "in fit"
+        count_source, name_source = "X of fit had", "fit"
         matched = []
         for position, row in enumerate(rows):
             values = row.values
             if not row.is_blank:
                 where = f"Row {position} of {self.name}"
                 if names is None and row.names is not None and self.seen is None:
-                    names, name_source = row.names, f"in row {position}"
+                    names, name_source = row.names, f"row {position}"
                 values = row.values[:, _order(row.names, names, where, name_source)]
                 self._check_count(values.shape[1], n_channels, where, count_source, rows)
                 if n_channels is None:
-                    n_channels, count_source = values.shape[1], f"in row {position} it is"
+                    n_channels, count_source = values.shape[1], f"row {position} has"
             matched.append(values)
         self._check_not_steps(rows)
         self._warn_of_names(rows, names, name_source)
@@ -114,11 +114,11 @@ class ChannelMatcher:
             form = SeriesForm(1 if self.seen is None else self.seen.n_channels)
             return np.empty((len(array), 0, form.n_channels)), form
         expected = names if self.seen is None else self.seen.channel_names
-        array = array[:, :, _order(names, expected, self.name, "in fit")]
+        array = array[:, :, _order(names, expected, self.name, "fit")]
         first = Row(array[0], names)
         n_channels = None if self.seen is None else self.seen.n_channels
-        self._check_count(array.shape[2], n_channels, f"Row 0 of {self.name}", "in fit it was", [first])
-        self._warn_of_names([first], expected, "in fit")
+        self._check_count(array.shape[2], n_channels, f"Row 0 of {self.name}", "X of fit had", [first])
+        self._warn_of_names([first], expected, "fit")
         # A 2-D array is ambiguous: it can be a list of (steps,), or a table.
         return array, SeriesForm(array.shape[2], n_axes if n_axes == 2 else None, expected)
 
@@ -129,11 +129,11 @@ class ChannelMatcher:
         """
         if self.seen is not None or not 0 < longest < n_channels or (self.channels_first and longest > 1):
             return
-        order = "last" if self.channels_first else "first, as aeon, sktime and tsai have them"
+        order = "last" if self.channels_first else "first, as in aeon, sktime and tsai"
         warn(
             f"Every row of {self.name} has fewer steps than channels: "
-            f"{'at most ' * (longest > 1)}{longest} step{'s' * (longest > 1)} of {n_channels} channels. If channels "
-            f"come {order}: channels_first={not self.channels_first}, or {self.name}.transpose(0, 2, 1) "
+            f"{'at most ' * (longest > 1)}{counted(longest, 'step')} of {n_channels} channels. If channels come "
+            f"{order}, set channels_first={not self.channels_first}, or pass {self.name}.transpose(0, 2, 1) "
             f"(for a list, [row.T for row in {self.name}])."
         )
 
@@ -173,8 +173,8 @@ class ChannelMatcher:
             raise ValueError(f"{where} has 0 channels: expected {ONE_SERIES}, with at least one channel.")
         if expected is not None and found != expected:
             raise ValueError(
-                f"{where} has {found} channel(s), but {count_source} {expected}: all series must have the same "
-                f"channels.{self._axes_hint(rows)}"
+                f"{where} has {counted(found, 'channel')}, but {count_source} {expected}: all series must have the "
+                f"same channels.{self._axes_hint(rows)}"
             )
 
     def _axes_hint(self, rows: Sequence[Row]) -> str:
@@ -203,7 +203,8 @@ class ChannelMatcher:
         if names is None:
             difference = "has channel names, but in fit there were none"
         else:
-            difference = f"has no channel names, but {name_source} they are {shorten(list(names))}"
+            source = f"those of {name_source} are" if name_source != "fit" else "in fit they were"
+            difference = f"has no channel names, but {source} {shorten(list(names))}"
         warn(f"Row {differ[0]} of {self.name} {difference}: channels are matched by position.")
 
 
@@ -221,7 +222,7 @@ def _order(found: tuple[str, ...] | None, expected: tuple[str, ...] | None, wher
     ]
     if differences:
         raise ValueError(
-            f"{where} has other columns than {name_source}: {'; '.join(differences)}. "
+            f"{where} does not have the columns of {name_source}: {'; '.join(differences)}. "
             f"Expected {shorten(list(expected), 200)}, in any order."
         )
     return [found.index(name) for name in expected]

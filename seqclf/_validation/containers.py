@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seqclf._validation.argument_errors import names_argument
 from seqclf._validation.frames import advice_for_frames, column_labels, columns, is_frame
-from seqclf._validation.numbers import is_missing, shorten
+from seqclf._validation.numbers import is_missing, shorten, type_of
 
 __all__ = [
     "as_array",
@@ -61,7 +61,7 @@ def is_masked(kind: type) -> bool:
 
 
 def check_not_masked(X: Any, name: str) -> None:
-    """Raise an error for a masked array, alone or in a list or object array: numpy would use the masked values."""
+    """Raise an error for a masked array, also inside a list or object array: numpy would use the masked values."""
     if is_masked(type(X)):
         raise TypeError(f"{name} is a masked array: fill its masked values first, with filled(), or remove them.")
     if isinstance(X, np.ndarray):
@@ -114,7 +114,7 @@ def unpack_rows(X: Any, name: str) -> list[Any] | NDArray[Any]:
         rows = list(X)
     else:
         raise TypeError(
-            f"{name} is a {type(X).__name__}: expected a list, an array, a pandas or polars Series, "
+            f"{name} is {type_of(X)}: expected a list, an array, a pandas or polars Series, "
             f"or a frame, with one sequence in each row.{advice_for_frames()}"
         )
     if isinstance(rows, np.ndarray):
@@ -159,9 +159,7 @@ def is_text(values: NDArray[Any]) -> bool:
 
 def _array_rows(array: NDArray[Any], name: str, X: Any) -> list[Any] | NDArray[Any]:
     if array.ndim == 0:
-        raise TypeError(
-            f"{name} is a {type(X).__name__} without rows, {shorten(array)}: expected one sequence in each row."
-        )
+        raise TypeError(f"{name} is {type_of(X)} without rows, {shorten(array)}: expected one sequence in each row.")
     if array.dtype.kind in "OUST" and array.ndim == 2:
         if array.shape[1] == 1:
             array = array[:, 0]

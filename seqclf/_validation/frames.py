@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from seqclf._validation.numbers import as_floats, first_non_number, is_missing, raise_not_a_number, shorten
 
-# Common types that are not frames; attributes of which every frame class, and every Series class, has at least one.
+# Common types that are not frames.
 _NOT_FRAMES = (list, tuple, np.ndarray, str, dict)
+# Every frame class has at least one of the first attributes, and every Series class at least one of the second.
 _FRAME_ATTRIBUTES = ("columns", "column_names", "__narwhals_dataframe__")
 _SERIES_ATTRIBUTES = ("to_numpy", "__narwhals_series__")
 _FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")}
@@ -41,7 +42,7 @@ def column_labels(X: Any, where: str) -> list[Any]:
 
 
 def columns(X: Any, where: str) -> Iterator[tuple[Any, NDArray[Any]]]:
-    """Label and values of each column; lists or arrays as values form an object array."""
+    """The label and the values of each column; if the values are lists or arrays, in an object array."""
     labels, narwhals = column_labels(X, where), _narwhals()
     if narwhals is None:
         natives = map(X.__getitem__, labels)
@@ -138,7 +139,7 @@ def is_nested(X: Any, name: str) -> bool:
 
 
 def nested_columns(X: Any, name: str) -> list[tuple[Any, NDArray[Any]]]:
-    """Label and cells of each column of a nested frame; a column that does not hold series is an error."""
+    """The label and the cells of each column of a nested frame; a column that does not hold series is an error."""
     all_columns = list(columns(X, name))
     nested = [label for label, values in all_columns if _holds_sequences(values)]
     for label, values in all_columns:

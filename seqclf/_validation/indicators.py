@@ -25,7 +25,7 @@ def is_indicator(y: Any, name: str = "y") -> bool:
 def validate_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDArray[np.int8]:
     """Validate an indicator matrix and return it as an int8 array (n_rows, n_labels).
 
-    If y has exactly one 1 in each row it can be a one-hot encoding of classes. A warning says what to do then.
+    A y with exactly one 1 in each row can be a one-hot encoding of classes. A warning then says what to do.
     """
     array = y.toarray() if is_sparse(y) else as_array(y, name)
     expected = f"expected an indicator matrix of shape ({n_rows}, n_labels), 1 where a row of {rows_name} has a label"
@@ -34,7 +34,7 @@ def validate_indicator(y: Any, n_rows: int, *, name: str, rows_name: str) -> NDA
     if len(array) != n_rows:
         raise ValueError(
             f"{name} has {len(array)} rows, but {rows_name} has {n_rows}: {expected}. "
-            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]"
+            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]."
         )
     wrong = first_non_binary(array)
     if wrong is not None:

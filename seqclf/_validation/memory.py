@@ -6,7 +6,7 @@ import os
 def check_fits_memory(n_values: int, what: str, advice: str) -> None:
     """Raise a ValueError if this number of four-byte values exceeds the memory of the machine.
 
-    Allocating is not a test: systems overcommit memory, and kill the process when it is used.
+    A trial allocation would not show this: systems overcommit memory, and kill a process that uses too much of it.
     """
     n_bytes, available = 4 * n_values, memory_size()
     if n_bytes > available:
@@ -17,7 +17,7 @@ def check_fits_memory(n_values: int, what: str, advice: str) -> None:
 
 
 def memory_size() -> int:
-    """The memory of the machine in bytes; if the system does not report it, more than any machine has."""
+    """The memory of the machine in bytes; 4 TiB if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf

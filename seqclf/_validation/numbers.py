@@ -24,6 +24,17 @@ def shorten(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]}...{text[-15:]}"
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: "1 step", "2 steps"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def type_of(value: Any) -> str:
+    """The name of the type of a value, with its article: "a list", "an int"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
+
+
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT, or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):

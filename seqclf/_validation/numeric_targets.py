@@ -31,7 +31,7 @@ def validate_numeric_targets(y: Any, n_rows: int, *, name: str = "y", rows_name:
     if len(array) != n_rows:
         raise ValueError(
             f"{name} has {len(array)} rows, but {rows_name} has {n_rows}: {expected}. "
-            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]"
+            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(array)}]."
         )
     targets = as_floats(array, name) if array.dtype.kind == "O" else array.astype(np.float64)
     wrong = ~np.isfinite(targets)

@@ -118,9 +118,9 @@ def any_of(*constraints: Constraint) -> Constraint:
 
 
 def has_methods(*names: str) -> Constraint:
-    """An object with these methods (an instance, not a class)."""
+    """An object, not a class, with these methods."""
     return Constraint(
-        "an object with the methods " + ", ".join(names),
+        f"an instance with the method{'s' * (len(names) > 1)} " + " and ".join(names),
         lambda value: not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in names),
     )
 
@@ -158,7 +158,7 @@ def class_weight() -> Constraint:
 def sequence_of(constraint: Constraint) -> Constraint:
     """A non-empty tuple or list of values that `constraint` accepts."""
     return Constraint(
-        f"a non-empty tuple or list, with each item {constraint.expected}",
+        f"a non-empty tuple or list whose items are each {constraint.expected}",
         lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(constraint.accepts, value)),
     )
 

@@ -26,7 +26,7 @@ from seqclf._validation.series_input import NamedRow, SeriesInput, has_dims, ope
 
 _STEP_TYPES = (list, tuple, np.ndarray)
 _NAN_ADVICE = (
-    'Fill it, as missing="interpolate" of the estimators does, or drop the step: NaN is padding only at the ends of a '
+    "Fill it, as missing='interpolate' of the estimators does, or drop the step: NaN is padding only at the ends of a "
     "series in a 3-D array, in steps where every channel is NaN"
 )
 _TEXT = "text: TextTokenizer turns it into ids, and the estimators for texts accept it as it is"
@@ -146,8 +146,8 @@ def _table_advice(rows: Any, name: str) -> str:
 def clean_series(series: Ragged, name: str, keep_float32: bool, padded: bool, advice: str | None) -> Ragged:
     """Convert values to float and check that none is infinite. For `padded` series, remove the padding.
 
-    Padding is the steps at the ends that are NaN in every channel. Other NaN is an error with this `advice`, unless it
-    is None.
+    Padding is the steps at the ends that are NaN in every channel. Any other NaN is an error with this `advice`, but is
+    allowed if `advice` is None.
     """
     values = series.values
     if not (keep_float32 and values.dtype == np.float32):
@@ -230,7 +230,7 @@ def _advice(row: Any, name: str) -> str:
 
 
 def _to_numeric(array: NDArray[Any], where: str, axes: tuple[str, ...]) -> NDArray[Any]:
-    """Convert the array to numbers; text, dates and complex numbers are errors and are never converted."""
+    """Convert the array to numbers; text, dates and complex numbers are errors."""
     if array.dtype.kind == "O":
         types = set(map(type, array.ravel()))
         if any(issubclass(kind, complex | np.complexfloating) for kind in types):

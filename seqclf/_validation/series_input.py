@@ -17,6 +17,7 @@ from seqclf._validation.frames import (
     is_sequence,
     nested_columns,
 )
+from seqclf._validation.numbers import type_of
 
 _TIME = {"time", "times", "timestep", "timesteps", "time_step", "time_steps", "step", "steps"}
 _CHANNEL = {"channel", "channels", "variable", "variables"}
@@ -51,7 +52,7 @@ class SeriesInput:
 
 @names_argument
 def open_series(X: Any, name: str, channels_first: bool) -> SeriesInput:
-    """Unpack the containers that `unpack_rows` can't, and raise an error for input that is surely a mistake."""
+    """Unpack the containers that `unpack_rows` can't, and raise an error for input that is certainly a mistake."""
     if isinstance(X, SeriesInput):
         return X
     if holds_structs(X, name):
@@ -142,9 +143,9 @@ def _check_not_long_frame(X: Any, name: str) -> None:
         return
     labels = [f"level_{depth}" if level is None else level for depth, level in enumerate(levels)]
     raise ValueError(
-        f"{name} has an index of {len(levels)} levels, {shorten(labels)}. If each row is one step of a series: "
-        f"X, ids = seqclf.series_from_frame({name}.reset_index(), id={labels[0]!r}, time={labels[1]!r}). "
-        f"If each row is one series: {name}.reset_index(drop=True)."
+        f"{name} has an index of {len(levels)} levels, {shorten(labels)}. If each row is one step of a series, convert "
+        f"it: X, ids = seqclf.series_from_frame({name}.reset_index(), id={labels[0]!r}, time={labels[1]!r}). "
+        f"If each row is one series, pass {name}.reset_index(drop=True)."
     )
 
 
@@ -168,7 +169,7 @@ def _check_container(X: Any, name: str) -> None:
     elif type(X).__module__.startswith("awkward"):
         advice = f"pass {name}.to_list()"
     if advice is not None:
-        raise TypeError(f"{name} is a {kind}: expected one series in each row; {advice}.")
+        raise TypeError(f"{name} is {type_of(X)}: expected one series in each row; {advice}.")
 
 
 def _is_pair_with_frame(row: Any) -> bool:

@@ -12,8 +12,8 @@ from seqclf._validation.frames import columns, is_frame
 def holds_series(X: Any) -> bool:
     """Whether X holds series: several numbers per step, or floats. Integers are token ids.
 
-    The first row with steps decides. For input that is neither the result is False, so that the validation of texts,
-    tokens and ids raises its error.
+    The first row with steps decides. For invalid input the result is False, so that the validation of texts, tokens and
+    ids raises its error.
     """
     if is_frame(X):
         arrays = [values for _, values in columns(X, "X")]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seqclf._validation.argument_errors import names_argument
 from seqclf._validation.containers import is_masked, is_sparse, shorten
 from seqclf._validation.frames import check_numeric_column, column_labels, columns, frame_to_array, is_frame
-from seqclf._validation.numbers import as_floats, first_non_number, raise_not_a_number
+from seqclf._validation.numbers import as_floats, counted, first_non_number, raise_not_a_number
 from seqclf._validation.series import is_table
 from seqclf._validation.series_input import open_series
 from seqclf._warn import warn
@@ -19,7 +19,7 @@ from seqclf._warn import warn
 def validate_table(
     X: Any, n_features: int, feature_names: Sequence[str] | None = None, name: str = "X"
 ) -> NDArray[np.float64]:
-    """Validate a table for a model that was fitted on one, like scikit-learn's `validate_data` but without its import.
+    """Validate a table for a model that was fitted on one, as scikit-learn's `validate_data` does, without its import.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def validate_table(
         _check_names(names, list(feature_names), name)
     if array.shape[1] != n_features:
         raise ValueError(
-            f"{name} has {array.shape[1]} columns, but in fit it had {n_features}: pass the columns of fit."
+            f"{name} has {counted(array.shape[1], 'column')}, but in fit it had {n_features}: pass the columns of fit."
         )
     if not len(array):
         raise ValueError(
             f"Found array with 0 sample(s) (shape={array.shape}) while a minimum of 1 is required: {name}."
         )
     if names is not None and feature_names is None:
-        warn(f"{name} has feature names, but the model was fitted without: columns are matched by position.")
+        warn(f"{name} has feature names, but the model was fitted without them: columns are matched by position.")
     if names is None and feature_names is not None:
         warn(f"{name} has no feature names, but the model was fitted with them: columns are matched by position.")
     return as_floats(array, name) if array.dtype.kind == "O" else array.astype(np.float64)
@@ -106,6 +106,8 @@ def check_table_contents(X: Any, name: str) -> None:
             raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {name}.")
         return
     array = np.asarray(X)
+    if array.dtype.kind in "US" and isinstance(X, list | tuple):
+        array = np.array(X, dtype=object)  # numpy has converted numbers to texts
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name}. Pass real numbers.")
     if array.ndim == 1:

@@ -9,7 +9,7 @@ from seqclf._data.ragged import Ragged
 from seqclf._validation.argument_errors import argument_errors, names_argument
 from seqclf._validation.containers import is_missing, is_sparse, shorten, to_plain_container
 from seqclf._validation.frames import columns, is_frame
-from seqclf._validation.numbers import is_infinite
+from seqclf._validation.numbers import is_infinite, type_of
 from seqclf._validation.targets import check_lossless, class_indices
 
 # The class index of a step without a label.
@@ -31,7 +31,7 @@ def validate_tags(y: Any, n_rows: int, *, name: str, rows_name: str) -> Ragged:
     if len(rows) != n_rows:
         raise ValueError(
             f"{name} has {len(rows)} rows, but {rows_name} has {n_rows}: {expected}. "
-            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(rows)}]"
+            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(rows)}]."
         )
     labels = [_validate_row(row, position, name, expected) for position, row in enumerate(rows)]
     values = np.empty(sum(map(len, labels)), dtype=object)
@@ -80,7 +80,7 @@ def _validate_row(row: Any, position: int, name: str, expected: str) -> list[Any
 def _to_list(values: Any) -> list[Any]:
     """Values as a list, of Python objects if the container can convert them."""
     if getattr(getattr(values, "dtype", None), "kind", "O") in "mM":
-        return list(values)  # tolist() would make integers, of nanoseconds
+        return list(values)  # tolist() would return integers, the numbers of nanoseconds
     method = next((method for method in ("tolist", "to_list", "to_pylist") if hasattr(values, method)), None)
     return list(values) if method is None else list(getattr(values, method)())
 
@@ -104,7 +104,7 @@ def _check_one_type(tags: Ragged, name: str) -> None:
         row = tags.row_of(step)
         label = shorten(tags.values[step])
         raise ValueError(
-            f"Row {row} of {name} holds {label}, a {type(tags.values[step]).__name__}, at step "
+            f"Row {row} of {name} holds {label}, {type_of(tags.values[step])}, at step "
             f"{step - tags.offsets[row]}: expected labels that are all texts, all whole numbers or all booleans."
         )
 
@@ -116,7 +116,7 @@ def check_tag_type(tags: Ragged, classes: NDArray[Any], name: str) -> None:
         if label is not None and type(label) is not class_type:
             row = tags.row_of(step)
             raise ValueError(
-                f"Row {row} of {name} holds {shorten(label)}, a {type(label).__name__}, at step "
+                f"Row {row} of {name} holds {shorten(label)}, {type_of(label)}, at step "
                 f"{step - tags.offsets[row]}, but the classes of fit have the type "
                 f"{class_type.__name__}, {shorten(classes.tolist())}: pass labels of the same type."
             )

@@ -41,7 +41,7 @@ def validate_labels(y: Any, n_rows: int, *, name: str = "y", rows_name: str = "X
     if len(labels) != n_rows:
         raise ValueError(
             f"{name} has {len(labels)} labels, but {rows_name} has {n_rows} rows: "
-            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]"
+            f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(labels)}]."
         )
     _check_no_missing_labels(labels, name)
     if labels.dtype.kind == "O":
@@ -80,7 +80,7 @@ def check_lossless(labels: NDArray[Any], name: str, where: Callable[[int], str] 
         if isinstance(label, str) and label.endswith("\0"):
             raise ValueError(
                 f"{name} holds {shorten(label)} in {where(position)}, which ends with NUL: numpy drops it, which "
-                "would change the label. Remove the NULs, or replace them by another character."
+                "would change the label. Remove the NULs, or replace them with another character."
             )
         if isinstance(label, int) and not -_MAX_INT64 <= label <= _MAX_INT64:
             raise ValueError(
@@ -211,7 +211,7 @@ def validate_groups(groups: Any, n_rows: int, *, name: str = "groups") -> NDArra
         groups = _object_array(groups)
     array = np.asarray(groups)
     if array.shape != (n_rows,):
-        raise ValueError(f"{name} has the shape {array.shape}, expected ({n_rows},): pass one group for each row of X.")
+        raise ValueError(f"{name} has the shape {array.shape}: expected ({n_rows},). Pass one group for each row of X.")
     labels = array.tolist()
     missing = np.isnat(array) if array.dtype.kind in "mM" else map(is_missing, labels)
     row = next((row for row, is_one in enumerate(missing) if is_one), None)

@@ -19,7 +19,7 @@ MAX_ID = 2**63 - 1  # the largest id in fit
 
 _ONE_ROW = {"texts": "a text (str)", "tokens": "a list of tokens (str)", "ids": "a list of token ids (whole numbers)"}
 _ANY_ROW = ", ".join(_ONE_ROW.values())
-_PADDING_ADVICE = " If it is padding, replace it by 0, or remove it from a list."
+_PADDING_ADVICE = " If it is padding, replace it with 0, or remove it from a list."
 _MAX_INT32 = np.iinfo(np.int32).max
 # A list of ids or tokens in the notation of Python, JSON or numpy.
 _ID_PATTERN, _TOKEN_PATTERN = r"-?\d++(?:\.\d*+)?+", r"""(?:'[^']*+'|"[^"]*+")"""
@@ -91,8 +91,8 @@ def validate_text_input(
         The kind of the rows. If every row is an empty list, the argument `kind`, or "ids" if it is None.
     data : list of str, list of list of str, or Ragged
         Ids are int32, or int64 if one of them does not fit in int32. Zeros at the ends of rows of equal length are
-        removed as padding; a zero between other ids is replaced by the unknown token, 1, and an error in fit. In rows
-        of unequal length any zero is an error.
+        removed as padding. A zero between other ids is an error in fit; after fit the unknown token, 1, replaces it. In
+        rows of unequal length any zero is an error.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def validate_text_input(
                 f"{name} has {rows.ndim} dimensions: expected one row for each sequence, each of them {_ANY_ROW}."
             )
         if kind not in (None, "ids"):
-            raise ValueError(_other_kind(name, first_row, "ids", kind, "in fit they were"))
+            raise ValueError(_other_kind(name, first_row, "ids", kind, "in fit the rows were"))
         if rows.dtype.kind in "mM":
             raise ValueError(_not_a_row(rows[0], first_row, name, kind))
         if rows.dtype.kind in "iuf":
@@ -118,7 +118,7 @@ def validate_text_input(
         if kind not in (None, "texts"):
             advice = " If it is a list that was stored as a text, convert it with ast.literal_eval(text)."
             advice = advice if _LIST_PATTERN.fullmatch(rows[0]) else ""
-            raise ValueError(_other_kind(name, first_row, "texts", kind, "in fit they were") + advice)
+            raise ValueError(_other_kind(name, first_row, "texts", kind, "in fit the rows were") + advice)
         texts = rows if types == {str} else [str(row) for row in rows]
         if in_fit:
             StringifiedLists().after(texts).check(name)
@@ -128,7 +128,7 @@ def validate_text_input(
     if arrays and kind in (None, "ids"):  # faster than the loop below, with the same result
         return "ids", _validate_ids(Ragged.from_items(rows), name, max_id, in_fit)
 
-    kind_source, expected, items = "in fit they were", kind, []
+    kind_source, expected, items = "in fit the rows were", kind, []
     for position, row in enumerate(rows, first_row):
         row_kind, item = _validate_row(row, position, name, expected)
         if row_kind is None and expected == "texts":
@@ -158,7 +158,7 @@ def _validate_row(row: Any, position: int, name: str, expected: Kind | None) -> 
         if array.ndim == 1:
             if array.dtype.kind in "iuf":
                 return ("ids" if len(array) else None), array
-            # tolist() would make integers of dates, the numbers of nanoseconds.
+            # tolist() would convert dates to integers, the numbers of nanoseconds.
             items = array.tolist() if array.dtype.kind not in "mM" else list(array)
     if not isinstance(items, list | tuple):
         raise ValueError(_not_a_row(row, position, name, expected))
@@ -194,7 +194,7 @@ def _validate_ids(ids: Ragged, name: str, max_id: int | None, in_fit: bool) -> R
         _check_valid(~np.isfinite(values) | (values != np.rint(values)), ids, name, max_id)
     limit = MAX_ID if max_id is None else max_id
     if ids.n_steps and (values.min() < 0 or values.max() > min(limit, _MAX_INT32)):
-        # MAX_ID is not a float: MAX_ID + 1 is the first float above it.
+        # MAX_ID has no exact float: MAX_ID + 1 is the first float above it.
         too_large = values >= limit + 1.0 if values.dtype.kind == "f" else values > limit
         is_strict = in_fit or max_id is not None
         _check_valid((values < 0) | too_large if is_strict else values < 0, ids, name, limit if is_strict else None)
@@ -217,7 +217,7 @@ def _without_padding(ids: Ragged, name: str, in_fit: bool) -> Ragged:
         start = ids.offsets[row]
         n_before = int(np.argmax(ids.values[start : ids.offsets[row + 1]] != PADDING))
         step = start + n_before + step - stripped.offsets[row]
-        raise ValueError(_not_an_id(step, ids, name, "padding can't be between other ids"))
+        raise ValueError(_not_an_id(step, ids, name, "padding can't come between other ids"))
     return Ragged(np.where(inside, stripped.values.dtype.type(UNKNOWN), stripped.values), stripped.lengths)
 
 
@@ -232,7 +232,7 @@ def check_no_zeros(ids: Ragged, name: str) -> None:
 def _not_an_id(step: int, ids: Ragged, name: str, reason: str) -> str:
     row = ids.row_of(step)
     where = f"Row {row} of {name} holds 0 at position {step - ids.offsets[row]}"
-    return f"{where}: ids begin at 1, 0 is padding: add 1 to all ids ({reason})."
+    return f"{where}, but 0 is the padding, and {reason}. Ids begin at 1: add 1 to all ids."
 
 
 def _check_valid(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int | None) -> None:
@@ -244,7 +244,7 @@ def _check_valid(wrong: NDArray[np.bool_], ids: Ragged, name: str, max_id: int |
         if is_missing(value):
             advice = _PADDING_ADVICE
         elif value < 0 and (ids.values == PADDING).any():
-            advice = f" If {shown} is padding, replace it by 0, and add 1 to all other ids."
+            advice = f" If {shown} is padding, replace it with 0, and add 1 to all other ids."
         elif value < 0:
             advice = _PADDING_ADVICE.replace("it", shown, 1)
         raise ValueError(

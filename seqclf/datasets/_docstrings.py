@@ -73,13 +73,13 @@ def load_docstrings(
 ) -> Any:
     """Load the documentation strings of installed packages, labelled by package.
 
-    These are real English texts for classification that need no download: every installation of this library has
-    these four packages. The packages are not imported; their source files are parsed.
+    These are real English texts for classification, and need no download: every full installation of this package
+    includes the four packages. The packages are not imported; their source files are parsed.
 
     The names of all four packages (and ``np``, ``sp``, and longer words that contain a name) are replaced by the word
     "package", and lines that import from them are removed. Texts shorter than 8 words are dropped, and so are texts
-    that occur in two packages. At most 1,000 texts per package are selected, with a fixed seed, so that the classes
-    have similar sizes although the packages don't.
+    that occur in several packages. At most 1,000 texts per package are selected, with a fixed seed, so that the classes
+    are of similar size although the packages are not.
 
     The first call takes some seconds and writes the texts to scikit-learn's data home; later calls read them from
     there.
@@ -118,7 +118,7 @@ def load_docstrings(
     Notes
     -----
     Libraries often document a method of several classes in nearly the same words. Such near duplicates are not removed,
-    so a random split is somewhat optimistic.
+    so the accuracy on a random split is somewhat optimistic.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def load_docstrings(
 def _check_packages(packages: Iterable[str]) -> list[str]:
     names = [packages] if isinstance(packages, str) else sorted(set(packages))
     if not names or not set(names) <= set(_DISTRIBUTIONS):
-        raise ValueError(f"packages must be one or more of {sorted(_DISTRIBUTIONS)}, got {packages!r} instead.")
+        raise ValueError(f"packages must be one or more of {sorted(_DISTRIBUTIONS)}. Got {packages!r} instead.")
     return names
 
 
@@ -159,7 +159,7 @@ def _version(package: str) -> str:
 def _find_package(package: str) -> Path:
     spec = util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"load_docstrings needs {package}, which isn't installed.", name=package)
+        raise ModuleNotFoundError(f"load_docstrings needs {package}, which is not installed.", name=package)
     return Path(spec.origin).parent
 
 

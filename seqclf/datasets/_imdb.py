@@ -30,8 +30,8 @@ _DESCR = """\
 Large Movie Review Dataset (IMDB)
 ---------------------------------
 
-50,000 film reviews in English, 25,000 for training and 25,000 for testing; half of each are positive. Ratings of 1 to
-4 stars are negative (0), 7 to 10 positive (1); reviews between are not included. No film is in both halves, although
+50,000 film reviews in English, 25,000 for training and 25,000 for testing; half of each are positive. Ratings of 1 to 4
+stars are negative (0), 7 to 10 positive (1); reviews in between are not included. No film is in both halves, although
 123 texts are. The texts contain "<br />" line breaks.
 
 Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng, Christopher Potts: Learning Word Vectors for
@@ -50,20 +50,20 @@ def fetch_imdb(
 ) -> Any:
     """Fetch the Large Movie Review Dataset: film reviews, negative or positive.
 
-    The data is taken from the first of these sources that has it: the folder ``imdb`` inside the folder that the
+    The data are read from the first of these sources that has them: the folder ``imdb`` inside the folder that the
     environment variable ``SEQCLF_DATA`` names (files ``train.jsonl.gz`` and ``test.jsonl.gz``); an earlier download in
     scikit-learn's data home; the authors' page (84 MB, checked by its SHA256 sum, then saved as two compact files).
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        The half to return, with 25,000 reviews each, or both.
+        The half to return, with 25,000 reviews, or both halves.
     data_home : str or path-like, default=None
         The folder for downloads, instead of scikit-learn's data home.
     download_if_missing : bool, default=True
         If False, raise an error instead of downloading.
     shuffle : bool, default=True
-        Whether to shuffle. Unshuffled reviews are sorted by class: the first 12,500 are all negative.
+        Whether to shuffle. Unshuffled reviews are sorted by class: the first 12,500 of each half are all negative.
     random_state : int, RandomState instance or None, default=0
         The seed of the order if `shuffle` is True.
     return_X_y : bool, default=False
@@ -81,7 +81,7 @@ def fetch_imdb(
         target_names : list of str
             ``["negative", "positive"]``.
         ratings : ndarray of int, shape (n_samples,)
-            The number of stars that the author gave, 1 to 10.
+            The number of stars that the author of the review gave: 1 to 4 or 7 to 10.
         ids : list of str
             The name of each review in the original archive, as in ``"train/neg/0_3"``.
         DESCR : str
@@ -91,7 +91,7 @@ def fetch_imdb(
     Raises
     ------
     OSError
-        If the data is missing and `download_if_missing` is False, if the download fails, or if its checksum is wrong.
+        If the data are missing and `download_if_missing` is False, if the download fails, or if its checksum is wrong.
     ValueError
         If a parameter is invalid or a file is malformed.
 
@@ -108,7 +108,7 @@ def fetch_imdb(
     25000
     """
     if subset not in _SUBSETS:
-        raise ValueError(f"subset must be one of {sorted(_SUBSETS)}, got {subset!r} instead.")
+        raise ValueError(f"subset must be one of {sorted(_SUBSETS)}. Got {subset!r} instead.")
     paths = _find_files(_SUBSETS[subset], data_home, download_if_missing)
     rows = [row for path in paths for row in _read_rows(path)]
     if shuffle:

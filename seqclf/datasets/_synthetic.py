@@ -5,7 +5,7 @@ ignores the order (a bag of words, a mean, a histogram) predicts the same class 
 of them.
 """
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ def make_order_reviews(
 ) -> Any:
     """Make short reviews whose last opinion decides: "bad but i recommend it" against "i recommend it but bad".
 
-    Texts come in pairs, one of each class, with exactly the same words: a model that only counts words is right for
-    exactly one text of each pair.
+    Texts come in pairs, one text of each class, with exactly the same words: a model that only counts words is right
+    for exactly one text of each pair.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def make_order_reviews(
         The number of texts; it must be even, because they come in pairs.
     noise_words : int, default=4
         The maximum number of meaningless words before the first opinion and, drawn separately, after the last one. The
-        more there are, the longer a model has to remember. 0 for none.
+        more there are, the more steps a model has to bridge. 0 means none.
     random_state : int, RandomState instance or None, default=None
         Pass an int for reproducible texts.
     return_X_y : bool, default=True
-        If False, return a Bunch, which also has the pairs.
+        If False, return a Bunch, which also has the index of the pair of each sample.
 
     Returns
     -------
@@ -67,7 +67,8 @@ def make_order_reviews(
         The texts, a list of str, and their classes, an array of int: 1 if the last opinion is positive, else 0.
     data : Bunch if `return_X_y` is False
         With the fields `data` and `target` as above, `target_names`, and `groups`: the index of the pair of each text.
-        Pass it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that pairs are not split.
+        Pass `groups` to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that both members of a pair
+        are on the same side of a split.
 
     Raises
     ------
@@ -109,23 +110,24 @@ def make_order_series(
 ) -> Any:
     """Make series with a peak and a trough; the class is which of the two comes first.
 
-    Series come in pairs, one of each class, with exactly the same values in a different order: mean, standard deviation
-    and histogram carry no information about the class.
+    Series come in pairs, one series of each class, with exactly the same values in a different order: mean, standard
+    deviation and histogram carry no information about the class.
 
     Parameters
     ----------
     n_samples : int, default=200
         The number of series; it must be even, because they come in pairs.
     n_steps : int or tuple of (int, int), default=(20, 40)
-        The length of all series, or the minimum and maximum length; at least 8. Each bump takes a quarter of the steps.
+        The number of steps of all series, or the minimum and maximum number; at least 8. The peak and the trough each
+        take a quarter of the steps.
     n_channels : int, default=1
-        The number of channels. Each channel has the bumps, with independent noise.
+        The number of channels. Each channel has the peak and the trough, with independent noise.
     noise : float, default=0.1
-        The standard deviation of the noise; the bumps have a height of 1.
+        The standard deviation of the noise; peak and trough have a height of 1.
     random_state : int, RandomState instance or None, default=None
         Pass an int for reproducible series.
     return_X_y : bool, default=True
-        If False, return a Bunch, which also has the pairs.
+        If False, return a Bunch, which also has the index of the pair of each sample.
 
     Returns
     -------
@@ -134,7 +136,8 @@ def make_order_series(
         shape (steps, n_channels); and their classes, an array of int: 0 if the trough comes first, 1 if the peak does.
     data : Bunch if `return_X_y` is False
         With the fields `data` and `target` as above, `target_names`, and `groups`: the index of the pair of each
-        series. Pass it to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that pairs are not split.
+        series. Pass `groups` to a splitter such as :class:`~sklearn.model_selection.GroupKFold`, so that both members
+        of a pair are on the same side of a split.
 
     Raises
     ------
@@ -156,8 +159,8 @@ def make_order_series(
     _check_integer("n_steps", min_steps, minimum=_MIN_STEPS)
     _check_integer("n_steps", max_steps, minimum=min_steps)
     _check_integer("n_channels", n_channels, minimum=1)
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be a finite number >= 0, got {noise!r} instead.")
+    if not (isinstance(noise, Real) and 0 <= noise < np.inf):
+        raise ValueError(f"noise must be a finite number >= 0. Got {noise!r} instead.")
     rng = check_random_state(random_state)
 
     data: list[np.ndarray] = []
@@ -186,7 +189,7 @@ def _check_integer(name: str, value: int, *, minimum: int, even: bool = False) -
     is_valid = isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
     if not is_valid or (even and value % 2):
         kind = "an even integer" if even else "an integer"
-        raise ValueError(f"{name} must be {kind} >= {minimum}, got {value!r} instead.")
+        raise ValueError(f"{name} must be {kind} >= {minimum}. Got {value!r} instead.")
 
 
 def _pack(

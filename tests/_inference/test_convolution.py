@@ -48,7 +48,7 @@ def test_convolve_relu_is_batch_invariant():
 
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=compiled), np.float64])
 def test_fold_normalisation_equals_the_torch_layer(dtype):
-    """For float32 with the same bits."""
+    """In float32 they have the same bits."""
     torch_layer = Convolution(3, 200, 5)
     torch_layer.reset_parameters(torch.Generator().manual_seed(0))
     arrays = {"mean": draw(200, seed=1), "variance": draw(200, seed=2) ** 2, "bias": draw(200, seed=3)}

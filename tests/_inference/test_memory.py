@@ -30,7 +30,7 @@ def test_prediction_bytes_are_those_of_the_widest_layer_and_its_inputs():
 
 @pytest.mark.parametrize(("compiled", "n_bytes"), [(True, 60 * 240 + 100 * 7), (False, 60 * 352 + 100 * 7)])
 def test_check_prediction_compares_with_the_available_memory(compiled, n_bytes):
-    """It counts the longest row and the result for all steps; without the library in float64."""
+    """It counts the longest row and the result for all steps. Without the library, values are float64."""
     check_prediction(CONFIG, SEQUENCES, 7, compiled=compiled, find_available=lambda: AvailableMemory(n_bytes, "here"))
     too_little = AvailableMemory(n_bytes - 1, "here")
     with pytest.raises(MemoryError, match=r"row 1 of X, has 60 steps\. To predict it takes .* left here\. Cut the"):
@@ -39,7 +39,7 @@ def test_check_prediction_compares_with_the_available_memory(compiled, n_bytes):
 
 def test_check_prediction_queries_the_system_by_default(monkeypatch):
     monkeypatch.setattr(memory, "find_available_memory", lambda: AvailableMemory(5, "on this machine"))
-    with pytest.raises(MemoryError, match="0 MB are left on this machine"):
+    with pytest.raises(MemoryError, match="0 MB is left on this machine"):
         check_prediction(CONFIG, SEQUENCES, 0, compiled=True)
 
 

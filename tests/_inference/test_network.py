@@ -210,7 +210,7 @@ def test_inference_network_is_batch_invariant(
 def test_every_operation_runs_on_the_library(
     make_network, make_sequences, make_inference_network, monkeypatch, inputs, pooling, functions
 ):
-    """With the codes of the cell and the activation. numpy would give nearly the same values."""
+    """The calls have the codes of the cell and the activation. numpy would give nearly the same values."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     network = make_network(cell="mgu", activation="softsign", pooling=pooling, **INPUTS[inputs])
     calls, codes, real = set(), set(), loaded()
@@ -246,7 +246,7 @@ def test_every_operation_runs_on_the_library(
 def test_embedding_is_projected_only_if_that_is_faster(
     make_network, make_sequences, make_inference_network, monkeypatch, tune
 ):
-    """If there are more steps than ids, and if the result fits the cache or the vectors are wide."""
+    """It is faster if there are more steps than ids, and the result fits in the cache or the vectors are wide."""
     calls, project = [], Recurrence.project
     monkeypatch.setattr(Recurrence, "project", lambda *args: calls.append(args) or project(*args))
     for dim, n_steps, max_bytes, n_calls in (
@@ -278,7 +278,7 @@ def test_embedding_is_projected_only_if_that_is_faster(
 def test_outputs_of_empty_sequences(
     make_network, make_sequences, make_inference_network, pooling, inputs, kernel, lengths
 ):
-    """It is the bias of the head, plus weighted scores. Without pooling there are no outputs."""
+    """The output is the bias of the head, plus weighted scores. Without pooling there are no outputs."""
     inputs = without_scores_per_step(inputs, pooling)
     network = make_network(pooling=pooling, **inputs)
     sequences = make_sequences(network.config, lengths)

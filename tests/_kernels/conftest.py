@@ -13,7 +13,7 @@ def use_threads(tune):
 
 @pytest.fixture
 def poison_memory(monkeypatch):
-    """A function that makes torch fill new memory with NaN; it returns the list of the sizes of such allocations."""
+    """A function that makes torch fill new memory with NaN; it returns a list that collects their sizes."""
     sizes = []
 
     def poison(function):

@@ -123,7 +123,7 @@ def test_warn_if_slow_warns_only_if_no_fast_kernel_supports_the_activation(cell,
 
 @pytest.mark.skipif(not library.available()[0], reason="no compiled kernels")
 def test_choose_prefers_the_compiled_kernel(unsupported_cell, monkeypatch):
-    """If the library has the code of the cell; otherwise torch's operation or the reference runs."""
+    """It runs if the library has the code of the cell; otherwise torch's operation or the reference runs."""
     monkeypatch.setitem(CELLS, "plain", replace(unsupported_cell, code=0))
     assert _kernels.choose("plain", "tanh")[0] == "cpu"
     assert _kernels.choose("plain", "tanh", dtype=torch.float64)[0] == "reference"

@@ -72,7 +72,7 @@ def torch_nn(cell, activation, weights, n_inputs):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("cell", "activation"), TORCH_CELLS)
 def test_reference_equals_torch_nn_sequence_by_sequence(cell, activation, reverse):
-    """torch gets one sequence per call, reversed by hand: without layout, padding or packing."""
+    """torch gets one sequence per call, reversed by hand, so there is no layout, padding or packing."""
     lengths = [3, 7, 1, 5]
     layout = StepLayout(lengths)
     sequences = [torch.randn(n, 3, generator=torch.Generator().manual_seed(n), dtype=torch.float64) for n in lengths]

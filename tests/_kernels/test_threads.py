@@ -32,7 +32,7 @@ def test_torch_threads_restores_the_count_after_an_error():
 
 @pytest.mark.parametrize("first_to_leave", ["seen", "fresh"])
 def test_torch_threads_blocks_in_several_python_threads(first_to_leave):
-    """Each block has its own count and the count outside, and all counts are restored, in any order of ends."""
+    """Each block has its own count and the count outside. All counts are restored, in whatever order the blocks end."""
     before = torch.get_num_threads()
     pools = {"seen": ThreadPoolExecutor(1), "fresh": ThreadPoolExecutor(1)}
     entered, leave = ({name: threading.Event() for name in pools} for _ in range(2))

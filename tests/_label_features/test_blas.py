@@ -41,7 +41,7 @@ def test_reserve_blas_buffers_raises_until_there_is_memory(process):
     sizes, limit = process
     limit[0] = 2**20
     for _ in range(2):
-        with pytest.raises(MemoryError, match=r"Less than 84 MB of the address space \(ulimit -v\) are left"):
+        with pytest.raises(MemoryError, match=r"Less than 84 MB of the address space \(ulimit -v\) is left"):
             blas.reserve_blas_buffers()
     limit[0] = 2**40
     blas.reserve_blas_buffers()

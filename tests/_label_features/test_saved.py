@@ -236,7 +236,7 @@ def test_token_names_must_match_the_state():
 def test_restored_features_reject_other_numbers_of_channels():
     for features, _, _ in (series("two", n_channels=2), series("value", longest=12, with_last_steps=True)):
         restored = restore(label_features_to_state(features), None)
-        with pytest.raises(ValueError, match="The series have 3 channels, expected"):
+        with pytest.raises(ValueError, match="The series have 3 channels: expected"):
             restored.transform(EncodedSequences(random_series(5, 20, 3, 0)))
 
 

@@ -162,8 +162,8 @@ class Text(str):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"rng": np.random.RandomState(0)}, "model.rng: a value of type numpy.random.*RandomState.*pass an int"),
-        ({"rng": np.random.default_rng(0)}, "model.rng: a value of type numpy.random.*Generator.*pass an int"),
+        ({"rng": np.random.RandomState(0)}, "model.rng: a value of type numpy.random.*RandomState.*Pass an int"),
+        ({"rng": np.random.default_rng(0)}, "model.rng: a value of type numpy.random.*Generator.*Pass an int"),
         ({"a": [1, (2, len)]}, "model.a.1.1: a value of type builtin_function_or_method"),
         ({"a": Path("x")}, r"model.a: a value of type pathlib\S*Path"),
         ({"a": Text("x")}, "model.a: a value of type .*Text"),

@@ -45,7 +45,7 @@ def test_read_rejects_pipes_folders_devices_and_links_to_them(folder, tmp_path, 
     with pytest.raises(ModelFileError, match=f"{name} is not a regular file"):
         folder.read()
     path.rmdir()
-    with pytest.raises(ModelFileError, match=f"{name} is missing"):
+    with pytest.raises(ModelFileError, match=f"it has no {name}"):
         folder.read()
 
 

@@ -163,7 +163,7 @@ def same(found, expected):
 
 
 def test_failed_optimizer_update_changes_nothing(fail_allocation):
-    """Neither the values nor the number of updates, so the update can be repeated."""
+    """It changes neither the values nor the number of updates, so the update can be repeated."""
     parameter, state = draw(30, 4), ParameterState(torch.zeros(30, 4), torch.zeros(30, 4), torch.zeros(()))
     update = FusedUpdate("adam", [parameter], [state], [False])
     before = [each.clone() for each in (parameter, *state)]

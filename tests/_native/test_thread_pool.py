@@ -59,7 +59,7 @@ PROGRAM = """
         return count
 
     def wait_for_workers(expected):
-        "Their number, after a short wait: /proc shows started and ended threads with a delay."
+        "Their number, after a wait of at most 5 s: /proc shows started and ended threads with a delay."
         for _ in range(500):
             if n_workers() == expected:
                 break
@@ -121,7 +121,7 @@ def test_many_short_calls_on_many_threads():
     assert run_python(code) == ["ok"]
 
 
-def test_forked_child_creates_its_own_workers():
+def test_forked_child_creates_new_workers():
     code = """
     def family(generations):
         "The exit status of a child that uses threads and forks a child that does the same."

@@ -185,7 +185,7 @@ def test_step_features_by_hand(n_outputs):
 @pytest.mark.parametrize("n_step_features", [0, 6])
 @pytest.mark.parametrize("embedding_dim", [4, None])
 def test_starts_have_the_same_bits_as_concatenated_sequences(embedding_dim, n_step_features, kernel):
-    """Sequences in any order, one of them twice, with looked-up features: outputs and gradients."""
+    """Outputs and gradients of sequences in any order, one of them twice, with looked-up features."""
     if kernel == "cpu" and not library.available()[0]:
         pytest.skip(library.available()[1])
     network = make_network(embedding_dim=embedding_dim, n_step_features=n_step_features, bidirectional=True)
@@ -248,7 +248,7 @@ def test_step_features_on_every_kernel(cell, pooling, inputs):
 
 @pytest.mark.parametrize("embedding_dim", [4, None])
 def test_step_features_are_inputs_of_the_recurrence_and_the_head(embedding_dim):
-    """With vectors and with one-hot ids."""
+    """This holds with vectors and with one-hot ids."""
     network = make_network(n_outputs=1, embedding_dim=embedding_dim, n_step_features=2, pooling="mean").double()
     features = features_for(network).requires_grad_()
     (both,) = torch.autograd.grad(network(batch_with(features)).sum(), features)
@@ -305,7 +305,7 @@ def test_missing_or_unexpected_scores_raise(built_for_scores):
 
 
 def test_step_features_are_never_dropped():
-    """Neither by the dropout of features nor by the dropout of their token."""
+    """Neither the dropout of features nor the dropout of their token drops them."""
     network = make_network(n_outputs=1, n_step_features=2, dropout=0.9, token_dropout=0.9)
     with torch.no_grad():
         network.head.weight[:, :5] = 0

@@ -1,4 +1,4 @@
-"""The pooling modules against one row at a time. `test_network.py` compares them inside of a network."""
+"""The pooling modules against one row at a time. `test_network.py` compares them inside a network."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def by_row(module, name, states):
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_pooling_equals_each_row_alone(name):
-    """In float64, so on the reference; rows of different lengths are padded there."""
+    """float64 runs on the reference, which pads rows of different lengths."""
     layout = StepLayout(LENGTHS)
     module = POOLINGS[name](N_FEATURES, N_FORWARD).double()
     if name == "attention":

@@ -241,7 +241,7 @@ def test_loss_weights_depend_on_the_ratio_of_class_weights_only(size):
 
 def test_fit_weights_names_unknown_labels_in_class_weight():
     task, codes = fitted([0, 1, 0], class_weight={"0": 2.0, 1: 3.0})
-    words = r"The classes, \[0\], are not in class_weight, but \['0'\], which y does not hold: the keys must be labels"
+    words = r"The classes, \[0\], are not in class_weight, whose keys \['0'\] are not in y: the keys must be labels"
     with pytest.raises(ValueError, match=words):
         task.fit_weights(codes, np.ones(3))
     task, codes = fitted([0, 1, 0], class_weight={0: 2.0, 1: 3.0, 7: 1.0})

@@ -42,7 +42,7 @@ def test_encode_returns_an_indicator_matrix_in_float32():
 @pytest.mark.parametrize("n_columns", [2, 4])
 def test_encode_raises_for_another_number_of_columns(n_columns):
     task, _ = fitted()
-    words = f"y_val has {n_columns} columns, but y of fit has 3: expected one for each label."
+    words = f"y_val has {n_columns} columns, but y of fit had 3: expected one for each label."
     with pytest.raises(ValueError, match=re.escape(words)):
         task.encode(np.zeros((4, n_columns)), name="y_val")
 

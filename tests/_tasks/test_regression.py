@@ -92,11 +92,11 @@ def test_decode_keeps_the_shape_and_the_range_of_y():
 
 def test_encode_raises_for_another_number_of_targets():
     task, _ = fitted([[1.0, 2.0], [3.0, 4.0]])
-    with pytest.raises(ValueError, match=r"y_val has the shape \(2,\), expected \(2, 2\): as many targets per row"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(2,\): expected \(2, 2\), as many targets per row"):
         task.encode(np.array([1.0, 2.0]), name="y_val")
-    with pytest.raises(ValueError, match=r"y has the shape \(2, 3\), expected \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"y has the shape \(2, 3\): expected \(2, 2\)"):
         task.encode(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"y has the shape \(2, 1\), expected \(2,\)"):
+    with pytest.raises(ValueError, match=r"y has the shape \(2, 1\): expected \(2,\)"):
         fitted([1.0, 2.0])[0].encode(np.zeros((2, 1)))
 
 

@@ -97,7 +97,7 @@ def test_steps_without_a_label_have_weight_0():
 
 def test_loss_weights_raises_for_validation_rows_without_labels():
     task, targets = fitted()
-    with pytest.raises(ValueError, match="No step of the rows, or of the validation rows, has a label"):
+    with pytest.raises(ValueError, match="No step of the training rows, or none of the validation rows, has a label"):
         task.loss_weights(targets.take([1, 3]))
     assert task.loss_weights(targets.take([0, 3])).tolist() == [1, 0, 1, 0]
 
@@ -186,5 +186,5 @@ def test_transitions_bio_with_two_classes():
 
 
 def test_transitions_bio_raises_for_other_labels_in_fit():
-    with pytest.raises(ValueError, match=r'transitions="bio" needs labels that are "O".*y holds \'NOUN\''):
+    with pytest.raises(ValueError, match=r"transitions=.bio. needs labels that are .O.*y holds \'NOUN\'"):
         fitted([["O", "NOUN"]], transitions="bio")

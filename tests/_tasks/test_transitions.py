@@ -103,5 +103,5 @@ def test_check_bio_raises_for_other_labels(labels, shown):
 def test_check_bio_raises_for_inside_without_beginning(labels):
     """It could never be predicted, so such labels belong to another scheme."""
     inside = next(label for label in labels if label[0] == "I" and f"B{label[1:]}" not in labels)
-    with pytest.raises(ValueError, match=rf"y holds '{inside}' but no 'B{inside[1:]}'"):
+    with pytest.raises(ValueError, match=rf"y holds '{inside}', but no 'B{inside[1:]}'"):
         bio_transitions(np.array(labels))

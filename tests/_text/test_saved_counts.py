@@ -27,7 +27,7 @@ def test_loaded_counts_continue_like_the_originals():
     assert found.n_truncated == expected.n_truncated == 10
 
 
-def test_loading_an_altered_state_is_an_error_or_gives_usable_counts(altered):
+def test_load_counts_of_an_altered_state_is_an_error_or_usable(altered):
     counts = new_counts()
     counts.add(TEXTS)
     n_errors = 0

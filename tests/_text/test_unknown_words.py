@@ -13,9 +13,9 @@ from seqclf import RNNTextClassifier, TextTokenizer, datasets
 from seqclf._data.ragged import Ragged
 from seqclf._text.unknown_words import WordSample
 
-SINGLE_TOKENS = 'Nearly all texts are one token each, and .* occur once.*level="char"'
+SINGLE_TOKENS = "Nearly all texts are one token each, and .* occur once.*level=.char."
 MOSTLY_UNKNOWN = (
-    '^[0-9]+% of the words occur once: expect about this fraction of unknown words in new texts.*level="char"'
+    "^[0-9]+% of the words occur once: expect about this fraction of unknown words in new texts.*level=.char."
 )
 
 

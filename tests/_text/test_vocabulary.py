@@ -94,7 +94,7 @@ def test_from_state_rejects_inconsistent_values(change):
         Vocabulary.from_state(Saved(state | change))
 
 
-def test_from_state_of_subwords_without_the_library_says_what_to_install(monkeypatch):
+def test_from_state_of_subwords_without_the_library_names_what_to_install(monkeypatch):
     pytest.importorskip("tokenizers")
     state = VOCABULARIES["subwords"]().to_state()
     monkeypatch.setitem(sys.modules, "tokenizers", None)

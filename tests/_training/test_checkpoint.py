@@ -98,7 +98,7 @@ def test_warning_names_differences_from_the_checkpoint_of_another_fit(tmp_path, 
 def test_checkpoint_raises_for_other_versions(tmp_path):
     interrupted_fit(tmp_path, versions=VERSIONS | {"torch": "2.14"})
     with (
-        pytest.raises(ValueError, match=r"written with torch 2\.14, and this is torch 2\.13.*or delete the file"),
+        pytest.raises(ValueError, match=r"written with torch 2\.14, but this is torch 2\.13.*or delete the file"),
         open_checkpoint(tmp_path, IDENTITY, VERSIONS),
     ):
         pass

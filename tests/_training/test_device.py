@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def test_resolve_device_names():
     assert resolve_device("auto").type in ("cpu", "cuda")
     assert resolve_device("cpu") == CPU
-    with pytest.raises(ValueError, match="device='gpu' is not 'auto' or the name of a torch device"):
+    with pytest.raises(ValueError, match="device='gpu' is not supported: expected 'auto'"):
         resolve_device("gpu")
 
 

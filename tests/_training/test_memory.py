@@ -153,7 +153,7 @@ def test_predict_memory_error_names_row_steps_and_sizes(set_available_memory):
     assert message.startswith(
         "The longest sequence, row 2 of X, has 80 steps. To predict it takes at least 0 MB of memory"
     )
-    assert "0 MB are left on this machine. Cut the sequences into windows" in message
+    assert "0 MB is left on this machine. Cut the sequences into windows" in message
     assert vars(fitted) == before
     set_available_memory(10**9)
     assert len(fitted.predict(X)) == len(X)
@@ -238,7 +238,7 @@ def test_predict_memory_error_at_the_limit_of_the_address_space():
     assert output.startswith(
         "The longest sequence, row 1 of X, has 1,000,000 steps. To predict it takes at least 1.7 GB"
     )
-    assert "MB are left of the address space (ulimit -v)" in output and output.endswith("\n(1,)\n")
+    assert "MB is left of the address space (ulimit -v)" in output and output.endswith("\n(1,)\n")
 
 
 def test_available_on_gpu_includes_memory_cached_by_torch(monkeypatch):

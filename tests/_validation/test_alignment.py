@@ -14,7 +14,7 @@ Y = np.array([1, 0] * 3)
 
 def test_different_indexes_warn_with_the_first_row():
     other = pd.Series(Y, index=list("abcefd"))
-    words = r"X and y have different indexes.*row 3 is 'd' in X, and 'e' in y\..*y\.loc\[X\.index\].*y\.to_numpy\(\)"
+    words = r"X and y have different indexes.*of row 3 is 'd' in X, and 'e' in y\..*y\.loc\[X\.index\].*y\.to_numpy\(\)"
     with pytest.warns(UserWarning, match=words):
         warn_if_indexes_differ(TEXTS, 6, y=other)
     with pytest.warns(UserWarning, match="X_val and groups have different"):
@@ -45,7 +45,7 @@ def test_fit_matches_texts_by_position_with_a_warning():
 
 def test_check_one_target_per_step():
     check_one_target_per_step(np.array([3, 0]), np.array([3, 0]), "X", "y")
-    with pytest.raises(ValueError, match=r"^Row 1 of y_val has 2 targets, but row 1 of X_val has 1 steps: .*step\.$"):
+    with pytest.raises(ValueError, match=r"^Row 1 of y_val has 2 targets, but row 1 of X_val has 1 step: .*step\.$"):
         check_one_target_per_step(np.array([3, 2]), np.array([3, 1]), "X_val", "y_val")
 
 
@@ -77,7 +77,7 @@ LABELS = np.arange(12) % 2
 
 def test_fit_warns_of_different_indexes_of_each_argument():
     table = pd.DataFrame(VALUES, index=range(100, 112))
-    words = r"X and y have different indexes, but are matched by position: row 0 is 100 in X, and 0 in y"
+    words = r"X and y have different indexes, but are matched by position: the index of row 0 is 100 in X, and 0 in y"
     with pytest.warns(UserWarning, match=words):
         fitted = small_classifier().fit(table, pd.Series(LABELS))
     expected = small_classifier().fit(table, LABELS).decision_function(table)

@@ -148,7 +148,7 @@ def test_channels_first_with_series_of_one_step_warns():
 )
 @pytest.mark.parametrize("make", [classifier, SequencePadder])
 def test_ragged_rows_with_swapped_axes_have_advice(rows, channels_first, words, make):
-    with pytest.raises(ValueError, match=rf"26 channel\(s\), but in row 0 it is 20.*length 3 in all rows.*{words}"):
+    with pytest.raises(ValueError, match=rf"26 channels, but row 0 has 20.*length 3 in all rows.*{words}"):
         make(channels_first=channels_first).fit(rows * 6, Y)
 
 
@@ -161,7 +161,7 @@ def test_rows_with_different_channels_have_no_advice_on_axes():
 @pytest.mark.parametrize("make", [list, np.asarray])
 def test_swapped_axes_in_predict_have_advice(make):
     fitted = classifier().fit(X, Y)
-    with pytest.raises(ValueError, match=r"7 channel\(s\), but in fit it was 3.*length 3 .*channels_first=True"):
+    with pytest.raises(ValueError, match=r"7 channels, but X of fit had 3.*length 3 .*channels_first=True"):
         fitted.predict(make(X.transpose(0, 2, 1)))
 
 
@@ -209,15 +209,15 @@ def test_sequence_padder_matches_channel_names(frame):
 def test_other_channel_names_than_in_fit_are_errors(frame):
     fitted = classifier().fit([frame(row) for row in RAGGED], Y)
     bad = [frame(RAGGED[0]), frame(RAGGED[1], ("x", "q", "z"))]
-    with pytest.raises(ValueError, match=r"Row 1 of X has other columns than in fit: missing 'y'; unexpected 'q'"):
+    with pytest.raises(ValueError, match=r"Row 1 of X does not have the columns of fit: missing 'y'; unexpected 'q'"):
         fitted.predict(bad)
-    with pytest.raises(ValueError, match=r"Row 0 of X has other columns than in fit: missing 'z'\."):
+    with pytest.raises(ValueError, match=r"Row 0 of X does not have the columns of fit: missing 'z'\."):
         fitted.predict([frame(RAGGED[0][:, :2], ("x", "y"))])
-    with pytest.raises(ValueError, match=r"Row 0 of X has other columns than in fit: unexpected 'w'\."):
+    with pytest.raises(ValueError, match=r"Row 0 of X does not have the columns of fit: unexpected 'w'\."):
         fitted.predict([frame(RAGGED[0][:, [0, 1, 2, 0]], (*NAMES, "w"))])
-    with pytest.raises(ValueError, match=r"Row 1 of X has other columns than in row 0: missing 'y'; unexpected 'q'"):
+    with pytest.raises(ValueError, match=r"Row 1 of X does not have the columns of row 0: missing 'y'; unexpected 'q'"):
         classifier().fit([frame(row, ("x", "qy"[index != 1], "z")) for index, row in enumerate(RAGGED)], Y)
-    with pytest.raises(ValueError, match=r"Row 0 of X_val has other columns than in fit"):
+    with pytest.raises(ValueError, match=r"Row 0 of X_val does not have the columns of fit"):
         classifier().fit([frame(row) for row in RAGGED], Y, X_val=bad[1:], y_val=[0])
 
 
@@ -229,7 +229,7 @@ def test_frames_of_several_libraries_are_matched_by_name():
 @pytest.mark.parametrize("unnamed", [RAGGED, X, [pd.DataFrame(row) for row in RAGGED]], ids=["list", "3-D", "unnamed"])
 def test_missing_names_in_predict_warn_and_match_by_position(unnamed):
     fitted = classifier().fit([pandas_frame(row) for row in RAGGED], Y)
-    with pytest.warns(UserWarning, match=r"no channel names, but in fit they are \['x', 'y', 'z'\].*by position"):
+    with pytest.warns(UserWarning, match=r"no channel names, but in fit they were \['x', 'y', 'z'\].*by position"):
         found = fitted.decision_function(unnamed)
     named = [pandas_frame(np.asarray(row)) for row in unnamed]
     np.testing.assert_array_equal(found, fitted.decision_function(named))
@@ -244,7 +244,7 @@ def test_names_only_in_predict_warn():
 
 def test_rows_without_names_among_named_rows_warn():
     mixed = [*(pandas_frame(row) for row in RAGGED[:3]), *RAGGED[3:]]
-    with pytest.warns(UserWarning, match="Row 3 of X has no channel names, but in row 0 they are"):
+    with pytest.warns(UserWarning, match="Row 3 of X has no channel names, but those of row 0 are"):
         fitted = classifier().fit(mixed, Y)
     np.testing.assert_array_equal(
         fitted.decision_function([pandas_frame(row) for row in RAGGED]), fit_and_score(RAGGED)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from seqclf import RNNClassifier
-from seqclf._validation.numbers import as_floats, is_infinite, is_missing, raise_not_a_number, shorten
+from seqclf._validation.numbers import as_floats, counted, is_infinite, is_missing, raise_not_a_number, shorten, type_of
 
 
 class NoRepr:
@@ -25,6 +25,12 @@ def test_shorten_of_a_failing_repr_contains_the_type():
     assert shorten([NoRepr()]) == "<list without a repr: RuntimeError>"
     assert shorten(10**5_000) == "<int without a repr: ValueError>"
     assert shorten("a  b") == "'a b'"
+
+
+def test_counted_nouns_and_types_have_the_right_form():
+    assert [counted(n, "step") for n in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
+    values = (1, "a", [], np.zeros(2), None)
+    assert list(map(type_of, values)) == ["an int", "a str", "a list", "an ndarray", "a NoneType"]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_coordinates_are_channel_names():
     reversed_array = Labelled(X[:, :, ::-1], dims, {"channel": np.array(NAMES[::-1])})
     np.testing.assert_array_equal(fitted.decision_function(reversed_array), fit_and_score(X))
     np.testing.assert_array_equal(fitted.decision_function([pandas_frame(row) for row in X]), fit_and_score(X))
-    with pytest.raises(ValueError, match=r"X has other columns than in fit: missing 'x'; unexpected 'q'"):
+    with pytest.raises(ValueError, match=r"X does not have the columns of fit: missing 'x'; unexpected 'q'"):
         fitted.predict(Labelled(X, dims, {"channel": np.array(["q", "y", "z"])}))
     numbered = classifier().fit(Labelled(X, dims, {"channel": np.arange(3)}), Y)
     assert not hasattr(numbered, "channel_names_in_")

@@ -75,6 +75,7 @@ def test_missing_values_of_a_frame_become_nan():
         (np.zeros((0, 3)), ValueError, "Found array with 0 sample"),
         (np.zeros((2, 3), dtype=complex), ValueError, "Complex data not supported"),
         ([["a", "b", "c"]], ValueError, "expected numbers, not text"),
+        ([[1, 2, 3], [4, "a", 5]], ValueError, "X holds 'a' in row 1, column 1: expected numbers, not text"),
         (scipy.sparse.eye(3), TypeError, "Sparse data was passed for X, but dense data is required"),
         (np.ma.array(ROWS, mask=False), TypeError, "X is a masked array"),
         (FRAME[["a", "c", "b"]], ValueError, "feature names should match .* in a different order"),

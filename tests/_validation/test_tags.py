@@ -93,7 +93,7 @@ EXPECTED = "expected a list of labels for each of the 2 rows of X, one label for
         ([["a"], ["b\0"]], "y holds 'b\\x00' in row 1, step 0, which ends with NUL"),
         ([[1], [2, 2**63]], "y holds 9223372036854775808 in row 1, step 1: expected whole numbers that fit in int64"),
         ([[1.0], [np.inf]], "Row 1 of y holds inf at step 0: expected a label, or None for a step"),
-        ([["a"], ["b", 3]], "Row 1 of y holds 3, a int, at step 1: expected labels that are all texts"),
+        ([["a"], ["b", 3]], "Row 1 of y holds 3, an int, at step 1: expected labels that are all texts"),
         ([[1], [2, True]], "Row 1 of y holds True, a bool, at step 1: expected labels that are all texts"),
         ([[None, 1.5], [2.0]], "Row 0 of y holds 1.5, a float, at step 1: expected labels that are all texts"),
         ([[b"a"], [b"b"]], "Row 0 of y holds b'a', a bytes, at step 0: expected labels that are all texts"),
@@ -159,6 +159,6 @@ def test_check_tag_type_error_contains_row_step_and_types():
     classes = np.array(["a", "b"])
     check_tag_type(check([["a", None], ["c"]]), classes, "y")
     with pytest.raises(
-        ValueError, match=r"Row 1 of y holds 3, a int, at step 0, but the classes .* type str, \['a', 'b'\]"
+        ValueError, match=r"Row 1 of y holds 3, an int, at step 0, but the classes .* type str, \['a', 'b'\]"
     ):
         check_tag_type(check([[None], [3]]), classes, "y")

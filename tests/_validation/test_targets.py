@@ -139,7 +139,7 @@ def test_groups_are_indexed_in_order_of_occurrence(groups, indices):
 
 
 BAD_GROUPS = [
-    ([1, 2], r"groups has the shape \(2,\), expected \(3,\): pass one group for each row of X"),
+    ([1, 2], r"groups has the shape \(2,\): expected \(3,\)\. Pass one group for each row of X"),
     (np.ones((3, 1)), r"groups has the shape \(3, 1\)"),
     ("abc", r"groups has the shape \(\)"),
     (["a", None, "b"], "groups holds None in row 1"),

@@ -39,7 +39,7 @@ def test_first_nonempty_row_determines_the_kind(tune):
     assert [kind for kind, _ in validate_text_chunks(iter([[1], [2, 3]]), None)] == ["ids"]
     assert [kind for kind, _ in validate_text_chunks([[1], [2, 3]], None)] == ["ids"]
     for rows in (iter([[], [], "a"]), iter([["a"], ["b"], "a"])):
-        with pytest.raises(ValueError, match=r"Row 2 of X is a text \(str\), but in fit they were lists of tokens"):
+        with pytest.raises(ValueError, match=r"Row 2 of X is a text \(str\), but in fit the rows were lists of tokens"):
             list(validate_text_chunks(rows, None))
 
 
@@ -47,7 +47,7 @@ def test_first_nonempty_row_determines_the_kind(tune):
     ("row", "words"),
     [
         (None, "Row 5 of X is None"),
-        (["b"], r"Row 5 of X is a list of tokens \(str\), but in fit they were texts"),
+        (["b"], r"Row 5 of X is a list of tokens \(str\), but in fit the rows were texts"),
         (np.array([1, 2]), r"Row 5 of X is a list of token ids"),
         ([], r"Row 5 of X is \[\]"),
         (["b", 1], r"Row 5 of X is \['b', 1\] \(list\): expected a text"),

@@ -113,6 +113,7 @@ def test_odd_or_invalid_n_samples_raises_value_error(make, n_samples):
         (make_order_series, {"n_channels": 0}),
         (make_order_series, {"noise": -1.0}),
         (make_order_series, {"noise": float("nan")}),
+        (make_order_series, {"noise": "a"}),
     ],
 )
 def test_invalid_parameters_raise_value_error(make, parameters):

@@ -1,4 +1,4 @@
-"""Runs programs in separate processes, because these tests can kill or hang a process."""
+"""Programs in separate processes, because these tests can kill or block a process."""
 
 import os
 import subprocess

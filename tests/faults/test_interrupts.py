@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments of a fit: the estimator is unchanged or fitted, and global settings are restored."""
+"""Ctrl-C at random times during a fit: the estimator is unchanged or fitted, and global settings are restored."""
 
 import signal
 

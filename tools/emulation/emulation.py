@@ -3,7 +3,7 @@
 ``SEQCLF_EMULATION`` is the command that starts `driver.cpp`, built for that processor, with the library as argument.
 ``SEQCLF_EMULATION_INSTRUCTIONS`` is the instruction set that the library has to select there, or "any". The tests, the
 reference implementation and torch run natively. The plugin records the memory of each tensor or array whose address is
-taken. A call sends all memory that its pointers refer to, and the driver sends it back.
+taken. A call sends all memory that its pointers point to, and the driver sends it back.
 """
 
 import ctypes
@@ -142,7 +142,7 @@ def replace_library(remote):
 
 
 class Report:
-    """Lists the tests that passed without a call of the library: they do not test it."""
+    """Lists the tests that passed without a call of the library, because they do not test it."""
 
     def __init__(self, remote):
         self._remote, self._n_passed, self._without_call = remote, 0, []

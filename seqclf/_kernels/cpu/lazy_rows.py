@@ -37,7 +37,7 @@ class LazyRows:
     Parameters
     ----------
     entry : abi.Parameter
-        The struct that describes the parameter in an update. It is filled in here, and passed again to sync rows.
+        The C struct that describes the parameter in an update. It is filled in here, and is also used to sync rows.
     parameter : Tensor of shape (n_rows, dim)
         The parameter.
     mean, square : Tensor of shape (n_rows, dim), or None

@@ -33,7 +33,7 @@ class FusedUpdate:
         The update rule.
     parameters : sequence of Tensor
         All parameters that have a gradient.
-    states : sequence of State
+    states : sequence of ParameterState
         One per parameter.
     lazy : sequence of bool
         For each parameter, whether its rows are updated lazily. This needs sparse gradients and

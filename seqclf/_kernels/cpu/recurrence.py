@@ -40,7 +40,7 @@ def _run(cell, inputs, layout, weights, activation, reverse):
     )
     without_gradient = (inputs.values, inputs.mask)
     if training and inputs.embedding is not None and any(t is not None and t.requires_grad for t in without_gradient):
-        raise RuntimeError("Next to an embedding, values and mask get no gradients here, but they require them.")
+        raise RuntimeError("With an embedding, values and mask get no gradients, but they require them.")
     code = _cell_code(cell)
     settings = _Settings(
         code, ACTIVATIONS[activation].code, _native_layout(code), layout, reverse, training, n_threads()
@@ -60,7 +60,7 @@ class _Settings(NamedTuple):
     n_threads: int
 
     def layer(self, weights: list[Tensor | None], units: int, n_looked_up: int, n_values: int) -> abi.Layer:
-        """The C struct of the weights. `weights` has those of one direction after those of the other."""
+        """The layer as a C struct. `weights` has those of the first direction, then those of the second if any."""
         each = [weights[first : first + len(Weights._fields)] for first in range(0, len(weights), len(Weights._fields))]
         directions = [
             abi.Direction(reverse, *map(address, weights), None)
@@ -77,7 +77,7 @@ class _Settings(NamedTuple):
         )
 
     def slots(self, units: int) -> Tensor:
-        """Uninitialised memory for the saved gates of every step."""
+        """Uninitialised memory for the saved slots of every step."""
         shape = (len(self.reverse), self.layout.n_steps, self.cell.n_slots * padded_units(units))
         return torch.empty(shape, dtype=torch.float32)
 

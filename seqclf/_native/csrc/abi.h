@@ -27,7 +27,7 @@ struct Batch {
 // The layout of a cell, as defined in its file in cells/.
 struct DescribeCell {
   int64_t cell;  // its code
-  // (5,) number of gates, number of slots; as 0 or 1 whether it saves slots, has memory, has a recurrent bias
+  // (5,) number of gates, number of slots; then, as 0 or 1, whether it saves slots, has memory, has a recurrent bias
   int64_t *description;
 };
 
@@ -53,7 +53,7 @@ struct Layer {
   int64_t cell;        // a code of cells/list.h
   int64_t activation;  // a code of activations.h
   int64_t units, n_directions;
-  int64_t n_looked_up;  // columns of `weight_input` for the ids: number of ids (one-hot), or dimension of the embedding
+  int64_t n_looked_up;  // columns of `weight_input` for the ids: the number of ids (one-hot), or the dimension of the embedding
   int64_t n_values;     // columns for the numeric values, after those for the ids
   Direction directions[2];
 };
@@ -157,9 +157,9 @@ struct UniqueIds {
   int32_t *inverse;         // (n_ids,) the index of each id in `ids`; undefined for ids that do not occur
 };
 
-// Reduces the vectors of the steps of each row to one vector.
 enum PoolingKind { MAX = 0, MEAN = 1, ATTENTION = 2 };
 
+// Reduces the vectors of the steps of each row to one vector.
 struct Pooling {
   Batch batch;
   int64_t kind, n_features;
@@ -202,19 +202,19 @@ struct Linear {
   double *outputs;      // (n_rows, n_outputs)
 };
 
-// Counts how often each row holds each id, or each column that its ids expand to (see _label_features/entry_counts.py). The
+// Counts how often each row has each id, or each column that its ids expand to (see _label_features/entry_counts.py). The
 // entries of a row are written in the order of their columns, and the rows follow one another without gaps.
 struct CountEntries {
   int64_t n_rows, n_columns;
   const int64_t *offsets;  // (n_rows + 1,) where each row begins in `ids`
-  // Columns, of which negative ones are not counted; or, if they expand to columns, ids from 0 to below n_known + n_new.
+  // Columns (negative ones are not counted), or ids below n_known + n_new that expand to columns.
   const int32_t *ids;
   int64_t n_known, n_new;        // numbers of ids that expand to columns
   const int64_t *known_offsets;  // (n_known + 1,) where the columns of each id begin; or null: the ids are columns
   const int32_t *known_columns;
   const int64_t *new_offsets;  // (n_new + 1,) the same for the ids from n_known on
   const int32_t *new_columns;
-  const int64_t *write_offsets;  // (n_rows + 1,) where each row can write: it has a slot for each occurrence of a column
+  const int64_t *write_offsets;  // (n_rows + 1,) where each row can write: it has space for each occurrence of a column
   int64_t *lengths;              // (n_rows,) number of distinct columns of each row
   int32_t *columns;              // (write_offsets[n_rows],)
   float *counts;                 // (write_offsets[n_rows],)
@@ -235,7 +235,7 @@ struct SparseLinear {
 };
 
 // L2-regularised linear models of sparse rows (see _label_features/linear_models.py): for each output one model fitted on all
-// rows, and for each fold one fitted on the other folds.
+// rows, and for each fold one fitted on the rows of the other folds.
 struct LinearModels {
   int64_t n_rows, n_features, n_outputs, n_folds;
   const int64_t *offsets;   // (n_rows + 1,) where each row begins in the next two
@@ -256,7 +256,7 @@ struct LinearModels {
 };
 
 // How often, and for how long, the outputs of convolutions exceed biases (see _label_features/convolutions.py). Dilations at
-// which a kernel is longer than the series are skipped: those features are not written.
+// which a convolution is longer than the series are skipped: those features are not written.
 struct Convolutions {
   int64_t n_series, n_channels;
   const float *values;     // (n_steps, n_channels)
@@ -296,7 +296,7 @@ struct Parameter {
   int64_t n_touched;      // number of rows with a gradient: n_rows if it is not sparse
   const float *gradient;  // (n_touched, dim)
   const int64_t *rows;    // (n_touched,) sparse only: the row of each gradient, ascending
-  int32_t *last_update;   // (n_rows,) for lazy rows, or null: the index in the log up to which each row is up to date
+  int32_t *last_update;   // (n_rows,) for lazy rows, or null: each row has the updates before this index of the log
   double *decay_log;      // (max_logged, 4) for lazy rows of adam or adamw: see lazy_rows.h
   int64_t n_logged;       // updates since all rows were up to date, incremented here; at `max_logged` all rows are synced
   int64_t max_logged;
@@ -320,7 +320,7 @@ struct SyncLazyRows {
 };
 
 // Splits texts into words and gives each distinct word an id, in the order of first appearance (see _text/word_splitter.py).
-// The caller owns all memory. A call continues where the last one stopped, and `stop` is the reason.
+// The caller owns all memory. A call continues where the last one stopped; `stop` says why that one stopped.
 enum Stop {
   FINISHED = 0,
   UNKNOWN_CHARACTER = 1,  // `character` is not in `pages`
@@ -331,7 +331,7 @@ enum Stop {
 // Properties of a character. Its entry in a page has these bits, and from bit 8 on the character that replaces it.
 enum Kind {
   LETTER = 1,              // part of a word
-  MARK = 2,                // extends the mark before it
+  MARK = 2,                // a combining character or a modifier: extends the mark before it
   SPACE = 4,               // between tokens
   ALNUM = 8,               // a word character to `\b`
   CONTEXT_DEPENDENT = 16,  // its replacement depends on its neighbours, or is empty, or has several characters

@@ -1,4 +1,4 @@
-// An activation alone: Python tests with it whether the activation exists and is the same function on both sides.
+// A single activation. Python uses it to test whether the activation exists and is the same function on both sides.
 #include "abi.h"
 #include "activations.h"
 #include "targets.h"

@@ -1,7 +1,7 @@
 // Counts how often the outputs of convolutions exceed biases. Compiled like recurrence/forward.cpp.
 //
-// A kernel has nine taps: three of weight 2, six of weight -1. Its output is three times the sum of the three taps, minus the
-// sum of all nine, which is the same for all kernels of a dilation. The weights add up to 0, so the middle tap can be
+// A convolution has nine taps: three of weight 2, six of weight -1. Its output is three times the sum of the three taps, minus
+// the sum of all nine, which is the same for all convolutions of a dilation. The weights add up to 0, so the middle tap can be
 // subtracted from each tap: then a constant segment gives exactly 0, and small variations at a high level keep their precision.
 // There are only additions here, which the compiler cannot contract to fused multiply-adds: every processor gives the same
 // results.

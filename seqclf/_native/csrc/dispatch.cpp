@@ -109,7 +109,7 @@ SEQCLF_EXPORT int64_t seqclf_interface() { return INTERFACE; }
 // The name of the instruction set in use; "baseline" is the common subset of all processors of this architecture.
 SEQCLF_EXPORT const char *seqclf_instructions() { return chosen.load()->instructions; }
 
-// Selects an instruction set by name; 0 if this library or this processor does not have it.
+// Selects an instruction set by name. Returns 0 if this library or this processor does not have it, or else 1.
 SEQCLF_EXPORT int seqclf_use_instructions(const char *name) {
   for (const Kernels *kernels : all_kernels)
     if (!strcmp(kernels->instructions, name) && kernels->supported()) {

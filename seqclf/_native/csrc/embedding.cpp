@@ -19,7 +19,7 @@ int64_t unique_ids(const UniqueIds &call) {
     call.inverse[id] = 1;
   }
   int64_t n = 0;
-  for (int64_t id = 0; id < call.n_ids; id++) {  // Branch-free: whether an id occurs is unpredictable.
+  for (int64_t id = 0; id < call.n_ids; id++) {  // No branch on whether an id occurs, because it is unpredictable.
     const int32_t occurs = call.inverse[id];
     call.ids[n] = id;
     call.inverse[id] = (int32_t)n;

@@ -11,8 +11,8 @@
 //   look_up         false if a version or an entry is out of range; the outputs are then undefined
 //   unique_ids      the number of ids written, or -1 if an id is out of range
 //   count_entries   the total number of entries
-//   optimize        false if the rows of a sparse gradient are not ascending or out of range. In that case, and without memory,
-//                   nothing is changed
+//   optimize        false if the rows of a sparse gradient are not ascending, or one is out of range. In that case, and
+//                   without memory, nothing is changed
 #define SEQCLF_ENTRY_POINTS(ENTRY)                \
   ENTRY(bool, describe_cell, DescribeCell)        \
   ENTRY(bool, activate, Activate)                 \

@@ -29,7 +29,7 @@ struct DecayedUpdate {
   double value_factor, w, w_e, w_e_e;  // the factor of the values; the sums of the w_j, of the w_j e_j, of the w_j e_j e_j
 };
 
-// b^0, b^1, ... up to the number of logged updates, for both moments.
+// The powers b^0, b^1, ... of both decays, up to the number of logged updates.
 struct DecayPowers {
   const double *decay, *momentum;
 };
@@ -87,7 +87,7 @@ static inline void apply_pending(const Parameter &parameter, const DecayPowers &
     for (int64_t k = 0; k < parameter.dim; k++) square[k] *= decay;
 }
 
-// Before a row is updated: applies its pending updates, and records that it is up to date after this one.
+// Call it before a row is updated. Applies the row's pending updates, and records that it is up to date after this update.
 static inline void begin_row(const Parameter &parameter, const DecayPowers &powers, int64_t row) {
   const int64_t last_update = parameter.last_update[row];
   if (last_update != parameter.n_logged) apply_pending(parameter, powers, row, last_update);
@@ -113,7 +113,7 @@ static void apply_pending_partition(const PendingRows &pending, int64_t partitio
   }
 }
 
-// Applies the pending updates of the rows `ids`, or of all rows if `ids` is null. In that case the log is cleared.
+// Applies the pending updates of the rows `ids`. If `ids` is null, applies those of all rows and clears the log.
 static void sync_rows(Parameter &parameter, const int64_t *ids, int64_t n_ids, int64_t n_threads) {
   if (!ids) n_ids = parameter.n_rows;
   const int32_t now = (int32_t)parameter.n_logged;
@@ -135,12 +135,12 @@ static void sync_rows(Parameter &parameter, const int64_t *ids, int64_t n_ids, i
   }
 }
 
-// Before an update: makes sure that it can be logged.
+// Call it before an update. Makes sure that the update can be logged.
 static void reserve_log(Parameter &parameter, int64_t n_threads) {
   if (parameter.n_logged == parameter.max_logged) sync_rows(parameter, nullptr, 0, n_threads);
 }
 
-// After an update: logs it, and adds it to the sums of pending updates of rows that had no gradient.
+// Call it after an update. Logs the update, and adds it to the sums of pending updates of rows that had no gradient.
 static void log_update(int64_t rule, Parameter &parameter) {
   if (parameter.decay_log) {
     const double b1 = parameter.momentum, b2 = parameter.decay, n = *parameter.n_updates, root = sqrt(1 - pow(b2, n));

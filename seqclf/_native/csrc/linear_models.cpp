@@ -2,8 +2,9 @@
 // seqclf/_label_features/linear_models.py has the equations and the reference implementation. Compiled like
 // recurrence/forward.cpp.
 //
-// Each model is a lane of a vector, and the weight matrix has one vector per feature, so the weights of a feature are loaded
-// once for all models of a block. The models are independent of each other: the number of threads does not change the result.
+// Each model is a lane of a vector, and a block of models has one vector of weights per feature, so the weights of a feature
+// are loaded once for all models of the block. The models are independent of each other: the number of threads does not change
+// the result.
 #include "abi.h"
 #include "aligned_buffer.h"
 #include "parallel.h"
@@ -81,7 +82,7 @@ template <class V> class ModelBlock {
   int64_t output(int lane) const { return (first_model_ + lane) / (call_.n_folds + 1); }
   int64_t version(int lane) const { return (first_model_ + lane) % (call_.n_folds + 1); }
 
-  // The row as it is to be prefetched: empty if the weights are in the caches.
+  // The row whose weights `decide` prefetches; empty if the weights are in the caches.
   SparseRow prefetched(int64_t index) const {
     SparseRow row(call_, index);
     if (call_.n_features * (int64_t)sizeof(V) <= MAX_CACHED_BYTES) row.length = 0;

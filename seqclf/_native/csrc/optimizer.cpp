@@ -11,7 +11,7 @@
 namespace seqclf {
 namespace ISA {
 
-// Neither of these sizes depends on the number of threads, because the sum of squares is formed by partitions and blocks.
+// Neither of these sizes depends on the number of threads, because squares are summed per block and per partition.
 // Values of a partition: with their gradients and moments they take 128 kB, which fits in the second-level cache. On one
 // processor partitions of 1,024 to 131,072 values took the same time.
 static const int64_t PARTITION_SIZE = 8192;

@@ -1,4 +1,4 @@
-// Runs a function of the partition on several threads.
+// Runs a function for each partition, on several threads.
 #pragma once
 #include "targets.h"
 

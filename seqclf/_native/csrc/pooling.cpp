@@ -101,7 +101,7 @@ void pool(const Pooling &call) {
 
 static void pool_backward_partition(const PoolingBackward &call, const RowRange &rows) {
   const int64_t n = call.n_features;
-  const Buffer<float> mean_grads(rows.count() * n);  // zeros for the maximum, whose other steps get no gradient
+  const Buffer<float> mean_grads(rows.count() * n);  // zeros for MAX: steps without the maximum get no gradient
   if (call.kind == MEAN)
     for (int64_t row = rows.first; row < rows.last; row++) {
       int64_t length = 0;

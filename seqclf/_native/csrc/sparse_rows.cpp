@@ -92,7 +92,7 @@ int64_t count_entries(const CountEntries &call) {
     const int64_t first = partition * ROWS_PER_PARTITION, last = first + ROWS_PER_PARTITION;
     count_rows(call, first, last < call.n_rows ? last : call.n_rows);
   });
-  // Moves the entries of the rows together, without gaps.
+  // Closes the gaps between the entries of the rows.
   int64_t n_entries = 0;
   for (int64_t row = 0; row < call.n_rows; row++) {
     const int64_t from = call.write_offsets[row];

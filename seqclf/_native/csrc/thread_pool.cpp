@@ -51,13 +51,13 @@ struct Job {
   Work work;
   void *context;
   int64_t n_partitions, n_started, n_done;
-  int64_t n_helpers, max_helpers;  // workers that are running a partition, and their maximum
+  int64_t n_helpers, max_helpers;  // workers that are running a partition, and their maximum number
   bool failed;                     // a partition ran out of memory: those not started yet are skipped
   std::condition_variable done;
   Job *next;  // in the list of open jobs
 };
 
-// Its lock protects all fields, also those of the jobs. Partitions run without the lock.
+// The lock protects all fields, including those of the jobs. It is not held while a partition runs.
 class ThreadPool {
  public:
   void run(Job &job) {
@@ -74,7 +74,7 @@ class ThreadPool {
     if (job.failed) throw std::bad_alloc();
   }
 
-  // Ends the workers. Later calls run on their own threads.
+  // Ends the workers. Later calls run on the calling threads only.
   void close() {
     std::vector<std::thread> workers;
     {
@@ -144,7 +144,7 @@ class ThreadPool {
 #endif
     try {
       while ((int64_t)workers_.size() < n) workers_.emplace_back(&ThreadPool::work, this);
-    } catch (const std::system_error &) {  // no more threads: the calling thread does the work
+    } catch (const std::system_error &) {  // the system allows no more threads: the calling thread computes what is left
     } catch (const std::bad_alloc &) {
     }
 #ifndef _WIN32
@@ -156,7 +156,7 @@ class ThreadPool {
 // Never deleted: other threads can be in its functions when the process ends.
 static std::atomic<ThreadPool *> the_pool{nullptr};
 
-// Null if there is no memory for it.
+// The pool, created at the first call; null if there is no memory for it.
 static ThreadPool *shared_pool() {
   ThreadPool *existing = the_pool.load();
   if (existing) return existing;

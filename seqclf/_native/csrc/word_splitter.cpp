@@ -1,5 +1,5 @@
-// Splits texts into words. seqclf/_text/word_splitter.py is the reference implementation, which defines what a word is. This
-// code only uses memory of the caller. It is compiled once, because it does not depend on the instruction set.
+// Splits texts into words. seqclf/_text/word_splitter.py is the reference implementation, which defines what a word is. The
+// caller provides all memory. This file is compiled once, because it does not depend on the instruction set.
 #include <string.h>
 
 #include "abi.h"
@@ -13,10 +13,12 @@ struct Token {
   uint64_t first_bytes, slot;
 };
 
-// Bytes that are cleaned together. On one processor splitting took a fifth to a third longer with 8 or 16, and no less with 64.
+// The number of bytes that are cleaned together. On one processor splitting took a fifth to a third longer with 8 or 16, and no
+// less with 64.
 const int64_t BLOCK = 32;
-// Tokens that are found before their ids are looked up, so that the look-ups overlap. With 800,000 words in the table, 32 took
-// half the time of 1, and 128 were no faster. With a table that fits in the caches, 32 took a seventh longer than 1.
+// The number of tokens that are found before their ids are looked up, so that the look-ups overlap. With 800,000 words in the
+// table, 32 took half the time of 1, and 128 were no faster. With a table that fits in the caches, 32 took a seventh longer
+// than 1.
 const int64_t MAX_FOUND = 32;
 const int64_t WORD = sizeof(uint64_t);
 const int64_t JOINER_BYTES = 3;  // of U+200C and U+200D in UTF-8
@@ -222,7 +224,8 @@ class Splitter {
     }
     if (end - i < 3 || (bytes_[i] | 32) != 'b' || (bytes_[i + 1] | 32) != 'r') return false;
     int64_t next = i += 2;
-    // A context-dependent character can be replaced by nothing, and then the next one decides: the caller cleans this text.
+    // A context-dependent character can be replaced by nothing. Then the character after it decides: the caller cleans this
+    // text.
     if (next_kind(bytes_, next) & (ALNUM | CONTEXT_DEPENDENT) || has_unknown_) return false;
     while (i < end && bytes_[i] != '<' && bytes_[i] != '>') i++;
     if (i == end || bytes_[i] == '<') return false;
@@ -230,7 +233,7 @@ class Splitter {
     return true;
   }
 
-  // Converts the remaining part of `cleaned` to ids. It finds some tokens first and then their ids, so that their slots are
+  // Converts the remaining part of `cleaned` to ids. It finds several tokens and then their ids, so that their slots are
   // prefetched in between.
   Stop split() {
     const int64_t end = state_.n_cleaned;
@@ -391,5 +394,5 @@ class Splitter {
 }  // namespace
 }  // namespace seqclf
 
-// It allocates no memory, so it cannot run out of it.
+// It allocates no memory, so it never returns OUT_OF_MEMORY.
 SEQCLF_EXPORT int64_t seqclf_split(const SplitCall *call) { return call->state->stop = seqclf::Splitter(*call).run(); }

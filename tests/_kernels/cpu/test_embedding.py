@@ -271,7 +271,7 @@ def test_second_backward_raises():
 @pytest.mark.parametrize("n_step_features", [0, 4])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_network_gradients_equal_reference(n_step_features, bidirectional, monkeypatch):
-    """With the same dropout masks; and the kernel runs once, with the embedding itself."""
+    """The dropout masks are the same, and the kernel runs once, with the embedding itself."""
     network = Network(NetworkConfig(
         n_outputs=2, vocab_size=N_IDS, embedding_dim=10, n_step_features=n_step_features, cell="gru", units=(6,),
         bidirectional=bidirectional, pooling="max", activation="tanh", dropout=0.4, recurrent_dropout=0.0,

@@ -91,7 +91,7 @@ def test_looked_up_values_equal_reference(lengths, channels, n_threads, tune, po
     expected = torch.cat([table[versions, column] for table, column in columns], dim=1)
     assert expected.isnan().any() or layout.n_steps < N_STEPS or not channels[0], "NaN has to occur"
     assert_same_bits(reference.look_up(lookup, layout), expected)
-    for table in lookup.tables:  # no other memory follows the table, so an overrun would not go unnoticed
+    for table in lookup.tables:  # no other memory follows the table, so that a read beyond its end is noticed
         assert table.untyped_storage().nbytes() == table.nbytes
     poison_memory()
     with kernel_threads(n_threads):

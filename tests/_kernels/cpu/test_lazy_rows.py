@@ -183,7 +183,7 @@ def test_hyperparameters_that_change_between_updates():
 
 @pytest.mark.parametrize("scale", [1e-2, 1e-5, 1e-7, 1e-8, 1e-9, 1e-12, 1e-25])
 def test_gradients_as_small_as_eps(scale):
-    """For these the closed form is not exact; the error is less than 1% of an update."""
+    """For such gradients the closed form is not exact; the error is less than 1% of an update."""
     pair = Pair(dim=9)
     for step in range(400):
         pair.step(rows_of_update(pair.rng, step, 1 + np.arange(N_ROWS) * 5), scale=scale)

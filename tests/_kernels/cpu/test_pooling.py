@@ -171,7 +171,7 @@ def test_unknown_kind_raises(kind, kernel):
 
 @KINDS
 def test_network_gradients_equal_reference(kind, monkeypatch):
-    """And the compiled kernel ran once."""
+    """The compiled kernel also runs exactly once."""
     monkeypatch.delenv("SEQCLF_KERNELS", raising=False)
     network = Network(NetworkConfig(
         n_outputs=2, n_channels=3, cell="lstm", units=(9,), bidirectional=True, pooling=kind, activation="tanh",

@@ -42,7 +42,7 @@ WIDTHS = {"units": [8, UNITS, 37]}  # 37: two vectors of 16 and a partial vector
 
 
 def instruction_sets():
-    """Those that the library and this processor support, the fastest first."""
+    """The names that the library and this processor support, the fastest first."""
     if not library.available()[0]:
         return []
     chosen = loaded().seqclf_instructions()
@@ -94,7 +94,7 @@ def make_inputs(layout, n_inputs, seed=0, ids=False):
 
 
 def make_projection(layout, units, seed=0):
-    """Random factors of the outputs: the gradient of the test's loss, the sum of the products."""
+    """Random factors of the outputs. The loss is the sum of the products, so they are its gradient."""
     return draw(np.random.default_rng([9, seed]), layout.n_steps, units)
 
 
@@ -165,7 +165,7 @@ def compare_with_reference(cell, activation, lengths, n_inputs, units, reverse, 
 
 
 def sample_shape(rng, work):
-    """Random (lengths, n_inputs, units), each over its whole range, with about `work` multiplications at most."""
+    """Random (lengths, n_inputs, units), each over its whole range, with at most about `work` multiplications."""
     units = int(rng.choice([1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 64, 65, 100, 129, 255, 256, 257]))
     n_inputs = int(rng.choice([1, 2, 3, 4, 7, 8, 10, 16, 17, 33, 64, 130]))
     n_steps = max(1, work // (units * (units + n_inputs)))
@@ -196,7 +196,7 @@ def test_recurrence_equals_reference_on_large_random_shapes(cell, activation, re
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "activation"), CELLS)
 def test_recurrence_equals_reference_on_a_large_ragged_batch(cell, activation):
-    # Only few sequences are long, because the reference is slow.
+    # Only a few sequences are long, because the reference is slow.
     lengths = (700 * np.random.default_rng(3).random(200) ** 6).astype(np.int64)
     lengths[5] = 700
     compare_with_reference(cell, activation, lengths, 33, 257, reverse=True)
@@ -262,7 +262,7 @@ def test_recurrence_equals_reference_with_two_partitions_per_thread(cell, activa
 def test_input_projection_cache_does_not_change_any_bit(
     cell, activation, with_embedding, use_instructions, use_threads
 ):
-    """It is enabled for weights above 1 MB if a partition has at most 64 rows; a large batch runs without it."""
+    """The cache is enabled for weights above 1 MB if a partition has at most 64 rows; a large batch runs without."""
     n_gates = _kernels.CELLS[cell].n_gates
     n_inputs, units = (600, 400) if n_gates < 3 else (300, 210)
     weights = [make_weights(cell, n_inputs, units, seed, scale=0.3) for seed in range(2)]
@@ -295,7 +295,7 @@ def test_input_projection_cache_does_not_change_any_bit(
 
 @ALL_CELLS
 def test_one_hot_ids_have_the_gradient_of_one_hot_vectors(cell, activation, use_threads):
-    """And the sum over the steps has the same order for any number of threads."""
+    """The sum over the steps also has the same order for any number of threads."""
     layout = StepLayout(RAGGED)
     ids, weights = make_inputs(layout, 37, ids=True), make_weights(cell, 37, 21)
     ids[ids == 5] = 6  # so 5 does not occur
@@ -415,7 +415,7 @@ def test_id_beyond_the_columns_of_ids_raises():
 
 @sampled(CELL | DIRECTION)
 def test_inference_saves_no_gates(cell, activation, reverse, monkeypatch):
-    """The same bits as in training, and no memory for gates, although the weights require gradients."""
+    """The outputs have the same bits as in training. Gates get no memory, although the weights require gradients."""
     layout = StepLayout(RAGGED)
     inputs, weights = leaves_of(make_inputs(layout, 3), make_weights(cell, 3, UNITS))
     calls = []
@@ -580,7 +580,7 @@ def test_saturated_gates_equal_reference(cell, activation, size, name, use_instr
     use_instructions(name)
     layout = StepLayout([5, 3])
     weights = make_weights(cell, 1, 9)
-    # All gates must saturate: for a sigmoid of 12, 1 - s(x) has few correct digits in float32, in torch too.
+    # All gates must saturate: at x = 12, 1 - s(x) has few correct digits in float32, in torch too.
     weights = weights._replace(input=torch.where(weights.input.abs() < 0.01, 0.01, weights.input))
     inputs = torch.full((layout.n_steps, 1), size)
     if activation in UNBOUNDED and abs(size) > 1e4:
@@ -615,7 +615,7 @@ def test_derivative_at_zero_equals_reference(cell, activation, use_instructions)
 
 
 def test_tanh_and_sigmoid_are_accurate_over_the_whole_range(use_instructions):
-    """They are isolated by cells of one step with weights of 1 or 0."""
+    """Cells of one step with weights of 1 or 0 isolate the two functions."""
     x = torch.cat([torch.linspace(-120, 120, 20_001), torch.logspace(-37, 38, 2_000)])
     x = torch.cat([x, -x])
     layout = StepLayout([1] * len(x))

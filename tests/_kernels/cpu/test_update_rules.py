@@ -11,7 +11,7 @@ from seqclf._kernels import FusedUpdate, Hyperparameters, ParameterState
 from seqclf._kernels.cpu.update_rules import CODES
 from seqclf._native import abi, library
 
-# For each rule torch's optimiser, the hyperparameters for both, and the moments that the rule needs (mean, square).
+# For each rule: torch's optimiser, the hyperparameters for both, and the moments that the rule needs (mean, square).
 RULES = {
     "sgd": (torch.optim.SGD, {}, (0.0, 0.0, 0.0), (False, False)),
     "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, (0.9, 0.0, 0.0), (True, False)),

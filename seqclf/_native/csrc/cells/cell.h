@@ -59,12 +59,12 @@ struct CellDefaults {
   static constexpr bool has_recurrent_bias = false, has_memory = false, reads_previous = false;
   static constexpr Saves saves = NOTHING;
 
-  // Called before `output`: first for all rows of a tile, then `output` for all of them, so that the latencies of the rows
+  // Called for all rows of a tile before `output` is called for any of them, so that the latencies of the rows
   // overlap. If one transcendental function depends on another, put the first into `activate`.
   template <class A, class V> static inline void activate(V *, State<V> &) {}
 };
 
-// The block of torch's weights for the product of index `slot` with the inputs, or with the previous state.
+// The block of torch's weights for a slot. Slots are counted from 0 for the inputs and from `recurrent_offset` for the state.
 template <class Cell> static inline int torch_gate(int slot, bool recurrent) {
   return recurrent ? Cell::recurrent_order[slot] : Cell::input_order[slot];
 }

@@ -1,7 +1,7 @@
 // The forward pass of every cell over ragged batches. Compiled once per instruction set, in the namespace ISA.
 //
-// A partition is a range of rows (sequences) with all their steps, so threads never wait for each other. At every step a tile
-// of a few rows and a block of units (as many as fit in a vector) is computed at a time: the sums of its gates are accumulated
+// A partition is a range of rows (sequences) with all their steps, so threads never wait for each other. Every step is computed
+// tile by tile. A tile is a few rows and a block of units (as many as fit in a vector). The sums of its gates are accumulated
 // in registers over the inputs and the previous hidden state, and turned into the new state before anything is written. The
 // sums of a row run over the inputs and then over the units, always in the same order, so they do not depend on other rows.
 #include "cells/list.h"
@@ -139,12 +139,12 @@ static void forward_blocks(const ForwardPass &pass, const StepRows &rows, int64_
   }
 }
 
-// With few rows and weights larger than the second-level cache, every step streams all weights from a slower cache. The product
-// with the inputs does not depend on the state, so it is computed for several steps in one pass over the input weights. The
-// recurrent weights then stay in the faster cache.
+// If there are few rows and the weights are larger than the second-level cache, every step reads all weights from a slower
+// cache. The product with the inputs does not depend on the state, so it is computed for several steps in one pass over the
+// input weights. The recurrent weights then stay in the faster cache.
 template <class Cell> class InputProjections {
   static const int64_t min_weight_bytes = 1 << 20;  // about the size of a second-level cache
-  static const int64_t max_rows = 128;  // of all projected steps: with more, the cost of streaming the weights is negligible
+  static const int64_t max_rows = 128;  // of all projected steps: with more, the cost of reading the weights is negligible
 
  public:
   InputProjections(const ForwardPass &pass, const RowRange &rows)

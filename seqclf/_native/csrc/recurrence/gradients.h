@@ -16,8 +16,8 @@ namespace ISA {
 // In training, ids without an embedding are one-hot vectors: a projected embedding has no gradients.
 static inline bool is_one_hot(const Backward &call) { return call.layer.n_looked_up && !call.inputs.embedding; }
 
-// The number of multiplied inputs of a step that get a gradient, from the first one on: those of the embedding if there is one,
-// else the numeric values.
+// The number of multiplied inputs of a step that get a gradient. They are the first ones: the vector of the id if there is an
+// embedding, or else the numeric values.
 static inline int64_t n_grad_inputs(const Backward &call) {
   return call.inputs.embedding ? call.layer.n_looked_up : call.layer.n_values;
 }
@@ -81,8 +81,9 @@ template <class V> static inline V load_first(const float *from, int64_t n) {
   return load<V>(first);
 }
 
-// targets (ROWS, BLOCKS vectors) = or += grads (ROWS, gates of `width` units) times weights, from `column` on; the sums are in
-// registers. grads has SLOTS values for each unit, of which GATES from OFFSET on are used. Only `columns` columns are written.
+// targets (ROWS, BLOCKS vectors) = grads (ROWS, gates of `width` units) times weights, from `column` on; with `add` they are
+// added to. The sums are in registers. grads has SLOTS values for each unit, of which GATES from OFFSET on are used. Only
+// `columns` columns are written.
 template <class V, int SLOTS, int GATES, int OFFSET, int BLOCKS, int ROWS>
 static inline void backprop_tile(const float *grads, int64_t stride, int64_t width, const float *weights, float *const *targets,
                                  int64_t column, int64_t columns, bool add) {
@@ -170,8 +171,8 @@ template <class Cell> static int blocks_interleaved(int64_t unit, int64_t width)
   return unit + max_blocks<Cell> * lanes<wide> <= width ? max_blocks<Cell> : 1;
 }
 
-// A block of steps of one partition: the gradients of their gates, and what the weights were multiplied by: the inputs and a
-// one (for the bias), then the previous state and a one.
+// A block of steps of one partition: the gradients of their gates, and what the weights were multiplied by, which is the inputs
+// and a one (for the bias), then the previous state and a one.
 template <class Cell> class GradientBlock {
   static const int slots = Cell::slots, gates = Cell::gates, offset = Cell::recurrent_offset;
 
@@ -205,7 +206,7 @@ template <class Cell> class GradientBlock {
     const int64_t n_multiplied = n_inputs_ - 1;
     const float *from = step_inputs(call_.layer, call_.inputs, position, row, columns);
     if (from != columns) {
-      int64_t k = 0;  // There are often few, for which memcpy is slow.
+      int64_t k = 0;  // There are often only a few, for which memcpy is slow.
       for (; k + 8 <= n_multiplied; k += 8) store(columns + k, load(from + k));
       for (; k < n_multiplied; k++) columns[k] = from[k];
     }
@@ -219,8 +220,8 @@ template <class Cell> class GradientBlock {
     return grads_.data() + n++ * stride_;
   }
 
-  // Adds to the gradients of `n_rows` previous states: the gradients of the gates, from index `begin` of the block on, times
-  // the recurrent weights.
+  // Adds to the gradients of `n_rows` previous states. What is added is the gradients of the gates, from index `begin` of the
+  // block on, times the recurrent weights.
   void add_state_gradients(int64_t begin, int64_t n_rows, float *const *targets) const {
     multiply<offset>(transposed_.recurrent, grads_.data() + begin * stride_, n_rows, targets, width_, true);
   }
@@ -351,7 +352,7 @@ static void reduce_partitions(const Backward &call, int64_t direction, const flo
   }
 }
 
-// The gradient of the input weights of one-hot ids: for each id the sum of the gates' gradients over its steps, which the
+// The gradient of the input weights of one-hot ids: for each id the sum over its steps of the gates' gradients, which the
 // backward pass has written to `gates`. A partition is a range of ids. Each sum runs over the steps in order.
 template <class Cell> static void one_hot_weight_gradient(const BackwardPass &pass, const Gradients &gradients) {
   const Backward &call = pass.call;

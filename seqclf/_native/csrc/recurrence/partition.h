@@ -7,10 +7,10 @@ namespace ISA {
 
 static inline int64_t n_steps(const Batch &batch) { return batch.max_length ? batch.time_offsets[batch.max_length] : 0; }
 
-// The number of partitions: one per thread, or two per thread in a long call, so that a thread that other work interrupts does
-// fewer of them. A call is long from half a million states on, which take a millisecond or more. Two partitions have to cost as
-// much as one: each has at least 8 rows, which fill its tiles, and the weights of at most 64 units, which each partition reads
-// at each step, fit in the fast caches. The number depends only on the call, because sums are formed per partition.
+// The number of partitions: one per thread, or two per thread in a long call, so that a thread that is interrupted computes
+// fewer of them. A call is long from half a million states on, which take a millisecond or more. Two partitions must not take
+// longer than one: each has at least 8 rows, which fill its tiles, and the weights of at most 64 units, which each partition
+// reads at each step, fit in the fast caches. The number depends only on the call, because sums are formed per partition.
 static inline int64_t partition_count(int64_t n_threads, const Batch &batch, int64_t width) {
   const int64_t n_rows = batch.n_rows;
   const bool is_long = n_rows >= 16 * n_threads && width <= 64 && n_steps(batch) * width >= 500000;
@@ -38,7 +38,7 @@ struct RowRange {
   int64_t running(int64_t n_running) const { return n_running <= first ? 0 : (n_running < last ? n_running : last) - first; }
 
  private:
-  // How many of the first rows have about `wanted` steps together.
+  // The number of first rows that have about `wanted` steps in total.
   static int64_t n_rows_with_steps(const Batch &batch, int64_t wanted) {
     int64_t row = 0, length = batch.max_length;
     for (; row < batch.n_rows; row++) {
@@ -60,7 +60,7 @@ template <class Work> static inline void for_each_step(const Batch &batch, const
 
 // The rows of a partition that have a given step.
 struct RunningRows {
-  int64_t time, previous_time;  // previous_time: of the previous step of this direction, if there is one
+  int64_t time, previous_time;  // of the step, and of the previous step of this direction if there is one
   int64_t n, n_started;         // number of rows; the first n_started of them have a previous state
 
   // `step` counts the steps in the order of the direction.

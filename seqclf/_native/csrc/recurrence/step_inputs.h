@@ -6,7 +6,7 @@
 namespace seqclf {
 namespace ISA {
 
-// target = or += from * mask (no mask: ones), `n` floats
+// target = from * mask, or with ADD target += from * mask, for `n` floats. Without a mask it is all ones.
 template <bool ADD> static inline void apply_mask(float *target, const float *from, const float *mask, int64_t n) {
   int64_t k = 0;
   for (; k + 8 <= n; k += 8) {
@@ -27,7 +27,7 @@ struct MultipliedColumns {
       : first(inputs.embedding ? 0 : layer.n_looked_up), n(layer.n_values + layer.n_looked_up - first) {}
 };
 
-// The inputs for those columns: a pointer to the numeric values, or, with an embedding, to `buffer`, which is filled.
+// The inputs for those columns: the numeric values, or with an embedding `buffer`, to which the inputs are written.
 static inline const float *step_inputs(const Layer &layer, const Inputs &inputs, int64_t position, int64_t row, float *buffer) {
   const int64_t dim = layer.n_looked_up, n = layer.n_values;
   const float *values = inputs.values + position * n;

@@ -37,8 +37,8 @@ static inline int64_t blocked_offset(int64_t unit, int64_t width, int index, int
 // loads than multiply-adds.
 template <class Cell> static constexpr int max_blocks = Cell::slots == 1 ? 2 : 1;
 
-// The number of rows of a tile with `accumulators` vectors of sums per row: its register budget. All sums have to be in
-// registers, plus one vector of weights for each accumulator of a row, plus the value that they are multiplied by:
+// The number of rows of a tile with `accumulators` vectors of sums per row. The registers have to hold all sums, one vector of
+// weights for each accumulator of a row, and the value that the weights are multiplied by:
 //
 //   accumulators of a row        1        2        3        4
 //   16 registers             12 + 2    12 + 3   12 + 4   12 + 5
