@@ -28,6 +28,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from seqclf import RNNTextClassifier, SequencePadder, TextTokenizer, datasets
+from seqclf.inspection import TrainingCurveDisplay
 
 matplotlib.use("Agg")  # writes files, needs no screen
 import matplotlib.pyplot as plt
@@ -113,22 +114,12 @@ def show_predictions(model, X, y, n=4):
 # %%
 # The training curve
 # ------------------
-# Loss and accuracy after each epoch; the dotted line marks the epoch of the final weights.
+# Loss and accuracy after each epoch; a circle marks the epoch of the final weights.
 
 
 def draw_training_curve(model, path):
-    """Plot the history of the model with matplotlib."""
-    history = model.history_
-    epochs = [row["epoch"] for row in history]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for ax, quantity, label in zip(axes, ("loss", "score"), ("loss", "accuracy"), strict=True):
-        for split, name in (("train", "training"), ("valid", "validation")):
-            if history[0].get(f"{split}_{quantity}") is not None:
-                ax.plot(epochs, [row[f"{split}_{quantity}"] for row in history], marker="o", label=name)
-        ax.axvline(model.best_epoch_, color="gray", linestyle=":", label="best epoch")
-        ax.set(xlabel="epoch", ylabel=label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
+    """Plot the history of the model."""
+    figure = TrainingCurveDisplay.from_estimator(model).figure_
     figure.suptitle("Training of RNNTextClassifier")
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from seqclf import RNNClassifier, datasets
+from seqclf.inspection import HiddenStatesDisplay
 
 OUTPUT = Path(__file__).resolve().parent.parent / "demo_output"
 
@@ -85,22 +86,17 @@ order = np.argsort(V[:, 0])  # from units with weight for "trough first" to unit
 figure, axes = plt.subplots(
     3, 2, figsize=(9, 6.5), sharex="col", sharey="row", height_ratios=(2, 3, 2), layout="constrained"
 )
-for (top, middle, bottom), row in zip(axes.T, rows, strict=True):
-    steps = np.arange(1, len(states[row]) + 1)
-    top.plot(steps, test.data[row], color="black", marker=".")
-    top.set_title(test.target_names[test.target[row]])
-    extent = (0.5, len(steps) + 0.5, len(order) + 0.5, 0.5)
-    image = middle.imshow(
-        states[row].T[order], cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", extent=extent, interpolation="nearest"
+for column, row, colorbar in zip(axes.T, rows, [False, True], strict=True):
+    HiddenStatesDisplay.from_estimator(
+        classifier, test.data[row], units=order, ax=column[:2], vmax=1, colorbar=colorbar
     )
-    middle.set_yticks(np.arange(1, len(order) + 1))
-    bottom.axhline(0, color="gray", linewidth=1)
-    bottom.plot(steps, states[row] @ V + c, color="black", marker=".")
-    bottom.set_xlabel("step")
-axes[0, 0].set_ylabel("value")
-axes[1, 0].set_ylabel("unit")
+    column[0].set_title(test.target_names[test.target[row]])
+    column[2].axhline(0, color="gray", linewidth=1)
+    column[2].plot(np.arange(1, len(states[row]) + 1), states[row] @ V + c, marker=".")
+    column[2].set_xlabel("step")
+    for ax in column:
+        ax.label_outer()
 axes[2, 0].set_ylabel("logit of\n“peak first”")
-figure.colorbar(image, ax=axes[1], label="state")
 figure.suptitle("A simple recurrent network reads two series of the same values")
 
 OUTPUT.mkdir(exist_ok=True)

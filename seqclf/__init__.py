@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqclf import datasets
+    from seqclf import datasets, inspection
     from seqclf._model_file_error import ModelFileError
     from seqclf._persistence import load_model, load_predictor, save_model
     from seqclf._rnn_classifier import RNNClassifier
@@ -36,6 +36,7 @@ __all__ = [
     "TextTokenizer",
     "__version__",
     "datasets",
+    "inspection",
     "load_model",
     "load_predictor",
     "save_model",
@@ -62,8 +63,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":
-        return import_module("seqclf.datasets")
+    if name in ("datasets", "inspection"):
+        return import_module(f"seqclf.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'seqclf' has no attribute {name!r}; its public names are {', '.join(__all__)}")
     try:

@@ -1,6 +1,7 @@
 """Base of all estimators: parameters, predictions, and the hooks that `_fit` and `_partial_fit` call."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple, Self, cast
 
@@ -8,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from seqclf._base_saved import BaseSavedRNN
+from seqclf._callbacks import CallbackSupportMixin, with_callbacks
 from seqclf._cells import ACTIVATIONS, CELLS
 from seqclf._data.dataset import Rows
 from seqclf._data.encoded import EncodedSequences
@@ -46,7 +48,7 @@ class AutoEpochs(NamedTuple):
     max_epochs: int
 
 
-class BaseRNN(BaseSavedRNN):
+class BaseRNN(CallbackSupportMixin, BaseSavedRNN):
     """Fitting and prediction for ragged sequences; subclasses define what X is and what is learned."""
 
     _constraints: dict[str, Any] = {
@@ -207,6 +209,7 @@ class BaseRNN(BaseSavedRNN):
         """The outputs of the network for X: an array (n_samples, n_outputs), or a Ragged with one row per step."""
         return self._predict(X, "outputs")
 
+    @with_callbacks
     def _fit(self, *args: Any) -> Self:
         from seqclf._fit import fit  # This imports torch, which predictions do not need.
 
@@ -222,12 +225,16 @@ class BaseRNN(BaseSavedRNN):
     def _predict(self, X: Any, what: str) -> Any:
         """The "outputs" or "states" of the network for X."""
         rows = self._validate_X(X, reset=False)
+        return self._predict_encoded(lambda: self._encode(rows), what)
+
+    def _predict_encoded(self, encode: Callable[[], EncodedSequences], what: str) -> Any:
+        """The "outputs" or "states" of the network for the encoded rows that `encode` returns."""
         if not computes_on_cpu(self.device):
             from seqclf._device_prediction import predict_on_device  # This imports torch.
 
-            return predict_on_device(self, rows, what)
+            return predict_on_device(self, encode, what)
         compute = getattr(self._inference_network(), what)
-        return predict_sequences(lambda: self._encode(rows), self._label_features, compute, self.n_threads)
+        return predict_sequences(encode, self._label_features, compute, self.n_threads)
 
     def _network_config(self, task: Task) -> NetworkConfig:
         if isinstance(self.units, tuple | list):

@@ -120,6 +120,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         after an error or Ctrl-C. If a fit differs from a checkpoint in any of these, the checkpoint is not used, and a
         warning names the difference. A checkpoint from other versions of the packages raises an error. When a fit
         continues, the vocabulary and the linear model are fitted again, and only the remaining epochs are run.
+
+        The callbacks of scikit-learn, set with `set_callbacks`, are called at the beginning and the end of the fit and
+        of each epoch. They can stop the training. docs/callbacks.md describes them.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
@@ -127,8 +130,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of a stream.
 
-        This needs ``schedule="constant"`` and ``patience=None``, and ignores `max_epochs`. A call is all or nothing,
-        like `fit`. The state of the optimiser is kept, in pickles too, so training continues where it stopped.
+        This needs ``schedule="constant"`` and ``patience=None``, ignores `max_epochs`, and calls no callbacks. A call
+        is all or nothing, like `fit`. The state of the optimiser is kept, in pickles too, so training continues where
+        it stopped.
 
         Parameters
         ----------

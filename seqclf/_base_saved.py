@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from seqclf._callbacks import CALLBACK_ATTRIBUTES, CONTEXT_ATTRIBUTES, without
 from seqclf._inference.network import InferenceNetwork
 from seqclf._inputs.series_encoder import SeriesEncoder
 from seqclf._inputs.text_encoder import TextEncoder
@@ -21,6 +22,7 @@ from seqclf._label_features.saved import label_features_from_state, label_featur
 from seqclf._label_features.saved_folds import fold_models_to_state, load_fold_models
 from seqclf._saved import Saved, SavedStateError, State
 from seqclf._saved_model import FittedComponents
+from seqclf._state import snapshot
 from seqclf._tasks.saved import task_from_state
 from seqclf._tasks.task import Task
 from seqclf._text_tokenizer import TextTokenizer
@@ -138,9 +140,18 @@ class BaseSavedRNN(BaseEstimator, metaclass=ABCMeta):
         if not all(isinstance(epoch, dict) and all(map(_is_number, epoch.values())) for epoch in epochs):
             fitted.raise_invalid("history", "a list of dicts of numbers")
 
+    def __copy__(self) -> Self:
+        """A copy with the same components, which no method changes."""
+        return snapshot(self)
+
     def __getstate__(self) -> dict[str, Any]:
-        """The components as plain values and arrays: no device, no data, and only public classes."""
-        state = super().__getstate__() | {VERSION: this_version()}
+        """The components as plain values and arrays: no device, no data, and only public classes.
+
+        A saved model has no callbacks. Without a fit they are part of the state, because a search sends unfitted
+        estimators, with their callbacks, to its processes.
+        """
+        names = CALLBACK_ATTRIBUTES if self._has_fit() else CONTEXT_ATTRIBUTES
+        state = without(names, super().__getstate__()) | {VERSION: this_version()}
         if not self._has_fit():
             return state
         state.pop("network_", None)

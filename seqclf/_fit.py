@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from seqclf._callbacks import CALLBACK_ATTRIBUTES, FitCallbacks
 from seqclf._data.dataset import Dataset, Rows, Targets, take
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.split import validation_rows
 from seqclf._identity import fit_identity, versions
 from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.folds import cross_fitting_folds
-from seqclf._state import fresh_state
+from seqclf._nn.network import Network
+from seqclf._state import fresh_state, snapshot
 from seqclf._tasks.task import Task
 from seqclf._training.checkpoint import Checkpoint, open_checkpoint
 from seqclf._training.device import resolve_device, use_threads
@@ -46,11 +48,11 @@ def fit(
     check_parameters(estimator, estimator._constraints)
     device = resolve_device(estimator.device)
     with (
-        fresh_state(estimator) as fresh,
+        fresh_state(estimator, kept=CALLBACK_ATTRIBUTES) as fresh,
         use_threads(estimator.n_threads, device, estimator.cell, estimator.activation),
     ):
         task, data, provided = _prepare(fresh, X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
-        _train(fresh, task, data, provided, device)
+        _train(fresh, task, data, provided, device, FitCallbacks(estimator, X, y, sample_weight))
     return estimator
 
 
@@ -73,10 +75,13 @@ def _prepare(
     return task, data, None if validation is None else _encode_validation_data(estimator, *validation)
 
 
-def _train(estimator: Any, task: Task, data: Dataset, provided: Dataset | None, device: torch.device) -> None:
+def _train(
+    estimator: Any, task: Task, data: Dataset, provided: Dataset | None, device: torch.device, callbacks: FitCallbacks
+) -> None:
     """Train on the data, and set the fitted attributes; `provided` is the validation set from X_val, if any."""
     with _checkpoint(estimator, data, provided, device) as checkpoint:
-        _train_from(estimator, checkpoint, task, data, provided, device)
+        _train_from(estimator, checkpoint, task, data, provided, device, callbacks)
+        callbacks.end(lambda: _with_copied_results(estimator))
 
 
 def _checkpoint(
@@ -94,6 +99,7 @@ def _train_from(
     data: Dataset,
     provided: Dataset | None,
     device: torch.device,
+    callbacks: FitCallbacks,
 ) -> None:
     """Train from the checkpoint, or from the beginning if there is none."""
     rng = check_random_state(estimator.random_state)
@@ -118,16 +124,44 @@ def _train_from(
         checkpoint.load_into(session)
         if estimator.verbose and checkpoint.n_epochs:
             print(f"resuming after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
-    session.run(training, validation, after_epoch=None if checkpoint is None else checkpoint.save)
-    if validation is None and not warm:
-        network.head.shrink(len(training) / (len(training) + task.prior_rows))
+    shrink_to = len(training) / (len(training) + task.prior_rows) if validation is None and not warm else None
+
+    def fitted() -> Any:
+        """A copy of the estimator with the present weights, as if the training was over."""
+        copy = snapshot(estimator)
+        _set_results(copy, session, Network.from_arrays(network.config, network.to_arrays()), shrink_to)
+        copy.best_epoch_ = session.n_epochs
+        return copy
+
+    def after_epoch(session: TrainingSession) -> bool:
+        if checkpoint is not None:
+            checkpoint.save(session)
+        return callbacks.end_epoch(fitted)
+
+    callbacks.begin(config.max_epochs, session.n_epochs)
+    session.run(training, validation, before_epoch=lambda _: callbacks.begin_epoch(fitted), after_epoch=after_epoch)
+    _set_results(estimator, session, network, shrink_to)
     check_not_diverged(estimator, network, training.sequences, device)
-    set_fitted_attributes(estimator, task, session)
+
+
+def _set_results(estimator: Any, session: TrainingSession, network: Network, shrink_to: float | None) -> None:
+    """Set the fitted attributes. If `shrink_to` is given, the head of the network is shrunk to this fraction."""
+    if shrink_to is not None:
+        network.head.shrink(shrink_to)
+    set_fitted_attributes(estimator, session.task, network)
     for name in ("_training_state", "_folds"):  # left by an earlier partial_fit
         estimator.__dict__.pop(name, None)
     estimator.history_ = session.history
     estimator.n_iter_ = session.n_epochs
     estimator.best_epoch_ = session.best_epoch
+
+
+def _with_copied_results(estimator: Any) -> Any:
+    """A copy of a fitted estimator; changes of its weights and history don't change the estimator."""
+    copy, network = snapshot(estimator), estimator.network_
+    copy.network_ = Network.from_arrays(network.config, network.to_arrays())
+    copy.history_ = [dict(epoch) for epoch in estimator.history_]
+    return copy
 
 
 def _fit_label_features(estimator: Any, training: Dataset, task: Task, rng: np.random.RandomState) -> EncodedSequences:

@@ -98,7 +98,7 @@ def _train_chunk(estimator: Any, task: Task, chunk: Dataset, device: torch.devic
     n_before, history = (0, []) if _is_first_chunk(estimator) else (estimator.n_iter_, estimator.history_)
     estimator.n_iter_ = estimator.best_epoch_ = n_before + 1
     estimator.history_ = [*history, session.history[-1] | {"epoch": estimator.n_iter_}]
-    set_fitted_attributes(estimator, task, session)
+    set_fitted_attributes(estimator, task, network)
     # Arrays instead of tensors, so that a pickle can be loaded without torch.
     estimator._training_state = tensors_to_arrays(session.state_dict() | {"network": {}, "history": []})
 

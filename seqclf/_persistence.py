@@ -70,7 +70,6 @@ TextTokenizer
     ['blame']
     """
     name = type(estimator).__name__
-    path = _path_string(path)
     if isinstance(estimator, type):
         raise TypeError(f"save_model got the class {estimator.__name__}: pass an estimator, {estimator.__name__}(...).")
     if _MODULES.get(name) != type(estimator).__module__:
@@ -78,6 +77,7 @@ TextTokenizer
             f"save_model saves the estimators of seqclf, {', '.join(_MODULES)}: got an instance of "
             f"{type(estimator).__module__}.{name}. {_advice(estimator)}"
         )
+    path = _path_string(path)
     state = {"class": name, **estimator._to_state()}
     try:
         type(estimator)._from_state(Saved(state))
@@ -211,6 +211,8 @@ def _path_string(path: str | os.PathLike[str]) -> str:
 
 
 def _advice(estimator: Any) -> str:
+    if isinstance(estimator, str | os.PathLike):
+        return "The estimator is the first argument, the path the second."
     if hasattr(estimator, "best_estimator_"):
         return "Save its best_estimator_."
     return "Save a pipeline step by step, or with skops and seqclf.SKOPS_TRUSTED_TYPES."

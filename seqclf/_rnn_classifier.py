@@ -111,7 +111,8 @@ class RNNClassifier(BaseRNNClassifier, BaseSeriesRNN):
         CUDA GPU, "cuda" warns and uses the CPU.
     n_threads : int or None, default=None
         Number of threads of fit and predict. None uses torch's setting (``torch.get_num_threads()``); if torch is not
-        loaded, OMP_NUM_THREADS or the number of processors. Use 1 in grid searches that run in parallel.
+        loaded, OMP_NUM_THREADS or the number of processors; in worker processes of a parallel search, their part of the
+        processors. ``threadpoolctl.threadpool_limits`` lowers the number.
     verbose : int, default=0
         1 prints a line per epoch; 2 also shows a progress bar in each epoch.
 

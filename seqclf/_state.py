@@ -1,6 +1,6 @@
 """Fitting on a copy of the estimator: other threads see the old attributes or the new ones, never a mixture."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,15 +15,16 @@ def snapshot(estimator: Estimator) -> Estimator:
 
 
 @contextmanager
-def fresh_state(estimator: Estimator) -> Iterator[Estimator]:
+def fresh_state(estimator: Estimator, kept: Collection[str] = ()) -> Iterator[Estimator]:
     """A copy of the estimator to fit. At the end, without an error, the estimator gets all its attributes at once.
 
-    Parameters that are set on the estimator during the fit keep their new values.
+    Parameters that are set on the estimator during the fit keep their new values. The attributes named in `kept` stay
+    as they are on the estimator.
     """
     copy, before = snapshot(estimator), dict(vars(estimator))
     yield copy
-    names: list[str] = getattr(estimator, "_get_param_names", list)()
-    changed = {
-        name: value for name, value in vars(estimator).items() if name in names and value is not before.get(name)
-    }
-    estimator.__dict__ = vars(copy) | changed
+    parameters: list[str] = getattr(estimator, "_get_param_names", list)()
+    now = dict(vars(estimator))
+    changed = {name: now[name] for name in parameters if name in now and now[name] is not before.get(name)}
+    fitted = {name: value for name, value in vars(copy).items() if name not in kept}
+    estimator.__dict__ = fitted | changed | {name: now[name] for name in kept if name in now}

@@ -338,6 +338,44 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         rows = validate_text_input(X, kind=vocabulary.splitter.kind)[1]
         return vocabulary.replace_unknown(vocabulary.to_ids(rows).ids).items()
 
+    def spans(self, X: Any) -> NDArray[np.object_]:
+        """Find the characters of a text that each token was made from.
+
+        Parameters
+        ----------
+        X : list, array, Series or one-column frame of str
+            The texts, as given to `transform`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), dtype object
+            One int64 array of shape (n_tokens, 2) per text, with a pair (start, stop) for each token of `transform`: it
+            was made from ``text[start:stop]``. Tokens that were made from one character have the same span, such as
+            those of "½" with ``normalize="NFKC"``, or the bytes of a rare character with ``level="subword"``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row of X is invalid, or the tokenizer was fitted to lists of tokens.
+
+        Examples
+        --------
+        >>> tokenizer = TextTokenizer().fit(["good film"])
+        >>> text = "A GOOD<br />Film"
+        >>> [text[start:stop] for start, stop in tokenizer.spans([text])[0]]
+        ['A', 'GOOD', 'Film']
+        """
+        self._fix_ids()
+        vocabulary = snapshot(self)._vocabulary()
+        if vocabulary.splitter.kind == "tokens":
+            raise ValueError(
+                "spans needs texts, but this TextTokenizer was fitted to lists of tokens, which have no positions in "
+                "a text."
+            )
+        return vocabulary.spans(validate_text_input(X, kind="texts")[1]).items()
+
     def inverse_transform(self, X: Any) -> list[str]:
         """Convert ids back to texts.
 

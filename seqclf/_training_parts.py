@@ -15,7 +15,6 @@ from seqclf._tasks.task import Task
 from seqclf._training.batches import n_batches
 from seqclf._training.config import TrainingConfig
 from seqclf._training.predict import extreme_rows, predict_outputs
-from seqclf._training.session import TrainingSession
 from seqclf._validation.alignment import check_one_target_per_step
 from seqclf._validation.parameters import raise_parameter_changed
 
@@ -95,11 +94,11 @@ def check_not_diverged(estimator: Any, network: Network, sequences: EncodedSeque
         )
 
 
-def set_fitted_attributes(estimator: Any, task: Task, session: TrainingSession) -> None:
+def set_fitted_attributes(estimator: Any, task: Task, network: Network) -> None:
     """Set the fitted attributes that `fit` and `partial_fit` have in common."""
     estimator._task = task
     for name, value in task.attributes().items():
         setattr(estimator, name, value)
-    estimator.network_ = session.network
+    estimator.network_ = network
     estimator.__dict__.pop("_network", None)  # set in a loaded estimator
-    estimator.n_parameters_ = sum(parameter.numel() for parameter in session.network.parameters())
+    estimator.n_parameters_ = sum(parameter.numel() for parameter in network.parameters())

@@ -1,8 +1,10 @@
 """Estimators, data and checks that several test files use."""
 
+import io
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -69,6 +71,13 @@ def run_python(code, *options, timeout=120):
         pytest.fail(f"no answer after {timeout} s: {error.stdout!r} {error.stderr!r}")
     assert done.returncode == 0, (done.returncode, done.stderr[-3000:])
     return done.stdout
+
+
+def draw_figure(figure):
+    """Draw with warnings as errors, for example those of a layout that collapses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(io.BytesIO(), format="png")
 
 
 def assert_same_predictions(found, expected):

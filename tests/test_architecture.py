@@ -40,6 +40,7 @@ IMPORT_RULES = {
     "__init__.py": Allowed(
         modules=(
             "datasets",
+            "inspection",
             "_model_file_error",
             "_persistence",
             "_rnn_classifier",
@@ -93,6 +94,7 @@ IMPORT_RULES = {
     "_base.py": Allowed(
         (
             "_base_saved",
+            "_callbacks",
             "_training.config",
             "_tasks/",
             "_inference/",
@@ -109,6 +111,7 @@ IMPORT_RULES = {
     ),
     "_base_saved.py": Allowed(
         (
+            "_callbacks",
             "_saved_model",
             "_text_tokenizer",
             "_inputs/",
@@ -117,12 +120,14 @@ IMPORT_RULES = {
             "_label_features/",
             "_validation/",
             "_saved",
+            "_state",
             "_unpickling",
         ),
         ("sklearn",),
         in_functions=("seqclf._nn", "seqclf._training"),
     ),
-    "_device_prediction.py": Allowed(("_training/", "_prediction")),
+    "_callbacks.py": Allowed(libraries=("sklearn.callback",), numpy=False),
+    "_device_prediction.py": Allowed(("_training/", "_prediction", "_data/")),
     "_devices.py": Allowed(numpy=False),
     "_persistence.py": Allowed(
         ("_devices", "_model_files/", "_model_file_error", "_predictor", "_saved_model", "_saved", "_skops_types"),
@@ -140,9 +145,11 @@ IMPORT_RULES = {
     "_training_parts.py": Allowed(("_training/", "_tasks/", "_nn/", "_validation/", "_data/"), ("torch",)),
     "_fit.py": Allowed(
         (
+            "_callbacks",
             "_training_parts",
             "_training/",
             "_tasks/",
+            "_nn/",
             "_label_features/",
             "_validation/",
             "_data/",
@@ -174,6 +181,7 @@ IMPORT_RULES = {
     "_unpickling.py": Allowed(("_saved", "_warn"), in_functions=("seqclf",)),
     "_sequences/": Allowed(("_unpickling",)),
     "_native/": Allowed(("_native/",)),
+    "_native/threadpool_controller.py": Allowed(("_native/",), ("threadpoolctl",), numpy=False),
     "_data/": Allowed(("_data/", "_warn")),
     "_validation/": Allowed(("_validation/", "_data/", "_saved", "_warn"), in_functions=("narwhals", "sklearn")),
     "_text/": Allowed(("_text/", "_data/", "_native/", "_saved"), in_functions=("tokenizers",)),
@@ -194,7 +202,28 @@ IMPORT_RULES = {
         ("_training/", "_tasks/", "_nn/", "_kernels/", "_inference/", "_native/", "_data/", "_warn"),
         ("filelock", "skorch", "torch", "tqdm"),
     ),
+    "inspection/_explained_model.py": Allowed(("inspection/", "_predictor", "_prediction", "_data/")),
+    "inspection/_target.py": Allowed(("_tasks/", "_validation/", "_data/")),
+    "inspection/_leave_out.py": Allowed(("inspection/", "_validation/", "_data/")),
+    "inspection/_integrated_gradients.py": Allowed(
+        ("inspection/", "_nn/", "_kernels/", "_training/", "_validation/"), ("torch",)
+    ),
+    "inspection/_integrated_outputs.py": Allowed(("inspection/", "_label_features/")),
     "datasets/": Allowed(("datasets/",), ("sklearn.utils", "sklearn.datasets")),
+    "inspection/": Allowed(
+        (
+            "inspection/",
+            "_base",
+            "_text_tokenizer",
+            "_inputs/",
+            "_inference/",
+            "_label_features/",
+            "_validation/",
+            "_data/",
+        ),
+        in_functions=("matplotlib",),
+    ),
+    "inspection/__init__.py": Allowed(("inspection/",), numpy=False, dynamic=True),
 }
 
 
@@ -348,7 +377,7 @@ def test_init_files_of_folders_import_nothing():
     """Exceptions: `_cells` lists the cells, `_kernels` the operations on tensors and what they use."""
     for file in FILES:
         folder, _, name = file.rpartition("/")
-        if name != "__init__.py" or not folder or folder == "datasets":
+        if name != "__init__.py" or folder in ("", "datasets", "inspection"):
             continue
         names = {found.name for found in imports_of((PACKAGE / file).read_text(encoding="utf-8"), file)}
         kernels = ("seqclf._kernels", "seqclf._cells", "seqclf._native.forced")

@@ -28,11 +28,12 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from _sampling import sampled
-from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer
+from seqclf import RNNClassifier, RNNTextClassifier, SequencePadder, TextTokenizer, datasets
 from seqclf._data.ragged import Ragged
 from seqclf._kernels import CELLS
 from seqclf._label_features.linear_scores import LinearScores
@@ -998,3 +999,12 @@ def test_html_shows_class_parameters_and_fitted_state(case):
     assert {"text/html", "text/plain"} <= estimator._repr_mimebundle_().keys()
     # The representations do not change the estimator.
     assert_equal(outputs(estimator, X), outputs(case.make().fit(X, y), X))
+
+
+def test_html_stays_short_and_does_not_link_to_pages_of_scikit_learn():
+    texts, labels = datasets.make_order_reviews(200, random_state=0, return_X_y=True)
+    classifier = RNNTextClassifier(units=2, max_epochs=1, random_state=0).fit(texts, labels)
+    classifier.history_ = classifier.history_ * 200
+    html = estimator_html_repr(make_pipeline(classifier))
+    assert "history_" in html and len(html) < 60_000
+    assert classifier._get_doc_link() == ""

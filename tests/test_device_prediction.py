@@ -18,7 +18,8 @@ def classifier():
 
 
 def on_device(estimator, X, what):
-    return predict_on_device(estimator, estimator._validate_X(X, reset=False), what)
+    rows = estimator._validate_X(X, reset=False)
+    return predict_on_device(estimator, lambda: estimator._encode(rows), what)
 
 
 def test_predict_on_device_outputs_include_label_features(classifier):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import seqclf
-from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, datasets
+from seqclf import RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor, datasets, inspection
 
 ESTIMATORS = (RNNClassifier, RNNRegressor, RNNTagger, RNNTextClassifier, RNNTextRegressor)
 GUIDE, GUIDE_NAME = "docs/parameters.md", "the parameter guide"
@@ -69,7 +69,7 @@ BY_STEPS_IN_FIT = {
 def documented_objects():
     """The public functions, classes and methods, by name."""
     found = {}
-    for module in (seqclf, datasets):
+    for module in (seqclf, datasets, inspection):
         for name in module.__all__:
             documented = getattr(module, name)
             if inspect.isfunction(documented):

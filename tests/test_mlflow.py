@@ -109,3 +109,27 @@ def test_pyfunc_model_of_a_model_file_needs_neither_pickle_nor_skops(name, mlflo
     assert ".zip" in files and not files & {".pkl", ".skops"}
     loaded = mlflow.pyfunc.load_model(logged.model_uri)
     np.testing.assert_array_equal(loaded.predict(X), model.predict_proba(X))
+
+
+def test_a_callback_logs_the_history_of_each_epoch(mlflow):
+    """docs/callbacks.md has this callback, with a run of its own."""
+
+    class Logger:
+        def setup(self, estimator, context):
+            mlflow.log_params(estimator.get_params(deep=False))
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch":
+                mlflow.log_metrics(fitted_estimator.history_[-1], step=fitted_estimator.n_iter_)
+
+    model = RNNClassifier(**(SMALL | {"max_epochs": 3})).set_callbacks(Logger()).fit(SERIES, LABELS)
+    run = mlflow.active_run().info.run_id
+    logged = mlflow.MlflowClient().get_metric_history(run, "train_loss")
+    assert [(metric.step, metric.value) for metric in logged] == [
+        (epoch["epoch"], epoch["train_loss"]) for epoch in model.history_
+    ]
+    assert mlflow.get_run(run).data.params["units"] == "2"

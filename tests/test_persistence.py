@@ -265,6 +265,11 @@ def test_load_model_rejects_an_invalid_device(tmp_path):
         load_model(tmp_path / "model", device=None)
 
 
+def test_save_model_explains_the_order_of_its_arguments(tmp_path):
+    with pytest.raises(TypeError, match=r"got an instance of builtins\.str\. The estimator is the first argument"):
+        save_model(str(tmp_path / "model"), RNNTagger())
+
+
 def test_save_model_rejects_a_class(tmp_path):
     with pytest.raises(TypeError, match=r"got the class RNNTagger: pass an estimator, RNNTagger\(\.\.\.\)"):
         save_model(RNNTagger, tmp_path / "model")

@@ -13,7 +13,7 @@ ESTIMATORS = ["RNNClassifier", "RNNRegressor", "RNNTagger", "RNNTextClassifier",
 TRANSFORMERS = ["SequencePadder", "TextTokenizer"]
 FILES = ["load_model", "load_predictor", "save_model"]
 CONSTANTS = ["SKOPS_TRUSTED_TYPES", "__version__"]
-OTHERS = ["ModelFileError", "datasets", "series_from_frame", "show_versions"]
+OTHERS = ["ModelFileError", "datasets", "inspection", "series_from_frame", "show_versions"]
 PUBLIC_NAMES = sorted([*ESTIMATORS, *TRANSFORMERS, *FILES, *CONSTANTS, *OTHERS])
 
 HEAVY = ["joblib", "matplotlib", "numpy", "pandas", "scipy", "skorch", "sklearn", "tokenizers", "torch", "tqdm"]
@@ -27,8 +27,9 @@ def modules_loaded_by(code):
 
 
 def public_objects():
-    names = [name for name in PUBLIC_NAMES if name not in (*CONSTANTS, "ModelFileError", "datasets")]
-    functions = [f"datasets.{name}" for name in seqclf.datasets.__all__]
+    folders = ("datasets", "inspection")
+    names = [name for name in PUBLIC_NAMES if name not in (*CONSTANTS, "ModelFileError", *folders)]
+    functions = [f"{folder}.{name}" for folder in folders for name in getattr(seqclf, folder).__all__]
     return names + functions
 
 
@@ -100,6 +101,12 @@ def test_validate_series_does_not_import_polars():
     assert done.stdout.split() == ["False"]
 
 
+def test_inspection_imports_no_matplotlib_before_a_call():
+    assert modules_loaded_by("from seqclf import inspection; dir(inspection)") == []
+    loaded = modules_loaded_by("from seqclf.inspection import *")
+    assert not {"matplotlib", "torch", "skorch", "tokenizers"} & set(loaded)
+
+
 def test_classifiers_import_no_optional_library():
     loaded = modules_loaded_by("from seqclf import RNNClassifier, RNNTextClassifier")
     assert not {"matplotlib", "tokenizers"} & set(loaded)
@@ -146,7 +153,8 @@ def test_public_methods_are_documented(name):
 @pytest.mark.parametrize("name", public_objects())
 def test_arguments_are_keyword_only_after_the_first(name):
     parameters = list(inspect.signature(resolve(name)).parameters.values())
-    first = 2 if name == "save_model" else 1  # the model and the path
+    # the model and the path; the model and its input
+    first = 2 if name in ("save_model", "inspection.token_contributions") else 1
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[first:]), f"{name}: {parameters}"
 
 

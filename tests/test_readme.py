@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor
+from seqclf._native import library
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -26,6 +27,27 @@ def test_readme_code_prints_its_comments(capsys, monkeypatch, tmp_path):
     exec(compile(code, str(README), "exec"), {"__name__": "readme"})
     assert expected
     assert capsys.readouterr().out.splitlines() == expected
+
+
+@pytest.mark.skipif(not library.available()[0], reason="the page lists the compiled library")
+def test_code_of_the_page_on_inspection_prints_its_outputs(capsys, monkeypatch, tmp_path):
+    """Numbers with a decimal point are not compared: times differ, and the last digits depend on the processor."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.chdir(tmp_path)  # it writes pictures
+    page = (ROOT / "docs" / "inspection.md").read_text(encoding="utf-8")
+    code, expected = "", ""
+    for kind, block in re.findall(r"^```(python|text)\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        code += block if kind == "python" else ""
+        expected += "\n".join(re.findall(r"# -> (.*)", block)) if kind == "python" else block
+    exec(compile(code, "docs/inspection.md", "exec"), {"__name__": "page"})
+
+    def without_fractions(text):
+        return re.sub(r"\d+\.\d+", "0.0", text).split()
+
+    assert without_fractions(capsys.readouterr().out) == without_fractions(expected)
+    pictures = re.findall(r"\]\((\w+\.png)\)", page)
+    assert pictures and all((tmp_path / picture).stat().st_size for picture in pictures)
+    pyplot.close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

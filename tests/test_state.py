@@ -137,3 +137,12 @@ def test_fresh_state_keeps_parameters_set_during_a_fit():
         classifier.set_params(batch_size=7)
         classifier.classes_ = "of another fit"
     assert (classifier.batch_size, classifier.units, classifier.classes_) == (7, 9, "fitted")
+
+
+def test_fresh_state_keeps_named_attributes_of_the_original():
+    original = Plain(a=1, b=2, c=3)
+    with fresh_state(original, kept=("b", "c", "d", "e")) as fresh:
+        fresh.a, fresh.b, fresh.d = 4, 5, 6
+        original.b, original.e = 7, 8
+        del original.c
+    assert vars(original) == {"a": 4, "b": 7, "e": 8}

@@ -134,12 +134,9 @@ def test_fit_raises_if_the_outputs_diverge_after_training(monkeypatch):
 
 
 def test_set_fitted_attributes_replaces_a_loaded_network(fitted):
-    class Session:
-        network = fitted.network_
-
     estimator = RNNClassifier()
     estimator._network = "loaded"
-    set_fitted_attributes(estimator, fitted._task, Session)
+    set_fitted_attributes(estimator, fitted._task, fitted.network_)
     assert estimator.network_ is fitted.network_ and not hasattr(estimator, "_network")
     assert estimator.classes_ is fitted._task.classes and estimator._task is fitted._task
     assert estimator.n_parameters_ == sum(each.numel() for each in fitted.network_.parameters())

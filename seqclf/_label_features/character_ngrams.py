@@ -98,9 +98,19 @@ class CharacterNGrams:
         new_tokens : sequence of str
             Further tokens.
         """
+        return count_expanded_entries(rows, len(self.names_), self.of_tokens_, self._of_new_tokens(new_tokens))
+
+    def of_steps(self, ids: NDArray[np.int32], new_tokens: Sequence[str]) -> Ragged:
+        """The columns of the n-grams of each token, repeated as often as it has them; `ids` as in :meth:`count`."""
+        new = self._of_new_tokens(new_tokens)
+        is_new = ids >= len(self.of_tokens_)
+        items = self.of_tokens_.take(np.where(is_new, 0, ids)).items()
+        items[is_new] = new.take(ids[is_new] - len(self.of_tokens_)).items()
+        return Ragged.from_items(items, dtype=np.int32)
+
+    def _of_new_tokens(self, tokens: Sequence[str]) -> Ragged:
         column = self._column_of.get
-        items = [[one for one in map(column, char_wb_ngrams(token)) if one is not None] for token in new_tokens]
-        return count_expanded_entries(rows, len(self.names_), self.of_tokens_, _ragged(items))
+        return _ragged([[one for one in map(column, char_wb_ngrams(token)) if one is not None] for token in tokens])
 
     def to_state(self) -> State:
         """The state to save: the n-grams, and which of them each token has."""

@@ -32,6 +32,8 @@ from seqclf._saved import Saved, State
 
 # The smallest weight of a row, as a fraction of the largest: with smaller ones the equations can't be solved.
 _MIN_WEIGHT = 1e-6
+# The number of points at which a derivative is averaged over a line.
+_N_NODES = 64
 
 
 class Features(Protocol):
@@ -107,6 +109,8 @@ class LinearScores:
         The scores of a row without features.
     calibration_ : Calibration
         The estimates are ``offset + slope * scores``, for numeric targets clipped to the range of the training targets.
+    is_learnable_ : ndarray of shape (n_outputs,), bool
+        Whether the models inform about an output; the estimates of others are derived from their frequencies.
     fold_models_ : list of (coef, intercept)
         The models fitted without each fold; empty unless ``keep_folds=True``.
     """
@@ -114,6 +118,7 @@ class LinearScores:
     coef_: NDArray[np.float32]
     intercept_: NDArray[np.float32]
     calibration_: Calibration
+    is_learnable_: NDArray[np.bool_]
 
     def __init__(self, features: Features, fits: Sequence[Fit]):
         self.features, self._fits = features, fits
@@ -134,16 +139,16 @@ class LinearScores:
         weights = np.maximum(weights, _MIN_WEIGHT)
         weights /= weights.mean()
         features = self.features.fit_transform(rows)
-        fold, self._is_learnable, self._exclusive = supervision.fold, supervision.is_learnable, supervision.exclusive
+        fold, self.is_learnable_, self._exclusive = supervision.fold, supervision.is_learnable, supervision.exclusive
         frequencies = weights @ supervision.targets / weights.sum()
         # If no row belongs to an output, or all rows do, half a row is treated as different.
         half_row = 0.5 / (len(weights) + 1)
-        self._priors = logit(np.clip(frequencies[~self._is_learnable], half_row, 1 - half_row))
+        self._priors = logit(np.clip(frequencies[~self.is_learnable_], half_row, 1 - half_row))
         min_loss = np.inf
         for fit in self._fits:
             models = fit(features, supervision.targets, weights, fold)
             scores = models.held_out + (models.centers[0] - models.centers[1 + fold])
-            scores[:, ~self._is_learnable] = 0
+            scores[:, ~self.is_learnable_] = 0
             calibration = supervision.calibrate(scores)
             if calibration.loss < min_loss and np.isfinite(models.coef).all() and np.isfinite(models.intercept).all():
                 min_loss, self.calibration_, best_scores, best_fit = calibration.loss, calibration, scores, fit
@@ -173,6 +178,25 @@ class LinearScores:
             start = stop
         return np.concatenate(estimates)
 
+    def mean_slopes(self, scores: NDArray[np.floating], output: int) -> NDArray[np.float64]:
+        """The mean derivative of one estimate by each score, (n_outputs,), for a row with `scores` of this shape.
+
+        The mean is over the straight line from the scores of a row without features. So the sum of these slopes times
+        the differences of the scores is the difference of the estimates.
+        """
+        start, slopes = self.intercept_.astype(np.float64), np.zeros(len(scores))
+        if self.is_learnable_[output]:
+            first, last = self.calibration_.estimates(np.stack([start, scores]))[:, output]
+            difference = scores[output] - start[output]
+            slopes[output] = (last - first) / difference if difference else 0.0
+        elif self._exclusive and self.is_learnable_.any():  # a log-sum-exp of the other estimates
+            nodes, weights = np.polynomial.legendre.leggauss(_N_NODES)
+            line = start + (1 + nodes[:, None]) / 2 * (scores - start)
+            estimates = np.where(self.is_learnable_, self.calibration_.estimates(line), -np.inf)
+            fractions = np.exp(estimates - _log_sum_exp(estimates))
+            slopes += self.calibration_.slope * (weights / 2 @ fractions)
+        return slopes
+
     def to_state(self) -> State:
         """The state to save: everything that `transform` needs without `fold`."""
         return {
@@ -180,7 +204,7 @@ class LinearScores:
             "coef": self.coef_,
             "intercept": self.intercept_,
             "calibration": self.calibration_.to_state(),
-            "known": self._is_learnable,
+            "known": self.is_learnable_,
             "priors": self._priors,
             "exclusive": self._exclusive,
         }
@@ -194,8 +218,8 @@ class LinearScores:
         scores.intercept_ = saved.array("intercept", np.float32, (n_outputs,))
         saved.require(n_outputs > 0, "there are no outputs")
         scores.calibration_ = saved.part("calibration", lambda state: Calibration.from_state(state, n_outputs))
-        scores._is_learnable, scores._exclusive = saved.array("known", bool, (n_outputs,)), saved.boolean("exclusive")
-        scores._priors = saved.array("priors", np.float64, (int(np.count_nonzero(~scores._is_learnable)),))
+        scores.is_learnable_, scores._exclusive = saved.array("known", bool, (n_outputs,)), saved.boolean("exclusive")
+        scores._priors = saved.array("priors", np.float64, (int(np.count_nonzero(~scores.is_learnable_)),))
         return scores
 
     def _scores(self, features: Any, fold: NDArray[np.int64] | None) -> NDArray[np.floating]:
@@ -210,10 +234,10 @@ class LinearScores:
 
     def _estimates(self, scores: NDArray[np.floating]) -> NDArray[np.float32]:
         estimates = self.calibration_.estimates(scores)
-        unlearnable = ~self._is_learnable
+        unlearnable = ~self.is_learnable_
         if unlearnable.any():
             # The only information about these outputs is their frequency.
-            learnable = estimates[:, self._is_learnable] if self._exclusive else np.empty((len(scores), 0))
+            learnable = estimates[:, self.is_learnable_] if self._exclusive else np.empty((len(scores), 0))
             if learnable.shape[1]:
                 estimates[:, unlearnable] = self._priors + _log_sum_exp(learnable)
             else:  # The frequencies of several exclusive outputs add up to 1 already.

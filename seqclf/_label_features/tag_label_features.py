@@ -49,12 +49,12 @@ class TagLabelFeatures(LabelFeatures):
         candidates = _C_CANDIDATES if n_scores <= _MAX_SCORES_TO_TUNE else _C_CANDIDATES[:1]
         fits = [partial(fit_linear_models, C=C, loss="squared_hinge") for C in candidates]
         self.scores = LinearScores(TokenContext(), fits)
-        return _with_scores(sequences, self.scores.fit_transform(self._spelled(sequences), supervision, keep_folds))
+        return _with_scores(sequences, self.scores.fit_transform(self.spelled(sequences), supervision, keep_folds))
 
     def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Apply the linear models."""
         token_fold = None if fold is None else np.repeat(fold, sequences.lengths)
-        return _with_scores(sequences, self.scores.transform(self._spelled(sequences), token_fold))
+        return _with_scores(sequences, self.scores.transform(self.spelled(sequences), token_fold))
 
     def mismatch(self, inputs: InputKind, n_outputs: int) -> str | None:
         """Why these features do not match the inputs and the number of outputs; None if they do."""
@@ -75,7 +75,8 @@ class TagLabelFeatures(LabelFeatures):
         features.scores = saved.part("scores", lambda state: LinearScores.from_state(state, TokenContext.from_state))
         return features
 
-    def _spelled(self, sequences: EncodedSequences) -> SpelledTokens:
+    def spelled(self, sequences: EncodedSequences) -> SpelledTokens:
+        """The sequences in the form that the linear model needs."""
         spelling = sequences.spelling
         if spelling is None or self._tokens is None:
             return SpelledTokens(sequences.steps, self._tokens, False)

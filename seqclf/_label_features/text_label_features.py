@@ -101,13 +101,15 @@ class TextLabelFeatures(LabelFeatures):
 
     def transform(self, sequences: EncodedSequences, fold: NDArray[np.int64] | None = None) -> EncodedSequences:
         """Look up the n-grams, and apply the linear models."""
-        ids = sequences.steps
-        ngram_ids = self._ngrams.transform(ids)
-        features = None if self.of_ngrams is None else self.of_ngrams.transform(ngram_ids, len(ids), fold)
-        scores = None
-        if self.scores is not None:
-            scores = self.scores.transform(TokenRows(ids, ngram_ids, sequences.spelling), fold)
+        rows = self.token_rows(sequences)
+        features = None if self.of_ngrams is None else self.of_ngrams.transform(rows.ngram_ids, len(rows.ids), fold)
+        scores = None if self.scores is None else self.scores.transform(rows, fold)
         return replace(sequences, features=features, scores=scores, spelling=None)
+
+    def token_rows(self, sequences: EncodedSequences) -> TokenRows:
+        """The sequences in the forms that the linear model needs."""
+        ids = sequences.steps
+        return TokenRows(ids, self._ngrams.transform(ids), sequences.spelling)
 
     def to_state(self) -> State:
         """The state to save, without the names of the tokens."""

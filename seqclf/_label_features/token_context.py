@@ -132,6 +132,13 @@ class TokenContext:
         """The number of features."""
         return sum(len(table.names) for table in self._tables) + 2 * len(self._frequent_pairs)
 
+    @property
+    def distances(self) -> NDArray[np.int64]:
+        """How far the two tokens of each feature are from the token, (n_features, 2); equal for one token."""
+        n_features = [*(len(table.names) for table in self._tables), *2 * [len(self._frequent_pairs)]]
+        tokens = [*((distance, distance) for distance, _, _ in _POSITIONS), (-1, 0), (0, 1)]
+        return np.repeat(np.array(tokens), n_features, axis=0)
+
     def names(self) -> list[str]:
         """The name of each feature."""
         names = [

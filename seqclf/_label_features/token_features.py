@@ -119,6 +119,19 @@ class TokenFeatures:
         counts = self.characters_.count(Ragged(rows.spelling.ids, rows.ids.lengths), rows.spelling.new_tokens)
         return stack_columns([features, tf_idf(counts, self.idf_[n_ngrams:])])
 
+    def ngram_columns(self, rows: TokenRows) -> list[NDArray[np.int32]]:
+        """For n = 1 and more, the column of the n-gram that ends at each step, -1 for one that is not a feature."""
+        orders = zip(rows.ngram_ids[: self.n_orders], self._id_offsets, strict=True)
+        return [self._column[np.where(ids > 0, ids + offset, 0)] for ids, offset in orders]
+
+    def character_columns(self, rows: TokenRows) -> Ragged | None:
+        """The columns of the n-grams of characters in each token, repeated as often as it has them; None without."""
+        if self.characters_ is None:
+            return None
+        assert rows.spelling is not None
+        of_steps = self.characters_.of_steps(rows.spelling.ids, rows.spelling.new_tokens)
+        return Ragged(of_steps.values + np.int32(len(self._selected_ngrams)), of_steps.lengths)
+
     def blocks(self, rows: TokenRows) -> Iterator[TokenRows]:
         """Split the rows into blocks whose features fit into memory."""
         offsets, start = rows.ids.offsets, 0
@@ -201,8 +214,7 @@ class TokenFeatures:
 
     def _token_counts(self, rows: TokenRows) -> SparseRows:
         """The count of each selected n-gram of tokens in each row."""
-        orders = zip(rows.ngram_ids[: self.n_orders], self._id_offsets, strict=True)
-        columns = [self._column[np.where(ids > 0, ids + offset, 0)] for ids, offset in orders]
+        columns = self.ngram_columns(rows)
         entries = np.stack(columns, axis=1).ravel() if len(columns) > 1 else columns[0]
         return count_entries(Ragged(entries, rows.ids.lengths * len(columns)), len(self._selected_ngrams))
 

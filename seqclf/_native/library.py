@@ -48,6 +48,7 @@ def load() -> tuple[ctypes.CDLL | None, str]:
         function = getattr(loaded, f"seqclf_{name}")
         function.restype, function.errcheck = ctypes.c_int64, _check_memory
     loaded.seqclf_instructions.restype = ctypes.c_char_p
+    _register(path)
     return loaded, f"fused kernels for {loaded.seqclf_instructions().decode()}"
 
 
@@ -62,6 +63,15 @@ def _problem(loaded: ctypes.CDLL) -> str | None:
         return f"was built from other sources: its interface has version {version}, this package needs {abi.INTERFACE}"
     missing = [name for name in abi.ENTRY_POINTS if not hasattr(loaded, f"seqclf_{name}")]
     return f"lacks the functions {', '.join(missing)}" if missing else None
+
+
+def _register(path: Path) -> None:
+    """Let `threadpoolctl.threadpool_limits` limit the threads of the library, unless threadpoolctl is not installed."""
+    try:
+        from seqclf._native.threadpool_controller import register
+    except ImportError:  # Predictions need only numpy and safetensors.
+        return
+    register(path)
 
 
 def _check_memory(result: int, function: Any, _: Any) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ class Choice:
     n: int
 
 
+_limits = threading.local()
 _choice: ContextVar[Choice | None] = ContextVar("seqclf_threads", default=None)
 
 
@@ -33,9 +35,9 @@ def kernel_threads(n: int) -> Iterator[None]:
 
 
 def chosen_threads() -> int | None:
-    """The number of the innermost :func:`kernel_threads` block, or None outside of all."""
+    """The number of the innermost :func:`kernel_threads` block, up to the limit; None outside of all blocks."""
     choice = _choice.get()
-    return None if choice is None else choice.n
+    return None if choice is None else limited(choice.n)
 
 
 def n_threads() -> int:
@@ -44,7 +46,14 @@ def n_threads() -> int:
 
 
 def default_threads() -> int:
-    """Torch's number if torch is imported, else OMP_NUM_THREADS, else the number of CPUs of this process."""
+    """Torch's number if torch is imported, else OMP_NUM_THREADS, else the number of CPUs; at most the limit.
+
+    Workers of joblib have OMP_NUM_THREADS set to their part of the CPUs, and torch reads it when it is imported.
+    """
+    return limited(_unlimited_threads())
+
+
+def _unlimited_threads() -> int:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_num_threads"):  # it has no such function while it is being imported
         return int(torch.get_num_threads())
@@ -54,6 +63,23 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def thread_limit() -> int | None:
+    """The limit of this Python thread, which `threadpoolctl.threadpool_limits` sets; None without one."""
+    limit: int | None = getattr(_limits, "n", None)
+    return limit
+
+
+def set_thread_limit(n: int | None) -> None:
+    """Set the limit of this Python thread, or remove it. It applies to chosen and default numbers."""
+    _limits.n = n
+
+
+def limited(n: int) -> int:
+    """`n`, or the limit if that is smaller."""
+    limit = thread_limit()
+    return n if limit is None else min(n, limit)
 
 
 def current_choice() -> Choice | None:

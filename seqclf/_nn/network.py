@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from seqclf import _kernels
 from seqclf._inference.config import MEAN_SCALE, NetworkConfig
@@ -98,7 +99,7 @@ class Network(nn.Module):
             return self.head.weight.new_zeros(n_units, self.head.n_features)
         inputs = self._inputs(batch, layout, generator)
         states = self.recurrent(inputs, layout, generator)
-        features = self._features(states, inputs, layout, generator)
+        features = self._features(states, inputs, inputs.values, layout, generator)
         if self.pooling is None:
             return features[layout.steps_in_order]
         if layout.is_sorted:
@@ -115,6 +116,28 @@ class Network(nn.Module):
             return self.head.weight.new_zeros(0, self.recurrent.n_outputs)
         states = self.recurrent(self._inputs(batch, layout, None), layout, None)
         return states[layout.steps_in_order]
+
+    def outputs_of_values(self, values: Tensor, n_looked_up: int, layout: StepLayout) -> Tensor:
+        """Outputs without scores, for inputs of the first layer that can require gradients.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_steps, n_inputs)
+            In the order of the layout: the channels of a series; or the vector of each token, and its step features.
+        n_looked_up : int
+            The width of the vectors of tokens; 0 for a series.
+        layout : StepLayout
+            The layout of the batch.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_outputs), or without pooling (n_steps, n_outputs)
+            In the order of the layout.
+        """
+        inputs = Inputs(values)
+        states = self.recurrent(inputs, layout, None)
+        features = self._features(states, inputs, values[:, n_looked_up:], layout, None)
+        return functional.linear(features, self.head.weight, self.head.bias)
 
     def _layout(self, batch: SequenceBatch) -> StepLayout:
         """The layout of a batch, after a check that its step features match the configuration."""
@@ -142,7 +165,14 @@ class Network(nn.Module):
         mask = self.dropout.mask((layout.n_rows, weight.shape[1]), weight, generator)
         return self.embedding(ids, mask, step_features)
 
-    def _features(self, states: Tensor, inputs: Inputs, layout: StepLayout, generator: Generator | None) -> Tensor:
+    def _features(
+        self,
+        states: Tensor,
+        inputs: Inputs,
+        step_features: Tensor | None,
+        layout: StepLayout,
+        generator: Generator | None,
+    ) -> Tensor:
         """The input of the head in the order of the layout: per row, or without pooling per step."""
         pooled = self.pooling is not None
         features = states if self.pooling is None else self.pooling(states, layout)
@@ -150,8 +180,7 @@ class Network(nn.Module):
             filtered = self.convolutions(_kernels.materialize(inputs, layout), layout)
             features = torch.cat((features, _kernels.pool("mean", filtered, layout) if pooled else filtered), dim=1)
         features = self.dropout(features, None if pooled else layout.row_of_step, layout.n_rows, generator)
-        if self.head.n_means and inputs.values is not None:
-            step_features = inputs.values
+        if self.head.n_means and step_features is not None:
             means = MEAN_SCALE * _kernels.pool("mean", step_features, layout) if pooled else step_features
             features = torch.cat((features, means), dim=1)
         return features

@@ -2,18 +2,19 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-_LINE_BREAK = re.compile(r"<[\s/]*+br\b[^<>]*+>", re.IGNORECASE)  # <br />, </br>, < BR clear="all">
+LINE_BREAK = re.compile(r"<[\s/]*+br\b[^<>]*+>", re.IGNORECASE)  # <br />, </br>, < BR clear="all">
 # Soft hyphens, word joiners, byte-order marks and direction marks: they are not displayed.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
-_ZERO_WIDTH_SPACE, _JOINERS = "\u200b", "\u200c\u200d"
+INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+ZERO_WIDTH_SPACE, _JOINERS = "\u200b", "\u200c\u200d"
 _KEYCAP = "\u20e3"
-_KEYCAPS = re.compile(rf"[0-9#*]\ufe0f?+{_KEYCAP}")
+KEYCAPS = re.compile(rf"[0-9#*]\ufe0f?+{_KEYCAP}")
 _MORE_MARKS = "\U000e0100-\U000e01ef"  # outside the basic plane: variation selectors of ideographs
 _SKIN_TONES, _TAGS, _REGIONAL = "\U0001f3fb-\U0001f3ff", "\U000e0020-\U000e007f", "\U0001f1e6-\U0001f1ff"
 _ALNUM, _SPACE = re.compile(r"\w"), re.compile(r"\s")
@@ -38,14 +39,14 @@ def clean(text: str, lowercase: bool, form: Form | None) -> str:
     """
     text = _visible(text, form)
     if "<" in text:
-        text = _LINE_BREAK.sub(" ", text)
+        text = LINE_BREAK.sub(" ", text)
     return _lower(text.replace("’", "'"), lowercase, form)
 
 
 def clean_for_words(text: str, lowercase: bool, form: Form | None) -> str:
     """Like :func:`clean`, with spaces around keycaps, whose digits would otherwise join words."""
     text = clean(text, lowercase, form)
-    return _KEYCAPS.sub(r" \g<0> ", text) if _KEYCAP in text else text
+    return KEYCAPS.sub(r" \g<0> ", text) if _KEYCAP in text else text
 
 
 def clean_token(token: str, lowercase: bool, form: Form | None) -> str:
@@ -62,7 +63,7 @@ def _visible(text: str, form: Form | None) -> str:
     """Drop invisible characters. This comes before normalisation: they can separate a letter from its accent."""
     if text.isascii():
         return text
-    return normalized(_INVISIBLE.sub("", text).replace(_ZERO_WIDTH_SPACE, " "), form)
+    return normalized(INVISIBLE.sub("", text).replace(ZERO_WIDTH_SPACE, " "), form)
 
 
 def _lower(text: str, lowercase: bool, form: Form | None) -> str:
@@ -73,6 +74,12 @@ def _lower(text: str, lowercase: bool, form: Form | None) -> str:
 def find_words(text: str) -> list[str]:
     """The words and single marks of a text, in order."""
     return (_ASCII_WORDS if text.isascii() else word_pattern()).findall(text)
+
+
+def find_word_spans(text: str) -> Iterator[tuple[int, int]]:
+    """The start and the stop of each of these words and marks."""
+    for match in (_ASCII_WORDS if text.isascii() else word_pattern()).finditer(text):
+        yield match.span()
 
 
 @cache

@@ -96,6 +96,19 @@ def encode(model: Any, lines: Iterable[str]) -> Iterator[NDArray[np.int32]]:
             yield np.array(encoding.ids, dtype=np.int32)
 
 
+def spans(model: Any, line: str) -> list[tuple[int, int]]:
+    """The start and the stop of each subword in the line.
+
+    The space before a word belongs to its first subword, but not to its span. The subwords of a part of a character
+    have the span of the character.
+    """
+    found = []
+    for start, stop in model.encode(_without_surrogates(line)).offsets:
+        start += stop - start > 1 and line[start] == " "
+        found.append((start, stop))
+    return found
+
+
 def _train(texts: Iterator[str], n_tokens: int, min_frequency: int, pre_tokenizer: Any = None) -> Any:
     tokenizers, byte_level = load_library(), _byte_level()
     model = tokenizers.Tokenizer(tokenizers.models.BPE())

@@ -12,6 +12,7 @@ from seqclf._data.ragged import Ragged, Side
 from seqclf._saved import Saved, SavedStateError, State
 from seqclf._text import subwords
 from seqclf._text.splitter import Splitter
+from seqclf._text.tracked_text import Positions
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]"]
 N_SPECIAL = len(SPECIAL_TOKENS)  # padding and unknown come before the first token
@@ -82,6 +83,15 @@ class Vocabulary:
         """The subword ids of whole texts, not truncated."""
         encoded = subwords.encode(self.subword_model, map(self.splitter.line, texts))
         return Ragged.from_items([ids + N_SPECIAL for ids in encoded], dtype=np.int32)
+
+    def spans(self, texts: Sequence[str]) -> Ragged:
+        """The start and the stop of each token in its text, (n_tokens, 2), truncated to `max_length`."""
+        spans = self.splitter.spans if self.subword_model is None else self._subword_spans
+        return self.cut(Ragged.from_items([spans(text) for text in texts], dtype=np.int64, n_channels=2))
+
+    def _subword_spans(self, text: str) -> Positions:
+        line = self.splitter.tracked_line(text)
+        return line.spans(subwords.spans(self.subword_model, line.text))
 
     def cut(self, ids: Ragged) -> Ragged:
         """Truncate the texts to `max_length`."""

@@ -7,7 +7,7 @@ import torch
 
 from seqclf._inference.dispatch import is_compiled
 from seqclf._kernels import torch_threads
-from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads
+from seqclf._native.threads import chosen_threads, in_forked_process, kernel_threads, limited
 from seqclf._warn import warn
 
 _EXPECTED = "'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'"
@@ -57,5 +57,5 @@ def use_threads(n_threads: int | None, device: torch.device, cell: str, activati
             yield
     else:
         n_torch = 1 if in_forked_process() else n_threads
-        with nullcontext() if n_torch is None else torch_threads(n_torch):
+        with nullcontext() if n_torch is None else torch_threads(limited(n_torch)):
             yield

@@ -67,6 +67,7 @@ class TrainingSession:
         self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None
         self._callbacks = self._make_callbacks()
         self._reference_weight: float | None = None
+        self._is_stopped = False
         self._loop = TrainingLoop(
             network,
             task=task,
@@ -105,7 +106,7 @@ class TrainingSession:
     def is_over(self) -> bool:
         """Whether the training has ended."""
         stopped = self._early_stopping is not None and self._early_stopping.is_over
-        return stopped or self.n_epochs >= self.config.max_epochs
+        return stopped or self._is_stopped or self.n_epochs >= self.config.max_epochs
 
     @property
     def best_epoch(self) -> int:
@@ -124,9 +125,10 @@ class TrainingSession:
         validation: Dataset | None = None,
         *,
         n_epochs: int | None = None,
-        after_epoch: Callable[["TrainingSession"], None] | None = None,
+        before_epoch: Callable[["TrainingSession"], None] | None = None,
+        after_epoch: Callable[["TrainingSession"], bool | None] | None = None,
     ) -> None:
-        """Train until the last epoch, or until early stopping, which then restores the best weights.
+        """Train until the last epoch or until it is stopped; early stopping then restores the best weights.
 
         Parameters
         ----------
@@ -136,8 +138,11 @@ class TrainingSession:
             The validation set; without it, early stopping uses the training loss.
         n_epochs : int, default=None
             Return after this many epochs, even if the training is not over.
+        before_epoch : callable, default=None
+            Called with the session before each epoch.
         after_epoch : callable, default=None
-            Called with the session after each epoch, when its state can be saved.
+            Called with the session after each epoch, when its state can be saved. If it returns True, the training is
+            over.
         """
         data = TrainingData(training, self.task, self.network.device)
         self._loop.train_split = None
@@ -148,10 +153,12 @@ class TrainingSession:
             self._loop.notify("on_train_begin", X=data)
         with self._training_mode():
             while not self.is_over and (n_epochs is None or n_epochs > 0):
+                if before_epoch is not None:
+                    before_epoch(self)
                 self._loop.fit_loop(data, epochs=1)
                 n_epochs = None if n_epochs is None else n_epochs - 1
                 if after_epoch is not None:
-                    after_epoch(self)
+                    self._is_stopped = bool(after_epoch(self))
         self._loop.train_split = None  # to release the validation data
         if self.is_over:
             self._loop.notify("on_train_end", X=data)

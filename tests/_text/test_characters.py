@@ -62,7 +62,7 @@ def test_line_break_pattern_matches_only_ascii_letters():
     """The native splitter compares single bytes: b, B, r and R."""
     for index, letters in ((1, "bB"), (2, "rR")):
         tags = (("<br>"[:index] + chr(code) + "<br>"[index + 1 :], chr(code)) for code in range(0x110000))
-        assert "".join(letter for tag, letter in tags if characters._LINE_BREAK.fullmatch(tag)) == "".join(
+        assert "".join(letter for tag, letter in tags if characters.LINE_BREAK.fullmatch(tag)) == "".join(
             sorted(letters)
         )
 

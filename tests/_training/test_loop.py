@@ -102,7 +102,7 @@ def synced(monkeypatch):
 
 
 def is_pending(rows):
-    return rows._last_step != rows._entry.n_logged
+    return rows._last_update != rows._entry.n_logged
 
 
 def make_classifier(**changes):

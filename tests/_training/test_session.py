@@ -212,6 +212,36 @@ def test_run_in_several_calls_equals_one_call():
     assert_same(result_of(repeated), result_of(once))
 
 
+def test_run_calls_functions_before_and_after_each_epoch():
+    session, calls = make_session("adam", "constant", None), []
+    data = training_and_validation(None)
+    session.run(
+        *data,
+        before_epoch=lambda session: calls.append(("before", session.n_epochs)),
+        after_epoch=lambda session: calls.append(("after", session.n_epochs)),
+        n_epochs=2,
+    )
+    assert calls == [("before", 0), ("after", 1), ("before", 1), ("after", 2)]
+    assert not session.is_over
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+def test_run_is_over_if_a_function_returns_true(patience):
+    session, weights = make_session("sgd", "one_cycle", patience), []
+
+    def stop(session):
+        weights.append(session.network.to_arrays())
+        return session.n_epochs == 4
+
+    session.run(*training_and_validation(patience), after_epoch=stop)
+    assert session.is_over and session.n_epochs == 4
+    best = weights[session.best_epoch - 1]
+    for name, array in session.network.to_arrays().items():
+        np.testing.assert_array_equal(array, best[name])
+    session.run(*training_and_validation(patience))
+    assert session.n_epochs == 4
+
+
 def test_state_dict_is_independent_of_the_session():
     session = make_session("adam", "constant", 2)
     session.run(*training_and_validation(2), n_epochs=1)

@@ -48,10 +48,10 @@ class LazyRows:
         self.parameter = parameter
         self._entry = entry
         self._arrays = [tensor for tensor in (parameter, mean, square) if tensor is not None]
-        self._last_step = torch.zeros(len(parameter), dtype=torch.int32)
+        self._last_update = torch.zeros(len(parameter), dtype=torch.int32)
         self._decay_log = None if mean is None else torch.zeros(_MAX_PENDING_UPDATES, 4, dtype=torch.float64)
         entry.n_rows, entry.dim = parameter.shape
-        entry.last_update, entry.decay_log = address(self._last_step), address(self._decay_log)
+        entry.last_update, entry.decay_log = address(self._last_update), address(self._decay_log)
         entry.max_logged = _MAX_PENDING_UPDATES
 
     def begin_batch(self, ids: Tensor) -> None:

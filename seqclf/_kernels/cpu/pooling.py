@@ -31,26 +31,26 @@ class _Pool(Function):
         if values.stride(1) != 1:
             values = values.contiguous()
         pooled = values.new_empty(layout.n_rows, values.shape[1])
-        chosen = None
+        max_positions = None
         if kind == "max" and training:
-            chosen = torch.empty(pooled.shape, dtype=torch.int32)
-        call = _pooling(abi.POOLING_KINDS[kind], values, layout, pooled, chosen=chosen)
+            max_positions = torch.empty(pooled.shape, dtype=torch.int32)
+        call = _pooling(abi.POOLING_KINDS[kind], values, layout, pooled, max_positions=max_positions)
         loaded().seqclf_pool(ctypes.byref(call))
-        ctx.save_for_backward(chosen)
+        ctx.save_for_backward(max_positions)
         ctx.kind, ctx.layout, ctx.n_threads = kind, layout, n_threads()
         return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_pooled):
-        (chosen,) = ctx.saved_tensors
+        (max_positions,) = ctx.saved_tensors
         layout, grad_pooled = ctx.layout, grad_pooled.contiguous()
         grad_values = grad_pooled.new_empty(layout.n_steps, grad_pooled.shape[1])
         call = abi.PoolingBackward(
             layout.as_c_struct,
             abi.POOLING_KINDS[ctx.kind],
             grad_pooled.shape[1],
-            *map(address, (grad_pooled, chosen, grad_values)),
+            *map(address, (grad_pooled, max_positions, grad_values)),
             thread_count(ctx.n_threads, layout.n_steps * VALUE_COST * grad_pooled.shape[1]),
         )
         loaded().seqclf_pool_backward(ctypes.byref(call))
@@ -106,6 +106,6 @@ def _pooling(kind: int, values: Tensor, layout: StepLayout, pooled: Tensor, **op
         values.shape[1],
         values.stride(0),
         *map(address, (values, optional.get("keys"), optional.get("query"), pooled)),
-        *map(address, (optional.get("chosen"), optional.get("scales"))),
+        *map(address, (optional.get("max_positions"), optional.get("scales"))),
         thread_count(n_threads(), layout.n_steps * VALUE_COST * values.shape[1]),
     )
