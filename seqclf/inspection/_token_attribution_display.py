@@ -241,7 +241,7 @@ class TokenAttributionDisplay:
 
 
 def _check_spans(rows: list[Contributions], texts: list[str] | None) -> None:
-    for row, (found, text) in enumerate(zip(rows, texts or [None] * len(rows), strict=True)):
+    for row, (found, text) in enumerate(zip(rows, texts or [], strict=texts is not None)):
         if text is not None and found.spans is not None and found.spans.max(initial=0) > len(text):
             raise ValueError(
                 f"texts[{row}] is shorter than the text that the contributions belong to: pass the texts that "
