@@ -141,8 +141,10 @@ class BaseSavedRNN(BaseEstimator, metaclass=ABCMeta):
             fitted.raise_invalid("history", "a list of dicts of numbers")
 
     def __copy__(self) -> Self:
-        """A copy with the same components, which no method changes."""
-        return snapshot(self)
+        """A copy with the same components, which no method changes, and without the contexts of a fit in progress."""
+        copy = snapshot(self)
+        copy.__dict__ = without(CONTEXT_ATTRIBUTES, copy.__dict__)
+        return copy
 
     def __getstate__(self) -> dict[str, Any]:
         """The components as plain values and arrays: no device, no data, and only public classes.

@@ -33,7 +33,7 @@ from seqclf import (
     load_model,
     save_model,
 )
-from seqclf._callbacks import CALLBACK_ATTRIBUTES
+from seqclf._callbacks import CALLBACK_ATTRIBUTES, CONTEXT_ATTRIBUTES
 from seqclf._kernels.cpu.lazy_rows import LazyRows
 from seqclf._kernels.dispatch import is_native_enabled
 from seqclf._nn.network import Network
@@ -350,6 +350,16 @@ def test_clone_and_copy_have_the_same_callbacks():
     assert vars(copied) == vars(fitted) and type(copied) is RNNClassifier
     network = copied.network_
     assert fitted.fit(SERIES, VALUES > 0).network_ is not network is copied.network_
+
+
+def test_copies_that_a_callback_makes_have_no_context_of_the_fit():
+    """With one, a later fit of the copy would be a part of a search that is over."""
+    copies = []
+    recorder = Recorder(in_epoch(0, lambda estimator: copies.append(copy.copy(estimator))))
+    classifier = series_classifier().set_callbacks(recorder).fit(SERIES, LABELS)
+    assert not set(CONTEXT_ATTRIBUTES) & vars(copies[0]).keys()
+    classifier._parent_callback_ctx = "of a search"
+    assert copy.copy(classifier).fit(SERIES, LABELS).n_iter_ == classifier.n_iter_
 
 
 def test_fitted_estimator_has_no_attribute_of_an_earlier_fit():
