@@ -2,8 +2,8 @@
 
 There are two series of data sets, both from the words of the reviews: 1, 2, 4 and 8 times the documents; and the same
 number of words in documents of different lengths, cut from the concatenated reviews. In the first series the time
-should be proportional to the number of words. In the second it should be constant, if a batch has so many words that
-its fixed cost is negligible.
+should be proportional to the number of words. In the second it should be constant, if a batch has enough words to make
+its fixed cost negligible.
 """
 
 import statistics

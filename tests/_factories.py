@@ -62,6 +62,23 @@ def make_network(seed=0, **changes):
     return Network(NetworkConfig(**(config | changes))).reset_parameters(torch.Generator().manual_seed(seed))
 
 
+def convolve_by_loop(values, layout, weight):
+    """A convolution of each sequence, row by row, step by step, filter by filter."""
+    import torch
+
+    n_filters, _, width = weight.shape
+    outputs = torch.zeros(layout.n_steps, n_filters, dtype=values.dtype)
+    for row, length in enumerate(layout.lengths):
+        positions = [layout.time_offsets[time] + row for time in range(length)]
+        for time in range(length):
+            for filter_ in range(n_filters):
+                for offset in range(width):
+                    source = time + offset - (width - 1) // 2
+                    if 0 <= source < length:
+                        outputs[positions[time], filter_] += values[positions[source]] @ weight[filter_, :, offset]
+    return outputs
+
+
 def run_python(code, *options, timeout=120):
     """Run a program in another process and return its output. A deadlock is a failure after `timeout` seconds."""
     command = [sys.executable, *options, "-c", textwrap.dedent(code)]

@@ -24,7 +24,7 @@ class Folder:
     """A folder that is open for reading.
 
     If the system supports it, all files are read from the folder that was opened, even if a writer replaces it
-    meanwhile. Files that config.json doesn't name, such as README.md, are never opened.
+    at the same time. Files that config.json doesn't name, such as README.md, are never opened.
     """
 
     def __init__(self, path: str) -> None:

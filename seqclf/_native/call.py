@@ -5,7 +5,7 @@ import ctypes
 from seqclf._native import library
 
 # A call with at most this many multiplications runs on one thread, because starting others would take too long. On one
-# processor so many took 0.1 ms with AVX-512, 0.2 ms with AVX2 and 0.7 ms with SSE. The costs below are also in
+# processor they took 0.1 ms with AVX-512, 0.2 ms with AVX2 and 0.7 ms with SSE. The costs below are also in
 # multiplications. Their times are from the same processor, where a multiplication with AVX2 took 16 ps.
 _MIN_PARALLEL_WORK = 10_000_000
 # Pooling, or summing a gradient, per value: 120 to 210 ps.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from _factories import convolve_by_loop
 from _sampling import sampled
 from seqclf._kernels import ACTIVATIONS, CELLS, Inputs, LookUp, StepLayout, Weights, reference
 
@@ -174,21 +175,6 @@ def test_pooling_equals_each_row_alone(kind):
         else:
             found = reference.pool(kind, values, layout)
         torch.testing.assert_close(found[row], expected)
-
-
-def convolve_by_loop(values, layout, weight):
-    """Row by row, step by step, filter by filter."""
-    n_filters, _, width = weight.shape
-    outputs = torch.zeros(layout.n_steps, n_filters, dtype=values.dtype)
-    for row, length in enumerate(layout.lengths):
-        positions = [layout.time_offsets[time] + row for time in range(length)]
-        for time in range(length):
-            for filter_ in range(n_filters):
-                for offset in range(width):
-                    source = time + offset - (width - 1) // 2
-                    if 0 <= source < length:
-                        outputs[positions[time], filter_] += values[positions[source]] @ weight[filter_, :, offset]
-    return outputs
 
 
 @sampled({"lengths": [[4, 1, 0, 9, 9, 2, 3], [5, 5, 5], [1], [1, 1]], "width": [1, 2, 3, 4, 7]}, n_quick=8)

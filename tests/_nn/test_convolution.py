@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 import _factories
+from _factories import convolve_by_loop
 from seqclf._kernels import StepLayout
 from seqclf._nn.convolution import Convolution, ConvolutionStack
 from seqclf._nn.network import Network
@@ -20,21 +21,6 @@ def generator(seed=0):
 
 def drawn(layout, n_features, dtype=torch.float64):
     return torch.randn(layout.n_steps, n_features, generator=generator(), dtype=dtype)
-
-
-def convolve_by_loop(values, layout, weight):
-    """Row by row, step by step, filter by filter."""
-    n_filters, _, width = weight.shape
-    outputs = torch.zeros(layout.n_steps, n_filters, dtype=values.dtype)
-    for row, length in enumerate(layout.lengths):
-        positions = [layout.time_offsets[time] + row for time in range(length)]
-        for time in range(length):
-            for filter_ in range(n_filters):
-                for offset in range(width):
-                    seen = time + offset - (width - 1) // 2
-                    if 0 <= seen < length:
-                        outputs[positions[time], filter_] += values[positions[seen]] @ weight[filter_, :, offset]
-    return outputs
 
 
 def make_layer(n_inputs=3, n_filters=4, width=3):

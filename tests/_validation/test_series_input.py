@@ -11,37 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqclf import RNNClassifier, SequencePadder
-
-NAMES = ("x", "y", "z")
-RNG = np.random.default_rng(0)
-# Values that are exact in float32.
-X = np.round(64 * RNG.normal(size=(12, 7, 3))) / 64
-Y = np.arange(12) % 2
-RAGGED = [row[: 5 + index % 3] for index, row in enumerate(X)]
-
-
-def classifier(**changes):
-    return RNNClassifier(
-        **({"units": 2, "max_epochs": 1, "conv_filters": 2, "random_state": 0, "n_threads": 1} | changes)
-    )
-
-
-def fit_and_score(data, **changes):
-    """The decision function of a classifier for the data that it was fitted on."""
-    return classifier(**changes).fit(data, Y).decision_function(data)
-
-
-def pandas_frame(row, names=NAMES):
-    return pd.DataFrame(row, columns=list(names))
-
-
-def polars_frame(row, names=NAMES):
-    return pl.DataFrame(row, schema=list(names))
-
-
-def arrow_table(row, names=NAMES):
-    return pa.table(dict(zip(names, row.T, strict=True)))
+from _series_frames import NAMES, RAGGED, X, Y, arrow_table, classifier, fit_and_score, pandas_frame, polars_frame
+from seqclf import SequencePadder
 
 
 def nested_pandas(rows):
