@@ -62,7 +62,9 @@ class Ragged:
         # numpy makes a float array of an empty list, which would turn ids into floats.
         filled = [array for array in arrays if len(array)]
         if filled:
-            values = np.concatenate(filled)
+            # Arrays in column order, as of frames, would be joined in column order. Sums over steps would be rounded
+            # differently, and the same data would not give the same result, bit for bit.
+            values = np.ascontiguousarray(np.concatenate(filled))
             return cls(values if dtype is None else values.astype(dtype, copy=False), lengths)
         shape = (0,) if n_channels is None else (0, n_channels)
         if dtype is None:

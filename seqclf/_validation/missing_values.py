@@ -21,7 +21,7 @@ def fill_missing(series: Ragged, method: str) -> Ragged:
     if not np.isnan(values).any():
         return series
     filled = [_filled(column, series, method) for column in values.T]
-    return Ragged(np.column_stack(filled), series.lengths)
+    return Ragged(np.ascontiguousarray(np.column_stack(filled)), series.lengths)
 
 
 def _filled(column: NDArray[np.float64], series: Ragged, method: str) -> NDArray[np.float64]:

@@ -155,3 +155,9 @@ def test_pickle_does_not_contain_cached_offsets():
     assert pickle.dumps(ragged) == before
     restored = pickle.loads(before)
     assert as_lists(restored) == [[7, 8], [], [9]] and restored.offsets.tolist() == [0, 2, 2, 3]
+
+
+def test_from_items_stores_steps_in_row_order():
+    items = [np.asfortranarray(np.arange(6.0).reshape(3, 2)), np.asfortranarray(np.ones((2, 2)))]
+    assert np.concatenate(items).flags.f_contiguous
+    assert Ragged.from_items(items).values.flags.c_contiguous
