@@ -3,28 +3,30 @@
 The estimators define what X and y are.
 """
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from seqclf._callbacks import CALLBACK_ATTRIBUTES, FitCallbacks
+from seqclf._callbacks import CALLBACK_ATTRIBUTES, FitCallbacks, without
 from seqclf._data.dataset import Dataset, Rows, Targets, take
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.split import validation_rows
-from seqclf._identity import fit_identity, versions
+from seqclf._identity import call_identity, fit_identity, versions
 from seqclf._label_features.blas import reserve_blas_buffers
 from seqclf._label_features.folds import cross_fitting_folds
 from seqclf._nn.network import Network
 from seqclf._state import fresh_state, snapshot
 from seqclf._tasks.task import Task
 from seqclf._training.checkpoint import Checkpoint, open_checkpoint
+from seqclf._training.config import TrainingConfig
 from seqclf._training.device import resolve_device, use_threads
 from seqclf._training.guard import guarded
 from seqclf._training.memory import check_training
+from seqclf._training.process_group import ProcessGroup, joined_processes
 from seqclf._training.session import TrainingSession
 from seqclf._training_parts import (
     check_not_diverged,
@@ -39,21 +41,60 @@ from seqclf._validation.parameters import check_parameters, raise_parameter_chan
 from seqclf._validation.targets import check_two_groups, validate_groups, validate_sample_weight
 
 
+@dataclass(frozen=True)
+class _Start:
+    """All that the epochs start from, except for the parameters; the same in all processes of a fit."""
+
+    attributes: dict[str, Any]  # of the estimator
+    task: Task
+    training: Dataset
+    validation: Dataset | None
+    config: TrainingConfig
+    network: Network
+    rng: np.random.RandomState
+    saved: dict[str, Any] | None  # the state of the training in the checkpoint
+    shrink_to: float | None  # the fraction to which the head is shrunk after the training
+
+
 @guarded
 def fit(
     estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
 ) -> Any:
-    """Fit the estimator; after an error or Ctrl-C, it is unchanged."""
+    """Fit the estimator; after an error or Ctrl-C, it is unchanged.
+
+    In a fit on several processes, the first one prepares the data, and all train the network.
+    """
     reserve_blas_buffers()
-    check_parameters(estimator, estimator._constraints)
-    device = resolve_device(estimator.device)
-    with (
-        fresh_state(estimator, kept=CALLBACK_ATTRIBUTES) as fresh,
-        use_threads(estimator.n_threads, device, estimator.cell, estimator.activation),
-    ):
-        task, data, provided = _prepare(fresh, X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
-        _train(fresh, task, data, provided, device, FitCallbacks(estimator, X, y, sample_weight))
+    arguments = (X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
+    with joined_processes() as group:
+        check_parameters(estimator, estimator._constraints)
+        _check_equal_calls(group, estimator, arguments)
+        device = group.device(resolve_device(estimator.device))
+        n_threads = estimator.n_threads or group.n_threads
+        with (
+            fresh_state(estimator, kept=CALLBACK_ATTRIBUTES) as fresh,
+            use_threads(n_threads, device, estimator.cell, estimator.activation),
+            ExitStack() as opened,
+        ):
+            prepared = group.on_first(lambda: _prepare(fresh, *arguments), send=False)
+            checkpoint = group.on_first(lambda: _checkpoint(fresh, opened, *prepared[1:], device, group), send=False)
+            start = group.on_first(lambda: _start(fresh, checkpoint, *prepared, device, group))
+            _train(fresh, checkpoint, start, device, group, FitCallbacks(estimator, X, y, sample_weight))
     return estimator
+
+
+def _check_equal_calls(group: ProcessGroup, estimator: Any, arguments: tuple[Any, ...]) -> None:
+    """Raise an error if the processes of a fit call it in different ways."""
+    if group.size == 1:
+        return
+    names = ("X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val", "groups")
+    first, *others = group.gather(call_identity(estimator, dict(zip(names, arguments, strict=True))))
+    for rank, other in enumerate(others, start=1):
+        if different := [name for name, value in first.items() if other.get(name) != value]:
+            raise ValueError(
+                f"Ranks 0 and {rank} call fit with different {', '.join(different)}. In a fit on several processes, "
+                "every process passes all rows, loaded in the same way; fit divides each batch among the processes."
+            )
 
 
 def _prepare(
@@ -75,33 +116,31 @@ def _prepare(
     return task, data, None if validation is None else _encode_validation_data(estimator, *validation)
 
 
-def _train(
-    estimator: Any, task: Task, data: Dataset, provided: Dataset | None, device: torch.device, callbacks: FitCallbacks
-) -> None:
-    """Train on the data, and set the fitted attributes; `provided` is the validation set from X_val, if any."""
-    with _checkpoint(estimator, data, provided, device) as checkpoint:
-        _train_from(estimator, checkpoint, task, data, provided, device, callbacks)
-        callbacks.end(lambda: _with_copied_results(estimator))
-
-
 def _checkpoint(
-    estimator: Any, data: Dataset, provided: Dataset | None, device: torch.device
-) -> AbstractContextManager[Checkpoint | None]:
+    estimator: Any,
+    opened: ExitStack,
+    data: Dataset,
+    provided: Dataset | None,
+    device: torch.device,
+    group: ProcessGroup,
+) -> Checkpoint | None:
+    """The checkpoint of this fit, if it has one; it is closed with `opened`."""
     if estimator.checkpoint_dir is None:
-        return nullcontext()
-    return open_checkpoint(estimator.checkpoint_dir, fit_identity(estimator, data, provided, device.type), versions())
+        return None
+    identity = fit_identity(estimator, data, provided, device.type, group.size)
+    return opened.enter_context(open_checkpoint(estimator.checkpoint_dir, identity, versions()))
 
 
-def _train_from(
+def _start(
     estimator: Any,
     checkpoint: Checkpoint | None,
     task: Task,
     data: Dataset,
     provided: Dataset | None,
     device: torch.device,
-    callbacks: FitCallbacks,
-) -> None:
-    """Train from the checkpoint, or from the beginning if there is none."""
+    group: ProcessGroup,
+) -> _Start:
+    """Split the data, fit task and label features, and make a network; `provided` is the data of X_val, if any."""
     rng = check_random_state(estimator.random_state)
     if checkpoint is not None:
         rng = checkpoint.generator(rng)
@@ -117,31 +156,64 @@ def _train_from(
         validation = replace(validation, sequences=features, targets=targets)
 
     config = training_config(estimator, training)
-    check_training(estimator._network_config(task), config, training, device)
+    largest = replace(config, batch_size=-(-config.batch_size // group.size))
+    check_training(estimator._network_config(task), largest, training, device)
     network = warm_network(estimator, task) if warm else new_network(estimator, task, training, rng)
-    session = TrainingSession(config, task, network.to(device), rng)
-    if checkpoint is not None:
-        checkpoint.load_into(session)
-        if estimator.verbose and checkpoint.n_epochs:
-            print(f"resuming after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
     shrink_to = len(training) / (len(training) + task.prior_rows) if validation is None and not warm else None
+    attributes = without((*CALLBACK_ATTRIBUTES, *estimator.get_params(deep=False)), vars(estimator))
+    saved = None if checkpoint is None else checkpoint.session_state
+    return _Start(attributes, task, training, validation, config, network, rng, saved, shrink_to)
+
+
+def _train(
+    estimator: Any,
+    checkpoint: Checkpoint | None,
+    start: _Start,
+    device: torch.device,
+    group: ProcessGroup,
+    callbacks: FitCallbacks,
+) -> None:
+    """Train the network, and set the fitted attributes; the first process calls callbacks and saves checkpoints."""
+    network = start.network.to(device)
+    session = TrainingSession(start.config, start.task, network, _generator(estimator, start, group), group)
+    if group.rank:
+        vars(estimator).update(start.attributes)
+    if start.saved is not None:
+        session.load_state_dict(start.saved)
+    if checkpoint is not None and estimator.verbose and checkpoint.n_epochs:
+        print(f"resuming after epoch {checkpoint.n_epochs}, from {checkpoint.file}", flush=True)
 
     def fitted() -> Any:
         """A copy of the estimator with the present weights, as if the training was over."""
         copy = snapshot(estimator)
-        _set_results(copy, session, Network.from_arrays(network.config, network.to_arrays()), shrink_to)
+        _set_results(copy, session, Network.from_arrays(network.config, network.to_arrays()), start.shrink_to)
         copy.best_epoch_ = session.n_epochs
         return copy
 
-    def after_epoch(session: TrainingSession) -> bool:
+    def end_epoch() -> bool:
         if checkpoint is not None:
             checkpoint.save(session)
         return callbacks.end_epoch(fitted)
 
-    callbacks.begin(config.max_epochs, session.n_epochs)
-    session.run(training, validation, before_epoch=lambda _: callbacks.begin_epoch(fitted), after_epoch=after_epoch)
-    _set_results(estimator, session, network, shrink_to)
-    check_not_diverged(estimator, network, training.sequences, device)
+    group.on_first(lambda: callbacks.begin(start.config.max_epochs, session.n_epochs))
+    session.run(
+        start.training,
+        start.validation,
+        before_epoch=lambda _: group.on_first(lambda: callbacks.begin_epoch(fitted)),
+        after_epoch=lambda _: group.on_first(end_epoch),
+    )
+    _set_results(estimator, session, network, start.shrink_to)
+    check_not_diverged(estimator, network, start.training.sequences, device)
+    group.on_first(lambda: callbacks.end(lambda: _with_copied_results(estimator)))
+    group.gather(None)  # If a process fails before this, no estimator is changed.
+
+
+def _generator(estimator: Any, start: _Start, group: ProcessGroup) -> np.random.RandomState:
+    """The generator of the training; that of the user, if it is in `random_state`."""
+    if not group.rank or not isinstance(estimator.random_state, np.random.RandomState):
+        return start.rng
+    estimator.random_state.set_state(start.rng.get_state())
+    return estimator.random_state
 
 
 def _set_results(estimator: Any, session: TrainingSession, network: Network, shrink_to: float | None) -> None:

@@ -1,6 +1,7 @@
 """The identity of a fit: everything that its result depends on, under readable names. It selects the checkpoint."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -16,15 +17,15 @@ from seqclf._native import library
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "n_threads", "verbose"}
 
 
-def fit_identity(estimator: Any, data: Dataset, provided: Dataset | None, device: str) -> dict[str, str]:
+def fit_identity(
+    estimator: Any, data: Dataset, provided: Dataset | None, device: str, n_processes: int = 1
+) -> dict[str, str]:
     """The estimator, its parameters, and hashes of the encoded rows of X and X_val with their validated targets."""
-    parameters = {
-        name: _describe(value) for name, value in estimator.get_params().items() if name not in _WITHOUT_EFFECT
-    }
     identity = {
         "estimator": type(estimator).__name__,
         "device": device,
-        **parameters,
+        "processes": str(n_processes),
+        **_describe_parameters(estimator),
         "data": _hash_data(estimator, data),
         "validation data": "none" if provided is None else _hash_data(estimator, provided),
     }
@@ -33,11 +34,32 @@ def fit_identity(estimator: Any, data: Dataset, provided: Dataset | None, device
     return identity
 
 
+def call_identity(estimator: Any, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """The estimator, its parameters except for the seed, the versions, and a hash of each argument of `fit`.
+
+    It is the same in all processes that call `fit` in the same way. With an argument that can't be hashed, `fit`
+    raises an error later.
+    """
+    identity = {"estimator": type(estimator).__name__, **_describe_parameters(estimator), **versions()}
+    identity.pop("random_state")
+    for name, value in arguments.items():
+        try:
+            identity[name] = str(joblib.hash(value))
+        except (pickle.PicklingError, TypeError, AttributeError):
+            identity[name] = type(value).__qualname__
+    return identity
+
+
 def versions() -> Mapping[str, str]:
     """Versions of the packages that the result of training depends on, and the kernels in use."""
     found = {name: version(name) for name in ("seqclf", "torch", "numpy", "scipy", "scikit-learn")}
     compiled = "compiled" if library.available()[0] else "torch's"
     return found | {"kernels": os.environ.get("SEQCLF_KERNELS") or compiled}
+
+
+def _describe_parameters(estimator: Any) -> dict[str, str]:
+    parameters = estimator.get_params().items()
+    return {name: _describe(value) for name, value in parameters if name not in _WITHOUT_EFFECT}
 
 
 def _describe(value: Any) -> str:

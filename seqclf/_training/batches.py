@@ -14,6 +14,7 @@ from seqclf._inference.batches import prediction_rows
 from seqclf._kernels import LookUp
 from seqclf._nn.sequence_batch import SequenceBatch
 from seqclf._tasks.task import Task
+from seqclf._training.process_group import ProcessGroup
 
 # Sequences are shuffled, split into chunks of this many batches, and sorted by length within each chunk. Batches then
 # need little padding in kernels that pad, but short and long batches are still mixed within an epoch.
@@ -52,10 +53,11 @@ class BatchTargets(NamedTuple):
     values: Tensor  # (n_units, ...)
     weights: Tensor  # (n_units,), weights in the loss
     score_weights: Tensor  # (n_units,), weights in the score
+    n_units: int  # of the whole batch, in all processes
 
 
 class Batch(NamedTuple):
-    """Inputs and targets of a batch; skorch unpacks such a pair."""
+    """Inputs and targets of the rows of a batch that this process computes; skorch unpacks such a pair."""
 
     sequences: SequenceBatch
     targets: BatchTargets
@@ -95,15 +97,18 @@ class TrainingData(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def __getitem__(self, rows: np.ndarray) -> Batch:
+    def batch(self, rows: np.ndarray, group: ProcessGroup) -> Batch:
+        """The rows of a batch that this process computes."""
         targets: Any = self.targets
-        units = rows
+        n_units = int(targets.lengths[rows].sum()) if isinstance(targets, Ragged) else len(rows)
+        units = rows = group.rows_of_rank(rows)
         if isinstance(targets, Ragged):
             units, targets = targets.positions(rows), targets.values
-        tensors = (
+        values, weights, score_weights = (
             torch.from_numpy(each[units]).to(self.device) for each in (targets, self.weights, self.score_weights)
         )
-        return Batch(self._store.batch(rows, self.device), BatchTargets(*tensors))
+        batch_targets = BatchTargets(values, weights, score_weights, n_units)
+        return Batch(self._store.batch(rows, self.device), batch_targets)
 
 
 def _normalise(weights: np.ndarray) -> np.ndarray:
@@ -120,18 +125,18 @@ class TrainingBatches:
     """Each iteration is one epoch: every row once, shuffled, in batches of similar lengths.
 
     The sizes of batches differ by at most one row and never exceed `batch_size`, so that there is no update for a small
-    last batch.
+    last batch. All processes of a group draw the same batches.
     """
 
-    def __init__(self, data: TrainingData, batch_size: int, rng: np.random.RandomState):
-        self.data, self.batch_size, self.rng = data, batch_size, rng
+    def __init__(self, data: TrainingData, batch_size: int, rng: np.random.RandomState, group: ProcessGroup):
+        self.data, self.batch_size, self.rng, self._group = data, batch_size, rng, group
 
     def __len__(self) -> int:
         return n_batches(len(self.data), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self.draw():
-            yield self.data[rows]
+            yield self.data.batch(rows, self._group)
 
     def draw(self) -> list[np.ndarray]:
         """The rows of each batch of one epoch."""
@@ -155,8 +160,8 @@ def n_batches(n_rows: int, batch_size: int) -> int:
 class EvaluationBatches:
     """All rows once, longest first, in batches as large as memory allows; the order is fixed."""
 
-    def __init__(self, data: TrainingData):
-        self.data = data
+    def __init__(self, data: TrainingData, group: ProcessGroup):
+        self.data, self._group = data, group
         self._rows = prediction_rows(data.sequences)
 
     def __len__(self) -> int:
@@ -164,4 +169,4 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._rows:
-            yield self.data[rows]
+            yield self.data.batch(rows, self._group)

@@ -70,10 +70,10 @@ class Checkpoint:
         restored.set_state(lists_to_arrays(self._initial_rng_state))
         return restored
 
-    def load_into(self, session: TrainingSession) -> None:
-        """Load the state that an earlier process saved, if there is one, into a session."""
-        if self._state is not None:
-            session.load_state_dict(self._state["session"])
+    @property
+    def session_state(self) -> dict[str, Any] | None:
+        """The state of the session that an earlier process saved, if there is one."""
+        return None if self._state is None else self._state["session"]
 
     def save(self, session: TrainingSession) -> None:
         """Write the state of the session; if that fails, warn and let the training continue."""

@@ -26,6 +26,7 @@ from seqclf._training.callbacks import (
 from seqclf._training.config import TrainingConfig
 from seqclf._training.loop import TrainingLoop
 from seqclf._training.optimizers import OPTIMIZERS
+from seqclf._training.process_group import ProcessGroup
 from seqclf._training.skorch_parts import Callback, EpochTimer, History, predefined_split
 
 # skorch's names of the fields of the history, and ours.
@@ -57,14 +58,27 @@ class TrainingSession:
         An initialised network on its device; it is trained in place.
     rng : RandomState
         Draws the seed of the dropout masks, and the batches.
+    group : ProcessGroup, default=None
+        The processes that train the network; None is this process alone. Data, settings, weights and `rng` are the same
+        in all of them.
     """
 
-    def __init__(self, config: TrainingConfig, task: Task, network: Network, rng: np.random.RandomState):
+    def __init__(
+        self,
+        config: TrainingConfig,
+        task: Task,
+        network: Network,
+        rng: np.random.RandomState,
+        group: ProcessGroup | None = None,
+    ):
         self.config, self.task, self.network, self._rng = config, task, network, rng
+        self._group = group = group or ProcessGroup()
         warn_if_slow(network.config.cell, network.config.activation, network.device)
-        self._generator = torch.Generator(network.device).manual_seed(int(rng.randint(2**31)))
+        self._generator = torch.Generator(network.device).manual_seed(int(rng.randint(2**31)) + group.rank)
+        self._generator_states = [self._generator.get_state()]  # of all processes, after the last epoch
         self._early_stopping = None if config.patience is None else EarlyStopping(config.patience, config.tol)
-        self._progress = Progress(config.verbose, self._early_stopping) if config.verbose else None
+        is_verbose = config.verbose and not group.rank
+        self._progress = Progress(config.verbose, self._early_stopping) if is_verbose else None
         self._callbacks = self._make_callbacks()
         self._reference_weight: float | None = None
         self._is_stopped = False
@@ -73,6 +87,7 @@ class TrainingSession:
             task=task,
             generator=self._generator,
             rng=rng,
+            group=group,
             optimizer=OPTIMIZERS[config.optimizer],
             lr=config.learning_rate,
             max_epochs=config.max_epochs,
@@ -156,6 +171,7 @@ class TrainingSession:
                 if before_epoch is not None:
                     before_epoch(self)
                 self._loop.fit_loop(data, epochs=1)
+                self._end_epoch()
                 n_epochs = None if n_epochs is None else n_epochs - 1
                 if after_epoch is not None:
                     self._is_stopped = bool(after_epoch(self))
@@ -181,7 +197,14 @@ class TrainingSession:
             data = TrainingData(dataset, self.task, self.network.device, self._reference_weight)
             self._reference_weight = data.reference_weight
             self._loop.fit_loop(data, epochs=1)
+            self._end_epoch()
         self._check_weights()
+
+    def _end_epoch(self) -> None:
+        """Store the duration in the first process, for equal histories, and the generators of all processes."""
+        epoch = self._loop.history[-1]
+        epoch["dur"] = self._group.on_first(lambda: epoch["dur"])
+        self._generator_states = self._group.gather(self._generator.get_state())
 
     @contextmanager
     def _training_mode(self) -> Iterator[None]:
@@ -213,7 +236,7 @@ class TrainingSession:
         return {
             "network": copy_state(self.network.state_dict()),
             "optimizer": copy_state(self._loop.optimizer_.state_dict()),
-            "generator": self._generator.get_state(),
+            "generator": torch.cat(self._generator_states),
             "rng": copy_state(self._rng.get_state(legacy=False)),
             "unit": self._reference_weight,
             "callbacks": {name: copy_state(callback.state_dict()) for name, callback in self._stateful_callbacks()},
@@ -243,7 +266,9 @@ class TrainingSession:
         if keep_settings:
             optimizer["param_groups"] = self._loop.optimizer_.state_dict()["param_groups"]
         self._loop.optimizer_.load_state_dict(optimizer)
-        self._generator.set_state(state["generator"])
+        # set_state reads the memory of a view from its beginning, so the parts are copied.
+        self._generator_states = [each.clone() for each in state["generator"].chunk(self._group.size)]
+        self._generator.set_state(self._generator_states[self._group.rank])
         self._rng.set_state(lists_to_arrays(state["rng"]))
         self._reference_weight = state["unit"]
         for name, callback in self._stateful_callbacks():

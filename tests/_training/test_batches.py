@@ -11,6 +11,7 @@ from seqclf import _kernels
 from seqclf._data.encoded import EncodedSequences, StepFeatures
 from seqclf._data.ragged import Ragged
 from seqclf._training.batches import CHUNK_BATCHES, SequenceStore, TrainingBatches, TrainingData
+from seqclf._training.process_group import ProcessGroup
 
 CPU = torch.device("cpu")
 
@@ -24,7 +25,7 @@ def training_data(make_data, make_task):
 @pytest.mark.parametrize("n", [1, 5, 64, 65, 1_000])
 def test_training_batches_have_every_row_once_and_even_sizes(training_data, n):
     data = training_data(np.random.default_rng(1).integers(0, 30, n).tolist())
-    batches = TrainingBatches(data, 8, np.random.RandomState(0))
+    batches = TrainingBatches(data, 8, np.random.RandomState(0), ProcessGroup())
     drawn = batches.draw()
     assert sorted(np.concatenate(drawn).tolist()) == list(range(n))
     sizes = {len(rows) for rows in drawn}
@@ -36,20 +37,20 @@ def test_training_batches_sort_lengths_within_shuffled_chunks(training_data):
     n = 8 * CHUNK_BATCHES * 4
     lengths = np.random.default_rng(1).integers(1, 200, n)
     data = training_data(lengths.tolist())
-    batches = TrainingBatches(data, 8, np.random.RandomState(0))
+    batches = TrainingBatches(data, 8, np.random.RandomState(0), ProcessGroup())
     spread = np.mean([np.ptp(lengths[rows]) for rows in batches.draw()])
     assert spread < 15 < 150 < np.mean([np.ptp(chunk) for chunk in lengths.reshape(-1, 8)])
     longest = [lengths[rows].max() for rows in batches.draw()]
     assert np.abs(np.diff(longest)).mean() > 30, "batches of similar length must not be consecutive"
     first, second = batches.draw(), batches.draw()
     assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    once, again = (TrainingBatches(data, 8, np.random.RandomState(0)).draw() for _ in range(2))
+    once, again = (TrainingBatches(data, 8, np.random.RandomState(0), ProcessGroup()).draw() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
 
 
 def test_training_data_batch_has_values_targets_and_weights_of_its_rows(training_data):
     data = training_data([3, 0, 2, 5], weights=np.array([1.0, 2.0, 0.5, 0.5]))
-    sequences, targets = data[np.array([3, 1, 0])]
+    sequences, targets = data.batch(np.array([3, 1, 0]), ProcessGroup())
     items = data.sequences.steps.items()
     spans = zip(sequences.starts, sequences.lengths, strict=True)
     found = [sequences.values[start : start + n].tolist() for start, n in spans]
@@ -67,11 +68,11 @@ def test_training_data_batch_of_per_step_targets(make_data, make_task):
     task.loss_weights = lambda targets: np.repeat([1.0, 1.0, 3.0, 1.0], [3, 0, 2, 5])
     task.score_weights = lambda targets: np.ones(10)
     data = TrainingData(per_step, task, CPU)
-    _, targets = data[np.array([3, 1, 0])]
+    _, targets = data.batch(np.array([3, 1, 0]), ProcessGroup())
     assert targets.values.tolist() == [5, 6, 7, 8, 9, 0, 1, 2]
     assert targets.score_weights.tolist() == pytest.approx([0.5 / 0.65] * 5 + [1 / 0.65] * 3)
     assert targets.weights.tolist() == pytest.approx([0.5 / 0.85] * 5 + [1 / 0.85] * 3)
-    _, targets = data[np.arange(4)]
+    _, targets = data.batch(np.arange(4), ProcessGroup())
     assert targets.weights.mean().item() == pytest.approx(1) == targets.score_weights.mean().item()
 
 

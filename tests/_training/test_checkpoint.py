@@ -47,17 +47,13 @@ def test_open_checkpoint_resumes_and_deletes_the_file_at_the_end(tmp_path):
     assert list(folder.iterdir()) == [file]
     with open_checkpoint(folder, IDENTITY, VERSIONS) as checkpoint:
         assert checkpoint.file == file and checkpoint.n_epochs == 3
-        session = Session()
-        checkpoint.load_into(session)
-        assert [row["epoch"] for row in session.loaded["history"]] == [0, 1, 2]
+        assert [row["epoch"] for row in checkpoint.session_state["history"]] == [0, 1, 2]
     assert not list(folder.iterdir())
 
 
 def test_open_checkpoint_of_a_new_fit_loads_nothing(tmp_path):
     with open_checkpoint(tmp_path, IDENTITY, VERSIONS) as checkpoint:
-        session = Session()
-        checkpoint.load_into(session)
-        assert session.loaded is None and checkpoint.n_epochs == 0
+        assert checkpoint.session_state is None and checkpoint.n_epochs == 0
 
 
 def test_concurrent_fits_of_one_identity_use_separate_files(tmp_path):
