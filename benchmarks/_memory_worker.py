@@ -7,29 +7,15 @@ It runs in a separate process, so that nothing else is counted, and prints one l
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 from pathlib import Path
 
 import joblib
 from _ours import defaults
+from _report import peak_megabytes
 from _sets import load
 
 MEGABYTE = 1e6
-
-
-def _peak() -> float:
-    """The peak memory of this process in megabytes.
-
-    On Linux `getrusage` would include the memory of the parent at the start of this process; /proc does not.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / MEGABYTE
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
 
 
 def main() -> None:
@@ -40,9 +26,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     split = load(options.data).head(options.rows)
-    before = _peak()
+    before = peak_megabytes()
     model = defaults(options.data, random_state=0, n_threads=options.threads).fit(split.X_train, split.y_train)
-    peak = _peak()
+    peak = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.joblib"
         joblib.dump(model, file)

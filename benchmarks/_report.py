@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,34 @@ def spread(seconds: Sequence[float]) -> float:
     """Half the interquartile range, as a fraction of the median."""
     low, high = np.percentile(seconds, [25, 75])
     return float((high - low) / 2 / statistics.median(seconds))
+
+
+def _status_megabytes(name: str) -> float | None:
+    """A size in the status of this process on Linux; None on other systems."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def peak_megabytes() -> float:
+    """The peak memory of this process in megabytes.
+
+    On Linux `getrusage` would include the memory of the parent at the start of this process; /proc does not.
+    """
+    peak = _status_megabytes("VmHWM")
+    if peak is None:
+        import resource  # Windows has no such module.
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return peak
+
+
+def resident_megabytes() -> float:
+    """The present memory of this process in megabytes; on other systems than Linux, its peak."""
+    resident = _status_megabytes("VmRSS")
+    return peak_megabytes() if resident is None else resident
 
 
 def with_spread(seconds: Sequence[float], *, unit: float = 1.0, digits: int = 2) -> str:

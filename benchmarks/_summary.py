@@ -91,7 +91,8 @@ def chosen_row(data: str, choice: list[dict[str, float]], columns: list[Row]) ->
     def draws(field: str) -> list:
         return [getattr(row, field)[draw] for draw, row in enumerate(rows)]
 
-    times = {name: float(np.mean([getattr(row, name) for row in rows])) for name in ("fit_seconds", "predict_seconds")}
+    names = ("fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds")
+    times = {name: float(np.mean([getattr(row, name) for row in rows])) for name in names}
     spam = draws("f1_of_spam") if rows[0].f1_of_spam else None
     return Row(
         data, CHOSEN, "rival", rows[0].n_rows,

@@ -2,14 +2,13 @@
 
     python benchmarks/epoch.py [--reviews N] [--rounds 3] [--threads 2] [--models lstm,gru] [--peers jax,tensorflow]
     python benchmarks/epoch.py --profile [--reviews N]          the time of each section of our batch
-    python benchmarks/epoch.py --scaling FILE.png [--reviews N] our time against the number of tokens
 
 The model: 10,000 words, the last 500 of each review, an embedding of 16, then lstm(8), or two layers of gru(8) with
 dropout 0.3 before, between and after them, the last state, one logit; batches of 64, RMSprop with a learning rate of
 1e-4; no gradient clipping, no log-count ratios as step features. Keras gets the reviews padded to 500 at the start, and
 masks the padding; seqclf gets lists of ids. No time includes the splitting of texts into words. The times of the
-comparison are seconds of a complete call of `fit` for one epoch. The profile and the scaling exclude the work of `fit`
-before and after the epoch.
+comparison are seconds of a complete call of `fit` for one epoch. The profile excludes the work of `fit` before and
+after the epoch.
 
 A warm-up on two batches (with both sizes of an epoch) compiles or loads everything that a first call needs, for every
 column; the time including it is reported too. Each round trains every column for one epoch, one after the other, so
@@ -40,7 +39,6 @@ from _data import Texts, load_texts
 from _peers import NAMES, KerasPeer, start_peers
 from _profile import print_profile
 from _report import load, machine, print_load, print_table, reached, seconds_of, with_spread
-from _scaling import print_scaling
 
 from seqclf import RNNTextClassifier, TextTokenizer
 from seqclf._training.optimizers import FusedOptimizer
@@ -231,9 +229,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=some_of(MODELS), default=list(MODELS), help="separated by commas")
     parser.add_argument("--peers", type=some_of(NAMES), default=list(NAMES), help="separated by commas, or none")
     parser.add_argument("--profile", action="store_true", help="print the sections of our batch instead")
-    parser.add_argument(
-        "--scaling", type=Path, metavar="FILE.png", help="plot our time against the number of tokens instead"
-    )
     parser.add_argument("--json", type=Path, help="also write all measurements to this file")
     parser.add_argument("--smoke", action="store_true", help="a few short texts, no Keras, to test this script")
     arguments = parser.parse_args()
@@ -257,11 +252,7 @@ def main() -> None:
         print(machine(arguments.threads))
         for model in arguments.models:
             print_profile(classifier(model, arguments.threads), ids, labels, arguments.rounds)
-    if arguments.scaling:
-        print(machine(arguments.threads))
-        makers = {model: lambda model=model: classifier(model, arguments.threads) for model in arguments.models}
-        print_scaling(makers, ids, labels, arguments.rounds, arguments.scaling)
-    if not (arguments.profile or arguments.scaling):
+    else:
         compare(arguments, ids, labels)
     print()
     print_load(before)

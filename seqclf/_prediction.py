@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seqclf._data.encoded import EncodedSequences
+from seqclf._data.encoded import AddFeatures, EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._label_features.label_features import LabelFeatures
 from seqclf._native.threads import chosen_threads, current_choice, default_threads, kernel_threads, restore_choice
@@ -16,7 +16,7 @@ Outputs = np.ndarray[Any, Any] | Ragged
 def predict_sequences(
     encode: Callable[[], EncodedSequences],
     features: LabelFeatures | None,
-    compute: Callable[[EncodedSequences], Outputs],
+    compute: Callable[[EncodedSequences, AddFeatures | None], Outputs],
     n_threads: int | None,
 ) -> Outputs:
     """Outputs of a network for encoded rows with their label features.
@@ -28,7 +28,7 @@ def predict_sequences(
     features : LabelFeatures or None
         Fitted label features, which are added to the rows.
     compute : callable
-        Computes the outputs; a method of the network.
+        Computes the outputs from the rows and the function that adds the label features; a method of the network.
     n_threads : int or None
         As in the estimators.
 
@@ -42,8 +42,7 @@ def predict_sequences(
     choice = current_choice()
     try:
         with kernel_threads(n_threads or chosen_threads() or default_threads()):
-            sequences = encode()
-            values = compute(sequences if features is None else features.transform(sequences))
+            values = compute(encode(), None if features is None else features.transform)
     except BaseException as error:
         restore_choice(choice)  # Ctrl-C can prevent the `with` statement from doing it.
         if isinstance(error, MemoryError) and not str(error):

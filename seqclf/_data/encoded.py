@@ -1,5 +1,6 @@
 """The inputs of the network: the steps of sequences, and features that were fitted on the targets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -43,10 +44,24 @@ class Spelling(NamedTuple):
         The id of each token. The ids of `new_tokens` follow those of the vocabulary.
     new_tokens : list of str
         The tokens that are not in the vocabulary.
+    vocab_size : int
+        The number of ids of the vocabulary.
     """
 
     ids: NDArray[np.int32]
     new_tokens: list[str]
+    vocab_size: int
+
+    def part(self, steps: slice) -> "Spelling":
+        """The spelling of these steps, with only those of the new tokens that occur in them."""
+        ids = self.ids[steps]
+        is_new = ids >= self.vocab_size
+        present, index = np.unique(ids[is_new], return_inverse=True)
+        if len(present) == len(self.new_tokens):
+            return self._replace(ids=ids)
+        ids = ids.copy()
+        ids[is_new] = self.vocab_size + index
+        return Spelling(ids, [self.new_tokens[i] for i in (present - self.vocab_size).tolist()], self.vocab_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +107,15 @@ class EncodedSequences:
         columns = zip(self.features.tables, self.features.entries.T, strict=True)
         return np.concatenate([table[version, entries] for table, entries in columns], axis=1)
 
+    def part(self, start: int, stop: int) -> "EncodedSequences":
+        """The sequences from `start` to ``stop - 1``, as views of these."""
+        steps, features, spelling = slice(*self.steps.offsets[[start, stop]].tolist()), self.features, self.spelling
+        if features is not None:
+            features = replace(features, entries=features.entries[steps], version=features.version[start:stop])
+        scores = None if self.scores is None else self.scores[start:stop]
+        spelling = None if spelling is None else spelling.part(steps)
+        return EncodedSequences(self.steps.part(start, stop), features, scores, spelling)
+
     def take(self, rows: Any) -> "EncodedSequences":
         """The sequences at these positions, in this order."""
         features = self.features
@@ -103,3 +127,7 @@ class EncodedSequences:
         if spelling is not None:
             spelling = spelling._replace(ids=Ragged(spelling.ids, self.lengths).take(rows).values)
         return EncodedSequences(self.steps.take(rows), features, scores, spelling)
+
+
+# A function that adds the features that were fitted on the targets.
+AddFeatures = Callable[[EncodedSequences], EncodedSequences]

@@ -3,7 +3,7 @@
 It has no padding, so padding can never enter a computation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -114,6 +114,22 @@ class Ragged:
     def take(self, rows: Any) -> "Ragged":
         """The sequences at these positions (integers, a mask or a slice), in this order."""
         return self._spans(self.offsets[:-1][rows], self.lengths[rows])
+
+    def part(self, start: int, stop: int) -> "Ragged":
+        """The sequences from `start` to ``stop - 1``, as views of these."""
+        return Ragged(self.values[self.offsets[start] : self.offsets[stop]], self.lengths[start:stop])
+
+    def block_limits(self, max_steps: int, max_rows: int) -> Iterator[tuple[int, int]]:
+        """The first sequence of each block, and the first one after it.
+
+        Blocks are consecutive, and have at most `max_steps` steps and `max_rows` sequences, or a single sequence.
+        """
+        start = 0
+        while start < len(self):
+            stop = int(np.searchsorted(self.offsets, self.offsets[start] + max_steps, side="right")) - 1
+            stop = min(max(stop, start + 1), start + max_rows)
+            yield start, stop
+            start = stop
 
     def positions(self, rows: Any) -> NDArray[np.int64]:
         """The positions in `values` of the steps of these sequences, in this order."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqclf._cells import CELLS, Weights
-from seqclf._data.encoded import EncodedSequences
+from seqclf._data.encoded import AddFeatures, EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._inference.batches import PredictionBatch, prediction_batches
 from seqclf._inference.config import MEAN_SCALE, NetworkConfig
@@ -24,6 +24,10 @@ from seqclf._inference.recurrence import Recurrence
 from seqclf._saved import Saved, State
 
 Array = NDArray[Any]
+
+# The largest numbers of steps, of sequences and of scores for which label features are computed at once. Those of texts
+# take about 150 bytes per step.
+_MAX_BLOCK_STEPS, _MAX_BLOCK_ROWS, _MAX_BLOCK_SCORES = 2**19, 2**16, 2**22
 # Projecting the embedding is faster only if the result fits the cache, or if the vectors are wide.
 _MAX_CACHED_BYTES, _MIN_WIDE_DIM = 2**24, 64
 _DIRECTION = ("weight_input", "weight_recurrent", "bias", "bias_recurrent")
@@ -52,32 +56,51 @@ class InferenceNetwork:
             raise ValueError(f"The kernel 'cpu' does not support {config.cell} with activation {config.activation!r}.")
         self._dtype = np.float32 if self._compiled else np.float64
 
-    def outputs(self, sequences: EncodedSequences) -> NDArray[np.float64] | Ragged:
+    def outputs(
+        self, sequences: EncodedSequences, add_features: AddFeatures | None = None
+    ) -> NDArray[np.float64] | Ragged:
         """The outputs for each sequence, (n_sequences, n_outputs), in float64 and in the given order.
 
         A network without pooling returns a Ragged with the outputs for each step. A sequence of length 0 is pooled to
         zeros, so its output is the bias of the head, plus its weighted scores if there are any.
+
+        With `add_features`, which adds the label features to sequences, only a block of the sequences has them at a
+        time: they take many times the memory of token ids.
         """
         steps, per_step, n_outputs = sequences.steps, self.config.pooling is None, self.config.n_outputs
         self._check_memory(sequences, 8 * n_outputs if per_step else 0)
         outputs = np.empty((steps.n_steps if per_step else len(sequences), n_outputs))
         projected = self._projected_embedding(steps.n_steps)
-        for batch in prediction_batches(sequences):
-            units = steps.positions(batch.rows) if per_step else batch.rows
-            outputs[units] = self._head(self._features(batch, projected), batch.scores)
+        for first, block in self._blocks(sequences, add_features):
+            for batch in prediction_batches(block):
+                rows = first + batch.rows
+                units = steps.positions(rows) if per_step else rows
+                outputs[units] = self._head(self._features(batch, projected), batch.scores)
         return Ragged(outputs, sequences.lengths) if per_step else outputs
 
-    def states(self, sequences: EncodedSequences) -> Ragged:
+    def states(self, sequences: EncodedSequences, add_features: AddFeatures | None = None) -> Ragged:
         """The float32 states of the last recurrent layer after every step; the forward direction comes first."""
         self._check_memory(sequences, 4 * self.config.n_states)
         states = np.empty((sequences.steps.n_steps, self.config.n_states), dtype=np.float32)
         projected = self._projected_embedding(sequences.steps.n_steps)
-        for batch in prediction_batches(sequences):
-            layout = batch.layout
-            if layout.n_rows:
-                found = self._recur(self._inputs(batch, projected), layout)
-                states[sequences.steps.positions(batch.rows)] = found[layout.positions_end_to_end]
+        for first, block in self._blocks(sequences, add_features):
+            for batch in prediction_batches(block):
+                layout = batch.layout
+                if layout.n_rows:
+                    found = self._recur(self._inputs(batch, projected), layout)
+                    states[sequences.steps.positions(first + batch.rows)] = found[layout.positions_end_to_end]
         return Ragged(states, sequences.lengths)
+
+    def _blocks(
+        self, sequences: EncodedSequences, add_features: AddFeatures | None
+    ) -> Iterator[tuple[int, EncodedSequences]]:
+        """Split the sequences into blocks, and yield each with the index of its first sequence."""
+        if add_features is None:
+            yield 0, sequences
+            return
+        max_rows = min(_MAX_BLOCK_ROWS, max(_MAX_BLOCK_SCORES // self.config.n_outputs, 1))
+        for start, stop in sequences.steps.block_limits(_MAX_BLOCK_STEPS, max_rows):
+            yield start, add_features(sequences.part(start, stop))
 
     def __getstate__(self) -> State:
         return {"config": self.config, "weights": self.weights}  # without the caches, which contain pointers

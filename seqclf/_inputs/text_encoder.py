@@ -66,7 +66,7 @@ class TextEncoder:
     def with_spelling(self, ids: Ragged, new_tokens: list[str]) -> EncodedSequences:
         """Ids of a `TextTokenizer` as ids of the network, with the spelling of words."""
         assert self.vocabulary is not None
-        spelling = Spelling(ids.values, new_tokens) if self.has_spelling else None
+        spelling = Spelling(ids.values, new_tokens, len(self.vocabulary)) if self.has_spelling else None
         return EncodedSequences(self.replace_unknown(ids), spelling=spelling)
 
     def replace_unknown(self, ids: Ragged) -> Ragged:

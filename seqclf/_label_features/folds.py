@@ -17,6 +17,8 @@ _MIN_DISTINCT = 0.5
 # Rows are windows of one series if at least this fraction of them overlaps with the next row; a sample is examined.
 _MIN_OVERLAPPING = 0.5
 _N_SAMPLED = 200
+# The number of steps of the first block that is compared.
+_FIRST_COMPARED = 64
 # The tolerance for values that are equal up to float32 rounding, as a fraction of the largest value.
 _ROUNDING = 1e-6
 
@@ -138,17 +140,55 @@ def _are_overlapping_windows(steps: Ragged) -> bool:
         return False
     rows = steps.values.reshape(n_rows, length, -1)
     sampled = np.unique(np.linspace(0, n_rows - 2, _N_SAMPLED).astype(np.int64))
-    current, following = (np.diff(rows[index].astype(np.float64), axis=1) for index in (sampled, sampled + 1))
-    tolerance = _ROUNDING * np.abs(rows[sampled]).max(initial=0.0)
-    varies = (np.abs(current) > tolerance).any(axis=(1, 2))  # A constant row would overlap with any constant row.
-    for shift in range(1, length // 2 + 1):
-        # Most shifts are ruled out by the first difference alone.
-        starts_there = varies & (np.abs(current[:, shift] - following[:, 0]) <= tolerance).all(axis=1)
-        if starts_there.mean() >= _MIN_OVERLAPPING:
-            distance = np.abs(current[:, shift:] - following[:, : length - 1 - shift])
-            if (starts_there & (distance <= tolerance).all(axis=(1, 2))).mean() >= _MIN_OVERLAPPING:
-                return True
-    return False
+    tolerance = _ROUNDING * max(np.abs(rows[row]).max(initial=0.0) for row in sampled)
+    needed, n_shifts = _MIN_OVERLAPPING * len(sampled), length // 2
+    n_possible = np.zeros(n_shifts, dtype=np.int64)
+    varying = []
+    for row in sampled:
+        current, following = _differences(rows[row]), _differences(rows[row + 1])
+        if (np.abs(current) > tolerance).any():  # A constant row would overlap with any constant row.
+            varying.append(row)
+            n_possible += _possible_shifts(current, following, n_shifts, tolerance)
+    shifts = 1 + np.flatnonzero(n_possible >= needed)
+    return any(_n_overlapping(rows, np.array(varying), shift, needed, tolerance) >= needed for shift in shifts.tolist())
+
+
+def _differences(steps: NDArray[Any]) -> NDArray[np.float64]:
+    """The differences between successive steps, (..., n_steps - 1, n_channels)."""
+    return np.diff(steps.astype(np.float64), axis=-2)
+
+
+def _possible_shifts(
+    current: NDArray[np.float64], following: NDArray[np.float64], n_shifts: int, tolerance: float
+) -> NDArray[np.bool_]:
+    """Whether the next row can overlap after each shift from 1 on, by three of its differences.
+
+    These are its first difference, the largest one that every overlap contains, and the counterpart of the largest such
+    one of the current row. They rule out almost all shifts, so that the time is proportional to the length of a row.
+    """
+    largest = int(np.abs(following[: len(current) - n_shifts]).max(axis=1).argmax())
+    possible = np.ones(n_shifts, dtype=bool)
+    for position in (0, largest):
+        shifted = current[position + 1 : position + 1 + n_shifts]
+        possible &= (np.abs(shifted - following[position]) <= tolerance).all(axis=1)
+    position = n_shifts + int(np.abs(current[n_shifts:]).max(axis=1).argmax())
+    shifted = following[position - n_shifts : position][::-1]
+    return possible & (np.abs(current[position] - shifted) <= tolerance).all(axis=1)
+
+
+def _n_overlapping(rows: NDArray[Any], sampled: NDArray[np.int64], shift: int, needed: float, tolerance: float) -> int:
+    """The number of sampled rows that overlap with the next one after this shift; below `needed`, an upper bound.
+
+    Steps are compared in blocks of growing size, and only in the rows that have not differed yet.
+    """
+    start, size, n_steps = 0, _FIRST_COMPARED, rows.shape[1] - shift
+    while start < n_steps - 1 and len(sampled) >= needed:
+        stop = min(start + size, n_steps - 1)
+        current = _differences(rows[sampled, shift + start : shift + stop + 1])
+        following = _differences(rows[sampled + 1, start : stop + 1])
+        sampled = sampled[(np.abs(current - following) <= tolerance).all(axis=(1, 2))]
+        start, size = stop, 2 * size
+    return len(sampled)
 
 
 def _consecutive_folds(strata: NDArray[np.int64]) -> NDArray[np.int64]:

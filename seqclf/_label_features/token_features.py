@@ -45,9 +45,8 @@ class TokenRows(NamedTuple):
     def slice_rows(self, start: int, stop: int) -> "TokenRows":
         """The rows from `start` to ``stop - 1``."""
         steps = slice(self.ids.offsets[start], self.ids.offsets[stop])
-        spelling = self.spelling and self.spelling._replace(ids=self.spelling.ids[steps])
-        ids = Ragged(self.ids.values[steps], self.ids.lengths[start:stop])
-        return TokenRows(ids, [ngram_ids[steps] for ngram_ids in self.ngram_ids], spelling)
+        spelling = None if self.spelling is None else self.spelling.part(steps)
+        return TokenRows(self.ids.part(start, stop), [ngram_ids[steps] for ngram_ids in self.ngram_ids], spelling)
 
 
 class TokenNames(NamedTuple):
@@ -134,12 +133,8 @@ class TokenFeatures:
 
     def blocks(self, rows: TokenRows) -> Iterator[TokenRows]:
         """Split the rows into blocks whose features fit into memory."""
-        offsets, start = rows.ids.offsets, 0
-        while start < len(rows.ids):
-            stop = int(np.searchsorted(offsets, offsets[start] + _MAX_BLOCK_TOKENS, side="right")) - 1
-            stop = min(max(stop, start + 1), start + _MAX_BLOCK_ROWS)
+        for start, stop in rows.ids.block_limits(_MAX_BLOCK_TOKENS, _MAX_BLOCK_ROWS):
             yield rows if stop - start == len(rows.ids) else rows.slice_rows(start, stop)
-            start = stop
 
     @property
     def n_features_out(self) -> int:

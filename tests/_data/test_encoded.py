@@ -16,7 +16,7 @@ VERSION = np.array([0, 1, 0])
 
 def encoded():
     scores = np.array([[0.5], [1.5], [2.5]], dtype=np.float32)
-    spelling = Spelling(np.array([2, 7, 3, 8], dtype=np.int32), ["new", "newer"])
+    spelling = Spelling(np.array([2, 7, 3, 8], dtype=np.int32), ["new", "newer"], 7)
     return EncodedSequences(STEPS, StepFeatures(ENTRIES, TABLES, VERSION), scores, spelling)
 
 
@@ -50,3 +50,21 @@ def test_take_selects_steps_features_scores_and_spelling():
     np.testing.assert_array_equal(selected.step_features, sequences.step_features[[3, 0, 1]])
     assert selected.scores.tolist() == [[2.5], [0.5]]
     assert selected.spelling.ids.tolist() == [8, 2, 7] and selected.spelling.new_tokens == ["new", "newer"]
+
+
+def test_part_is_a_view_of_consecutive_sequences():
+    sequences = encoded()
+    for start, stop in ((0, 3), (0, 2), (1, 3), (2, 2)):
+        part, taken = sequences.part(start, stop), sequences.take(np.arange(start, stop))
+        assert part.lengths.tolist() == taken.lengths.tolist()
+        np.testing.assert_array_equal(part.steps.values, taken.steps.values)
+        np.testing.assert_array_equal(part.step_features, taken.step_features)
+        np.testing.assert_array_equal(part.scores, taken.scores)
+        assert part.steps.values.base is STEPS.values or not len(part.steps.values)
+
+
+def test_part_has_only_the_new_tokens_of_its_steps():
+    parts = [encoded().part(start, stop).spelling for start, stop in ((0, 3), (0, 1), (2, 3))]
+    assert [part.new_tokens for part in parts] == [["new", "newer"], ["new"], ["newer"]]
+    assert [part.ids.tolist() for part in parts] == [[2, 7, 3, 8], [2, 7], [7]]
+    assert encoded().spelling.ids.tolist() == [2, 7, 3, 8]

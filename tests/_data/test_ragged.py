@@ -161,3 +161,21 @@ def test_from_items_stores_steps_in_row_order():
     items = [np.asfortranarray(np.arange(6.0).reshape(3, 2)), np.asfortranarray(np.ones((2, 2)))]
     assert np.concatenate(items).flags.f_contiguous
     assert Ragged.from_items(items).values.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "max_rows", "limits"),
+    [
+        (100, 100, [(0, 5)]),
+        (4, 100, [(0, 3), (3, 4), (4, 5)]),
+        (7, 100, [(0, 3), (3, 5)]),
+        (100, 2, [(0, 2), (2, 4), (4, 5)]),
+        (1, 1, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+    ],
+)
+def test_block_limits_by_steps_and_rows(max_steps, max_rows, limits):
+    """A row that is longer than a block is a block."""
+    ragged = Ragged(np.arange(10), np.array([3, 0, 1, 5, 1]))
+    assert list(ragged.block_limits(max_steps, max_rows)) == limits
+    assert list(ragged.part(0, 0).block_limits(max_steps, max_rows)) == []
+    assert ragged.part(2, 4).values.tolist() == [3, 4, 5, 6, 7, 8] and ragged.part(2, 4).lengths.tolist() == [1, 5]

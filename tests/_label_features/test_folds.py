@@ -7,6 +7,7 @@ import pytest
 
 from _factories import ragged_ids
 from seqclf._data.ragged import Ragged
+from seqclf._label_features import folds
 from seqclf._label_features.folds import N_FOLDS, StreamFolds, cross_fitting_folds
 
 
@@ -181,6 +182,45 @@ def test_folds_of_windows_are_blocks_in_every_stratum():
 def test_rows_that_do_not_overlap_are_not_windows(rows):
     fold = draw(rows, np.zeros(len(rows), dtype=int))
     assert (np.diff(fold) < 0).any()
+
+
+def overlap_by_definition(X):
+    """Whether half of the rows equal the next one after the same shift, up to a constant and at least half of it."""
+    steps = np.diff(X.astype(float), axis=1)
+    for shift in range(1, X.shape[1] // 2 + 1):
+        equal = np.isclose(steps[:-1, shift:], steps[1:, : steps.shape[1] - shift], rtol=0, atol=1e-6)
+        if np.mean(equal.all(axis=(1, 2)) & steps[:-1].any(axis=(1, 2))) >= 0.5:
+            return True
+    return False
+
+
+def test_windows_are_detected_as_by_comparing_all_steps(monkeypatch):
+    """Of series of few values, which often agree for some steps, and with blocks of two steps."""
+    monkeypatch.setattr(folds, "_FIRST_COMPARED", 2)
+    found = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        n_rows, length, stride = rng.integers(10, 14), rng.integers(4, 12), rng.integers(1, 8)
+        series = (rng.random((n_rows * stride + length, rng.integers(1, 3))) < (0.1, 0.5)[seed % 2]).astype(float)
+        X = np.stack([series[row * stride : row * stride + length] for row in range(n_rows)])
+        X[rng.random(n_rows) < 0.2] = 1.0
+        found.append(folds._are_overlapping_windows(Ragged.from_array(X)))
+        assert found[-1] == overlap_by_definition(X), seed
+    assert 30 < sum(found) < 270
+
+
+def test_work_of_detecting_windows_is_proportional_to_their_length(monkeypatch):
+    """Of series that are mostly constant, where many shifts agree for some steps."""
+    compared, differences = [], folds._differences
+    monkeypatch.setattr(folds, "_differences", lambda steps: compared.append(steps.size) or differences(steps))
+
+    def work(length):
+        compared.clear()
+        X = (np.random.default_rng(0).random((20, length, 1)) < 0.01).astype(np.float32)
+        assert not folds._are_overlapping_windows(Ragged.from_array(X))
+        return sum(compared)
+
+    assert work(16_000) < 6 * work(4_000)
 
 
 def test_groups_take_precedence_over_windows():

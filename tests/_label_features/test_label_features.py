@@ -29,7 +29,7 @@ def supervise(n, n_outputs=2):
 def random_rows():
     rng = np.random.default_rng(0)
     ids = ragged_ids([rng.integers(2, VOCAB, size=rng.integers(1, 9)) for _ in range(N)])
-    return EncodedSequences(ids, spelling=Spelling(ids.values, []))
+    return EncodedSequences(ids, spelling=Spelling(ids.values, [], VOCAB))
 
 
 def fit_texts(nb_ngrams, wide_ngrams):

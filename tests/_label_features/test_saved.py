@@ -61,7 +61,7 @@ def supervise(n, kind, seed=0):
 def encode(ids, spelled, new_tokens=()):
     """Encoded sequences, in which the ids after those of the vocabulary are `new_tokens`."""
     steps = Ragged(np.where(ids.values < VOCAB, ids.values, 1).astype(np.int32), ids.lengths)
-    return EncodedSequences(steps, spelling=Spelling(ids.values, list(new_tokens)) if spelled else None)
+    return EncodedSequences(steps, spelling=Spelling(ids.values, list(new_tokens), VOCAB) if spelled else None)
 
 
 def texts(kind, nb_ngrams, wide_ngrams, spelled=True, n=60):

@@ -28,7 +28,7 @@ def codes_of_ids(ids, n_classes, seed=0, noise=0.3):
 
 
 def encoded(ids, spelled=True):
-    return EncodedSequences(ids, spelling=Spelling(ids.values, []) if spelled else None)
+    return EncodedSequences(ids, spelling=Spelling(ids.values, [], VOCAB) if spelled else None)
 
 
 def supervise(ids, codes, fold, calibrate=None):
@@ -151,7 +151,7 @@ def test_transform_uses_the_spelling_of_new_tokens():
     ids = random_ids(100)
     features, _ = fit_features(ids, np.array(["aeiou".index(TOKENS[id_][-1]) % 2 for id_ in ids.values]))
     steps = Ragged(np.ones(5, dtype=np.int32), np.ones(5, dtype=np.int64))
-    spelling = Spelling(np.arange(VOCAB, VOCAB + 5, dtype=np.int32), [f"X99{vowel}" for vowel in "aeiou"])
+    spelling = Spelling(np.arange(VOCAB, VOCAB + 5, dtype=np.int32), [f"X99{vowel}" for vowel in "aeiou"], VOCAB)
     found = features.transform(EncodedSequences(steps, spelling=spelling)).step_features[:, 0]
     assert (found > 0).tolist() == [False, True, False, True, False]
 

@@ -36,7 +36,7 @@ def supervise(ids, codes, groups=None, seed=0, fold=None):
 
 def fit_features(ids, codes, nb_ngrams=2, wide_ngrams=2, tokens=None, **changes):
     features = TextLabelFeatures(nb_ngrams, wide_ngrams, VOCAB, tokens and TokenNames(tokens, " "))
-    spelling = None if tokens is None else Spelling(ids.values, [])
+    spelling = None if tokens is None else Spelling(ids.values, [], VOCAB)
     return features, features.fit_transform(
         EncodedSequences(ids, spelling=spelling), supervise(ids, codes, **changes)[1]
     )
@@ -87,10 +87,10 @@ def test_scores_of_a_row_do_not_depend_on_other_rows():
     ids, codes = random_rows(60), np.arange(60) % 3
     features, _ = fit_features(ids, codes, tokens=tokens)
     new = random_rows(20, seed=1)
-    expected = features.transform(EncodedSequences(new, spelling=Spelling(new.values, [])))
+    expected = features.transform(EncodedSequences(new, spelling=Spelling(new.values, [], VOCAB)))
     for row in range(20):
         single = new.take([row])
-        found = features.transform(EncodedSequences(single, spelling=Spelling(single.values, [])))
+        found = features.transform(EncodedSequences(single, spelling=Spelling(single.values, [], VOCAB)))
         np.testing.assert_array_equal(found.scores[0], expected.scores[row])
 
 

@@ -32,7 +32,7 @@ def fit_features(rows, n_orders=2, tokens=TOKENS, max_features=10_000, max_rare_
     ngrams, ids = NGrams(n_orders, len(TOKENS), max_rare_order), ragged_ids(rows)
     ngram_ids = [order for order, _ in ngrams.fit_transform(ids, limit=10_000)]
     features = TokenFeatures(ngrams, n_orders, tokens and TokenNames(tokens, " "), max_features)
-    spelling = None if tokens is None else Spelling(ids.values, [])
+    spelling = None if tokens is None else Spelling(ids.values, [], len(TOKENS))
     return features, features.fit_transform(TokenRows(ids, ngram_ids, spelling))
 
 
@@ -40,7 +40,7 @@ def apply(features, rows, new_tokens=()):
     """Features of new rows, in which the ids after those of the vocabulary are `new_tokens`."""
     spelled = ragged_ids(rows)
     ids = Ragged(np.where(spelled.values < len(TOKENS), spelled.values, 1).astype(np.int32), spelled.lengths)
-    spelling = None if features.token_names is None else Spelling(spelled.values, list(new_tokens))
+    spelling = None if features.token_names is None else Spelling(spelled.values, list(new_tokens), len(TOKENS))
     return features.transform(TokenRows(ids, features.ngrams.transform(ids), spelling))
 
 
