@@ -11,8 +11,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest -n $(PYTEST_WORKERS) --maxprocesses 4 --dist worksteal --doctest-modules --durations=15
 STAMP := $(VENV)/.installed
+SITE_VENV := .venv-site
+SITE_RUN := $(SITE_VENV)/bin/python
+SITE_STAMP := $(SITE_VENV)/.installed
+# Additional arguments for Sphinx: make site SPHINX_ARGS="-D plot_gallery=0"
+SPHINX_ARGS ?=
 
-# Real data (see README.md, "Data"): a folder next to the project, unless the caller sets SEQCLF_DATA.
+# Real data (see docs/install.md, "Data sets"): a folder next to the project, unless the caller sets SEQCLF_DATA.
 ifeq ($(strip $(SEQCLF_DATA)),)
   SEQCLF_DATA := $(shell cd ../shared/data 2>/dev/null && pwd -P)
 endif
@@ -23,7 +28,7 @@ endif
 export MPLBACKEND ?= Agg
 # Waiting threads sleep instead of spinning: on a busy machine this makes the many small fits of tests and examples
 # several times faster. The demo measures times, so it runs with the defaults.
-test test-all test-oldest test-newest test-mlflow examples: export OMP_WAIT_POLICY ?= PASSIVE
+test test-all test-oldest test-newest test-mlflow test-ray site: export OMP_WAIT_POLICY ?= PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The pins also apply to the build requirements; newer versions of pip read the second variable for these.
 export PIP_CONSTRAINT := constraints.txt
@@ -37,7 +42,8 @@ INSTALL := $(RUN) -m pip install --quiet --no-input --progress-bar off
 KERNEL_SOURCES := CMakeLists.txt $(wildcard seqclf/_native/csrc/*.* seqclf/_native/csrc/*/*.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest test-newest test-mlflow sanitize sanitize-threads emulate lint types examples setup clean
+.PHONY: help demo test test-all test-oldest test-newest test-mlflow test-ray sanitize sanitize-threads emulate lint types \
+  site site-test setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +66,9 @@ test-newest: ## run the quick tests with the newest Python and the newest depend
 test-mlflow: ## run the tests with MLflow and skops, in a separate environment
 	$(PYTHON) tools/test_versions mlflow $(PYTEST_ARGS)
 
+test-ray: ## run the tests of searches on Dask and Ray, in a separate environment
+	$(PYTHON) tools/test_versions ray $(PYTEST_ARGS)
+
 sanitize: $(STAMP) ## run the kernel tests on a build with AddressSanitizer, UndefinedBehaviorSanitizer and checks of the calls
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/sanitize $(PYTEST_ARGS)
 
@@ -77,12 +86,15 @@ lint: $(STAMP) ## run ruff, clang-format and the C++ compiler with warnings
 types: $(STAMP) ## run mypy on the package and the examples
 	$(RUN) -m mypy
 
-# SEQCLF_EXAMPLES_QUICK=0 uses all data.
-examples: export SEQCLF_EXAMPLES_QUICK ?= 1
-examples: $(STAMP) ## run every example on a small part of its data
-	@set -e; for script in examples/*.py; do \
-	  echo "== $$script"; start=$$SECONDS; $(RUN) "$$script"; echo "== $$script: $$((SECONDS - start)) s"; \
-	done
+# SEQCLF_EXAMPLES_QUICK=0 runs the examples on all data.
+site: export SEQCLF_EXAMPLES_QUICK ?= 1
+site: $(SITE_STAMP) ## build the documentation site, and run its examples on a small part of their data
+	@test -d docs/_build/html/_static || rm -f docs/_build/html/_static # the theme leaves a file after a failed build
+	$(SITE_RUN) -m sphinx -W --keep-going -q -b html docs docs/_build/html $(SPHINX_ARGS)
+	@echo "The site is in docs/_build/html/index.html"
+
+site-test: site ## build the site, and test it in headless Chromium
+	$(SITE_RUN) -m pytest tests/site $(PYTEST_ARGS)
 
 setup: $(STAMP) ## create .venv and install the package with all development tools
 
@@ -101,6 +113,16 @@ $(STAMP): pyproject.toml constraints.txt $(KERNEL_SOURCES)
 	  $(if $(filter pyproject.toml constraints.txt,$?),-e ".[dev]",--no-deps -e .)
 	@touch $@
 
-clean: ## remove .venv, caches and outputs
-	rm -rf $(VENV) demo_output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+# The tools of the site, in an environment of their own that also sees the packages of .venv.
+$(SITE_STAMP): docs/requirements.txt $(STAMP)
+	rm -rf $(SITE_VENV)
+	$(RUN) -m venv $(SITE_VENV)
+	echo "import site; site.addsitedir('$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > $$($(SITE_RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main_environment.pth
+	PIP_CONSTRAINT= $(SITE_RUN) -m pip install --quiet --no-input --progress-bar off --no-deps --require-hashes \
+	  -r docs/requirements.txt
+	@touch $@
+
+clean: ## remove the environments, caches and outputs
+	rm -rf $(VENV) $(SITE_VENV) docs/_build docs/auto_examples docs/generated demo_output build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,9 +2,9 @@
 From texts to classes: the complete workflow
 ============================================
 
-Trains ``RNNTextClassifier`` with its defaults on 25,000 film reviews, evaluates it on the official other 25,000 next to
-TF-IDF with logistic regression, and saves it with a plot of its training. Then it is used like any scikit-learn
-classifier: in a pipeline, in a grid search, in a file.
+Trains ``RNNTextClassifier`` with its defaults on 25,000 film reviews, evaluates it on the 25,000 reviews of the
+official test half next to TF-IDF with logistic regression, and saves it with a plot of its training. Then the
+classifier is used like any other of scikit-learn: in a pipeline, in a grid search, and saved in a file.
 
 The reviews (IMDB, Maas et al. 2011) are in the folder that the environment variable ``SEQCLF_DATA`` names. Without them
 the demo uses the documentation of the installed numpy, scipy, scikit-learn and torch, with the package as the class.
@@ -76,9 +76,9 @@ def subset(X, y, n):
 
 
 # %%
-# The classifier and the common alternative
-# -----------------------------------------
-# Both train on the same texts in the same run, so that accuracy and time can be compared.
+# The classifier and common alternatives
+# --------------------------------------
+# All models are trained on the same texts in the same run, so that accuracy and time can be compared.
 
 
 def fit_and_evaluate(name, model, X_train, y_train, X_test, y_test):

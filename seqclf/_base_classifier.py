@@ -123,6 +123,9 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
         The callbacks of scikit-learn, set with `set_callbacks`, are called at the beginning and the end of the fit and
         of each epoch. They can stop the training. docs/callbacks.md describes them.
+
+        If RANK and WORLD_SIZE are set, as torchrun does, these processes train the network together.
+        docs/guide/many_processes.md describes it.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 

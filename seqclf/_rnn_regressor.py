@@ -137,14 +137,14 @@ class RNNRegressor(BaseRNNRegressor, BaseSeriesRNN):
         Number of trained weights of the network.
     n_features_in_ : int
         Number of steps of a 2-D X in fit; absent if X held 3-D or ragged series.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of the frame seen in fit, if they were all strings.
     n_channels_in_ : int
         Number of channels seen in fit.
-    channel_names_in_ : ndarray of shape (n_channels_in_,)
+    channel_names_in_ : ndarray of shape (`n_channels_in_`,)
         Names of the channels, if rows came as frames. Later frames are read by name, so their columns can be in any
         order.
-    channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
+    channel_mean_, channel_scale_ : ndarray of shape (`n_channels_in_`,)
         Offset subtracted from each channel, and scale that it is then divided by.
     wide_ : object
         The linear model, a ``LinearScores``: ``feature_names()`` names its features, ``coef_`` holds the weights, of

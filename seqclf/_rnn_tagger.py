@@ -154,7 +154,7 @@ class RNNTagger(BaseRNNTagger):
         What X held in fit; absent if it held series.
     n_channels_in_ : int
         Number of channels of the series seen in fit; absent if X held tokens or ids.
-    channel_mean_, channel_scale_ : ndarray of shape (n_channels_in_,)
+    channel_mean_, channel_scale_ : ndarray of shape (`n_channels_in_`,)
         Offset subtracted from each channel of series, and scale that it is then divided by.
 
     See Also

@@ -88,7 +88,7 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
         What X held in `fit`. `transform` accepts only the same kind.
     n_channels_in_ : int
         The number of channels; present only for series.
-    channel_names_in_ : ndarray of shape (n_channels_in_,)
+    channel_names_in_ : ndarray of shape (`n_channels_in_`,)
         The names of the channels; present only if series came as frames. Later frames are read by name, so their
         columns can be in any order.
 
@@ -183,7 +183,7 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
+        ndarray of shape (n_sequences, `max_length_`) or (n_sequences, `max_length_`, `n_channels_in_`)
             What ``fit(X).transform(X)`` returns.
 
         Raises
@@ -204,9 +204,9 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_sequences, max_length_) or (n_sequences, max_length_, n_channels_in_)
-            The padded array; of series with ``channels_first=True``, of shape (n_sequences, n_channels_in_,
-            max_length_). A 2-D array becomes a data frame if `set_output` requests one.
+        ndarray of shape (n_sequences, `max_length_`) or (n_sequences, `max_length_`, `n_channels_in_`)
+            The padded array; of series with ``channels_first=True``, of shape (n_sequences, `n_channels_in_`,
+            `max_length_`). A 2-D array becomes a data frame if `set_output` requests one.
 
         Raises
         ------
@@ -270,7 +270,7 @@ class SequencePadder(CheckedState, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (max_length_,), dtype object
+        ndarray of shape (`max_length_`,), dtype object
             One name per step. A padder that was fitted on series does not have this method, because its output has no
             columns.
 

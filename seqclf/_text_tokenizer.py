@@ -226,11 +226,6 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
         TextTokenizer
             The fitted tokenizer itself.
 
-        Warns
-        -----
-        UserWarning
-            If words are tokens and most words of new texts will probably be unknown, as for names, DNA or Chinese.
-
         Raises
         ------
         TypeError
@@ -239,6 +234,11 @@ class TextTokenizer(CheckedState, TransformerMixin, BaseEstimator):
             If a parameter or a row of X is invalid, or the vocabulary is empty.
         ImportError
             With ``level="subword"``, if the package `tokenizers` is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If words are tokens and most words of new texts will probably be unknown, as for names, DNA or Chinese.
         """
         with fresh_state(self) as fresh:
             if is_stream(X):

@@ -29,6 +29,8 @@ TUNING = {
     "min_ngram_rows": ("seqclf._label_features.ngrams", "_MIN_ROWS"),
     "min_parallel_work": ("seqclf._native.call", "_MIN_PARALLEL_WORK"),
     "min_sparse_values": ("seqclf._kernels.ops", "_MIN_SPARSE_VALUES"),
+    "prediction_block_scores": ("seqclf._inference.network", "_MAX_BLOCK_SCORES"),
+    "prediction_block_steps": ("seqclf._inference.network", "_MAX_BLOCK_STEPS"),
     "prediction_rows": ("seqclf._inference.batches", "MAX_BATCH_ROWS"),
     "prediction_steps": ("seqclf._inference.batches", "MAX_BATCH_STEPS"),
     "prediction_values": ("seqclf._inference.batches", "MAX_BATCH_VALUES"),

@@ -1,11 +1,15 @@
 """The computations behind the results of `benchmarks/accuracy.py`, `ablation.py` and `tagging.py`, by value."""
 
+import json
+import re
 import sys
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.model_selection import StratifiedKFold
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
@@ -99,6 +103,57 @@ def test_chosen_row_takes_the_best_column_of_each_draw(benchmark):
     np.testing.assert_array_equal(figures.mean_hits(row), [1, 1, 0.5, 0.5])
 
 
+def test_nb_svm_of_several_classes_predicts_all_of_them(benchmark):
+    model = benchmark("_rivals").nb_svm(C=10)
+    texts = [f"{word} {other}" for word in ("red", "green", "blue") for other in "the of a plot film".split()] * 4
+    y = np.repeat(["r", "g", "b"], 5).tolist() * 4
+    model.fit(texts, np.array(y))
+    assert model.predict(["the red film", "a green plot", "blue of the"]).tolist() == ["r", "g", "b"]
+
+
+def test_nb_features_by_value(benchmark):
+    features = benchmark("_rivals").NBFeatures()
+    X = sparse.csr_array([[1.0, 0, 1], [1, 1, 0], [0, 1, 0]])
+    shown = features.fit_transform(X, np.array([1, 1, 0])).toarray()
+    of_one, of_zero = np.array([3, 2, 2]) / 7, np.array([1, 2, 1]) / 4
+    np.testing.assert_allclose(shown, X.toarray() * np.log(of_one / of_zero))
+
+
+def test_collect_keeps_all_seeds_and_the_fastest_times(benchmark, tmp_path):
+    figures, collect = benchmark("_figures"), benchmark("collect")
+    y = np.array([0, 1, 0])
+
+    def run(predicted, *cpu_seconds):
+        return figures.Run(predicted, None, 9.0, 9.0, None, *cpu_seconds)
+
+    for i, each in enumerate(([run(y, 5.0, 2.0), run(1 - y, 5.0, 2.0)], [run(1 - y, 3.0, 4.0)])):
+        row = figures.row_of("mpqa", "model", "ours", each, y, 7)
+        (tmp_path / f"{i}.json").write_text(json.dumps({"machine": "two cores", "rows": [asdict(row)]}))
+    content = collect.collect([tmp_path / "0.json", tmp_path / "1.json"])
+    assert content["machine"] == "two cores"
+    assert content["rows"] == [
+        {
+            "data": "mpqa",
+            "model": "model",
+            "role": "ours",
+            "n_train": 7,
+            "n_test": 3,
+            "accuracies": [1.0, 0.0],
+            "fit_cpu_seconds": 3.0,
+            "predict_cpu_seconds": 2.0,
+        }
+    ]
+
+
+def test_labels_of_the_figure_do_not_overlap(benchmark):
+    draw = benchmark("draw_results")
+    points = [draw.Point(model, 10.0, 0.9) for model in draw.MODELS]
+    labels = "\n".join(draw.marks(draw.panel_of(points, 0), points))
+    heights = sorted({float(y) for y in re.findall(r'<text x="[^"]+" y="([^"]+)"', labels)})
+    assert len(heights) == 2 * len(points)
+    assert min(np.diff(heights)) >= 14
+
+
 def test_summary_marks_models_that_are_behind(benchmark, capsys):
     figures, summary = benchmark("_figures"), benchmark("_summary")
     y = np.arange(100) % 2
@@ -151,3 +206,46 @@ def test_features_of_contains_the_token_and_its_neighbours(benchmark):
     assert first["shape"] == "XxXx" and first["suffix 3"] == "gor" and first["lower -1"] == "outside"
     assert first["lower +1"] == "9:30" and first["shape +1"] == "0:0"
     assert second["lower -1"] == "mcgregor" and second["suffix 3 -1"] == "gor"
+
+
+def test_step_costs_are_found_from_epochs(benchmark):
+    costs = benchmark("_costs")
+    true = costs.StepCosts(per_batch=2e-3, per_token=3e-6)
+    points = [
+        {"n_batches": n, "n_steps": n * tokens, "epoch_seconds": n * true.step(tokens)}
+        for n, tokens in ((1_000, 200), (100, 2_000), (10, 20_000))
+    ]
+    found = costs.StepCosts.from_points(points)
+    assert (found.per_batch, found.per_token) == pytest.approx((2e-3, 3e-6))
+
+
+def test_exchange_of_gradients_by_value(benchmark):
+    costs = benchmark("_costs")
+    network = costs.Network(bytes_per_second=1e6, latency=0.25)
+    assert costs.Gradient(n_dense=500).exchange(network, 1, n_rows=7) == 0
+    # two processes receive each gradient once, in two messages; many receive it almost twice
+    assert costs.Gradient(n_dense=500).exchange(network, 2, n_rows=7) == pytest.approx(2_000 / 1e6 + 0.5)
+    assert costs.Gradient(n_dense=500).received_bytes(1_000, 7) == pytest.approx(4_000, rel=2e-3)
+    # rows of 3 values with an index: 16 bytes, from each of the other processes
+    assert costs.Gradient(n_dense=0, row_width=3).received_bytes(5, n_rows=10) == 4 * 10 * 16
+    assert costs.Network.of_gigabits(10).bytes_per_second == 1.25e9
+    training = costs.Training(
+        costs.StepCosts(0, 1), costs.Gradient(0, 3), 100, 10, tokens=8, distinct=0.5, vocab_size=9
+    )
+    assert [training.n_embedding_rows(n) for n in (1, 2, 5)] == [9, 9, 8]
+
+
+def test_processes_help_until_the_exchange_takes_the_time(benchmark):
+    costs = benchmark("_costs")
+
+    def training(batch_size):
+        return costs.Training(costs.StepCosts(1e-3, 1e-6), costs.Gradient(250_000), 10_000_000, batch_size, tokens=100)
+
+    slow, fast = costs.Network.of_gigabits(1), costs.Network.of_gigabits(25)
+    few, many = training(1_000), training(100_000)
+    assert few.epoch(slow, 1) == pytest.approx(10_000 * 0.101)
+    assert few.efficiency(slow, 1) == 1
+    # a message of one megabyte takes 8 ms in each direction
+    assert few.epoch(slow, 2) == pytest.approx(10_000 * (0.051 + 0.008 + 2 * 50e-6))
+    assert few.max_processes(slow) < few.max_processes(fast) < many.max_processes(fast)
+    assert many.efficiency(fast, many.max_processes(fast)) >= 0.5 > many.efficiency(fast, 2 * many.max_processes(fast))

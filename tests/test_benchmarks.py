@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from seqclf import datasets
 from seqclf._kernels import CELLS
@@ -63,11 +64,41 @@ def test_epoch_profile_adds_up_to_the_batch():
     assert others == pytest.approx(total - sum(recurrence), abs=0.01)
 
 
-def test_epoch_scaling_writes_a_picture(tmp_path):
-    picture = tmp_path / "scaling.png"
-    output = run("epoch.py", "--threads", "1", "--scaling", str(picture))
-    assert output.count("| 8x |") == 2
-    assert picture.read_bytes().startswith(b"\x89PNG")
+def test_scaling_stores_and_draws_its_points(tmp_path):
+    file, picture = tmp_path / "results" / "scaling.json", tmp_path / "scaling.svg"
+    output = run("scaling.py", "--json", str(file), "--figure", str(picture))
+    assert output.count("growth of the seconds of predict") == 3
+    points = json.loads(file.read_text())["points"]
+    assert {(point["axis"], point["what"]) for point in points} >= {("texts", "fit"), ("steps", "predict")}
+    assert len(points) == 12 and all(point["peak_mb"] >= point["before_mb"] for point in points)
+    again = tmp_path / "again.svg"
+    run("scaling.py", "--from", str(file), "--figure", str(again))
+    assert again.read_text().startswith("<?xml") and again.read_text() == picture.read_text()
+    run("scaling.py", "--axes", "texts", "--json", str(file))
+    assert len(json.loads(file.read_text())["points"]) == 12
+
+
+def test_searches_print_both_numbers_of_threads(tmp_path):
+    file = tmp_path / "searches.json"
+    output = run("searches.py", "--json", str(file))
+    assert output.count("| n_jobs=2 |") == 2
+    one, default = json.loads(file.read_text())["searches"]
+    assert (one["n_threads"], default["n_threads"]) == (1, None)
+
+
+def test_gpu_script_runs_on_the_cpu(tmp_path):
+    file = tmp_path / "gpu.json"
+    output = run("gpu.py", "--device", "cpu", "--json", str(file))
+    assert output.count("cuDNN did not run") == 4
+    assert output.count("| torch.nn, packed, cpu |") == 2
+    assert json.loads(file.read_text())["seconds"].keys() == {"lstm", "gru"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_gpu_script_reports_a_missing_gpu():
+    done = subprocess.run([sys.executable, BENCHMARKS / "gpu.py"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no CUDA device here")
 
 
 def test_predict_prints_threads_and_imports():
@@ -96,6 +127,11 @@ def test_streaming_prints_both_tables():
     output = run("streaming.py")
     assert "| 2,000 |" in output
     assert "| network alone | 1 |" in output
+
+
+def test_processes_prints_both_settings():
+    output = run("processes.py")
+    assert output.count("| epochs, s |") == 2
 
 
 def test_missing_prints_both_fractions(data_folder):
@@ -136,6 +172,7 @@ def generated_data(tmp_path_factory):
 def test_accuracy_compares_all_models(generated_data, tmp_path):
     names, file = "mpqa,chinese_hotels,sms_spam,imdb-200,imdb,GunPoint,PLAID", tmp_path / "rows.json"
     output = run("accuracy.py", "--data", names, "--json", str(file), SEQCLF_DATA=str(generated_data))
+    assert output.count("| NB-SVM, words to triples |") == 5
     assert output.count("column chosen by cross-validation |") == 5
     assert "| chinese_hotels | characters + SVC |" in output
     assert "| mpqa | characters + SVC |" not in output
@@ -152,7 +189,7 @@ def test_accuracy_compares_all_models(generated_data, tmp_path):
 def test_accuracy_reads_rivals_of_an_earlier_run(generated_data, tmp_path):
     file = tmp_path / "rows.json"
     data = {"SEQCLF_DATA": str(generated_data)}
-    run("accuracy.py", "--data", "mpqa", "--models", "rivals", "--json", str(file), **data)
+    run("accuracy.py", "--data", "mpqa", "--models", "linear", "--json", str(file), **data)
     content = json.loads(file.read_text())
     for row in content["rows"]:
         row["fit_seconds"] = 1234.0
@@ -160,6 +197,34 @@ def test_accuracy_reads_rivals_of_an_earlier_run(generated_data, tmp_path):
     output = run("accuracy.py", "--data", "mpqa", "--models", "ours", "--rivals", str(file), **data)
     assert output.count("| 1234 |") == 5
     assert "| mpqa | RNNTextClassifier() |" in output
+
+
+def test_accuracy_measures_the_chosen_columns_only(generated_data):
+    arguments = ("--data", "mpqa", "--models", "linear", "--columns", "pairs + LR,words + LR")
+    output = run("accuracy.py", *arguments, SEQCLF_DATA=str(generated_data))
+    assert output.count("| mpqa | pairs + LR |") == output.count("| mpqa | words + LR |") == 1
+    assert "SVC" not in output and "cross-validation |" not in output
+
+
+@pytest.mark.skipif(not (BENCHMARKS / ".peers/keras-jax/installed").exists(), reason="needs the environment with Keras")
+def test_keras_text_worker_learns(tmp_path):
+    code = """
+import numpy as np
+import _keras_text, _sets
+words = np.random.default_rng(0).choice(["a", "of", "the", "plot", "film"], (240, 4))
+texts = [f"{' '.join(row)} {('bad', 'good')[i % 2]}, {row[0]}!" for i, row in enumerate(words)]
+y = np.arange(240) % 2
+peer = _keras_text.start(1)
+row = _keras_text.measure(peer, "any", [_sets.Split(texts[:200], y[:200], texts[200:], y[200:])], [0])
+peer.close()
+print(row.accuracies[0] > 0.9, row.fit_seconds > 0, row.extra["n_epochs"][0] > 3)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(BENCHMARKS)},
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * 3
 
 
 @pytest.mark.skipif(not (BENCHMARKS / ".peers/aeon/installed").exists(), reason="needs the environment with aeon")

@@ -3,10 +3,8 @@
 import copy
 import importlib.util
 import pickle
-import re
 import sys
 from functools import partial
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -519,16 +517,6 @@ def test_progress_bar_of_an_estimator(capsys):
     series_classifier().set_callbacks(ProgressBar()).fit(SERIES, LABELS)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("RNNClassifier - fit") and "100%" in line
-
-
-def test_code_of_the_page_prints_its_comments(capsys):
-    """All of it but the blocks that need other packages."""
-    page = (Path(__file__).parents[1] / "docs" / "callbacks.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    code = "\n".join(block for block in blocks if not re.search(r"ProgressBar\(|import (mlflow|wandb)", block))
-    expected = re.findall(r"# -> (.*)", page)
-    exec(compile(code, "docs/callbacks.md", "exec"), {"__name__": "page"})
-    assert expected and capsys.readouterr().out.splitlines() == expected
 
 
 # Other versions of scikit-learn

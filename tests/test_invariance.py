@@ -343,7 +343,7 @@ def test_failed_fit_does_not_change_global_state(fault, n_threads, monkeypatch):
     else:
         error = KeyboardInterrupt
         monkeypatch.setattr(
-            training_batches.TrainingData, "__getitem__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
+            training_batches.TrainingData, "batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
         )
     before = global_state()
     with pytest.raises(error, match=match):

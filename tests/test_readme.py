@@ -1,18 +1,24 @@
-"""The documentation: README's code runs and prints its `# ->` comments; links, and names of files and tests, exist."""
+"""The documentation: README's code runs and prints its `# ->` comments; links, and names of files and tests, exist.
+
+README is short, and its figure and table are made from `benchmarks/results`.
+"""
 
 import ast
 import inspect
 import re
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from seqclf import RNNClassifier, RNNRegressor, RNNTextClassifier, RNNTextRegressor
-from seqclf._native import library
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-FOLDERS = ("benchmarks", "seqclf", "tests", "tools")
+BENCHMARKS = ROOT / "benchmarks"
+FOLDERS = ("benchmarks", "docs", "seqclf", "tests", "tools")
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
@@ -29,25 +35,28 @@ def test_readme_code_prints_its_comments(capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out.splitlines() == expected
 
 
-@pytest.mark.skipif(not library.available()[0], reason="the page lists the compiled library")
-def test_code_of_the_page_on_inspection_prints_its_outputs(capsys, monkeypatch, tmp_path):
-    """Numbers with a decimal point are not compared: times differ, and the last digits depend on the processor."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    monkeypatch.chdir(tmp_path)  # it writes pictures
-    page = (ROOT / "docs" / "inspection.md").read_text(encoding="utf-8")
-    code, expected = "", ""
-    for kind, block in re.findall(r"^```(python|text)\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
-        code += block if kind == "python" else ""
-        expected += "\n".join(re.findall(r"# -> (.*)", block)) if kind == "python" else block
-    exec(compile(code, "docs/inspection.md", "exec"), {"__name__": "page"})
+def test_readme_is_short():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 110
+    assert not [line for line in lines if len(line) > 120 and not line.startswith(("|", "!["))]
 
-    def without_fractions(text):
-        return re.sub(r"\d+\.\d+", "0.0", text).split()
 
-    assert without_fractions(capsys.readouterr().out) == without_fractions(expected)
-    pictures = re.findall(r"\]\((\w+\.png)\)", page)
-    assert pictures and all((tmp_path / picture).stat().st_size for picture in pictures)
-    pyplot.close("all")
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not part of an installed package")
+def test_figure_is_what_the_script_draws_and_small():
+    done = subprocess.run([sys.executable, BENCHMARKS / "draw_results.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (ROOT / "docs" / "accuracy_and_time.svg").stat().st_size < 60_000
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not part of an installed package")
+def test_table_of_results_is_made_from_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    tables = import_module("_tables")
+    monkeypatch.delitem(sys.modules, "_tables")
+    table = tables.results_table()
+    assert table.count("\n") == 7  # six rows
+    assert table in README.read_text(encoding="utf-8")
+    assert all(name in tables.accuracy_table() for name in ("mean of all but IMDB", "hotel reviews in Chinese"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -69,7 +78,8 @@ def test_contributing_pages_name_existing_files_and_tests(page):
 
 @pytest.mark.parametrize(("estimator", "column"), [(RNNTextClassifier, 1), (RNNClassifier, 2)])
 def test_table_of_defaults_matches_signatures(estimator, column):
-    section = README.read_text(encoding="utf-8").partition("## Defaults")[2].partition("\n## ")[0]
+    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    section = page.partition("## Defaults")[2].partition("\n## ")[0]
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in section.splitlines() if "| `" in line]
     shown = {row[0]: ast.literal_eval(row[column]) for row in rows[1:] if row[column]}
     defaults = {name: p.default for name, p in inspect.signature(estimator).parameters.items()}

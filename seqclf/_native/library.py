@@ -90,8 +90,8 @@ def install_hint() -> str:
         return f"Unset {_VARIABLE}, or set it to a library that was built from the sources of this package."
     # Without --no-cache-dir pip would reinstall its cached wheel, which has no kernels.
     return (
-        "Install it with a C++ compiler to get its kernels: "
-        "pip install --no-cache-dir --force-reinstall --no-deps seqclf"
+        "To get its kernels, install it again with a C++ compiler, in the folder of its sources: "
+        "pip install --no-cache-dir --force-reinstall --no-deps ."
     )
 
 

@@ -107,6 +107,7 @@ def load_docstrings(
         DESCR : str
             A description of the data set.
     (data, target) : tuple if `return_X_y` is True
+        Only these two fields.
 
     Raises
     ------

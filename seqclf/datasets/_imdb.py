@@ -87,6 +87,7 @@ def fetch_imdb(
         DESCR : str
             A description of the data set.
     (data, target) : tuple if `return_X_y` is True
+        Only these two fields.
 
     Raises
     ------

@@ -1,12 +1,11 @@
 """`ExplainedModel`: what explanations need of a fitted estimator or a predictor."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqclf._data.encoded import EncodedSequences, Spelling
+from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
 from seqclf._prediction import check_token_counts, predict_sequences
 from seqclf._predictor import Predictor
@@ -68,19 +67,11 @@ class ExplainedModel:
 
     def row(self, row: int) -> EncodedSequences:
         """One encoded row, without the new tokens of other rows, whose features would be computed too."""
-        sequence = self.sequences.take([row])
-        if sequence.spelling is None:
-            return sequence
-        ids, n_known = sequence.spelling.ids.copy(), self.encoder.vocab_size
-        is_new = ids >= n_known
-        new_ids, position = np.unique(ids[is_new], return_inverse=True)
-        ids[is_new] = n_known + position
-        new_tokens = [sequence.spelling.new_tokens[new_id - n_known] for new_id in new_ids.tolist()]
-        return replace(sequence, spelling=Spelling(ids, new_tokens))
+        return self.sequences.part(row, row + 1)
 
     def baseline_outputs(self) -> NDArray[np.float64]:
         """The outputs of the network for a text without tokens, (n_outputs,)."""
-        spelling = None if self.sequences.spelling is None else Spelling(np.empty(0, dtype=np.int32), [])
+        spelling = None if self.sequences.spelling is None else self.sequences.spelling.part(slice(0))
         empty = Ragged(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
         outputs = self.outputs(EncodedSequences(empty, spelling=spelling))
         assert isinstance(outputs, np.ndarray)

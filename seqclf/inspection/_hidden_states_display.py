@@ -146,7 +146,13 @@ class HiddenStatesDisplay:
 
         Parameters
         ----------
-        ax, vmax, cmap, colorbar
+        ax : Axes or sequence of Axes, default=None
+            As in :meth:`from_estimator`.
+        vmax : float, default=None
+            As in :meth:`from_estimator`.
+        cmap : str or Colormap, default="RdBu_r"
+            As in :meth:`from_estimator`.
+        colorbar : bool, default=True
             As in :meth:`from_estimator`.
 
         Returns

@@ -46,14 +46,14 @@ class TokenAttributionDisplay:
     axes_ : list of matplotlib Axes
         Its axes, one for each row.
 
-    See Also
-    --------
-    token_contributions : Computes the contributions.
-
     Raises
     ------
     ValueError, TypeError
         If there is not one text or series for each row of `contributions`.
+
+    See Also
+    --------
+    token_contributions : Computes the contributions.
 
     Notes
     -----
@@ -192,6 +192,7 @@ class TokenAttributionDisplay:
         Returns
         -------
         str
+            A line for each row, and a list of its largest contributions.
         """
         return to_text(self.contributions, self.texts, ansi)
 

@@ -105,7 +105,11 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        ax, metric, line_kw
+        ax : Axes or sequence of Axes, default=None
+            As in :meth:`from_estimator`.
+        metric : "loss", "score", or a sequence of them, default=("loss", "score")
+            As in :meth:`from_estimator`.
+        line_kw : dict, default=None
             As in :meth:`from_estimator`.
 
         Returns
