@@ -27,7 +27,7 @@ MODELS = {
 WIDTH, HEIGHT = 900, 360
 TOP, BOTTOM, PLOT_WIDTH = 62, 300, 370
 LEFTS = (66, 506)
-LINE = 34
+LINE = 38
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def marks(panel: Panel, points: list[Point]) -> list[str]:
         radius = 9 if point.model == OURS else 6
         to_left = x > panel.left + PLOT_WIDTH / 2
         anchor, label_x = ("end", x - radius - 6) if to_left else ("start", x + radius + 6)
-        label_y = max(y - 2, bottom + LINE)
+        label_y = max(y - 18, bottom + LINE)  # above the point, not to hide others at its height
         bottom = label_y
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>')
         weight = "bold" if point.model == OURS else "normal"

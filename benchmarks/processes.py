@@ -56,6 +56,8 @@ def fit_once(arguments: argparse.Namespace) -> None:
         "processor_epochs": processor_seconds[0],
         "processor_fit": time.process_time() - processor_start,
         "loss": model.history_[-1]["train_loss"],
+        "n_epochs": model.n_iter_,
+        "n_dense": model.n_parameters_ - model.network_.embedding.weight.numel(),
         "weights": hashlib.sha256(weights).hexdigest(),
     }
     print(json.dumps(times))

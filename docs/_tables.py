@@ -30,7 +30,7 @@ DATA = {
 }
 # In Chinese there are no spaces: characters instead of words.
 _TFIDF_OF = {"chinese_hotels": "characters + LR"}
-SHOWN_FIRST = ("imdb", "subjectivity", "customer_reviews", "mpqa", "hwu64", "snips")
+SHOWN_FIRST = ("imdb", "customer_reviews", "reuters_r8", "offensive_tweets", "hwu64", "chinese_hotels")
 
 
 def load(name: str = "texts") -> dict:

@@ -209,11 +209,15 @@ def _train(
 
 
 def _generator(estimator: Any, start: _Start, group: ProcessGroup) -> np.random.RandomState:
-    """The generator of the training; that of the user, if it is in `random_state`."""
-    if not group.rank or not isinstance(estimator.random_state, np.random.RandomState):
+    """The generator of the training: that of `random_state`, or numpy's global one, in the state of the first process.
+
+    It continues in the same state in all processes, so that the program can draw equal random numbers after the fit.
+    """
+    if not group.rank:
         return start.rng
-    estimator.random_state.set_state(start.rng.get_state())
-    return estimator.random_state
+    generator = check_random_state(estimator.random_state)
+    generator.set_state(start.rng.get_state(legacy=False))
+    return generator
 
 
 def _set_results(estimator: Any, session: TrainingSession, network: Network, shrink_to: float | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import torch
 
 from seqclf._data.dataset import Dataset
 from seqclf._data.ragged import Ragged
@@ -44,10 +45,19 @@ def call_identity(estimator: Any, arguments: Mapping[str, Any]) -> dict[str, str
     identity.pop("random_state")
     for name, value in arguments.items():
         try:
-            identity[name] = str(joblib.hash(value))
+            identity[name] = str(joblib.hash(_with_arrays(value)))
         except (pickle.PicklingError, TypeError, AttributeError):
             identity[name] = type(value).__qualname__
     return identity
+
+
+def _with_arrays(value: Any) -> Any:
+    """The value with arrays instead of tensors, because the pickle of a tensor has the address of its memory."""
+    if isinstance(value, torch.Tensor):
+        return value.numpy(force=True)
+    if isinstance(value, list | tuple) and any(isinstance(each, torch.Tensor) for each in value):
+        return list(map(_with_arrays, value))
+    return value
 
 
 def versions() -> Mapping[str, str]:

@@ -176,7 +176,7 @@ IMPORT_RULES = {
     "_model_file_error.py": Allowed(numpy=False),
     "_model_files/": Allowed(("_model_files/", "_model_file_error"), in_functions=("safetensors",)),
     "_numeric.py": Allowed(),
-    "_identity.py": Allowed(("_data/", "_native/"), ("joblib",)),
+    "_identity.py": Allowed(("_data/", "_native/"), ("joblib", "torch")),
     "_warn.py": Allowed(numpy=False),
     "_unpickling.py": Allowed(("_saved", "_warn"), in_functions=("seqclf",)),
     "_sequences/": Allowed(("_unpickling",)),

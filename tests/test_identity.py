@@ -5,12 +5,13 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pytest
+import torch
 
 from seqclf import RNNClassifier, RNNTagger, RNNTextClassifier
 from seqclf._data.dataset import Dataset
 from seqclf._data.encoded import EncodedSequences
 from seqclf._data.ragged import Ragged
-from seqclf._identity import fit_identity, versions
+from seqclf._identity import call_identity, fit_identity, versions
 
 SERIES = EncodedSequences(Ragged.from_items([[1.0], [2.0, 3.0], [4.0]]))
 DATA = Dataset(SERIES, np.array(["a", "b", "a"]), np.ones(3))
@@ -89,3 +90,12 @@ def test_versions_name_packages_and_kernels(monkeypatch):
     assert list(versions()) == ["seqclf", "torch", "numpy", "scipy", "scikit-learn", "kernels"]
     monkeypatch.setenv("SEQCLF_KERNELS", "reference")
     assert versions()["kernels"] == "reference"
+
+
+@pytest.mark.parametrize("convert", [torch.tensor, lambda rows: [torch.tensor(row) for row in rows]])
+def test_call_identity_of_tensors_depends_on_their_values_only(convert):
+    """The joblib hash of a tensor depends on the address of its memory."""
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    arguments = [{"X": convert(each)} for each in (rows, rows, rows[::-1])]
+    first, equal, different = (call_identity(RNNClassifier(), each)["X"] for each in arguments)
+    assert first == equal != different

@@ -80,7 +80,7 @@ def meet() -> Member:
     if member.store.add(f"joined/{member.rank}", 1) > 1:
         raise RuntimeError(
             f"Two processes have RANK={member.rank} at the same MASTER_ADDR and MASTER_PORT. Two jobs on one machine "
-            "need different ports."
+            "need different ports. A program that one of the processes starts needs an environment without WORLD_SIZE."
         )
     absent, start = set(range(member.size)), time.monotonic()
     while absent := {rank for rank in absent if not member.store.check([f"joined/{rank}"])}:
@@ -104,9 +104,21 @@ def _find_job() -> Member:
                 f"RANK and WORLD_SIZE are set, but not {' and '.join(unset)}. To fit on several processes, set all "
                 "four; to fit in one, unset WORLD_SIZE."
             )
-        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        _job = Member(rank, size, _connect(rank, size))
+        rank, size = _rank_and_size()
+        # torchrun keeps its store when it restarts the processes, so each attempt needs keys of its own.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        _job = Member(rank, size, dist.PrefixStore(f"attempt/{attempt}", _connect(rank, size)))
     return _job
+
+
+def _rank_and_size() -> tuple[int, int]:
+    rank, size = os.environ["RANK"], os.environ["WORLD_SIZE"]
+    if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
+        raise RuntimeError(
+            f"Expected RANK from 0 to WORLD_SIZE - 1, got RANK={rank!r} and WORLD_SIZE={size!r}. To fit in one "
+            "process, unset WORLD_SIZE."
+        )
+    return int(rank), int(size)
 
 
 def _connect(rank: int, size: int) -> Any:

@@ -46,6 +46,16 @@ def test_fit_without_address_names_the_variables():
 
 
 @pytest.mark.usefixtures("_two_ranks")
+@pytest.mark.parametrize(("rank", "size"), [("2", "2"), ("-1", "2"), ("0", ""), ("first", "2")])
+def test_fit_with_another_rank_or_size_names_both(monkeypatch, rank, size):
+    addresses = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in {"RANK": rank, "WORLD_SIZE": size, **addresses}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RuntimeError, match=f"got RANK='{rank}' and WORLD_SIZE='{size}'"):
+        meet()
+
+
+@pytest.mark.usefixtures("_two_ranks")
 def test_fit_in_another_thread_is_an_error():
     errors = []
 
@@ -75,6 +85,21 @@ def test_meet_names_absent_ranks_and_detects_equal_ones(monkeypatch):
     monkeypatch.setattr(rendezvous, "_n_fits", 0)
     with pytest.raises(RuntimeError, match="Two processes have RANK=0"):
         meet()
+
+
+@pytest.mark.usefixtures("_two_ranks")
+def test_meet_after_a_restart_by_torchrun_which_keeps_its_store(monkeypatch):
+    store = dist.HashStore()
+    monkeypatch.setattr(rendezvous, "_connect", lambda rank, size: store)
+    monkeypatch.setattr(rendezvous, "_JOIN_TIMEOUT", timedelta(seconds=0.1))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    for attempt in ("0", "1"):  # a restarted process is a new one, with the initial values
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        monkeypatch.setattr(rendezvous, "_job", None)
+        monkeypatch.setattr(rendezvous, "_n_fits", 0)
+        with pytest.raises(RuntimeError, match="Rank 0 has waited"):
+            meet()
 
 
 @pytest.mark.usefixtures("_two_ranks")
