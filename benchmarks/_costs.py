@@ -43,7 +43,7 @@ class Network:
 
     @classmethod
     def of_gigabits(cls, gigabits: float) -> "Network":
-        """A network of so many gigabits per second."""
+        """A network with this many gigabits per second."""
         return cls(gigabits * 1e9 / 8)
 
 
